@@ -1,0 +1,129 @@
+r"""Exact denoisers, for tests, for demonstrations and to debug a sampler without a network.
+
+For data from a Gaussian mixture  p(x_0) = sum_k w_k N(m_k, s_k^2 I)  the perturbed density is a
+mixture too, with components  N(alpha m_k, v_k I),  v_k = alpha^2 s_k^2 + sigma^2,  and
+
+    E[x_0 | x, k] = m_k + (alpha s_k^2 / v_k) (x - alpha m_k),
+    E[eps | x, k] = (sigma / v_k) (x - alpha m_k),
+
+averaged with the responsibilities  r_k ~ w_k N(x; alpha m_k, v_k I). A finite data set is the
+mixture with s_k = 0 and equal weights.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from score_sde.prediction import Denoiser, Prediction
+from score_sde.sde import SDE
+
+
+def gaussian(sde: SDE, mean: ArrayLike, std: ArrayLike) -> Denoiser:
+    """The exact denoiser of data ~ N(mean, std^2 I).
+
+    Args:
+        sde: the forward process.
+        mean: [*data].
+        std: scalar.
+    """
+    return gaussian_mixture(sde, jnp.asarray(mean)[None], jnp.asarray(std).reshape(1), jnp.ones(1))
+
+
+def gaussian_mixture(sde: SDE, means: ArrayLike, stds: ArrayLike, weights: ArrayLike) -> Denoiser:
+    """The exact denoiser of data ~ sum_k weights_k N(means_k, stds_k^2 I).
+
+    Args:
+        sde: the forward process.
+        means: [K, *data].
+        stds: [K].
+        weights: [K], positive; normalised here.
+
+    Returns:
+        denoise(x, t, cond=None); it ignores cond.
+    """
+
+    def one(x: jax.Array, t: jax.Array) -> Prediction:
+        centred, variance, log_joint, std = _components(sde, means, stds, weights, x, t)
+        responsibility = jax.nn.softmax(log_joint)
+        alpha, sigma = sde.alpha(t), sde.sigma(t)
+        x0 = jnp.asarray(means, x.dtype) + _scale(alpha * std**2 / variance, centred)
+        eps = _scale(sigma / variance, centred)
+        return Prediction(*(jnp.tensordot(responsibility, e, 1) for e in (x0, eps)))
+
+    def denoise(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
+        return jax.vmap(one)(x, jnp.broadcast_to(t, x.shape[:1]))
+
+    return denoise
+
+
+def gaussian_mixture_logp(
+    sde: SDE, means: ArrayLike, stds: ArrayLike, weights: ArrayLike, x: jax.Array, t: ArrayLike
+) -> jax.Array:
+    """Log-density at time t of the mixture of `gaussian_mixture`, exactly.
+
+    Args:
+        sde: the forward process.
+        means: [K, *data].
+        stds: [K].
+        weights: [K], positive; normalised here.
+        x: state, [batch, *data].
+        t: time, [batch] or [].
+
+    Returns:
+        log p_t(x), nats, [batch].
+    """
+
+    def one(x: jax.Array, t: jax.Array) -> jax.Array:
+        return jax.nn.logsumexp(_components(sde, means, stds, weights, x, t)[2])
+
+    return jax.vmap(one)(x, jnp.broadcast_to(jnp.asarray(t, x.dtype), x.shape[:1]))
+
+
+def empirical(sde: SDE, data: ArrayLike) -> Denoiser:
+    """The exact denoiser of a finite data set: what a network that memorised it would compute.
+
+    The softmax average over the data set of Karras et al. 2022 (arXiv 2206.00364), Appendix B.3.
+    Examples of a batch are taken one after the other, so memory is that of one copy of the data.
+
+    Args:
+        sde: the forward process.
+        data: [N, *data].
+    """
+    data = jnp.asarray(data)
+    mixture = gaussian_mixture(sde, data, jnp.zeros(len(data)), jnp.ones(len(data)))
+
+    def one(example: tuple[jax.Array, jax.Array]) -> Prediction:
+        x, t = example
+        return jax.tree.map(lambda a: a[0], mixture(x[None], t[None]))
+
+    def denoise(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
+        return jax.lax.map(one, (x, jnp.broadcast_to(t, x.shape[:1])))
+
+    return denoise
+
+
+def _scale(coefficient: jax.Array, components: jax.Array) -> jax.Array:
+    return coefficient.reshape((-1,) + (1,) * (components.ndim - 1)) * components
+
+
+def _components(
+    sde: SDE,
+    means: ArrayLike,
+    stds: ArrayLike,
+    weights: ArrayLike,
+    x: jax.Array,
+    t: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """For one example: x - alpha m_k [K, *data], v_k [K], log(w_k N(x; ...)) [K] and s_k [K]."""
+    means, stds, weights = (jnp.asarray(a, x.dtype) for a in (means, stds, weights))
+    t = t.astype(x.dtype)
+    centred = x[None] - sde.alpha(t) * means
+    variance = (sde.alpha(t) * stds) ** 2 + sde.sigma(t) ** 2
+    squared = jnp.sum(centred.reshape(len(means), -1) ** 2, axis=1)
+    log_normal = -0.5 * (squared / variance + x.size * jnp.log(2 * math.pi * variance))
+    return centred, variance, jnp.log(weights / weights.sum()) + log_normal, stds

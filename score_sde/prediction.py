@@ -1,0 +1,244 @@
+r"""From what a network outputs to a consistent pair (x0, eps), and from there to everything else.
+
+One evaluation of a model at (x, t), whatever it was trained to output, gives
+
+    Prediction(x0, eps)    with    x = alpha(t) x0 + sigma(t) eps.                    (1)
+
+From it, without dividing by something that vanishes where it is used,
+
+    score     = -eps / sigma,                 the gradient of log p_t(x)               (2)
+    velocity  = alpha' x0 + sigma' eps,       the drift of the probability-flow ODE    (3)
+    v         = alpha eps - sigma x0          (Salimans and Ho 2022, arXiv 2202.00512)  (4)
+
+A function `denoise(x, t, cond=None) -> Prediction` is what losses, samplers, guidance and
+likelihoods are written against. `from_network` makes one from a network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from score_sde.sde import SDE, expand
+
+
+class Prediction(NamedTuple):
+    """A consistent pair, equation (1): the expected data and the expected noise given x at time t.
+
+    Attributes:
+        x0: expected clean data, [batch, *data].
+        eps: expected noise, of unit variance, [batch, *data].
+    """
+
+    x0: jax.Array
+    eps: jax.Array
+
+    def score(self, sde: SDE, t: jax.Array) -> jax.Array:
+        """Gradient of log p_t at x, equation (2); [batch, *data]."""
+        return -self.eps / expand(sde.sigma(t), self.eps)
+
+    def velocity(self, sde: SDE, t: jax.Array) -> jax.Array:
+        """Drift of the probability-flow ODE, equation (3); [batch, *data]."""
+        alpha_dot, sigma_dot = (expand(c, self.x0) for c in (sde.alpha_dot(t), sde.sigma_dot(t)))
+        return alpha_dot * self.x0 + sigma_dot * self.eps
+
+    def v(self, sde: SDE, t: jax.Array) -> jax.Array:
+        """The v-prediction, equation (4); [batch, *data]."""
+        alpha, sigma = _levels(sde, t, self.x0)
+        return alpha * self.eps - sigma * self.x0
+
+
+class Denoiser(Protocol):
+    """What every algorithm here takes: x [batch, *data] and t [batch] to a Prediction."""
+
+    def __call__(self, x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
+        """Predict the data and the noise in x at time t, given a condition such as class labels."""
+
+
+def _levels(sde: SDE, t: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return expand(sde.alpha(t), x), expand(sde.sigma(t), x)
+
+
+class Parametrization:
+    """The meaning of a network's output: its conversion to a Prediction, and back."""
+
+    def input_scale(self, sde: SDE, t: jax.Array) -> jax.Array:
+        """Factor on x before it enters the network; shape of t."""
+        return jnp.ones_like(t)
+
+    def prediction(self, sde: SDE, x: jax.Array, t: jax.Array, output: jax.Array) -> Prediction:
+        """The pair that the output stands for.
+
+        Args:
+            sde: the forward process.
+            x: state, [batch, *data].
+            t: time, [batch].
+            output: what the network returned, [batch, *data].
+        """
+        raise NotImplementedError
+
+    def output(self, sde: SDE, t: jax.Array, prediction: Prediction) -> jax.Array:
+        """The inverse: the network output that stands for this pair; [batch, *data]."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Eps(Parametrization):
+    """The network outputs the noise (Ho et al. 2020, arXiv 2006.11239)."""
+
+    def prediction(self, sde, x, t, output):
+        """x0 = (x - sigma eps) / alpha."""
+        alpha, sigma = _levels(sde, t, x)
+        return Prediction((x - sigma * output) / alpha, output)
+
+    def output(self, sde, t, prediction):
+        """eps."""
+        return prediction.eps
+
+
+@dataclasses.dataclass(frozen=True)
+class X0(Parametrization):
+    """The network outputs the clean data."""
+
+    def prediction(self, sde, x, t, output):
+        """eps = (x - alpha x0) / sigma."""
+        alpha, sigma = _levels(sde, t, x)
+        return Prediction(output, (x - alpha * output) / sigma)
+
+    def output(self, sde, t, prediction):
+        """x0."""
+        return prediction.x0
+
+
+@dataclasses.dataclass(frozen=True)
+class Score(Parametrization):
+    """The network outputs the score (Song et al. 2021, arXiv 2011.13456)."""
+
+    def prediction(self, sde, x, t, output):
+        """eps = -sigma score, x0 = (x + sigma^2 score) / alpha (Tweedie's formula)."""
+        alpha, sigma = _levels(sde, t, x)
+        return Prediction((x + sigma**2 * output) / alpha, -sigma * output)
+
+    def output(self, sde, t, prediction):
+        """-eps / sigma."""
+        return prediction.score(sde, t)
+
+
+@dataclasses.dataclass(frozen=True)
+class V(Parametrization):
+    """The network outputs v = alpha eps - sigma x0 (Salimans and Ho 2022, arXiv 2202.00512)."""
+
+    def prediction(self, sde, x, t, output):
+        """Solves (1) and (4) for x0 and eps."""
+        alpha, sigma = _levels(sde, t, x)
+        norm = alpha**2 + sigma**2
+        return Prediction((alpha * x - sigma * output) / norm, (sigma * x + alpha * output) / norm)
+
+    def output(self, sde, t, prediction):
+        """alpha eps - sigma x0."""
+        return prediction.v(sde, t)
+
+
+@dataclasses.dataclass(frozen=True)
+class Velocity(Parametrization):
+    """The network outputs the velocity alpha' x0 + sigma' eps (Lipman et al. 2022, 2210.02747)."""
+
+    def prediction(self, sde, x, t, output):
+        """Solves (1) and (3) for x0 and eps."""
+        alpha, sigma = _levels(sde, t, x)
+        alpha_dot, sigma_dot = expand(sde.alpha_dot(t), x), expand(sde.sigma_dot(t), x)
+        determinant = alpha * sigma_dot - sigma * alpha_dot
+        return Prediction(
+            (sigma_dot * x - sigma * output) / determinant,
+            (alpha * output - alpha_dot * x) / determinant,
+        )
+
+    def output(self, sde, t, prediction):
+        """alpha' x0 + sigma' eps."""
+        return prediction.velocity(sde, t)
+
+
+@dataclasses.dataclass(frozen=True)
+class EDMPreconditioning(Parametrization):
+    """D = c_skip x + c_out F(c_in x) (Karras et al. 2022, arXiv 2206.00364, equation 7, Table 1).
+
+    Written for any alpha: Karras's x and sigma are x / alpha and sigma / alpha here. With
+    v = sigma^2 + alpha^2 sigma_data^2, the variance of x_t, the division by alpha drops out.
+
+    Attributes:
+        sigma_data: standard deviation of the data.
+    """
+
+    sigma_data: float = 0.5
+
+    def _variance(self, sde: SDE, t: jax.Array) -> jax.Array:
+        return sde.sigma(t) ** 2 + (sde.alpha(t) * self.sigma_data) ** 2
+
+    def input_scale(self, sde, t):
+        """c_in / alpha = 1 / sqrt(v)."""
+        return 1 / jnp.sqrt(self._variance(sde, t))
+
+    def prediction(self, sde, x, t, output):
+        """x0 = (alpha sigma_d^2 / v) x + (sigma sigma_d / sqrt v) F, and its eps by (1)."""
+        alpha, sigma = _levels(sde, t, x)
+        v = expand(self._variance(sde, t), x)
+        scaled = self.sigma_data * output / jnp.sqrt(v)
+        return Prediction(
+            alpha * self.sigma_data**2 / v * x + sigma * scaled, sigma / v * x - alpha * scaled
+        )
+
+    def output(self, sde, t, prediction):
+        """F = (sigma x0 - alpha sigma_d^2 eps) / (sigma_d sqrt v)."""
+        alpha, sigma = _levels(sde, t, prediction.x0)
+        v = expand(self._variance(sde, t), prediction.x0)
+        numerator = sigma * prediction.x0 - alpha * self.sigma_data**2 * prediction.eps
+        return numerator / (self.sigma_data * jnp.sqrt(v))
+
+
+PARAMETRIZATIONS: dict[str, Callable[..., Parametrization]] = {
+    "eps": Eps,
+    "x0": X0,
+    "score": Score,
+    "v": V,
+    "velocity": Velocity,
+    "edm": EDMPreconditioning,
+}
+
+NOISE_LABELS: dict[str, Callable[[SDE, jax.Array], jax.Array]] = {
+    # 999 t, so that t in [0, 1] covers the range of DDPM's integer time steps.
+    "time": lambda sde, t: 999 * t,
+    "sigma": lambda sde, t: sde.sigma(t),
+    # c_noise = log(sigma / alpha) / 4 (Karras et al. 2022, Table 1).
+    "log_sigma": lambda sde, t: -sde.log_snr(t) / 8,
+}
+
+
+def from_network(
+    network: Callable[[jax.Array, jax.Array, Any], jax.Array],
+    sde: SDE,
+    parametrization: Parametrization,
+    noise_label: Callable[[SDE, jax.Array], jax.Array],
+) -> Denoiser:
+    """The denoiser of a network.
+
+    Args:
+        network: maps a state [batch, *data], noise labels [batch] and a condition (or None) to an
+            output [batch, *data].
+        sde: the forward process that it was trained on.
+        parametrization: what its output means.
+        noise_label: how it is told the time; one of NOISE_LABELS.
+
+    Returns:
+        denoise(x, t, cond=None) -> Prediction.
+    """
+
+    def denoise(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
+        scale = expand(parametrization.input_scale(sde, t), x)
+        output = network(scale * x, noise_label(sde, t), cond)
+        return parametrization.prediction(sde, x, t, output)
+
+    return denoise

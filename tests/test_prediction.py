@@ -1,0 +1,113 @@
+"""The parametrisations round-trip with each other, and agree with their defining formulas."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Prediction, from_network
+from score_sde.sde import EDM, VE, VP, CosineVP, RectifiedFlow, SubVP
+
+SDES = [VP(), SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow()]
+each_sde = pytest.mark.parametrize("sde", SDES, ids=lambda sde: type(sde).__name__)
+each_parametrization = pytest.mark.parametrize("name", PARAMETRIZATIONS)
+
+
+def example(sde, batch=9):
+    """Random data, noise and times, and the state that belongs to them."""
+    x0, eps = jax.random.normal(jax.random.key(0), (2, batch, 4, 3))
+    t = jnp.linspace(sde.t_min, sde.t_max, batch)
+    x = sde.alpha(t)[:, None, None] * x0 + sde.sigma(t)[:, None, None] * eps
+    return x, t, Prediction(x0, eps)
+
+
+@each_sde
+@each_parametrization
+def test_output_and_prediction_are_inverse(x64, sde, name):
+    x, t, truth = example(sde)
+    parametrization = PARAMETRIZATIONS[name]()
+    output = parametrization.output(sde, t, truth)
+    found = parametrization.prediction(sde, x, t, output)
+    # At t_max of VE and EDM alpha x0 is a 1e-3 part of x, which costs as many digits.
+    np.testing.assert_allclose(found.x0, truth.x0, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(found.eps, truth.eps, rtol=1e-8, atol=1e-9)
+
+
+@each_sde
+@each_parametrization
+def test_any_output_gives_a_consistent_pair(x64, sde, name):
+    x, t, _ = example(sde)
+    output = jax.random.normal(jax.random.key(1), x.shape)
+    pair = PARAMETRIZATIONS[name]().prediction(sde, x, t, output)
+    rebuilt = sde.alpha(t)[:, None, None] * pair.x0 + sde.sigma(t)[:, None, None] * pair.eps
+    np.testing.assert_allclose(rebuilt, x, rtol=1e-8, atol=1e-8)
+
+
+@each_sde
+def test_velocity_is_the_drift_of_the_probability_flow_ode(x64, sde):
+    """Song et al. 2021, equation 13: dx/dt = f x - 1/2 g^2 score."""
+    x, t, pair = example(sde)
+    g2 = sde.g2(t)[:, None, None]
+    expected = sde.drift(x, t) - 0.5 * g2 * pair.score(sde, t)
+    np.testing.assert_allclose(pair.velocity(sde, t), expected, rtol=1e-8, atol=1e-8)
+
+
+def test_score_is_minus_eps_over_sigma(x64):
+    sde = SubVP()
+    _, t, pair = example(sde)
+    np.testing.assert_allclose(pair.score(sde, t) * sde.sigma(t)[:, None, None], -pair.eps)
+
+
+def test_edm_preconditioning_is_karras_table_1(x64):
+    sde, sigma_data = EDM(), 0.5
+    x, t, _ = example(sde)
+    raw = jax.random.normal(jax.random.key(2), x.shape)
+    edm = PARAMETRIZATIONS["edm"](sigma_data)
+    s = t[:, None, None]
+    c_skip = sigma_data**2 / (s**2 + sigma_data**2)
+    c_out = s * sigma_data / jnp.sqrt(s**2 + sigma_data**2)
+    np.testing.assert_allclose(edm.prediction(sde, x, t, raw).x0, c_skip * x + c_out * raw, 1e-10)
+    np.testing.assert_allclose(edm.input_scale(sde, t), 1 / jnp.sqrt(t**2 + sigma_data**2))
+    np.testing.assert_allclose(NOISE_LABELS["log_sigma"](sde, t), jnp.log(t) / 4, rtol=1e-10)
+
+
+def test_edm_preconditioning_does_not_depend_on_the_frame(x64):
+    """VP at (alpha x, alpha s) is the EDM frame at (x, s): the same network, the same x0."""
+    vp, frame, edm = VP(), EDM(), PARAMETRIZATIONS["edm"](0.7)
+    t = jnp.linspace(0.01, 1.0, 5)
+    s = vp.sigma(t) / vp.alpha(t)
+    x = jax.random.normal(jax.random.key(3), (5, 2)) * s[:, None]
+
+    def network(x, label, cond):
+        return jnp.tanh(x) + label[:, None]
+
+    in_vp = from_network(network, vp, edm, NOISE_LABELS["log_sigma"])(vp.alpha(t)[:, None] * x, t)
+    in_frame = from_network(network, frame, edm, NOISE_LABELS["log_sigma"])(x, s)
+    np.testing.assert_allclose(in_vp.x0, in_frame.x0, rtol=1e-9)
+    np.testing.assert_allclose(in_vp.eps, in_frame.eps, rtol=1e-9)
+
+
+def test_from_network_passes_labels_and_condition(x64):
+    sde = VE()
+    x, t, _ = example(sde)
+    seen = {}
+
+    def network(x, label, cond):
+        seen.update(label=label, cond=cond)
+        return x
+
+    from_network(network, sde, PARAMETRIZATIONS["eps"](), NOISE_LABELS["sigma"])(x, t, "class 3")
+    np.testing.assert_allclose(seen["label"], sde.sigma(t))
+    assert seen["cond"] == "class 3"
+    np.testing.assert_allclose(NOISE_LABELS["time"](sde, t), 999 * t)
+
+
+@each_sde
+@each_parametrization
+def test_float32_is_finite_at_both_ends(sde, name):
+    x, t, _ = example(sde)
+    parametrization = PARAMETRIZATIONS[name]()
+    pair = parametrization.prediction(sde, x, t, jnp.ones_like(x))
+    for value in (*pair, pair.score(sde, t), pair.velocity(sde, t), pair.v(sde, t)):
+        assert value.dtype == jnp.float32
+        assert jnp.isfinite(value).all()
