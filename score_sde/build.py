@@ -1,0 +1,201 @@
+"""From a config to the objects that it names: the one place where a ConfigDict is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from score_sde import losses, samplers
+from score_sde.data import transforms
+from score_sde.errors import UserError
+from score_sde.models import NETWORKS
+from score_sde.models.functional import Arrays, Functional, functional
+from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Denoiser, from_network
+from score_sde.samplers.options import check_name
+from score_sde.sde import SDE, SDES
+from score_sde.training.options import OptimOptions, TrainingOptions
+
+if TYPE_CHECKING:
+    from score_sde.data import Info
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Everything that a config names, ready to use. No array has been made yet.
+
+    Attributes:
+        config: the config itself, for the record.
+        sde: the forward process.
+        model: the network as a pure function.
+        denoiser: makes a denoiser of (parameters, constants, dropout key or None).
+        loss: the training loss of each example, see training.step.LossFunction.
+        sampler: the sampler.
+        training: the section `training`.
+        optim: the section `optim`.
+        data: what is known of the data set.
+        conditional: whether the network is given class labels.
+    """
+
+    config: ConfigDict
+    sde: SDE
+    model: Functional
+    denoiser: Callable[..., Denoiser]
+    loss: Callable[..., jax.Array]
+    sampler: samplers.Sampler
+    training: TrainingOptions
+    optim: OptimOptions
+    data: Info
+    conditional: bool
+
+    @property
+    def parameters(self) -> int:
+        """How many trainable parameters the network has."""
+        return sum(array.size for array in self.model.shapes[0].values())
+
+    def to_images(self, x: jax.Array) -> jax.Array:
+        """States in the model's range to uint8 images; [batch, H, W, C]."""
+        return transforms.from_model(x, self.config.data.centered, self.data.levels)
+
+
+def experiment(config: ConfigDict, info: Info) -> Experiment:
+    """Read a config.
+
+    Args:
+        config: see score_sde.config.default.
+        info: what is known of the data set that it names.
+
+    Raises:
+        UserError: a value is unknown or cannot work.
+    """
+    try:
+        process = sde(config.sde)
+        conditional = config.model.class_conditional
+        if conditional and not info.num_classes:
+            raise UserError(f"config.model.class_conditional: {info.name} has no class labels")
+        model = _network(config, info)
+        denoiser = _denoiser(config.model, process, model)
+        return Experiment(
+            config=config,
+            sde=process,
+            model=model,
+            denoiser=denoiser,
+            loss=_loss(config, process, denoiser, info, conditional),
+            sampler=sampler(config.sampling),
+            training=TrainingOptions(**config.training),
+            optim=OptimOptions(**config.optim),
+            data=info,
+            conditional=conditional,
+        )
+    except UserError:
+        raise
+    except ValueError as error:  # the classes below check their own arguments
+        raise UserError(str(error).splitlines()[0]) from error
+
+
+def sde(section: ConfigDict) -> SDE:
+    """The process that the section `sde` names; a parameter that it does not have is an error."""
+    check_name("config.sde.name", section.name, SDES)
+    cls = SDES[section.name]
+    given = {k: v for k, v in section.items() if k != "name" and v is not None}
+    for name in given:
+        check_name(
+            f"parameter of sde {section.name}", name, [f.name for f in dataclasses.fields(cls)]
+        )
+    return cls(**given)
+
+
+def sampler(section: ConfigDict) -> samplers.Sampler:
+    """The sampler that the section `sampling` names, with those options that it has."""
+    check_name("config.sampling.sampler", section.sampler, samplers.SAMPLERS)
+    names = [field.name for field in dataclasses.fields(samplers.SAMPLERS[section.sampler])]
+    options = {name: section[name] for name in names if section[name] is not None}
+    return samplers.get(section.sampler, **options)
+
+
+def _network(config: ConfigDict, info: Info) -> Functional:
+    """The network, fitted to the data; built abstractly here, so its arguments are checked."""
+    not_arguments = ("name", "parametrization", "noise_label", "sigma_data", "class_conditional")
+    arguments = {k: v for k, v in config.model.items() if k not in not_arguments}
+    check_name("config.model.name", config.model.name, NETWORKS)
+    check_name("config.model.dtype", arguments["dtype"], ("float32", "bfloat16"))
+    height, width, channels = info.shape
+    if height != width:
+        raise UserError(f"images are {height}x{width}; set config.data.image_size to make a square")
+    arguments.update(
+        dtype=jnp.dtype(arguments["dtype"]),
+        data_channels=channels,
+        image_size=height,
+        num_classes=info.num_classes if config.model.class_conditional else 0,
+        centered=config.data.centered,
+    )
+    return functional(lambda rngs: NETWORKS[config.model.name](**arguments, rngs=rngs))
+
+
+def _denoiser(section: ConfigDict, process: SDE, model: Functional) -> Callable[..., Denoiser]:
+    check_name("config.model.parametrization", section.parametrization, PARAMETRIZATIONS)
+    check_name("config.model.noise_label", section.noise_label, NOISE_LABELS)
+    if section.parametrization == "edm":
+        parametrization = PARAMETRIZATIONS["edm"](section.sigma_data)
+    else:
+        parametrization = PARAMETRIZATIONS[section.parametrization]()
+    noise_label = NOISE_LABELS[section.noise_label]
+
+    def denoiser(params: Arrays, constants: Arrays, key: jax.Array | None = None) -> Denoiser:
+        def network(x: jax.Array, label: jax.Array, cond: Any) -> jax.Array:
+            return model.apply(params, constants, x, label, cond, key=key)
+
+        return from_network(network, process, parametrization, noise_label)
+
+    return denoiser
+
+
+def _loss(
+    config: ConfigDict, process: SDE, denoiser: Callable, info: Info, conditional: bool
+) -> Callable[..., jax.Array]:
+    """The loss of a batch of uint8 images, with augmentation and dropout when it trains."""
+    training, data = config.training, config.data
+    times, weighting = _times(training), _weighting(config)
+    check_name("config.training.reduction", training.reduction, losses.REDUCTIONS)
+
+    def loss(key: jax.Array, params: Arrays, constants: Arrays, batch: Any, train: bool):
+        key_flip, key_dequantize, key_loss, key_dropout = jax.random.split(key, 4)
+        images = batch["image"]
+        if data.flip and train:
+            images = transforms.random_flip(key_flip, images)
+        if data.dequantize:
+            x0 = transforms.dequantize(key_dequantize, images, info.levels, data.centered)
+        else:
+            x0 = transforms.to_model(images, data.centered)
+        return losses.denoising_score_matching(
+            key_loss,
+            denoiser(params, constants, key_dropout if train else None),
+            process,
+            x0,
+            batch["label"] if conditional else None,
+            times=times,
+            weighting=weighting,
+            # Held-out losses are compared over training, so their times are always spread evenly.
+            stratified=training.stratified or not train,
+            reduction=training.reduction,
+        )
+
+    return loss
+
+
+def _times(training: ConfigDict) -> losses.TimeDistribution:
+    check_name("config.training.times", training.times, losses.TIMES)
+    if training.times in ("uniform", "importance"):
+        return losses.TIMES[training.times](training.t_min if training.t_min > 0 else None)
+    return losses.TIMES[training.times](training.time_mean, training.time_std)
+
+
+def _weighting(config: ConfigDict) -> losses.Weighting:
+    name = config.training.weighting
+    check_name("config.training.weighting", name, losses.WEIGHTINGS)
+    arguments = {"edm": (config.model.sigma_data,), "uniform": (config.training.quantity,)}
+    return losses.WEIGHTINGS[name](*arguments.get(name, ()))

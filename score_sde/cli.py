@@ -1,0 +1,174 @@
+"""The command line: from flags to a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from score_sde.errors import UserError
+from score_sde.flags import CommandLine, HelpRequest, parse
+
+if TYPE_CHECKING:
+    from score_sde.training.loop import Outcome
+
+
+def main(argv: list[str]) -> int:
+    """Run a command line.
+
+    Args:
+        argv: sys.argv.
+
+    Returns:
+        The exit code: 0, also after SIGTERM; 2 for bad input; 130 after Ctrl-C; 1 if training
+        diverged.
+    """
+    try:
+        line = parse(argv)
+        # JAX is slow to import and its devices slow to open: mistakes in flags come before.
+        from score_sde.training.loop import NotFiniteError
+
+        try:
+            return _MODES[line.mode](line)
+        except NotFiniteError as error:
+            return _fail(error, 1)
+    except HelpRequest as text:
+        print(text)
+        return 0
+    except UserError as error:
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+
+
+def _fail(message: object, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _train(line: CommandLine) -> int:
+    import jax
+
+    from score_sde import build, runs
+    from score_sde.data import DataError, load
+    from score_sde.training import loop
+    from score_sde.training.sharding import make_mesh
+
+    _distribute(line)
+    config, workdir = line.config, line.workdir
+    train_set = _load(config, "train")
+    experiment = build.experiment(config, train_set.info)
+    mesh = make_mesh(experiment.training.fsdp)
+    loop.check(experiment, mesh)
+    try:
+        held_out = load(config.data.name, "test", **_where(config))
+    except DataError:  # a set without such a split trains without a held-out loss
+        held_out = None
+    first = jax.process_index() == 0
+    if first:
+        runs.begin(workdir, config, experiment)
+        _announce(experiment, mesh, train_set, held_out, workdir)
+    outcome = loop.train(experiment, mesh, train_set, held_out, workdir)
+    if first:
+        _say_what_next(line, outcome)
+    return 130 if outcome.stopped_by == signal.SIGINT else 0
+
+
+def _sample(line: CommandLine) -> int:
+    import jax
+    import numpy as np
+
+    from score_sde import build, runs
+    from score_sde import config as configs
+    from score_sde.generate import Generator
+    from score_sde.images import save_grid
+    from score_sde.training.sharding import make_mesh, replicated
+
+    _distribute(line)
+    config, workdir = line.config, line.workdir
+    trained, _ = configs.read(workdir)
+    changed = configs.difference(trained, config, runs.FIXED)
+    if changed:
+        raise UserError(f"{workdir} was trained with another config: {changed}")
+    # The run's own record says what was trained, the command line how to sample it.
+    sampler = build.sampler(config.sampling)
+    run = runs.load(workdir, weights=line.weights, step=line.step)
+    experiment = dataclasses.replace(run.experiment, sampler=sampler)
+    number = line.num_samples or config.sampling.num_samples
+    mesh = make_mesh()
+    generator = Generator(experiment, mesh, min(number, config.sampling.batch_size))
+    params, constants = jax.device_put((run.params, run.constants), replicated(mesh))
+    print(
+        f"sampling {number} images from {workdir} at step {run.step} ({line.weights} weights) "
+        f"with {config.sampling.sampler} on {_devices(mesh)}",
+        flush=True,
+    )
+    begin = time.monotonic()
+
+    def report(done: int) -> None:
+        print(f"{done}/{number} images, {time.monotonic() - begin:.0f} s", flush=True)
+
+    key = jax.random.key(config.seed)
+    images, nfe = generator(params, constants, key, number, report)
+    if jax.process_index() == 0:
+        with runs.writing(workdir):
+            partial = workdir / "samples.npz.partial"
+            with partial.open("wb") as file:
+                np.savez_compressed(file, samples=images)
+            partial.replace(workdir / "samples.npz")
+            save_grid(workdir / "samples.png", images[:256])
+        print(f"{nfe} function evaluations an image. Wrote {workdir}/samples.npz and samples.png")
+    return 0
+
+
+_MODES: dict[str, Callable[[CommandLine], int]] = {"train": _train, "sample": _sample}
+
+
+def _distribute(line: CommandLine) -> None:
+    import jax
+
+    if line.distributed:
+        jax.distributed.initialize()
+
+
+def _where(config: Any) -> dict[str, Any]:
+    return {"data_dir": config.data.dir or None, "image_size": config.data.image_size or None}
+
+
+def _load(config: Any, split: str):
+    from score_sde.data import load
+
+    return load(config.data.name, split, **_where(config))
+
+
+def _devices(mesh: Any) -> str:
+    import jax
+
+    kind = jax.devices()[0].device_kind
+    axes = ", ".join(f"{name} {size}" for name, size in mesh.shape.items())
+    return f"{jax.device_count()} x {kind} (mesh: {axes})"
+
+
+def _announce(experiment, mesh, train_set, held_out, workdir: Path) -> None:
+    info = train_set.info
+    size = "x".join(map(str, info.shape))
+    held = f" and {len(held_out):,} held-out" if held_out else ", no held-out"
+    print(
+        f"{_devices(mesh)} | {experiment.parameters:,} parameters | "
+        f"{info.name}: {len(train_set):,} training{held} images, {size} | {workdir}",
+        flush=True,
+    )
+
+
+def _say_what_next(line: CommandLine, outcome: Outcome) -> None:
+    if outcome.stopped_by is not None:
+        print(
+            f"stopped by {outcome.stopped_by.name} at step {outcome.step}, which is saved. "
+            "The same command goes on from there."
+        )
+        return
+    print(f"done: {outcome.step} steps, in {line.workdir}. Next: {line.rerun} --mode=sample")

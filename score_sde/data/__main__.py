@@ -1,0 +1,63 @@
+"""`python -m score_sde.data prepare NAME` and `python -m score_sde.data info NAME`."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from score_sde.data.base import DataError
+from score_sde.data.load import load, prepare
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m score_sde.data", description="Prepares and describes data sets."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{prepare,info}")
+    where = "TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets], or the folder of images"
+
+    command = commands.add_parser("prepare", help="download a TFDS set and write it as ArrayRecord")
+    command.add_argument("name", help="TFDS name, such as cifar10, or digits")
+    command.add_argument("--data_dir", help=where)
+
+    command = commands.add_parser("info", help="describe one split of a set")
+    command.add_argument("name", help="TFDS name, such as cifar10, or digits, or folder")
+    command.add_argument("--data_dir", help=where)
+    command.add_argument("--split", default="train", help="[train]")
+    command.add_argument("--image_size", type=int, help="crop and resize to this many pixels")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+      argv: arguments after the program's name; None takes those of the process.
+
+    Returns:
+      Exit status: 0, or 2 after one line on stderr if the input is bad.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        if args.command == "prepare":
+            print(f"{args.name} is ready in {prepare(args.name, data_dir=args.data_dir)}")
+            return 0
+        source = load(args.name, args.split, data_dir=args.data_dir, image_size=args.image_size)
+    except DataError as error:
+        print(f"score_sde.data: {error}", file=sys.stderr)
+        return 2
+    for field, value in dataclasses.asdict(source.info).items():
+        print(f"{field}: {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Batches of a source, with Grain: deterministic, sharded over processes, resumable at any step.
+
+A batch is a function of (source, batch_size, seed, step) and nothing else. Epoch e is a permutation
+of 0..n-1 given by (seed, e), epochs follow one another without a gap, and global batch s is the
+positions s B .. (s + 1) B - 1 of that endless list. Process p of P gathers the rows
+[p B / P, (p + 1) B / P) of it. Flips and scaling are left to the device (`transforms`).
+
+Grain maps steps to batches, reads ahead in threads and keeps the state. The order is computed here,
+a whole epoch at once: Grain's `shuffle` costs 6 microseconds an example in the interpreter, on
+every process for the whole global batch, and gives seeds 0 and 1 the same epochs shifted by one.
+"""
+
+import functools
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from score_sde.data.base import DataError, Source
+
+if TYPE_CHECKING:
+    import grain
+
+_MAX_THREADS = 16
+_ENDLESS = 2**40  # steps: Grain wants a length, and positions must stay within 64 bits
+
+
+def train_batches(
+    source: Source,
+    *,
+    batch_size: int,
+    seed: int,
+    process_index: int = 0,
+    process_count: int = 1,
+    start_step: int = 0,
+) -> "grain.DatasetIterator":
+    """Endless shuffled batches; every example once in each epoch, none dropped.
+
+    `start_step=k` gives what a fresh iterator gives after k calls of `next`, at once. So a run that
+    keeps its step and seed needs no other state. `get_state()` is a small dictionary that JSON can
+    hold, {"next_index": step}: the step of the next batch that the *caller* gets, whatever the
+    threads have read ahead. `set_state(state)` resumes there. Both are the same on every process.
+    Call `close()` to stop the threads early.
+
+    Args:
+      source: any source.
+      batch_size: B, over all processes.
+      seed: any integer >= 0; another seed gives unrelated permutations.
+      process_index: p, 0 <= p < P.
+      process_count: P; must divide B.
+      start_step: number of batches to pass over.
+
+    Returns:
+      A Grain iterator of {"image": uint8 [B / P, H, W, C], "label": int32 [B / P]}.
+
+    Raises:
+      DataError: if the source is empty or B is not divisible by P.
+    """
+    import grain
+
+    rows = _rows(source, batch_size, process_index, process_count)
+    order = _Order(len(source), seed)
+
+    def batch(step: int) -> dict[str, np.ndarray]:
+        return source.gather(order(step * batch_size + np.arange(rows.start, rows.stop)))
+
+    iterator = iter(grain.MapDataset.range(_ENDLESS).map(batch).to_iter_dataset(_read_options()))
+    iterator.set_state({"next_index": start_step})
+    return iterator
+
+
+def eval_batches(
+    source: Source,
+    batch_size: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> "grain.DatasetIterator":
+    """One pass in order, every example exactly once, all batches of the same size.
+
+    The last batch is filled up with copies of the last example, where `mask` is False.
+
+    Args:
+      source: any source.
+      batch_size: B, over all processes.
+      process_index: p, 0 <= p < P.
+      process_count: P; must divide B.
+
+    Returns:
+      A Grain iterator of {"image": uint8 [B / P, H, W, C], "label": int32 [B / P],
+      "mask": bool [B / P]}; ceil(size / B) batches on every process.
+
+    Raises:
+      DataError: if the source is empty or B is not divisible by P.
+    """
+    import grain
+
+    rows = _rows(source, batch_size, process_index, process_count)
+    size = len(source)
+
+    def batch(step: int) -> dict[str, np.ndarray]:
+        indices = step * batch_size + np.arange(rows.start, rows.stop)
+        return {**source.gather(np.minimum(indices, size - 1)), "mask": indices < size}
+
+    steps = -(-size // batch_size)
+    return iter(grain.MapDataset.range(steps).map(batch).to_iter_dataset(_read_options()))
+
+
+class _Order:
+    """The endless list of positions: one permutation after another."""
+
+    def __init__(self, size: int, seed: int):
+        self._size = size
+        self._seed = seed
+        # A batch may span two epochs, and threads may be an epoch apart.
+        self._epoch = functools.lru_cache(maxsize=3)(self._permutation)
+
+    def __call__(self, places: np.ndarray) -> np.ndarray:
+        """Places in the endless list, ascending integers [n] -> positions in the source, [n]."""
+        epochs, offsets = np.divmod(places, self._size)
+        parts = [self._epoch(int(e))[offsets[epochs == e]] for e in np.unique(epochs)]
+        return np.concatenate(parts)
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        """The order of one epoch, by sorting raw bits, [size].
+
+        NumPy keeps the bits of a bit generator for ever, unlike `Generator.permutation`: an old run
+        resumes in the same order under a newer NumPy.
+        """
+        bits = np.random.Philox(np.random.SeedSequence((self._seed, epoch)))
+        return np.argsort(bits.random_raw(self._size), kind="stable")
+
+
+def _rows(source: Source, batch_size: int, process_index: int, process_count: int) -> slice:
+    """The rows of the global batch that a process reads."""
+    if not len(source):
+        raise DataError(
+            f"split {source.info.split!r} of {source.info.name} is empty: use another split"
+        )
+    if batch_size < 1 or batch_size % process_count:
+        raise DataError(
+            f"batch_size is {batch_size}: give a positive multiple of the {process_count} processes"
+        )
+    local = batch_size // process_count
+    return slice(process_index * local, (process_index + 1) * local)
+
+
+def _read_options() -> "grain.ReadOptions":
+    """Threads that read ahead; an element of the buffer is a whole batch, so few are enough."""
+    import grain
+
+    threads = min(_MAX_THREADS, os.cpu_count() or 1)
+    return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)

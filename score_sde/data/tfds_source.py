@@ -1,0 +1,159 @@
+"""Any image set of tensorflow-datasets, read from ArrayRecord files without TensorFlow."""
+
+import contextlib
+import difflib
+import importlib.util
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+
+from score_sde.data import digits, images
+from score_sde.data.base import DataError, Info, Source
+
+
+def load(name: str, split: str, data_dir: str, image_size: int | None) -> Source:
+    """Opens one split of a prepared set; `score_sde.data.load` says the rest.
+
+    Args:
+      name: TFDS name, such as "cifar10" or "lsun/church_outdoor", or "digits".
+      split: a split, or a slice of one such as "train[:1000]".
+      data_dir: TFDS folder.
+      image_size: side in pixels; None keeps the set's own fixed size.
+
+    Returns:
+      The source.
+
+    Raises:
+      DataError: if the set is unknown, not prepared, has no such split or no usable image.
+    """
+    with _quiet():
+        if name == "digits":
+            builder = digits.prepared_builder(data_dir)
+        else:
+            builder = _builder(name, data_dir)
+        image_key, label_key = _keys(name, builder.info.features)
+        records = _records(builder, name, split, data_dir, image_key)
+
+    height, width, channels = builder.info.features[image_key].shape
+    channels = 1 if channels == 1 else 3
+    if image_size is None and None in (height, width):
+        raise DataError(f"the images of {name} differ in size: give image_size")
+    unchanged = image_size is None or (height, width) == (image_size, image_size)
+    size = None if unchanged else image_size
+    label = builder.info.features[label_key] if label_key else None
+    info = Info(
+        name=name,
+        split=split,
+        size=len(records),
+        shape=(height, width, channels) if unchanged else (image_size, image_size, channels),
+        num_classes=label.num_classes if label else 0,
+        levels=digits.LEVELS if name == "digits" and unchanged else 256,
+        label_names=tuple(label.names) if label else (),
+    )
+
+    def read(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        examples = records.__getitems__(indices.tolist())
+        pixels = [images.decode(example[image_key], channels, size) for example in examples]
+        labels = [example[label_key] if label_key else -1 for example in examples]
+        return np.stack(pixels), np.array(labels, np.int32)
+
+    return Source(info, read)
+
+
+def prepare(name: str, data_dir: str) -> None:
+    """Downloads a set and writes it as ArrayRecord files; does nothing if that is done already.
+
+    Args:
+      name: TFDS name, or "digits".
+      data_dir: TFDS folder, made if missing.
+
+    Raises:
+      DataError: if the set is unknown, TensorFlow is missing, or TFDS fails.
+    """
+    if name == "digits":
+        with _quiet():
+            digits.prepared_builder(data_dir)
+        return
+    with _quiet():
+        builder = _builder(name, data_dir)
+    if builder.data_path.exists():
+        return
+    if importlib.util.find_spec("tensorflow") is None:
+        raise DataError(
+            f"preparing {name} needs TensorFlow (reading it does not): "
+            'pip install "score_sde[prepare]", or pip install -e ".[prepare]" in a checkout'
+        )
+    try:
+        with _quiet():
+            builder.download_and_prepare(file_format="array_record")
+    except Exception as error:  # TFDS fails in many ways: network, checksum, disk, manual download.
+        raise DataError(f"could not prepare {name}: {_first_line(error)}") from error
+
+
+def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
+    """The builder of a set. A name with a namespace is refused: TFDS would ask the network."""
+    known = tfds.list_builders(with_community_datasets=False)
+    if ":" in name.partition("/")[0] or name.partition("/")[0] not in known:
+        near = difflib.get_close_matches(name.lower(), [*known, "digits", "folder"], n=3)
+        hint = (
+            f"did you mean {', '.join(near)}?"
+            if near
+            else "see tfds.list_builders(), or use folder"
+        )
+        raise DataError(f"unknown data set {name!r}: {hint}")
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except (ValueError, AssertionError, ImportError, OSError) as error:
+        raise DataError(f"cannot open {name} in {data_dir}: {_first_line(error)}") from error
+
+
+def _records(
+    builder: tfds.core.DatasetBuilder, name: str, split: str, data_dir: str, image_key: str
+) -> tfds.core.SplitInfo:
+    """The examples of a split, the image still encoded: `images.decode` sizes it as it decodes."""
+    how = f"python -m score_sde.data prepare {name} --data_dir={data_dir}"
+    extra = 'needs pip install "score_sde[prepare]" or pip install -e ".[prepare]"'
+    if not builder.data_path.exists():
+        raise DataError(f"{name} is not prepared in {data_dir}: run `{how}` ({extra})")
+    if split.partition("[")[0] not in builder.info.splits:
+        raise DataError(f"{name} has no split {split!r}: use {', '.join(builder.info.splits)}")
+    try:
+        return builder.as_data_source(split, decoders={image_key: tfds.decode.SkipDecoding()})
+    except NotImplementedError as error:
+        raise DataError(
+            f"{name} is in {data_dir} in a format that cannot be read without TensorFlow: "
+            f"remove {builder.data_path} and run `{how}` ({extra})"
+        ) from error
+    except (ValueError, AssertionError) as error:
+        raise DataError(f"cannot read split {split!r} of {name}: {_first_line(error)}") from error
+
+
+def _keys(name: str, features: tfds.features.FeaturesDict) -> tuple[str, str | None]:
+    """The names of the image and, if there is one, of the label among a set's features."""
+    image_key = _choose("image", features, tfds.features.Image)
+    if image_key is None or features[image_key].np_dtype != np.uint8:
+        raise DataError(f"{name} has no single 8-bit image: it has {', '.join(features)}")
+    return image_key, _choose("label", features, tfds.features.ClassLabel)
+
+
+def _choose(usual: str, features: tfds.features.FeaturesDict, kind: type) -> str | None:
+    """The feature of a kind: the one with the usual name, else the only one, else None."""
+    keys = [key for key, feature in features.items() if isinstance(feature, kind)]
+    return usual if usual in keys else keys[0] if len(keys) == 1 else None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides what TFDS logs: its warnings are about itself, and a failure is raised, not logged."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.FATAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)

@@ -1,0 +1,169 @@
+"""Reading the command line: every mistake becomes one line that says what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from score_sde import config as configs
+from score_sde.errors import UserError
+
+MODES = ("train", "sample")
+
+HELP = """Score-based generative models through stochastic differential equations, in JAX.
+
+Train, or go on with a run that was interrupted:
+  python main.py --config=configs/digits_vp.py
+Draw samples from a run:
+  python main.py --config=configs/digits_vp.py --mode=sample --num_samples=64
+
+Flags:
+  --config=FILE       the recipe; those that come with the code are in configs/
+  --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
+  --mode=MODE         train (default) or sample
+  --workdir=DIR       the run's folder; runs/NAME for configs/NAME.py if not given
+  --num_samples=N     how many images to sample; config.sampling.num_samples if not given
+  --weights=WHICH     parameters to sample with: ema (default), raw, or a decay such as 0.999
+  --step=N            checkpoint to sample from; the newest if not given
+  --distributed       one process of several: call jax.distributed.initialize() first. Slurm and
+                      TPU pods are recognised by themselves; elsewhere see its documentation
+  --help              this text; with --config=FILE also every field of that config
+
+A run's folder holds config.json, metrics.csv, tensorboard/, checkpoints/ and samples/STEP.png.
+"""
+
+
+class HelpRequest(Exception):
+    """The user asked for help; the message is the text."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandLine:
+    """What the user asked for.
+
+    Attributes:
+        config: the config, with its overrides.
+        mode: one of MODES.
+        workdir: the run's folder.
+        num_samples: how many images to sample, or None.
+        weights: parameters to sample with.
+        step: checkpoint to sample from, or None for the newest.
+        distributed: whether this is one process of several.
+        rerun: the command that means this run, to which a mode can be added.
+    """
+
+    config: ConfigDict
+    mode: str
+    workdir: Path
+    num_samples: int | None
+    weights: str
+    step: int | None
+    distributed: bool
+    rerun: str
+
+
+def parse(argv: list[str]) -> CommandLine:
+    """Parse the command line.
+
+    Args:
+        argv: sys.argv, the program's name first.
+
+    Raises:
+        HelpRequest: the user asked for help.
+        UserError: there is a mistake.
+    """
+    values = _define()
+    if {"--help", "-h", "-help", "help"} & set(argv[1:]):
+        raise HelpRequest(_help(argv))
+    file = _config_file(argv)
+    try:
+        rest = values(argv)
+    except (flags.Error, AttributeError, KeyError, TypeError) as error:
+        _blame_override(argv)
+        # A mistake in the config file comes with its traceback: its last line says what it is.
+        raise UserError(str(error).strip().splitlines()[-1]) from error
+    if len(rest) > 1:
+        raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
+    if values.num_samples is not None and values.num_samples < 1:
+        raise UserError(f"--num_samples={values.num_samples} must be at least 1")
+    name = re.sub(r"[^\w.=-]+", "_", Path(file).name.replace(".py", "", 1))
+    return CommandLine(
+        config=values.config,
+        mode=values.mode,
+        workdir=Path(values.workdir or Path("runs") / name),
+        num_samples=values.num_samples,
+        weights=values.weights,
+        step=values.step,
+        distributed=values.distributed,
+        rerun=f"python main.py --config={file}"
+        + (f" --workdir={values.workdir}" if values.workdir else ""),
+    )
+
+
+def _define() -> flags.FlagValues:
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", None, "", lock_config=True, flag_values=values)
+    flags.DEFINE_enum("mode", "train", MODES, "", flag_values=values)
+    flags.DEFINE_string("workdir", None, "", flag_values=values)
+    flags.DEFINE_integer("num_samples", None, "", flag_values=values)
+    flags.DEFINE_string("weights", "ema", "", flag_values=values)
+    flags.DEFINE_integer("step", None, "", flag_values=values)
+    flags.DEFINE_bool("distributed", False, "", flag_values=values)
+    return values
+
+
+def _config_file(argv: list[str]) -> str:
+    """The value of --config, whose file exists."""
+    file = None
+    for argument, following in zip(argv, [*argv[1:], None], strict=True):
+        name, has_value, value = argument.partition("=")
+        if name in ("--config", "-config"):
+            file = value if has_value else following
+    known = sorted(str(path) for path in Path("configs").glob("*.py"))
+    if not file:
+        near = f", such as --config={known[0]}" if known else ""
+        raise UserError(f"give --config=FILE{near}; see --help")
+    path = file.split(":")[0]
+    if not Path(path).is_file():
+        near = difflib.get_close_matches(path, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
+        raise UserError(f"no config file {path}; {hint}")
+    return file
+
+
+def _blame_override(argv: list[str]) -> None:
+    """Raise UserError if an argument sets a field that the config does not have."""
+    config = _config_alone(argv)
+    if config is None:
+        return
+    for argument in argv[1:]:
+        match = re.match(r"--?config\.([^=]+)", argument)
+        if match:
+            configs.check_path(config, match[1])
+
+
+def _config_alone(argv: list[str]) -> ConfigDict | None:
+    """The config without any override, or None if its file itself is wrong."""
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", None, "", flag_values=values)
+    try:
+        values([argv[0], f"--config={_config_file(argv)}"])
+    except flags.Error:
+        return None
+    return values.config
+
+
+def _help(argv: list[str]) -> str:
+    try:
+        config = _config_alone(argv)
+    except UserError:
+        return HELP
+    if config is None:
+        return HELP
+    fields = [f"  --config.{path}={value}" for path, value in configs.flatten(config.to_dict())]
+    return "\n".join([HELP, f"Fields of {_config_file(argv)}:", *fields, ""])

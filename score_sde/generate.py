@@ -1,0 +1,72 @@
+"""Drawing images with a model, in batches, over a mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh
+
+from score_sde.build import Experiment
+from score_sde.models.functional import Arrays
+from score_sde.training.sharding import batch_sharding, replicated
+
+
+class Generator:
+    """Draws batches of images; compiled once.
+
+    Args:
+        experiment: what to sample.
+        mesh: the devices that share a batch.
+        batch_size: images a batch; rounded up to a multiple of the number of devices.
+    """
+
+    def __init__(self, experiment: Experiment, mesh: Mesh, batch_size: int):
+        self._experiment = experiment
+        self.batch_size = -(-batch_size // mesh.size) * mesh.size
+        sharding = batch_sharding(mesh)
+        shape = (self.batch_size, *experiment.data.shape)
+
+        def draw(params: Arrays, constants: Arrays, key: jax.Array):
+            key_prior, key_labels, key_noise = jax.random.split(key, 3)
+            denoise = experiment.denoiser(params, constants)
+            x_init = experiment.sde.prior_sample(key_prior, shape, jnp.float32)
+            x_init = jax.lax.with_sharding_constraint(x_init, sharding)
+            labels = None
+            if experiment.conditional:
+                classes = experiment.data.num_classes
+                labels = jax.random.randint(key_labels, shape[:1], 0, classes)
+            out = experiment.sampler(key_noise, denoise, experiment.sde, x_init=x_init, cond=labels)
+            return experiment.to_images(out.x), out.nfe
+
+        self._draw = jax.jit(draw, out_shardings=(sharding, replicated(mesh)))
+
+    def __call__(
+        self,
+        params: Arrays,
+        constants: Arrays,
+        key: jax.Array,
+        number: int,
+        on_batch: Callable[[int], None] = lambda done: None,
+    ) -> tuple[np.ndarray, int]:
+        """Draw images.
+
+        Args:
+            params: trainable parameters, or a moving average of them.
+            constants: the model's other arrays.
+            key: JAX random key; each batch folds in its number.
+            number: how many images.
+            on_batch: called with the number of images done after each batch.
+
+        Returns:
+            uint8 [number, H, W, C] on the host, and the function evaluations of the last batch.
+        """
+        drawn, nfe = [], 0
+        for start in range(0, number, self.batch_size):
+            batch, nfe = self._draw(params, constants, jax.random.fold_in(key, len(drawn)))
+            drawn.append(multihost_utils.process_allgather(batch, tiled=True))
+            on_batch(min(start + self.batch_size, number))
+        return np.concatenate(drawn)[:number], int(nfe)

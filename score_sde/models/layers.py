@@ -1,0 +1,147 @@
+"""Layers that every network here is made of. Each computes in the dtype of its input."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from score_sde.models.conv import Padding, conv2d
+
+
+class Constant(nnx.Variable):
+    """An array that belongs to a model but is not trained."""
+
+
+def init_kernel(scale: float = 1.0) -> Callable[..., jax.Array]:
+    """Uniform initialisation of variance scale / ((fan in + fan out) / 2).
+
+    A scale of 0 means 1e-10: the layer starts at nearly, not exactly, zero (Ho et al. 2020,
+    arXiv 2006.11239, and Song et al. 2021, arXiv 2011.13456, in their released code).
+    """
+    return jax.nn.initializers.variance_scaling(scale or 1e-10, "fan_avg", "uniform")
+
+
+def per_channel(values: jax.Array, x: jax.Array) -> jax.Array:
+    """Values of [channels] or [batch, channels] in x's dtype, shaped to meet x [batch, ..., channels]."""
+    batch = values.shape[:-1] or (1,)
+    return values.reshape(*batch, *(1,) * (x.ndim - 2), values.shape[-1]).astype(x.dtype)
+
+
+class Dense(nnx.Module):
+    """y = x W + b over the last axis; over the channels of an image it is a 1x1 convolution.
+
+    Args:
+      n_in: features of the input.
+      n_out: features of the output.
+      scale: see `init_kernel`.
+      param_dtype: dtype of the parameters.
+      rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        scale: float = 1.0,
+        param_dtype: jnp.dtype = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        self.kernel = nnx.Param(init_kernel(scale)(rngs.params(), (n_in, n_out), param_dtype))
+        self.bias = nnx.Param(jnp.zeros(n_out, param_dtype))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[..., n_in] to [..., n_out]."""
+        return x @ self.kernel[...].astype(x.dtype) + per_channel(self.bias[...], x)
+
+
+class Conv(nnx.Module):
+    """A 3x3 convolution with a bias.
+
+    Args:
+      n_in: channels of the input.
+      n_out: channels of the output.
+      stride: see `conv2d`.
+      padding: see `conv2d`.
+      scale: see `init_kernel`.
+      param_dtype: dtype of the parameters.
+      rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        stride: int = 1,
+        padding: Padding = ((1, 1), (1, 1)),
+        scale: float = 1.0,
+        param_dtype: jnp.dtype = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        self.kernel = nnx.Param(init_kernel(scale)(rngs.params(), (3, 3, n_in, n_out), param_dtype))
+        self.bias = nnx.Param(jnp.zeros(n_out, param_dtype))
+        self.stride, self.padding = stride, padding
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[batch, height, width, n_in] to [batch, height', width', n_out]."""
+        y = conv2d(x, self.kernel[...].astype(x.dtype), stride=self.stride, padding=self.padding)
+        return y + per_channel(self.bias[...], y)
+
+
+class GroupNorm(nnx.Module):
+    """Group normalisation (Wu and He 2018, arXiv 1803.08494) with min(channels // size, 32) groups.
+
+    Args:
+      channels: channels of the input.
+      group_size: the fewest channels in a group.
+      param_dtype: dtype of the parameters.
+
+    Raises:
+      ValueError: the channels do not divide into that many groups.
+    """
+
+    def __init__(
+        self, channels: int, *, group_size: int = 4, param_dtype: jnp.dtype = jnp.float32
+    ):
+        self.groups = max(1, min(channels // group_size, 32))
+        if channels % self.groups:
+            raise ValueError(f"{channels} channels do not divide into {self.groups} groups")
+        self.scale = nnx.Param(jnp.ones(channels, param_dtype))
+        self.bias = nnx.Param(jnp.zeros(channels, param_dtype))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[batch, ..., channels] to the same; the statistics are in float32 or better."""
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        y = wide - per_channel(_group_mean(wide, self.groups), wide)
+        inverse = jax.lax.rsqrt(_group_mean(y * y, self.groups) + 1e-6)
+        # One factor for each example and channel, so that an image is passed over once.
+        y = y * per_channel(inverse * self.scale[...].astype(y.dtype)[None], y)
+        return (y + per_channel(self.bias[...], y)).astype(x.dtype)
+
+
+def _group_mean(x: jax.Array, groups: int) -> jax.Array:
+    """Mean over positions and the channels of a group, repeated for each channel: [batch, channels].
+
+    Positions first: the sum then runs along contiguous rows of channels.
+    """
+    channels = x.mean(axis=tuple(range(1, x.ndim - 1)))
+    means = channels.reshape(len(x), groups, -1).mean(axis=-1)
+    return jnp.repeat(means, x.shape[-1] // groups, axis=-1)
+
+
+def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
+    """Zero each entry with probability `rate` (to 2^-16) and scale up the rest.
+
+    Args:
+      x: any shape.
+      rate: in [0, 1).
+      key: JAX random key; None returns x itself.
+    """
+    if key is None or rate == 0:
+        return x
+    # Sixteen bits an entry: making random bits is what dropout costs.
+    threshold = round(rate * 2**16)
+    keep = jax.random.bits(key, x.shape, jnp.uint16) >= threshold
+    return jnp.where(keep, x / (1 - threshold / 2**16), 0)

@@ -1,0 +1,187 @@
+"""Runs: the folder that a run lives in, and `load`, which opens one from a script or a notebook."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from score_sde import build
+from score_sde import config as configs
+from score_sde.data.base import Info
+from score_sde.errors import UserError
+from score_sde.models.functional import Arrays
+from score_sde.prediction import Denoiser
+from score_sde.sde import SDE
+from score_sde.training.checkpoints import Checkpoints
+from score_sde.version import __version__
+
+# What a run may not change once it has begun: everything that its numbers depend on.
+FIXED = (
+    "sde",
+    "model",
+    "data.name",
+    "data.image_size",
+    "data.centered",
+    "data.flip",
+    "data.dequantize",
+    "optim",
+    "seed",
+    *(
+        f"training.{name}"
+        for name in (
+            "batch_size",
+            "accumulate",
+            "weighting",
+            "quantity",
+            "times",
+            "time_mean",
+            "time_std",
+            "t_min",
+            "stratified",
+            "reduction",
+            "ema_decays",
+        )
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished or running run, opened at one checkpoint.
+
+    Attributes:
+        workdir: its folder.
+        config: its config.
+        step: the step of the checkpoint.
+        sde: its forward process.
+        denoise: its denoiser, compiled on first use; a pytree, so it can be an argument under jit.
+        experiment: everything else that its config names.
+        params: the parameters that denoise uses.
+        constants: the network's other arrays.
+    """
+
+    workdir: Path
+    config: ConfigDict
+    step: int
+    sde: SDE
+    denoise: Denoiser
+    experiment: build.Experiment
+    params: Arrays
+    constants: Arrays
+
+
+def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None) -> Run:
+    """Open a run.
+
+    Args:
+        workdir: its folder.
+        weights: "ema", the first moving average; "raw", the parameters themselves; or the decay of
+            another moving average, such as "0.999".
+        step: which checkpoint; the newest if None.
+
+    Raises:
+        UserError: there is no such run, checkpoint or moving average.
+    """
+    workdir = Path(workdir)
+    config, found = configs.read(workdir)
+    info = info_from_json(found["data"])
+    experiment = build.experiment(config, info)
+    decays = [str(decay) for decay in config.training.ema_decays]
+    item = decays[0] if weights == "ema" else weights
+    if item not in ("raw", *decays):
+        raise UserError(f"weights={weights!r}: choose from ema, raw, {', '.join(decays)}")
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    try:
+        step = checkpoints.latest_step() if step is None else step
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        shapes = jax.tree.map(
+            lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=here), experiment.model.shapes
+        )
+        params, constants = checkpoints.restore_weights(shapes, item, step)
+    finally:
+        checkpoints.close()
+
+    @jax.jit
+    def denoise(params, constants, x, t, cond=None):
+        return experiment.denoiser(params, constants)(x, t, cond)
+
+    bound = jax.tree_util.Partial(denoise, params, constants)
+    return Run(workdir, config, step, experiment.sde, bound, experiment, params, constants)
+
+
+def begin(workdir: Path, config: ConfigDict, experiment: build.Experiment) -> bool:
+    """Make a run's folder and config.json, or check that they belong to this config.
+
+    Args:
+        workdir: the folder.
+        config: the config.
+        experiment: what it names.
+
+    Returns:
+        Whether the run existed already.
+
+    Raises:
+        UserError: the folder cannot be written, holds something else, or holds a run whose numbers
+            another config determined. Nothing is changed then.
+    """
+    path = workdir / "config.json"
+    exists = path.exists()
+    if exists:
+        changed = configs.difference(configs.read(workdir)[0], config, FIXED)
+        if changed:
+            raise UserError(
+                f"{workdir} holds a run with another config: {changed}. "
+                "Give another --workdir, or the old value to go on with it"
+            )
+    elif workdir.is_dir() and any(workdir.iterdir()):
+        raise UserError(f"{workdir} holds files but no run; give another --workdir")
+    values = {
+        **configs.to_json(config),
+        "run": {
+            "data": dataclasses.asdict(experiment.data),
+            "parameters": experiment.parameters,
+            "versions": {
+                "score_sde": __version__,
+                **{
+                    name: importlib.metadata.version(name)
+                    for name in ("jax", "flax", "optax", "orbax-checkpoint")
+                },
+            },
+        },
+    }
+    with writing(workdir):
+        write_json(path, values)
+    return exists
+
+
+@contextlib.contextmanager
+def writing(workdir: Path) -> Iterator[None]:
+    """Turn a failure to write to a run's folder into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {workdir}: {error.strerror}. Give another --workdir"
+        ) from error
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write a file whole or not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(values, indent=2) + "\n")
+    partial.replace(path)
+
+
+def info_from_json(values: dict[str, Any]) -> Info:
+    """The data set's description, as config.json keeps it."""
+    return Info(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

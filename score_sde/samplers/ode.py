@@ -1,0 +1,96 @@
+"""The probability-flow ODE, solved with an adaptive step.
+
+    dx/dt = alpha' x0(x, t) + sigma' eps(x, t)      from t_max to t_min,
+
+the velocity of the Prediction (Song et al. 2021, arXiv 2011.13456, equation 13 and Appendix D).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from score_sde.prediction import Denoiser, Prediction
+from score_sde.samplers.options import check_count, check_positive
+from score_sde.samplers.sample import Samples, initial_state
+from score_sde.sde import SDE
+
+
+@dataclasses.dataclass(frozen=True)
+class RK45:
+    """Dormand and Prince's fifth-order Runge-Kutta pair, by diffrax.
+
+    The whole batch is one state with one step size: a sample depends, within the tolerance, on the
+    others of its batch, and the error is controlled in the root mean square over all of it.
+
+    Attributes:
+        rtol: relative tolerance of a step.
+        atol: absolute tolerance of a step, in units of x.
+        max_steps: of the solver, rejected ones included.
+        denoise_final: return E[x_0 | x] at t_min, one more evaluation, in place of x itself. The
+            published code does so.
+    """
+
+    rtol: float = 1e-5
+    atol: float = 1e-5
+    max_steps: int = 4096
+    denoise_final: bool = False
+
+    def __post_init__(self):
+        check_positive("rtol", self.rtol)
+        check_positive("atol", self.atol)
+        check_count("max_steps", self.max_steps)
+
+    def __call__(
+        self,
+        key: jax.Array,
+        denoise: Denoiser,
+        sde: SDE,
+        *,
+        shape: tuple[int, ...] | None = None,
+        x_init: jax.Array | None = None,
+        cond: Any = None,
+    ) -> Samples:
+        """Sample; the only randomness is the draw from the prior.
+
+        Args:
+            key: JAX random key.
+            denoise: (x [batch, *data], t [batch], cond) -> Prediction.
+            sde: the forward process that `denoise` belongs to.
+            shape: [batch, *data], to draw x at t_max from the prior; or None.
+            x_init: x at t_max, [batch, *data], possibly sharded; or None.
+            cond: handed to `denoise`.
+
+        Returns:
+            Samples of the dtype of x_init (of JAX's default float if `shape` is given); nfe is an
+            integer array, for the solver chooses it.
+
+        Raises:
+            ValueError: not exactly one of shape and x_init.
+            RuntimeError: max_steps were not enough (or the denoiser gave a NaN); under jit too.
+        """
+        from score_sde.samplers.dopri5 import solve  # diffrax: not at `import score_sde`
+
+        def predict(t: jax.Array, x: jax.Array) -> tuple[Prediction, jax.Array]:
+            t = jnp.full(x.shape[:1], t, x.dtype)
+            return denoise(x, t, cond), t
+
+        def velocity(t: jax.Array, x: jax.Array) -> jax.Array:
+            prediction, t = predict(t, x)
+            return prediction.velocity(sde, t)
+
+        x, nfe = solve(
+            velocity,
+            initial_state(key, sde, shape, x_init),
+            sde.t_max,
+            sde.t_min,
+            rtol=self.rtol,
+            atol=self.atol,
+            max_steps=self.max_steps,
+        )
+        if self.denoise_final:
+            x, nfe = predict(sde.t_min, x)[0].x0, nfe + 1
+        return Samples(x, nfe)

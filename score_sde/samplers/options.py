@@ -1,0 +1,36 @@
+"""Checks of names and numbers that a user writes, with messages that say what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+
+
+def check_name(kind: str, name: object, valid: Iterable[str]) -> None:
+    """Raise a ValueError that names the nearest valid name, unless `name` is one.
+
+    Args:
+        kind: what is being named, for the message.
+        name: what the user wrote.
+        valid: the names that exist.
+    """
+    valid = list(valid)
+    if name not in valid:
+        nearest = difflib.get_close_matches(str(name), valid, n=1, cutoff=0)[0]
+        raise ValueError(
+            f"unknown {kind} {name!r}: did you mean {nearest!r}? valid: {', '.join(valid)}"
+        )
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise a ValueError unless the value is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Raise a ValueError unless the value is a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a finite number above 0, not {value!r}")

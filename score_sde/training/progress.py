@@ -1,0 +1,58 @@
+"""Progress on the terminal: a bar, or plain lines where the output is not a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Shows how far training is.
+
+    Args:
+        start: the step it starts from.
+        total: the last step.
+        quiet: show nothing (all processes but the first).
+    """
+
+    def __init__(self, start: int, total: int, quiet: bool = False):
+        self._total, self._start = total, start
+        self._begin = time.monotonic()
+        self._quiet = quiet
+        self._bar = None
+        if not quiet and sys.stderr.isatty():
+            layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} [{remaining} left{postfix}]"
+            self._bar = tqdm(total=total, initial=start, bar_format=layout, dynamic_ncols=True)
+
+    def move(self, step: int) -> None:
+        """Move the bar to this step."""
+        if self._bar is not None:
+            self._bar.update(step - self._bar.n)
+
+    def report(self, step: int, loss: float, images_per_second: float) -> None:
+        """Show the latest numbers."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"loss {loss:.4g}, {images_per_second:,.0f} images/s")
+        else:
+            done, elapsed = step - self._start, time.monotonic() - self._begin
+            left = tqdm.format_interval(elapsed / max(done, 1) * (self._total - step))
+            self.say(
+                f"step {step}/{self._total}  loss {loss:.4g}  "
+                f"{images_per_second:,.0f} images/s  {left} left"
+            )
+
+    def say(self, line: str) -> None:
+        """Print a line without breaking the bar."""
+        if self._quiet:
+            return
+        if self._bar is not None:
+            self._bar.write(line)
+        else:
+            print(line, flush=True)
+
+    def close(self) -> None:
+        """Leave the terminal tidy."""
+        if self._bar is not None:
+            self._bar.close()

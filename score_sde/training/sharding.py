@@ -1,0 +1,106 @@
+"""Where arrays live: one mesh with the axes `data` and `fsdp`.
+
+Batches are split over both axes. Parameters, and whatever has their shapes (moments of the
+optimiser, moving averages), are split over `fsdp` and copied over `data`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from score_sde.training.options import OptionError
+
+# Splitting an array smaller than this over devices costs more than it saves.
+SMALLEST_SPLIT = 2**16
+
+
+def make_mesh(fsdp: int = 1) -> Mesh:
+    """The mesh over all devices of all processes.
+
+    Args:
+        fsdp: devices that share one copy of the parameters.
+
+    Raises:
+        OptionError: if the devices cannot be divided so.
+    """
+    devices = jax.device_count()
+    if devices % fsdp:
+        raise OptionError(f"training.fsdp={fsdp} must divide the number of devices, {devices}")
+    return jax.make_mesh(
+        (devices // fsdp, fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto, AxisType.Auto)
+    )
+
+
+def check_batch(mesh: Mesh, name: str, batch: int, accumulate: int = 1) -> None:
+    """Raise OptionError unless each device gets the same whole number of examples of a batch.
+
+    Args:
+        mesh: the mesh.
+        name: the option that the message blames.
+        batch: the global batch size.
+        accumulate: parts the batch is worked through in.
+    """
+    parts = mesh.size * accumulate
+    if batch % parts:
+        near = max(1, round(batch / parts)) * parts
+        each = f"{mesh.size} devices" + (f" x {accumulate} parts" if accumulate > 1 else "")
+        raise OptionError(f"{name}={batch} cannot be divided over {each}; try {name}={near}")
+
+
+def batch_sharding(mesh: Mesh, leading: int = 0) -> NamedSharding:
+    """Examples split over all devices.
+
+    Args:
+        mesh: the mesh.
+        leading: axes before the batch axis, which are not split.
+    """
+    return NamedSharding(mesh, PartitionSpec(*(None,) * leading, ("data", "fsdp")))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def state_sharding(mesh: Mesh, shapes: Any) -> Any:
+    """The sharding of each array of a training state, by its shape alone.
+
+    The last axis that `fsdp` divides is split; small arrays are not.
+
+    Args:
+        mesh: the mesh.
+        shapes: pytree of arrays or jax.ShapeDtypeStruct.
+
+    Returns:
+        The same pytree of NamedSharding.
+    """
+    fsdp = mesh.shape["fsdp"]
+
+    def one(array: jax.ShapeDtypeStruct) -> NamedSharding:
+        divisible = [axis for axis, size in enumerate(array.shape) if size % fsdp == 0]
+        if fsdp == 1 or not divisible or math.prod(array.shape) < SMALLEST_SPLIT:
+            return replicated(mesh)
+        spec = [None] * len(array.shape)
+        spec[divisible[-1]] = "fsdp"
+        return NamedSharding(mesh, PartitionSpec(*spec))
+
+    return jax.tree.map(one, shapes)
+
+
+def to_devices(sharding: NamedSharding, batch: Any) -> Any:
+    """Global arrays from each process's own part of a batch.
+
+    Args:
+        sharding: of the global arrays.
+        batch: pytree of NumPy arrays, this process's rows.
+    """
+
+    def put(array: np.ndarray) -> jax.Array:
+        return jax.make_array_from_process_local_data(sharding, array)
+
+    return jax.tree.map(put, batch)

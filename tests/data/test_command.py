@@ -1,0 +1,63 @@
+"""`python -m score_sde.data`: one line and exit status 2 for bad input."""
+
+import subprocess
+import sys
+
+import pytest
+
+from score_sde.data.__main__ import main
+
+
+def test_prepare_then_info(tmp_path, capfd):
+    assert main(["prepare", "digits", f"--data_dir={tmp_path}"]) == 0
+    out, err = capfd.readouterr()
+    assert (out, err) == (f"digits is ready in {tmp_path}\n", "")
+    assert main(["info", "digits", f"--data_dir={tmp_path}", "--split=test"]) == 0
+    out, err = capfd.readouterr()
+    assert "size: 500\nshape: (8, 8, 1)\nnum_classes: 10\nlevels: 17\n" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["info", "mnist"], "run `python -m score_sde.data prepare mnist --data_dir="),
+        (["info", "cifar11"], "did you mean cifar10"),
+        (["prepare", "cifar11"], "did you mean cifar10"),
+        (["prepare", "folder"], "needs no preparation"),
+        (["info", "folder", "--image_size=x"], "invalid int value"),
+        (["fetch", "mnist"], "invalid choice"),
+        ([], "required"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(tmp_path, arguments, says, capfd):
+    if arguments:
+        arguments = [*arguments, f"--data_dir={tmp_path}"]
+    try:
+        status = main(arguments)
+    except SystemExit as exit_:
+        status = exit_.code
+    out, err = capfd.readouterr()
+    assert (status, out) == (2, "")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_missing_tensorflow_is_said_before_any_download(tmp_path, capfd, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["prepare", "mnist", f"--data_dir={tmp_path}"]) == 2
+    assert 'needs TensorFlow (reading it does not): pip install "score_sde[prepare]"' in (
+        capfd.readouterr().err
+    )
+
+
+def test_module_runs_as_a_command(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "score_sde.data", "info", "cifar10", f"--data_dir={tmp_path}"],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith("score_sde.data: cifar10 is not prepared in ")
+    assert run.stderr.count("\n") == 1

@@ -1,0 +1,97 @@
+"""The bundled digits: pixels, split, and a build that cannot leave half a data set behind."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from score_sde import data
+
+
+@pytest.fixture
+def splits(digits_dir):
+    return {split: data.load("digits", split, data_dir=digits_dir) for split in ("train", "test")}
+
+
+def test_info(splits):
+    names = tuple("0123456789")
+    assert splits["train"].info == data.Info("digits", "train", 1297, (8, 8, 1), 10, 17, names)
+    assert splits["test"].info == data.Info("digits", "test", 500, (8, 8, 1), 10, 17, names)
+
+
+def test_both_splits_together_are_scikit_learns_images_exactly(splits):
+    reference = load_digits()
+    expected = sorted(
+        (int(label), image.astype(int).tobytes())
+        for image, label in zip(reference.images, reference.target, strict=True)
+    )
+    found = []
+    for source in splits.values():
+        batch = source.gather(np.arange(len(source)))
+        levels = np.round(batch["image"][..., 0] * (16 / 255)).astype(int)
+        found += [(int(y), k.tobytes()) for y, k in zip(batch["label"], levels, strict=True)]
+    assert sorted(found) == expected
+
+
+def test_pixels_are_the_17_levels(splits):
+    images = splits["train"].gather(np.arange(1297))["image"]
+    assert np.array_equal(np.unique(images), np.round(np.arange(17) * 255 / 16))
+
+
+def test_split_is_stratified_to_within_one_image(splits):
+    test = np.bincount(splits["test"].gather(np.arange(500))["label"], minlength=10)
+    train = np.bincount(splits["train"].gather(np.arange(1297))["label"], minlength=10)
+    assert np.all(np.abs(test - 500 * (test + train) / 1797) < 1)
+
+
+def test_two_processes_build_at_once(tmp_path):
+    program = (
+        "import sys; from score_sde import data; "
+        "print(len(data.load('digits', data_dir=sys.argv[1])))"
+    )
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, tmp_path],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
+    for run in runs:
+        out, err = run.communicate(timeout=60)
+        assert (run.returncode, out) == (0, b"1297\n"), err.decode()
+    assert [path.name for path in (tmp_path / "digits").iterdir()] == ["1.0.0"]
+
+
+def test_loser_of_the_race_reads_what_the_winner_wrote(tmp_path, monkeypatch):
+    from score_sde.data import digits
+
+    build = digits.Digits._split_generators
+
+    def overtaken(self, dl_manager):
+        monkeypatch.setattr(digits.Digits, "_split_generators", build)
+        data.load("digits", data_dir=tmp_path)  # The winner finishes while the loser builds.
+        return build(self, dl_manager)
+
+    monkeypatch.setattr(digits.Digits, "_split_generators", overtaken)
+    assert len(data.load("digits", data_dir=tmp_path)) == 1297
+
+
+def test_a_build_that_is_killed_is_built_again(tmp_path):
+    program = (
+        "import os, sys; from score_sde import data; from score_sde.data import digits; "
+        "digits.Digits._generate_examples = lambda *_: os._exit(9) or iter(()); "
+        "data.load('digits', data_dir=sys.argv[1])"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True)
+    assert killed.returncode == 9
+    assert any((tmp_path / "digits").iterdir())  # It had begun to write.
+    assert len(data.load("digits", data_dir=tmp_path)) == 1297
+
+
+def test_folder_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(data.DataError, match=r"cannot write the digits to .*file.*data_dir"):
+        data.load("digits", data_dir=tmp_path / "file")

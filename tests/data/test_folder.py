@@ -1,0 +1,108 @@
+"""A folder of images: order, classes, splits, shapes and errors."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from score_sde import data
+
+
+@pytest.fixture
+def write(tmp_path):
+    def one(name, value=0, size=(4, 4), mode="RGB"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new(mode, size, value if mode == "L" else (value,) * len(mode)).save(path)
+
+    return one
+
+
+def values(source):
+    return [int(example["image"][0, 0, 0]) for example in source]
+
+
+def test_every_tenth_image_is_held_out(write, tmp_path):
+    for i in range(20):
+        write(f"{i:02d}.png", i)
+    train = data.load("folder", "train", data_dir=tmp_path)
+    test = data.load("folder", "test", data_dir=tmp_path)
+    assert values(test) == [9, 19]
+    assert values(train) == [*range(9), *range(10, 19)]
+    assert train.info == data.Info("folder", "train", 18, (4, 4, 3))
+    assert train[0]["label"] == -1
+
+
+def test_classes_are_named_over_both_splits(write, tmp_path):
+    write("train/cat/1.png", 1)
+    write("train/dog/2.png", 2)
+    write("test/dog/deep/3.png", 3)
+    train = data.load("folder", "train", data_dir=tmp_path)
+    test = data.load("folder", "test", data_dir=tmp_path)
+    assert train.info.label_names == test.info.label_names == ("cat", "dog")
+    assert [example["label"] for example in train] == [0, 1]
+    assert [example["label"] for example in test] == [1]
+    assert values(test) == [3]
+
+
+def test_a_loose_image_means_no_classes(write, tmp_path):
+    write("cat/1.png")
+    write("dog/2.png")
+    write("3.png")
+    assert data.load("folder", data_dir=tmp_path).info.num_classes == 0
+
+
+def test_formats_hidden_files_and_greyscale(write, tmp_path):
+    for i, suffix in enumerate(("png", "JPG", "jpeg")):
+        write(f"{i}.{suffix}", 100, mode="L")
+    (tmp_path / "._0.png").write_bytes(b"made by a Mac")
+    (tmp_path / "notes.txt").write_text("not an image")
+    grey = data.load("folder", data_dir=tmp_path)
+    assert grey.info.shape == (4, 4, 1)
+    assert values(grey) == [100] * 3
+    write("3.webp", 100)
+    mixed = data.load("folder", data_dir=tmp_path)
+    assert mixed.info.shape == (4, 4, 3)
+    assert len(mixed) == 4
+
+
+def test_centre_crop(tmp_path):
+    pixels = np.zeros((4, 10, 3), np.uint8)
+    pixels[:, 3:7] = 200  # Exactly the central square.
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    for size in (2, 4, 8):
+        image = data.load("folder", data_dir=tmp_path, image_size=size)[0]["image"]
+        assert image.shape == (size, size, 3)
+        assert np.all(image == 200)
+
+
+def test_errors_say_what_to_do(write, tmp_path):
+    def load(split="train", data_dir=tmp_path, **kwargs):
+        return data.load("folder", split, data_dir=data_dir, **kwargs)
+
+    with pytest.raises(data.DataError, match="data_dir, the path"):
+        load(data_dir=None)
+    with pytest.raises(data.DataError, match="not a folder"):
+        load(data_dir=tmp_path / "none")
+    with pytest.raises(data.DataError, match="no PNG, JPEG or WebP"):
+        load()
+    write("a.png")
+    with pytest.raises(data.DataError, match="use train, test"):
+        load("validation")
+    with pytest.raises(data.DataError, match="at least 1"):
+        load(image_size=0)
+    write("b.png", size=(6, 4))
+    with pytest.raises(data.DataError, match=r"4x4 to 6x4\): give image_size"):
+        load()
+    write("c.png", size=(64, 64))
+    (tmp_path / "c.png").write_bytes((tmp_path / "c.png").read_bytes()[:60])
+    with pytest.raises(data.DataError, match=r"c\.png cannot be decoded"):
+        load(image_size=4)[2]
+    (tmp_path / "d.png").write_bytes(b"no image")
+    with pytest.raises(data.DataError, match=r"d\.png is not a readable image"):
+        load(image_size=4)
+
+
+def test_train_folder_without_test_folder_is_not_split_again(write, tmp_path):
+    write("train/a.png")
+    with pytest.raises(data.DataError, match="no test/"):
+        data.load("folder", "test", data_dir=tmp_path)

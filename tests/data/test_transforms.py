@@ -1,0 +1,83 @@
+"""Pixels <-> model inputs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from score_sde import data
+
+KEY = jax.random.key(0)
+
+
+def pixels(levels):
+    """Every pixel value of a set, as one image."""
+    values = np.round(np.arange(levels) * 255 / (levels - 1)).astype(np.uint8)
+    return jnp.array(values.reshape(1, 1, levels, 1))
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("levels", [17, 256])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_from_model_inverts_to_model(centered, levels, dtype):
+    if dtype == jnp.bfloat16 and levels == 256:
+        pytest.skip("8 bits of mantissa cannot hold 256 levels over [-1, 1]")
+    x = data.to_model(pixels(levels), centered, dtype)
+    assert x.dtype == dtype
+    assert (x.min(), x.max()) == ((-1, 1) if centered else (0, 1))
+    assert jnp.array_equal(data.from_model(x, centered, levels), pixels(levels))
+
+
+def test_from_model_rounds_to_the_nearest_level_and_clips():
+    x = jnp.array([-0.3, 0.49 / 16, 0.51 / 16, 1.2])
+    assert data.from_model(x, False, 17).tolist() == [0, 0, 16, 255]
+    assert data.from_model(2 * x - 1, True, 17).tolist() == [0, 0, 16, 255]
+
+
+@pytest.mark.parametrize("levels", [17, 256])
+def test_dequantised_values_fill_the_bin_of_their_level(levels):
+    images = jnp.tile(pixels(levels), (2000, 1, 1, 1))
+    x = data.dequantize(KEY, images, levels, centered=False)
+    u = np.asarray(x, np.float64)[:, 0, :, 0] * levels - np.arange(levels)
+    assert u.min() >= 0
+    assert u.max() < 1
+    # Uniform: mean 1/2 and variance 1/12 within 5 standard errors over 2000 * levels draws.
+    draws = u.size
+    assert abs(u.mean() - 1 / 2) < 5 * np.sqrt(1 / 12 / draws)
+    assert abs(u.var() - 1 / 12) < 5 * np.sqrt((1 / 80 - 1 / 144) / draws)
+    centred = data.dequantize(KEY, images, levels, centered=True)
+    assert jnp.allclose(centred, 2 * x - 1)
+
+
+def test_dequantised_white_stays_below_one(monkeypatch):
+    nearly_one = np.float32(1 - 2**-24)
+    monkeypatch.setattr(jax.random, "uniform", lambda k, shape, dtype: jnp.full(shape, nearly_one))
+    x = data.dequantize(KEY, pixels(256), 256, centered=False)
+    assert jnp.array_equal(jnp.floor(x * 256), jnp.arange(256.0).reshape(1, 1, 256, 1))
+
+
+def test_dequantize_in_float64(x64):
+    x = data.dequantize(KEY, pixels(17), 17, centered=True, dtype=jnp.float64)
+    assert x.dtype == jnp.float64
+
+
+def test_half_of_the_images_are_mirrored_left_to_right():
+    x = jnp.tile(jnp.arange(12.0).reshape(1, 2, 3, 2), (4000, 1, 1, 1))
+    y = data.random_flip(KEY, x)
+    mirrored = np.asarray((y == x[:, :, ::-1]).all((1, 2, 3)))
+    assert np.array_equal(~mirrored, (y == x).all((1, 2, 3)))
+    assert abs(mirrored.mean() - 1 / 2) < 5 * np.sqrt(1 / 4 / 4000)
+
+
+@pytest.mark.parametrize("draw", ["flip", "dequantize"])
+def test_example_i_depends_on_key_and_i_only(draw):
+    images = jax.random.randint(KEY, (64, 4, 4, 1), 0, 256).astype(jnp.uint8)
+
+    def apply(x):
+        if draw == "flip":
+            return data.random_flip(KEY, x)
+        return data.dequantize(KEY, x, 256, centered=False)
+
+    assert jnp.array_equal(apply(images)[:8], apply(images[:8]))
+    other = images.at[8:].set(0)
+    assert jnp.array_equal(apply(images)[:8], apply(other)[:8])

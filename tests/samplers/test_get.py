@@ -1,0 +1,57 @@
+"""Names and options: what is right is built, what is wrong is named with what would be right."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from score_sde import samplers
+
+
+def test_options_reach_the_sampler():
+    sampler = samplers.get("predictor_corrector", predictor="ancestral", snr=0.1, steps=7)
+    assert sampler == samplers.PredictorCorrector(predictor="ancestral", snr=0.1, steps=7)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        sampler.steps = 8
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "parts"),
+    [
+        ("rk54", {}, ["sampler", "'rk54'", "mean 'rk45'", "valid: predictor_corrector, rk45"]),
+        ("predictor_corector", {}, ["mean 'predictor_corrector'"]),
+        ("rk45", {"rtl": 1}, ["option of rk45", "mean 'rtol'", "max_steps"]),
+        ("predictor_corrector", {"step": 1}, ["mean 'steps'", "corrector_steps"]),
+        ("predictor_corrector", {"predictor": "ancestor"}, ["mean 'ancestral'", "none"]),
+        ("predictor_corrector", {"corrector": "langvin"}, ["mean 'langevin'", "ald"]),
+        ("predictor_corrector", {"corrector": None}, ["mean 'none'"]),
+        ("predictor_corrector", {"predictor": ["none"]}, ["mean 'none'"]),
+        ("predictor_corrector", {"grid": "logsnr"}, ["mean 'log_snr'", "karras"]),
+        ("predictor_corrector", {"noise_norm": "sqrtd"}, ["mean 'sqrt_d'"]),
+        ("predictor_corrector", {"order": "predictor"}, ["mean 'predictor_first'"]),
+        ("predictor_corrector", {"steps": 0}, ["steps", "at least 1", "0"]),
+        ("predictor_corrector", {"steps": 10.0}, ["steps", "whole number", "10.0"]),
+        ("predictor_corrector", {"corrector_steps": 0}, ["corrector_steps", "at least 1"]),
+        ("predictor_corrector", {"snr": 0.0}, ["snr", "above 0"]),
+        ("predictor_corrector", {"snr": float("nan")}, ["snr", "above 0"]),
+        (
+            "predictor_corrector",
+            {"predictor": "ancestral", "probability_flow": True},
+            ["'ancestral'", "no probability flow", "'reverse_diffusion'"],
+        ),
+        ("predictor_corrector", {"predictor": "none", "corrector": "none"}, ["both 'none'"]),
+        ("rk45", {"rtol": 0}, ["rtol", "above 0"]),
+        ("rk45", {"atol": "1e-5"}, ["atol", "above 0", "'1e-5'"]),
+        ("rk45", {"max_steps": -1}, ["max_steps", "at least 1"]),
+    ],
+)
+def test_errors_are_one_line_that_helps(name, options, parts):
+    with pytest.raises(ValueError, match=r"^[^\n]+$") as error:
+        samplers.get(name, **options)
+    assert all(part in str(error.value) for part in parts), error.value
+
+
+def test_importing_score_sde_does_not_import_diffrax():
+    code = "import sys, score_sde; sys.exit('diffrax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

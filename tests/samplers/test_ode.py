@@ -1,0 +1,139 @@
+"""The probability-flow ODE against its known endpoints, and the number of evaluations it reports."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sampler_oracles import Counted, gaussian_flow, mixture, z_scores
+
+import score_sde
+from score_sde import analytic, samplers
+from score_sde.sde import SDES
+
+KEY = jax.random.key(5)
+START = jnp.array([[-2.0], [-1.0], [-0.3], [0.4], [1.3], [2.2]])
+TIGHT = {"rtol": 1e-11, "atol": 1e-11}
+each_sde = pytest.mark.parametrize("sde", [make() for make in SDES.values()], ids=list(SDES))
+
+
+def two_bumps(sde):
+    return analytic.gaussian_mixture(sde, np.array([[-1.0], [1.0]]), np.full(2, 0.25), np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("sde", "scale", "end"),
+    [
+        (
+            score_sde.VP(),
+            1,
+            [-1.42282838, -1.11885071, -0.81984546, 0.87647784, 1.21629836, 1.47885107],
+        ),
+        (
+            score_sde.EDM(),
+            80,
+            [-1.42250251, -1.11878383, -0.82002782, 0.87661352, 1.21614893, 1.47847707],
+        ),
+    ],
+    ids=["VP", "EDM"],
+)
+def test_endpoints_of_the_mixture(x64, sde, scale, end):
+    """DOP853 at rtol 1e-13, to the 8 digits that it was noted with."""
+    x_init = START.astype(float) * scale
+    out = samplers.get("rk45", **TIGHT)(KEY, two_bumps(sde), sde, x_init=x_init)
+    np.testing.assert_allclose(out.x[:, 0], end, atol=1e-8)
+
+
+@each_sde
+def test_gaussian_in_closed_form(x64, sde):
+    x_init = sde.prior_std * START.astype(float)
+    denoise = analytic.gaussian(sde, np.array([0.3]), 0.5)
+    out = samplers.get("rk45", **TIGHT)(KEY, denoise, sde, x_init=x_init)
+    np.testing.assert_allclose(out.x, gaussian_flow(sde, x_init, 0.3, 0.5), rtol=1e-8)
+
+
+@each_sde
+def test_float32_at_the_default_tolerance(sde):
+    """It ends, in float32, within 1e-3 of the closed form and in fewer than 300 evaluations."""
+    x_init = sde.prior_std * START
+    out = samplers.get("rk45")(
+        KEY, analytic.gaussian(sde, np.array([0.3]), 0.5), sde, x_init=x_init
+    )
+    assert out.x.dtype == jnp.float32
+    np.testing.assert_allclose(out.x, gaussian_flow(sde, x_init, 0.3, 0.5), atol=1e-3)
+    assert out.nfe < 300
+
+
+def test_float32_with_the_rounding_noise_of_a_network():
+    """VE starts at sigma = 50, where dx/dt is 400 times the network's error."""
+    sde = score_sde.VE()
+
+    def noisy(x, t, cond=None):
+        prediction = mixture(sde)(x, t)
+        eps = prediction.eps + 3e-6 * jnp.sin(1e7 * x)
+        return score_sde.Prediction(x - sde.sigma(t)[:, None] * eps, eps)
+
+    sampler = samplers.get("rk45")
+    x_init = sde.prior_sample(KEY, (256, 2))
+    noisy, clean = (sampler(KEY, d, sde, x_init=x_init) for d in (noisy, mixture(sde)))
+    assert noisy.nfe < 2 * clean.nfe
+    np.testing.assert_allclose(noisy.x, clean.x, atol=5e-3)
+
+
+@pytest.mark.parametrize("sde", [score_sde.VP(), score_sde.SubVP(), score_sde.VE()])
+def test_samples_the_mixture(x64, sde):
+    """8192 samples; 4 standard errors of each of 6 statistics."""
+    out = samplers.get("rk45")(KEY, mixture(sde), sde, shape=(8192, 2))
+    assert np.abs(z_scores(out.x)).max() < 4
+
+
+@pytest.mark.parametrize("denoise_final", [False, True])
+@pytest.mark.parametrize("jit", [False, True])
+def test_nfe_counts_real_evaluations(x64, denoise_final, jit):
+    """At rtol 1e-9, VE's first step is rejected, and others after it."""
+    sde = score_sde.VE()
+    denoise = Counted(mixture(sde))
+    sampler = samplers.get("rk45", rtol=1e-9, atol=1e-9, denoise_final=denoise_final)
+
+    def run(key):
+        return sampler(key, denoise, sde, shape=(16, 2))
+
+    out = (jax.jit(run) if jit else run)(KEY)
+    jax.block_until_ready(out.x)
+    assert int(out.nfe) == denoise.count
+    assert denoise.count % 6 == 1 + denoise_final
+
+
+def test_denoise_final_is_the_posterior_mean_at_t_min(x64):
+    sde = score_sde.VE()
+    plain, denoised = (
+        samplers.get("rk45", denoise_final=flag)(KEY, mixture(sde), sde, shape=(16, 2)).x
+        for flag in (False, True)
+    )
+    expected = mixture(sde)(plain, jnp.full(16, sde.t_min)).x0
+    np.testing.assert_allclose(denoised, expected, rtol=1e-12)
+    assert 1e-4 < np.abs(denoised - plain).max() < 0.1
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_too_few_steps_is_an_error(jit):
+    sde = score_sde.VP()
+
+    def run(key):
+        return samplers.get("rk45", max_steps=3)(key, mixture(sde), sde, shape=(4, 2)).x
+
+    with pytest.raises(RuntimeError, match="max_steps"):
+        jax.block_until_ready((jax.jit(run) if jit else run)(KEY))
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_dtype_is_that_of_x(x64, dtype):
+    sde = score_sde.VP()
+    x_init = sde.prior_sample(KEY, (4, 2), dtype)
+    out = samplers.get("rk45", denoise_final=True)(KEY, mixture(sde), sde, x_init=x_init)
+    assert out.x.dtype == dtype
+
+
+def test_start_must_be_given_once():
+    sde = score_sde.VP()
+    with pytest.raises(ValueError, match="exactly one of shape"):
+        samplers.get("rk45")(KEY, mixture(sde), sde)
