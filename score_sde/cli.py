@@ -171,4 +171,6 @@ def _say_what_next(line: CommandLine, outcome: Outcome) -> None:
             "The same command goes on from there."
         )
         return
+    if outcome.start == outcome.step:
+        print(f"nothing left to train: --config.training.steps=N with N > {outcome.step} goes on")
     print(f"done: {outcome.step} steps, in {line.workdir}. Next: {line.rerun} --mode=sample")

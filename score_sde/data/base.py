@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from score_sde.errors import UserError
+
 # Sets that are at most this large when decoded (CIFAR-10 is 0.15 GB, CelebA at 64x64 is 2.0 GB) are
 # kept in memory once decoded.
 CACHE_BYTES = 2 * 2**30
@@ -12,7 +14,7 @@ CACHE_BYTES = 2 * 2**30
 Read = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """Data that cannot be found or used; the one-line message says what to do about it."""
 
 

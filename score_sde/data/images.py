@@ -49,4 +49,6 @@ def fit(image: Image.Image, size: int) -> Image.Image:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     resample = Image.Resampling.BOX if size <= side else Image.Resampling.BICUBIC
-    return image.resize((size, size), resample, box=(left, top, left + side, top + side))
+    # Cropped first: the `box` of Pillow's resize lets pixels from outside it in.
+    square = image.crop((left, top, left + side, top + side))
+    return square.resize((size, size), resample)

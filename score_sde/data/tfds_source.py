@@ -1,13 +1,13 @@
 """Any image set of tensorflow-datasets, read from ArrayRecord files without TensorFlow."""
 
-import contextlib
 import difflib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
 
 from score_sde.data import digits, images
 from score_sde.data.base import DataError, Info, Source
@@ -28,13 +28,9 @@ def load(name: str, split: str, data_dir: str, image_size: int | None) -> Source
     Raises:
       DataError: if the set is unknown, not prepared, has no such split or no usable image.
     """
-    with _quiet():
-        if name == "digits":
-            builder = digits.prepared_builder(data_dir)
-        else:
-            builder = _builder(name, data_dir)
-        image_key, label_key = _keys(name, builder.info.features)
-        records = _records(builder, name, split, data_dir, image_key)
+    builder = digits.prepared_builder(data_dir) if name == "digits" else _builder(name, data_dir)
+    image_key, label_key = _keys(name, builder.info.features)
+    records = _records(builder, name, split, data_dir, image_key)
 
     height, width, channels = builder.info.features[image_key].shape
     channels = 1 if channels == 1 else 3
@@ -73,11 +69,9 @@ def prepare(name: str, data_dir: str) -> None:
       DataError: if the set is unknown, TensorFlow is missing, or TFDS fails.
     """
     if name == "digits":
-        with _quiet():
-            digits.prepared_builder(data_dir)
+        digits.prepared_builder(data_dir)
         return
-    with _quiet():
-        builder = _builder(name, data_dir)
+    builder = _builder(name, data_dir)
     if builder.data_path.exists():
         return
     if importlib.util.find_spec("tensorflow") is None:
@@ -86,22 +80,21 @@ def prepare(name: str, data_dir: str) -> None:
             'pip install "score_sde[prepare]", or pip install -e ".[prepare]" in a checkout'
         )
     try:
-        with _quiet():
-            builder.download_and_prepare(file_format="array_record")
+        builder.download_and_prepare(file_format="array_record")
     except Exception as error:  # TFDS fails in many ways: network, checksum, disk, manual download.
         raise DataError(f"could not prepare {name}: {_first_line(error)}") from error
 
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
     """The builder of a set. A name with a namespace is refused: TFDS would ask the network."""
-    known = tfds.list_builders(with_community_datasets=False)
-    if ":" in name.partition("/")[0] or name.partition("/")[0] not in known:
+    base, _, config = name.partition("/")
+    if base in (known := tfds.list_builders(with_community_datasets=False)):
+        variants = [variant.name for variant in tfds.builder_cls(base).BUILDER_CONFIGS]
+        if variants and config and config.partition(":")[0] not in variants:
+            raise DataError(f"{base} has no variant {config!r}: use {', '.join(variants)}")
+    elif ":" in base or not Path(data_dir, base).is_dir():  # A folder: a set of the user's own.
         near = difflib.get_close_matches(name.lower(), [*known, "digits", "folder"], n=3)
-        hint = (
-            f"did you mean {', '.join(near)}?"
-            if near
-            else "see tfds.list_builders(), or use folder"
-        )
+        hint = f"did you mean {', '.join(near)}?" if near else "see tfds.list_builders()"
         raise DataError(f"unknown data set {name!r}: {hint}")
     try:
         return tfds.builder(name, data_dir=data_dir)
@@ -111,7 +104,7 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
 
 def _records(
     builder: tfds.core.DatasetBuilder, name: str, split: str, data_dir: str, image_key: str
-) -> tfds.core.SplitInfo:
+) -> Sequence[dict[str, Any]]:
     """The examples of a split, the image still encoded: `images.decode` sizes it as it decodes."""
     how = f"python -m score_sde.data prepare {name} --data_dir={data_dir}"
     extra = 'needs pip install "score_sde[prepare]" or pip install -e ".[prepare]"'
@@ -146,14 +139,3 @@ def _choose(usual: str, features: tfds.features.FeaturesDict, kind: type) -> str
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hides what TFDS logs: its warnings are about itself, and a failure is raised, not logged."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.FATAL)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)

@@ -102,9 +102,7 @@ class GroupNorm(nnx.Module):
       ValueError: the channels do not divide into that many groups.
     """
 
-    def __init__(
-        self, channels: int, *, group_size: int = 4, param_dtype: jnp.dtype = jnp.float32
-    ):
+    def __init__(self, channels: int, *, group_size: int = 4, param_dtype: jnp.dtype = jnp.float32):
         self.groups = max(1, min(channels // group_size, 32))
         if channels % self.groups:
             raise ValueError(f"{channels} channels do not divide into {self.groups} groups")

@@ -81,15 +81,16 @@ def _filter(
 
 
 class Downsample(nnx.Module):
-    """Half the size, then or together with a 3x3 convolution.
+    """Half the size, together with a 3x3 convolution.
 
     Without a filter the convolution itself has stride 2 (DDPM). With one, the image is filtered
     first, past its edges as far as the convolution reaches (StyleGAN2).
 
     Args:
       n_in: channels of the input.
-      n_out: channels of the output.
+      n_out: channels of the output; n_in without a convolution.
       fir: see `halve`.
+      with_conv: False for `halve` alone.
       param_dtype: dtype of the parameters.
       rngs: random streams of the initialisation.
     """
@@ -100,17 +101,19 @@ class Downsample(nnx.Module):
         n_out: int,
         *,
         fir: Sequence[float] | None,
+        with_conv: bool = True,
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
     ):
         self.fir = None if fir is None else tuple(fir)
         edge = (0, 1) if fir is None else (0, 0)
-        self.conv = Conv(
-            n_in, n_out, stride=2, padding=(edge, edge), param_dtype=param_dtype, rngs=rngs
-        )
+        options = {"padding": (edge, edge), "param_dtype": param_dtype, "rngs": rngs}
+        self.conv = Conv(n_in, n_out, stride=2, **options) if with_conv else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, height, width, n_in] to [batch, height / 2, width / 2, n_out]."""
+        if self.conv is None:
+            return halve(x, self.fir)
         if self.fir is not None:
             for axis in (1, 2):
                 half = len(self.fir) // 2
@@ -125,8 +128,9 @@ class Upsample(nnx.Module):
 
     Args:
       n_in: channels of the input.
-      n_out: channels of the output.
+      n_out: channels of the output; n_in without a convolution.
       fir: see `double`.
+      with_conv: False for `double` alone.
       param_dtype: dtype of the parameters.
       rngs: random streams of the initialisation.
     """
@@ -137,13 +141,17 @@ class Upsample(nnx.Module):
         n_out: int,
         *,
         fir: Sequence[float] | None,
+        with_conv: bool = True,
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
     ):
         self.fir = None if fir is None else tuple(fir)
         edge = (1, 1) if fir is None else (0, 0)
-        self.conv = Conv(n_in, n_out, padding=(edge, edge), param_dtype=param_dtype, rngs=rngs)
+        options = {"padding": (edge, edge), "param_dtype": param_dtype, "rngs": rngs}
+        self.conv = Conv(n_in, n_out, **options) if with_conv else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, height, width, n_in] to [batch, 2 height, 2 width, n_out]."""
+        if self.conv is None:
+            return double(x, self.fir)
         return self.conv(double(x, self.fir, margin=0 if self.fir is None else 1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import diffrax
+import equinox
 import jax
 import jax.numpy as jnp
 
@@ -61,5 +62,15 @@ def solve(
         y0=x,
         stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
         max_steps=max_steps,
+        throw=False,
     )
-    return solution.ys[-1], 6 * solution.stats["num_steps"] + 1
+    # diffrax's own check sends the state through the host, which gathers it onto one device and
+    # loses its sharding; so only a flag goes, and the state depends on the flag.
+    solved = solution.result == diffrax.RESULTS.successful
+    solved = equinox.error_if(
+        solved,
+        ~solved,
+        f"the ODE was not solved in max_steps={max_steps} steps: look for NaN in the denoiser, "
+        "raise max_steps, or loosen rtol and atol",
+    )
+    return jnp.where(solved, solution.ys[-1], jnp.nan), 6 * solution.stats["num_steps"] + 1

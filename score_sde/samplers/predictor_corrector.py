@@ -57,8 +57,8 @@ class PredictorCorrector:
         steps: number N of times.
         snr: the corrector's signal-to-noise ratio r; the paper's best are 0.16 (VE) and 0.01 (VP).
         corrector_steps: Langevin steps at each time.
-        grid: a key of grids.GRIDS. "uniform" serves every process whose t runs over [0, 1]; EDM, for
-            which it would spend nearly all of its steps at high noise, needs "karras".
+        grid: a key of grids.GRIDS. "uniform" serves every process whose t runs over [0, 1]; EDM,
+            for which it would spend nearly all of its steps at high noise, needs "karras".
         probability_flow: halve the predictor's score and add no noise (euler_maruyama,
             reverse_diffusion).
         noise_norm: a key of correctors.NOISE_NORMS.

@@ -49,10 +49,12 @@ class Outcome:
     """How training ended.
 
     Attributes:
+        start: the step it began at.
         step: the last step done, which is saved.
         stopped_by: the signal that ended it early, or None if it is complete.
     """
 
+    start: int
     step: int
     stopped_by: signal.Signals | None
 
@@ -113,7 +115,7 @@ class _Training:
 
     def run(self) -> Outcome:
         state = self._restore_or_init()
-        step = int(state.step)
+        start = step = int(state.step)
         self.metrics = Metrics(self.workdir, step) if self.first else None
         self.progress = Progress(step, self.options.steps, quiet=not self.first)
         batches = self._batches(step)
@@ -126,7 +128,7 @@ class _Training:
                     step += count
                     self._events(state, step, batches.get_state())
                 self._save(state, batches.get_state())
-                return Outcome(step, stop.received if step < self.options.steps else None)
+                return Outcome(start, step, stop.received if step < self.options.steps else None)
         finally:
             batches.close()
             self.progress.close()

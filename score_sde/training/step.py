@@ -63,7 +63,7 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         step = state.step + 1
         ema = update_ema(state.ema, params, step)
-        metrics = {"loss": value, "grad_norm": optax.global_norm(grad)}
+        metrics = {"loss": value, "grad_norm": optax.tree.norm(grad)}
         return TrainState(step, params, state.constants, optimizer_state, ema), metrics
 
     def train_steps(state: TrainState, batches: Any, key: jax.Array) -> tuple[TrainState, Metrics]:

@@ -1,5 +1,9 @@
 """Data folders built once per session, never in the home directory."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -11,6 +15,22 @@ def digits_dir(tmp_path_factory):
     path = tmp_path_factory.mktemp("tfds")
     data.load("digits", data_dir=path)
     return path
+
+
+@pytest.fixture
+def python():
+    """Runs a child Python that imports what this one does, wherever pytest was started."""
+
+    def start(*arguments, first_on_path=()):
+        return subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([*first_on_path, *sys.path])},
+        )
+
+    return start
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`python -m score_sde.data`: one line and exit status 2 for bad input."""
 
-import subprocess
 import sys
 
 import pytest
@@ -52,12 +51,9 @@ def test_missing_tensorflow_is_said_before_any_download(tmp_path, capfd, monkeyp
     )
 
 
-def test_module_runs_as_a_command(tmp_path):
-    run = subprocess.run(
-        [sys.executable, "-m", "score_sde.data", "info", "cifar10", f"--data_dir={tmp_path}"],
-        capture_output=True,
-        text=True,
-    )
+def test_module_runs_as_a_command(tmp_path, python):
+    run = python("-m", "score_sde.data", "info", "cifar10", f"--data_dir={tmp_path}")
+    _, err = run.communicate(timeout=60)
     assert run.returncode == 2
-    assert run.stderr.startswith("score_sde.data: cifar10 is not prepared in ")
-    assert run.stderr.count("\n") == 1
+    assert err.startswith("score_sde.data: cifar10 is not prepared in ")
+    assert err.count("\n") == 1

@@ -1,8 +1,5 @@
 """The bundled digits: pixels, split, and a build that cannot leave half a data set behind."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -46,22 +43,15 @@ def test_split_is_stratified_to_within_one_image(splits):
     assert np.all(np.abs(test - 500 * (test + train) / 1797) < 1)
 
 
-def test_two_processes_build_at_once(tmp_path):
+def test_two_processes_build_at_once(tmp_path, python):
     program = (
         "import sys; from score_sde import data; "
         "print(len(data.load('digits', data_dir=sys.argv[1])))"
     )
-    runs = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, tmp_path],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]
+    runs = [python("-c", program, tmp_path) for _ in range(2)]
     for run in runs:
         out, err = run.communicate(timeout=60)
-        assert (run.returncode, out) == (0, b"1297\n"), err.decode()
+        assert (run.returncode, out, err) == (0, "1297\n", "")
     assert [path.name for path in (tmp_path / "digits").iterdir()] == ["1.0.0"]
 
 
@@ -79,13 +69,14 @@ def test_loser_of_the_race_reads_what_the_winner_wrote(tmp_path, monkeypatch):
     assert len(data.load("digits", data_dir=tmp_path)) == 1297
 
 
-def test_a_build_that_is_killed_is_built_again(tmp_path):
+def test_a_build_that_is_killed_is_built_again(tmp_path, python):
     program = (
         "import os, sys; from score_sde import data; from score_sde.data import digits; "
         "digits.Digits._generate_examples = lambda *_: os._exit(9) or iter(()); "
         "data.load('digits', data_dir=sys.argv[1])"
     )
-    killed = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True)
+    killed = python("-c", program, tmp_path)
+    killed.communicate(timeout=60)
     assert killed.returncode == 9
     assert any((tmp_path / "digits").iterdir())  # It had begun to write.
     assert len(data.load("digits", data_dir=tmp_path)) == 1297

@@ -1,0 +1,215 @@
+"""Reading the official PyTorch checkpoints of Song et al. (2021, arXiv 2011.13456) into a UNet.
+
+Such a file numbers the layers of the network in the order in which they were made:
+`module.all_modules.4.Conv_0.weight`. The exponential moving average is a list without names, of the
+trainable parameters in the order of the network's own dictionary.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from score_sde.interop import torch_file
+from score_sde.models.blocks import Attention, Head, InputResidual, InputSkip, OutputSkip, ResBlock
+from score_sde.models.layers import Constant, Conv, Dense, GroupNorm
+from score_sde.models.resample import Downsample, Upsample
+from score_sde.models.unet import UNet
+
+_PREFIX = "module.all_modules."
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Read an official checkpoint; the state of the optimiser is left in the file.
+
+    Args:
+        path: an official `checkpoint_N.pth`.
+
+    Returns:
+        A dictionary: "step", int; "model", {official name: array}; "ema", a list of the trainable
+        parameters' moving averages; "ema_decay", float; "ema_updates", int.
+
+    Raises:
+        ValueError: the file is not such a checkpoint.
+        pickle.UnpicklingError: see torch_file.load.
+    """
+    checkpoint = torch_file.load(path)
+    try:
+        return {
+            "step": int(checkpoint["step"]),
+            "model": dict(checkpoint["model"]),
+            "ema": list(checkpoint["ema"]["shadow_params"]),
+            "ema_decay": float(checkpoint["ema"]["decay"]),
+            "ema_updates": int(checkpoint["ema"]["num_updates"]),
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a checkpoint of score_sde_pytorch: {error!r}") from error
+
+
+def to_params(
+    model: UNet, checkpoint: dict[str, Any], weights: Literal["raw", "ema"] = "raw"
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """Arrays of a checkpoint under the names that models.functional gives them.
+
+    Args:
+        model: the network that the checkpoint was trained with; an abstract one, as
+            nnx.eval_shape makes it, will do.
+        checkpoint: as `read` returns it.
+        weights: "raw" for the parameters themselves, "ema" for their moving average.
+
+    Returns:
+        (parameters, constants), each {"path/of/the/array": array}, in the dtype of the model's.
+
+    Raises:
+        ValueError: model and checkpoint differ; the message names the first array, in the
+            checkpoint's order, that does, and both shapes.
+    """
+    if weights not in ("raw", "ema"):
+        raise ValueError(f"weights is {weights!r}; it must be 'raw' or 'ema'")
+    slots = {_PREFIX + slot.name: slot for slot in _slots(model)}
+    arrays = {k: v for k, v in checkpoint["model"].items() if k.startswith(_PREFIX)}
+    _check(slots, {name: array.shape for name, array in arrays.items()})
+    if weights == "ema":
+        trainable = [name for name in arrays if not isinstance(slots[name].variable, Constant)]
+        if len(trainable) != len(checkpoint["ema"]):
+            raise ValueError(
+                f"the checkpoint averages {len(checkpoint['ema'])} arrays, "
+                f"but the model trains {len(trainable)}"
+            )
+        average = dict(zip(trainable, checkpoint["ema"], strict=True))
+        _check(slots, {name: average.get(name, array).shape for name, array in arrays.items()})
+        arrays |= average
+    names = {id(variable): "/".join(map(str, path)) for path, variable in nnx.iter_graph(model)}
+    params, constants = {}, {}
+    for name, slot in slots.items():
+        group = constants if isinstance(slot.variable, Constant) else params
+        value = slot.layout.ours(np.asarray(arrays[name]))
+        group[names[id(slot.variable)]] = jnp.asarray(value, slot.variable.dtype)
+    return params, constants
+
+
+class _Layout(NamedTuple):
+    """How the official networks keep an array."""
+
+    theirs: Callable[[tuple[int, ...]], tuple[int, ...]]  # our shape to theirs
+    ours: Callable[[np.ndarray], np.ndarray]  # their array to ours
+
+
+_SAME = _Layout(lambda shape: shape, lambda array: array)
+_LINEAR = _Layout(lambda shape: shape[::-1], lambda array: array.T)
+_CONV = _Layout(lambda s: (s[3], s[2], s[0], s[1]), lambda array: array.transpose(2, 3, 1, 0))
+# A 1x1 convolution here is a Dense.
+_CONV_1X1 = _Layout(lambda s: (s[1], s[0], 1, 1), lambda array: array[:, :, 0, 0].T)
+
+
+class _Slot(NamedTuple):
+    """One array of the official network."""
+
+    name: str
+    variable: nnx.Variable
+    layout: _Layout
+
+
+def _check(slots: dict[str, _Slot], shapes: dict[str, tuple[int, ...]]) -> None:
+    """Compare names and shapes in the checkpoint's order, then what the checkpoint lacks."""
+    wanted = {name: slot.layout.theirs(slot.variable.shape) for name, slot in slots.items()}
+    for name in [*shapes, *wanted]:
+        if shapes.get(name) != wanted.get(name):
+            raise ValueError(
+                "the config does not fit the checkpoint, first at "
+                f"{name}: the checkpoint has {shapes.get(name, 'no such array')}, "
+                f"the model {wanted.get(name, 'no such array')}"
+            )
+
+
+def _slots(model: UNet) -> Iterator[_Slot]:
+    """Every array of the model, with its official name."""
+    for number, layer in enumerate(_official_order(model)):
+        for name, variable, layout in _arrays(layer):
+            yield _Slot(f"{number}.{name}", variable, layout)
+
+
+def _official_order(model: UNet) -> Iterator[Any]:
+    """The model's layers in the order of the official `all_modules`."""
+    if model.noise_embedding is not None:
+        if model.noise_embedding.frequencies is not None:
+            yield model.noise_embedding.frequencies
+        yield from (model.noise_embedding.dense_0, model.noise_embedding.dense_1)
+    yield model.conv_in
+    for level in model.down:
+        attentions = iter(level.attentions)
+        for block in level.blocks:
+            yield from (block, *([next(attentions)] if level.attentions else []))
+        yield from (part for part in (level.resample, level.pyramid) if part is not None)
+    yield from model.middle
+    for level in model.up:
+        yield from level.blocks
+        if level.attention is not None:
+            yield level.attention
+        if level.pyramid is not None:
+            path = level.pyramid.head if isinstance(level.pyramid, OutputSkip) else level.pyramid.path
+            yield from (path.norm, path.conv) if isinstance(path, Head) else (path,)
+        if level.resample is not None:
+            yield level.resample
+    if model.head is not None:
+        yield from (model.head.norm, model.head.conv)
+
+
+_Arrays = Iterator[tuple[str, nnx.Variable, _Layout]]
+
+
+def _arrays(layer: Any) -> _Arrays:
+    """Arrays of one of the official `all_modules`, by their names in it."""
+    match layer:
+        case Constant():
+            yield "W", layer, _SAME
+        case Dense():
+            yield from _affine("", layer, _LINEAR)
+        case Conv():
+            yield from _affine("", layer, _CONV)
+        case GroupNorm():
+            yield from _norm("", layer)
+        case ResBlock():
+            yield from _res_block(layer)
+        case Attention():
+            yield from _norm("GroupNorm_0.", layer.norm)
+            for i, dense in enumerate((layer.query, layer.key, layer.value, layer.out)):
+                yield from _nin(f"NIN_{i}.", dense)
+        case InputSkip():
+            yield from _affine("Conv_0.", layer.dense, _CONV_1X1)
+        case InputResidual():
+            yield from _arrays(layer.down)
+        case Downsample() | Upsample() if layer.conv is not None:
+            yield from _affine("Conv_0." if layer.fir is None else "Conv2d_0.", layer.conv, _CONV)
+
+
+def _affine(prefix: str, layer: Dense | Conv, layout: _Layout) -> _Arrays:
+    yield f"{prefix}weight", layer.kernel, layout
+    yield f"{prefix}bias", layer.bias, _SAME
+
+
+def _norm(prefix: str, layer: GroupNorm) -> _Arrays:
+    yield f"{prefix}weight", layer.scale, _SAME
+    yield f"{prefix}bias", layer.bias, _SAME
+
+
+def _nin(prefix: str, layer: Dense) -> _Arrays:
+    yield f"{prefix}W", layer.kernel, _SAME
+    yield f"{prefix}b", layer.bias, _SAME
+
+
+def _res_block(block: ResBlock) -> _Arrays:
+    yield from _norm("GroupNorm_0.", block.norm_0)
+    yield from _affine("Conv_0.", block.conv_0, _CONV)
+    if block.dense is not None:
+        yield from _affine("Dense_0.", block.dense, _LINEAR)
+    yield from _norm("GroupNorm_1.", block.norm_1)
+    yield from _affine("Conv_1.", block.conv_1, _CONV)
+    if block.shortcut is not None and block.kind == "biggan":
+        yield from _affine("Conv_2.", block.shortcut, _CONV_1X1)
+    elif block.shortcut is not None:
+        yield from _nin("NIN_0.", block.shortcut)

@@ -1,0 +1,193 @@
+"""A reader of PyTorch's .pth files that knows tensors and nothing else. It needs no PyTorch.
+
+Such a file is a zip archive of one pickle, `data.pkl`, and one raw little-endian array for each
+storage. A pickle is a program: it may name any Python callable and have it called. Here a name that
+is not in a short list is refused before anything is made of it, and each name in the list stands
+for code of this module, never for what it names, so nothing in the file is executed.
+"""
+
+import math
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import ml_dtypes
+import numpy as np
+
+_STORAGES = {
+    "DoubleStorage": np.dtype("<f8"),
+    "FloatStorage": np.dtype("<f4"),
+    "HalfStorage": np.dtype("<f2"),
+    "BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
+    "LongStorage": np.dtype("<i8"),
+    "IntStorage": np.dtype("<i4"),
+    "ShortStorage": np.dtype("<i2"),
+    "CharStorage": np.dtype("i1"),
+    "ByteStorage": np.dtype("u1"),
+    "BoolStorage": np.dtype("?"),
+}
+# The pickle of torch.save's magic number, with which files from before PyTorch 1.6 begin.
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+
+
+def load(path: str | Path) -> Any:
+    """Everything in a file, with NumPy arrays in place of tensors.
+
+    Arrays are mapped from the file where it is not compressed: what is not used is not read.
+
+    Args:
+        path: a file that `torch.save` wrote, PyTorch 1.6 or later.
+
+    Returns:
+        The saved object: dictionaries, lists, numbers, strings and read-only arrays.
+
+    Raises:
+        ValueError: the file is damaged, or not of this format.
+        pickle.UnpicklingError: the file holds something other than tensors and plain containers;
+            the message names it. Nothing of it has been executed.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        if file.read(len(_LEGACY)) == _LEGACY:
+            raise ValueError(
+                f"{path} is in the format of PyTorch before 1.6; convert it with a trusted PyTorch: "
+                "torch.save(torch.load(path, weights_only=True), path)"
+            )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _Archive(path, archive).load()
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is not a PyTorch file: {error}") from error
+
+
+class _Storage(NamedTuple):
+    """What a persistent id of the pickle stands for."""
+
+    key: str
+    dtype: np.dtype
+    size: int
+
+
+class _Archive:
+    """An open file: where its storages lie, and the arrays that were read from them."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile):
+        self.path, self.archive = path, archive
+        pickles = [name for name in archive.namelist() if name.split("/")[1:] == ["data.pkl"]]
+        if len(pickles) != 1:
+            raise ValueError(f"{path} is not a PyTorch file: it holds no data.pkl")
+        self.folder = pickles[0].removesuffix("data.pkl")
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def load(self) -> Any:
+        order = f"{self.folder}byteorder"
+        if order in self.archive.namelist() and self.archive.read(order) != b"little":
+            raise ValueError(f"{self.path} holds big-endian arrays, which are not supported")
+        with self.archive.open(f"{self.folder}data.pkl") as file:
+            return _Unpickler(file, self).load()
+
+    def array(self, storage: _Storage) -> np.ndarray:
+        """All of a storage, one-dimensional."""
+        if storage.key not in self.arrays:
+            self.arrays[storage.key] = self._bytes(f"{self.folder}data/{storage.key}")
+        raw = self.arrays[storage.key]
+        if storage.size * storage.dtype.itemsize > raw.size:
+            raise ValueError(f"{self.path} is damaged: storage {storage.key} is too short")
+        return raw[: storage.size * storage.dtype.itemsize].view(storage.dtype)
+
+    def _bytes(self, name: str) -> np.ndarray:
+        try:
+            info = self.archive.getinfo(name)
+        except KeyError as error:
+            raise ValueError(f"{self.path} is damaged: {name} is missing") from error
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size == 0:
+            return np.frombuffer(self.archive.read(name), np.uint8)
+        # Only the header in front of the data knows where the data begin.
+        with self.path.open("rb") as file:
+            file.seek(info.header_offset)
+            header = file.read(30)
+        start = info.header_offset + 30 + sum(np.frombuffer(header[26:30], "<u2").tolist())
+        if header[:4] != b"PK\x03\x04" or start + info.file_size > self.path.stat().st_size:
+            raise ValueError(f"{self.path} is damaged at {name}")
+        return np.memmap(self.path, np.uint8, "r", start, (info.file_size,))
+
+    def tensor(
+        self,
+        storage: _Storage,
+        offset: int,
+        shape: tuple[int, ...],
+        stride: tuple[int, ...],
+        *_: Any,
+    ) -> np.ndarray:
+        """In place of torch._utils._rebuild_tensor_v2."""
+        flat = self.array(storage)
+        if len(shape) != len(stride) or min((offset, *shape, *stride), default=0) < 0:
+            raise ValueError(f"{self.path} is damaged: a tensor of shape {shape}, stride {stride}")
+        last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
+        if math.prod(shape) == 0:
+            return np.empty(shape, flat.dtype)
+        if last >= flat.size:
+            raise ValueError(f"{self.path} is damaged: a tensor reaches past its storage")
+        strides = [step * flat.dtype.itemsize for step in stride]
+        return np.lib.stride_tricks.as_strided(flat[offset:], shape, strides, writeable=False)
+
+
+class _ScalarType:
+    """In place of numpy.dtype, for the types of numbers only."""
+
+    def __init__(self, name: str, *_: Any):
+        if np.dtype(name).kind not in "biufc":
+            raise pickle.UnpicklingError(f"a NumPy scalar of type {name!r} is refused")
+        self.dtype = np.dtype(name).newbyteorder("<")
+
+    def __setstate__(self, state: Any) -> None:
+        """Keep the byte order, which is all that the state of a number's dtype says."""
+        if state[1] in "<>":
+            self.dtype = self.dtype.newbyteorder(state[1])
+
+    def scalar(self, data: bytes) -> np.generic:
+        """In place of numpy.core.multiarray.scalar."""
+        return np.frombuffer(data, self.dtype, 1)[0]
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """In place of _codecs.encode, with which old protocols write bytes."""
+    if encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError(f"an encoding {encoding!r} is refused")
+    return text.encode("latin1")
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows tensors, ordered dictionaries and NumPy scalars."""
+
+    def __init__(self, file: BinaryIO, archive: _Archive):
+        super().__init__(file)
+        # Lambdas, made anew for each file: a pickle may set attributes of what it is given.
+        self.known: dict[tuple[str, str], Callable[..., Any]] = {
+            ("torch._utils", "_rebuild_tensor_v2"): lambda *args: archive.tensor(*args),
+            ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
+            ("collections", "OrderedDict"): OrderedDict,
+            ("numpy", "dtype"): lambda *args: _ScalarType(*args),
+            ("numpy.core.multiarray", "scalar"): lambda kind, data: kind.scalar(data),
+            ("numpy._core.multiarray", "scalar"): lambda kind, data: kind.scalar(data),
+            ("_codecs", "encode"): lambda *args: _encode(*args),
+        }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "torch" and name in _STORAGES:
+            return _Storage("", _STORAGES[name], 0)
+        try:
+            return self.known[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(
+                f"the file asks for {module}.{name}; only tensors are read, and it was not called"
+            ) from None
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        match pid:
+            case ("storage", _Storage(dtype=dtype), str(key), _, int(size)) if size >= 0:
+                return _Storage(key, dtype, size)
+        raise pickle.UnpicklingError(f"an unknown persistent id {pid!r} is refused")

@@ -1,0 +1,262 @@
+"""The blocks of NCSN++ and DDPM++ (Song et al. 2021, arXiv 2011.13456, Appendix H)."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from score_sde.models.layers import Conv, Dense, GroupNorm, dropout, per_channel
+from score_sde.models.resample import Downsample, Upsample, double, halve
+
+
+def add(x: jax.Array, y: jax.Array, rescale: bool) -> jax.Array:
+    """x + y, divided by sqrt(2) on request so that the variance does not grow with depth."""
+    return (x + y) * (1 / math.sqrt(2)) if rescale else x + y
+
+
+class ResBlock(nnx.Module):
+    """Residual block: norm, swish, convolution, embedding; norm, swish, dropout, convolution.
+
+    With `resample` it is BigGAN's block (Brock et al. 2019, arXiv 1809.11096): the size changes
+    after the first swish, and on the way around.
+
+    Args:
+      n_in: channels of the input.
+      n_out: channels of the output.
+      n_embedding: features of the embedding; 0 for none.
+      kind: "biggan", or "ddpm", whose 1x1 convolution starts at a tenth of the variance.
+      resample: None, "down" or "up".
+      fir: filter of the resampling, see `halve`.
+      dropout_rate: in [0, 1).
+      skip_rescale: see `add`.
+      init_scale: of the last convolution, see `init_kernel`.
+      group_size: see `GroupNorm`.
+      param_dtype: dtype of the parameters.
+      rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        n_embedding: int,
+        kind: Literal["biggan", "ddpm"],
+        resample: Literal["down", "up"] | None = None,
+        fir: Sequence[float] | None,
+        dropout_rate: float,
+        skip_rescale: bool,
+        init_scale: float,
+        group_size: int,
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        norm = {"group_size": group_size, "param_dtype": param_dtype}
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        self.norm_0 = GroupNorm(n_in, **norm)
+        self.conv_0 = Conv(n_in, n_out, **layer)
+        self.dense = Dense(n_embedding, n_out, **layer) if n_embedding else None
+        self.norm_1 = GroupNorm(n_out, **norm)
+        self.conv_1 = Conv(n_out, n_out, scale=init_scale, **layer)
+        changed = n_in != n_out or resample is not None
+        scale = {"biggan": 1.0, "ddpm": 0.1}[kind]
+        self.shortcut = Dense(n_in, n_out, scale=scale, **layer) if changed else None
+        self.kind = kind
+        self.resample, self.fir = resample, None if fir is None else tuple(fir)
+        self.dropout_rate, self.skip_rescale = dropout_rate, skip_rescale
+
+    def __call__(
+        self, x: jax.Array, embedding: jax.Array | None, key: jax.Array | None
+    ) -> jax.Array:
+        """One block.
+
+        Args:
+          x: [batch, height, width, n_in].
+          embedding: [batch, n_embedding], after its swish; None without one.
+          key: for dropout; None for none.
+        """
+        h = jax.nn.silu(self.norm_0(x))
+        if self.resample is not None:
+            size = {"down": halve, "up": double}[self.resample]
+            h, x = size(h, self.fir), size(x, self.fir)
+        h = self.conv_0(h)
+        if self.dense is not None:
+            h = h + per_channel(self.dense(embedding), h)
+        h = dropout(jax.nn.silu(self.norm_1(h)), self.dropout_rate, key)
+        h = self.conv_1(h)
+        return add(x if self.shortcut is None else self.shortcut(x), h, self.skip_rescale)
+
+
+class Attention(nnx.Module):
+    """Self-attention with one head over the pixels of an image (Ho et al. 2020, arXiv 2006.11239).
+
+    Args:
+      channels: channels of input and output.
+      skip_rescale: see `add`.
+      init_scale: of the last layer, see `init_kernel`.
+      group_size: see `GroupNorm`.
+      param_dtype: dtype of the parameters.
+      rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        skip_rescale: bool,
+        init_scale: float,
+        group_size: int,
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        self.norm = GroupNorm(channels, group_size=group_size, param_dtype=param_dtype)
+        # The released networks start their queries, keys and values at a tenth of the variance.
+        self.query = Dense(channels, channels, scale=0.1, **layer)
+        self.key = Dense(channels, channels, scale=0.1, **layer)
+        self.value = Dense(channels, channels, scale=0.1, **layer)
+        self.out = Dense(channels, channels, scale=init_scale, **layer)
+        self.skip_rescale = skip_rescale
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[batch, height, width, channels] to the same; the softmax is in float32 or better."""
+        b, h, w, c = x.shape
+        tokens = self.norm(x).reshape(b, h * w, c)
+        query, key, value = self.query(tokens), self.key(tokens), self.value(tokens)
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        logits = jnp.einsum("bqc,bkc->bqk", query, key, preferred_element_type=wide)
+        weights = jax.nn.softmax(logits * (1 / math.sqrt(c)), axis=-1).astype(x.dtype)
+        attended = jnp.einsum("bqk,bkc->bqc", weights, value)
+        return add(x, self.out(attended).reshape(x.shape), self.skip_rescale)
+
+
+class InputSkip(nnx.Module):
+    """Shows a level of the encoder the input image at its own size ("input skip").
+
+    Args:
+      n_image: channels of the image.
+      n_features: channels of the features.
+      combine: "sum" adds the image after a 1x1 convolution, "cat" puts it in front.
+      fir: see `halve`.
+      param_dtype: dtype of the parameters.
+      rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        n_image: int,
+        n_features: int,
+        *,
+        combine: Literal["sum", "cat"],
+        fir: Sequence[float] | None,
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        self.dense = Dense(n_image, n_features, param_dtype=param_dtype, rngs=rngs)
+        self.combine, self.fir = combine, None if fir is None else tuple(fir)
+
+    def __call__(self, image: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The image at twice h's size, and h, to the image at h's size, and both combined."""
+        image = halve(image, self.fir)
+        seen = self.dense(image)
+        return image, h + seen if self.combine == "sum" else jnp.concatenate([seen, h], axis=-1)
+
+
+class InputResidual(nnx.Module):
+    """A residual path through the encoder from the input image ("residual").
+
+    Args:
+      n_in: channels of the path one level before.
+      n_features: channels of the features.
+      fir: see `halve`.
+      skip_rescale: see `add`.
+      param_dtype: dtype of the parameters.
+      rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_features: int,
+        *,
+        fir: Sequence[float] | None,
+        skip_rescale: bool,
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        self.down = Downsample(n_in, n_features, fir=fir, param_dtype=param_dtype, rngs=rngs)
+        self.skip_rescale = skip_rescale
+
+    def __call__(self, path: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The path at twice h's size, and h, to their sum at h's size, twice."""
+        h = add(self.down(path), h, self.skip_rescale)
+        return h, h
+
+
+class Head(nnx.Module):
+    """Norm, swish, convolution: from features to an output.
+
+    Args:
+      n_in: channels of the features.
+      n_out: channels of the output.
+      scale: of the convolution, see `init_kernel`.
+      group_size: see `GroupNorm`.
+      param_dtype: dtype of the parameters.
+      rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        scale: float,
+        group_size: int,
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        self.norm = GroupNorm(n_in, group_size=group_size, param_dtype=param_dtype)
+        self.conv = Conv(n_in, n_out, scale=scale, param_dtype=param_dtype, rngs=rngs)
+
+    def __call__(self, h: jax.Array) -> jax.Array:
+        """[batch, height, width, n_in] to [batch, height, width, n_out]."""
+        return self.conv(jax.nn.silu(self.norm(h)))
+
+
+class OutputSkip(nnx.Module):
+    """Adds a level's own image to the image of the levels below it, enlarged ("output skip").
+
+    Args:
+      head: makes the level's image.
+      fir: see `double`.
+    """
+
+    def __init__(self, head: Head, *, fir: Sequence[float] | None):
+        self.head, self.fir = head, None if fir is None else tuple(fir)
+
+    def __call__(self, image: jax.Array | None, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The image at half h's size, None at the smallest, and h, to the image at h's, and h."""
+        own = self.head(h)
+        return own if image is None else double(image, self.fir) + own, h
+
+
+class OutputResidual(nnx.Module):
+    """A residual path through the decoder ("residual").
+
+    Args:
+      path: Head at the smallest size, where the path starts; Upsample at the others.
+      skip_rescale: see `add`.
+    """
+
+    def __init__(self, path: Head | Upsample, *, skip_rescale: bool):
+        self.path, self.skip_rescale = path, skip_rescale
+
+    def __call__(self, path: jax.Array | None, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The path at half h's size, None at the smallest, and h, to the path at h's, and h."""
+        if path is None:
+            return self.path(h), h
+        h = add(self.path(path), h, self.skip_rescale)
+        return h, h

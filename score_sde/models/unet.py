@@ -1,0 +1,462 @@
+"""NCSN++ and DDPM++, the U-Nets of Song et al. (2021, arXiv 2011.13456, Appendix H), and DDPM.
+
+All are one network with options:
+
+    DDPM                     resblock="ddpm", skip_rescale=False, group_size=1
+    DDPM++                   resblock="biggan", embedding="positional"
+    NCSN++                   DDPM++ with fir=True, progressive_input="residual", and for VE SDEs
+                             embedding="fourier", scale_by_sigma=True
+    NCSN++ at high           progressive_input="input_skip", progressive_output="output_skip"
+    resolution
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from score_sde.models.blocks import (
+    Attention,
+    Head,
+    InputResidual,
+    InputSkip,
+    OutputResidual,
+    OutputSkip,
+    ResBlock,
+)
+from score_sde.models.embeddings import ClassEmbedding, NoiseEmbedding
+from score_sde.models.layers import Conv
+from score_sde.models.resample import Downsample, Upsample
+
+_CHOICES = {
+    "resblock": ("biggan", "ddpm"),
+    "progressive_input": ("none", "input_skip", "residual"),
+    "progressive_output": ("none", "output_skip", "residual"),
+    "progressive_combine": ("sum", "cat"),
+    "embedding": ("positional", "fourier"),
+}
+
+
+class DownLevel(nnx.Module):
+    """One size of the encoder.
+
+    Attributes:
+      blocks: residual blocks; the output of each is also shown to the decoder.
+      attentions: one after each block, or empty.
+      resample: to the next size; None at the smallest.
+      pyramid: brings in the input image at the next size, or None.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[ResBlock],
+        attentions: Sequence[Attention],
+        resample: ResBlock | Downsample | None,
+        pyramid: InputSkip | InputResidual | None,
+    ):
+        self.blocks, self.attentions = nnx.List(blocks), nnx.List(attentions)
+        self.resample, self.pyramid = resample, pyramid
+
+
+class UpLevel(nnx.Module):
+    """One size of the decoder.
+
+    Attributes:
+      blocks: residual blocks; each is also shown an output of the encoder.
+      attention: after the last block, or None.
+      pyramid: takes the output image from this size, or None.
+      resample: to the next size; None at the largest.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[ResBlock],
+        attention: Attention | None,
+        pyramid: OutputSkip | OutputResidual | None,
+        resample: ResBlock | Upsample | None,
+    ):
+        self.blocks, self.attention = nnx.List(blocks), attention
+        self.pyramid, self.resample = pyramid, resample
+
+
+class UNet(nnx.Module):
+    """NCSN++, DDPM++ or DDPM.
+
+    Args:
+      data_channels: channels of the data.
+      image_size: height and width of the data.
+      channels: features at the largest size.
+      channel_mult: features at each size, from the largest, as multiples of `channels`.
+      num_res_blocks: residual blocks at each size of the encoder; the decoder has one more.
+      attn_resolutions: sizes at which there is attention.
+      dropout: rate of the dropout in each residual block.
+      resblock: "biggan" changes the size inside a residual block, "ddpm" between two.
+      fir: change the size with a FIR filter.
+      fir_kernel: the filter in one dimension.
+      skip_rescale: divide each sum of two branches by sqrt(2).
+      resamp_with_conv: a convolution at each change of size, for resblock="ddpm".
+      progressive_input: how the image enters at smaller sizes.
+      progressive_output: how an image is taken from smaller sizes.
+      progressive_combine: how progressive_input="input_skip" joins image and features.
+      embedding: of noise_label: "positional" is for labels from 0 to about 1000, "fourier" takes
+        their logarithm and is for sigma.
+      fourier_scale: standard deviation of the frequencies of embedding="fourier".
+      conditional: whether the network is told noise_label.
+      scale_by_sigma: divide the output by noise_label, which must then be sigma.
+      centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
+      init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
+      group_size: fewest channels in a group of a group norm; there are at most 32 groups.
+      num_classes: number of classes; 0 for none.
+      label_dropout: probability of hiding a class label in training.
+      dtype: of the computation; statistics, softmax and output stay in float32.
+      param_dtype: of the parameters.
+      remat: recompute each block in the backward pass instead of keeping its activations.
+      rngs: random streams `params` and `constants` of the initialisation. None is kept.
+
+    Raises:
+      ValueError: an option that is unknown, or options that contradict each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_channels: int = 3,
+        image_size: int = 32,
+        channels: int = 128,
+        channel_mult: Sequence[int] = (1, 2, 2, 2),
+        num_res_blocks: int = 4,
+        attn_resolutions: Sequence[int] = (16,),
+        dropout: float = 0.1,
+        resblock: Literal["biggan", "ddpm"] = "biggan",
+        fir: bool = False,
+        fir_kernel: Sequence[float] = (1, 3, 3, 1),
+        skip_rescale: bool = True,
+        resamp_with_conv: bool = True,
+        progressive_input: Literal["none", "input_skip", "residual"] = "none",
+        progressive_output: Literal["none", "output_skip", "residual"] = "none",
+        progressive_combine: Literal["sum", "cat"] = "sum",
+        embedding: Literal["positional", "fourier"] = "positional",
+        fourier_scale: float = 16.0,
+        conditional: bool = True,
+        scale_by_sigma: bool = False,
+        centered: bool = True,
+        init_scale: float = 0.0,
+        group_size: int = 4,
+        num_classes: int = 0,
+        label_dropout: float = 0.0,
+        dtype: jnp.dtype = jnp.float32,
+        param_dtype: jnp.dtype = jnp.float32,
+        remat: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        for name, choices in _CHOICES.items():
+            if (value := locals()[name]) not in choices:
+                raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
+        _check(image_size, channels, channel_mult, num_res_blocks, fir_kernel)
+        if scale_by_sigma and conditional and embedding == "positional":
+            raise ValueError(
+                "scale_by_sigma needs noise_label to be sigma, but embedding='positional' needs it "
+                "to be a time step; use embedding='fourier', or divide the output outside"
+            )
+        self.image_shape = (image_size, image_size, data_channels)
+        self.num_classes = num_classes
+        self.scale_by_sigma, self.centered = scale_by_sigma, centered
+        self.dtype, self.remat = jnp.dtype(dtype), remat
+
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        self.noise_embedding = (
+            NoiseEmbedding(channels, kind=embedding, fourier_scale=fourier_scale, **layer)
+            if conditional
+            else None
+        )
+        self.class_embedding = (
+            ClassEmbedding(num_classes, 4 * channels, label_dropout=label_dropout, **layer)
+            if num_classes
+            else None
+        )
+        self.conv_in = Conv(data_channels, channels, **layer)
+        build = _Builder(
+            image_size=image_size,
+            data_channels=data_channels,
+            widths=[channels * multiple for multiple in channel_mult],
+            num_res_blocks=num_res_blocks,
+            attn_resolutions=attn_resolutions,
+            resblock=resblock,
+            fir=tuple(fir_kernel) if fir else None,
+            resamp_with_conv=resamp_with_conv,
+            progressive_input=progressive_input,
+            progressive_output=progressive_output,
+            progressive_combine=progressive_combine,
+            n_embedding=4 * channels if conditional or num_classes else 0,
+            dropout=dropout,
+            skip_rescale=skip_rescale,
+            group_size=group_size,
+            init_scale=init_scale,
+            layer=layer,
+        )
+        self.down = nnx.List(build.encoder(channels))
+        self.middle = nnx.List(build.middle())
+        self.up = nnx.List(build.decoder())
+        self.head = (
+            build.head(channels * channel_mult[0], data_channels, init_scale)
+            if progressive_output != "output_skip"
+            else None
+        )
+
+    def __call__(
+        self,
+        x: jax.Array,
+        noise_label: jax.Array,
+        class_label: jax.Array | None = None,
+        *,
+        key: jax.Array | None = None,
+    ) -> jax.Array:
+        """The network's output at x.
+
+        Args:
+          x: noisy images, [batch, image_size, image_size, data_channels]; float64 is kept.
+          noise_label: noise level of each, [batch]: 999 t for VP SDEs, sigma(t) for VE SDEs.
+          class_label: class of each, int [batch]; num_classes, or None for all, means no class.
+          key: JAX random key of dropout and label dropout; None for neither.
+
+        Returns:
+          The shape of x, in float32 (float64 for float64).
+
+        Raises:
+          ValueError: x is not of the network's size, or it has no classes but got labels.
+        """
+        if x.shape[1:] != self.image_shape:
+            raise ValueError(f"x is {x.shape}; this network is for [batch, *{self.image_shape}]")
+        if class_label is not None and not self.num_classes:
+            raise ValueError("class_label was given to a network with num_classes=0")
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        compute = wide if wide == jnp.float64 else self.dtype
+        keys = _keys(key)
+        run = _Runner(
+            self._embed(noise_label.astype(wide), class_label, len(x), next(keys), compute),
+            keys,
+            self.remat,
+        )
+        x = x if self.centered else 2 * x - 1
+        h, skips = self._encode(x.astype(compute), run)
+        for block in self.middle:
+            h = run(block, h)
+        out = self._decode(h, skips, run).astype(wide)
+        return out / noise_label.astype(wide)[:, None, None, None] if self.scale_by_sigma else out
+
+    def _embed(
+        self,
+        noise_label: jax.Array,
+        class_label: jax.Array | None,
+        batch: int,
+        key: jax.Array | None,
+        dtype: jnp.dtype,
+    ) -> jax.Array | None:
+        """What the residual blocks are told, [batch, features], after its swish."""
+        parts = []
+        if self.noise_embedding is not None:
+            parts.append(self.noise_embedding(noise_label))
+        if self.class_embedding is not None:
+            parts.append(self.class_embedding(class_label, batch, key))
+        return jax.nn.silu(sum(parts)).astype(dtype) if parts else None
+
+    def _encode(self, x: jax.Array, run: "_Runner") -> tuple[jax.Array, list[jax.Array]]:
+        """Features of the smallest size, and all that the decoder is shown."""
+        pyramid, h = x, self.conv_in(x)
+        skips = [h]
+        for level in self.down:
+            for block, attention in itertools.zip_longest(level.blocks, level.attentions):
+                h = run(block, h)
+                h = h if attention is None else run(attention, h)
+                skips.append(h)
+            if level.resample is not None:
+                h = run(level.resample, h)
+                if level.pyramid is not None:
+                    pyramid, h = level.pyramid(pyramid, h)
+                skips.append(h)
+        return h, skips
+
+    def _decode(self, h: jax.Array, skips: list[jax.Array], run: "_Runner") -> jax.Array:
+        """The output from the features of the smallest size."""
+        pyramid = None
+        for level in self.up:
+            for block in level.blocks:
+                h = run(block, jnp.concatenate([h, skips.pop()], axis=-1))
+            if level.attention is not None:
+                h = run(level.attention, h)
+            if level.pyramid is not None:
+                pyramid, h = level.pyramid(pyramid, h)
+            if level.resample is not None:
+                h = run(level.resample, h)
+        return pyramid if self.head is None else self.head(h)
+
+
+def _check(
+    image_size: int,
+    channels: int,
+    channel_mult: Sequence[int],
+    num_res_blocks: int,
+    fir_kernel: Sequence[float],
+) -> None:
+    if image_size % 2 ** (len(channel_mult) - 1):
+        raise ValueError(
+            f"image_size {image_size} cannot be halved {len(channel_mult) - 1} times, "
+            "as channel_mult asks"
+        )
+    if channels < 4 or num_res_blocks < 1 or min(channel_mult, default=0) < 1:
+        raise ValueError("channels must be 4 or more; channel_mult and num_res_blocks 1 or more")
+    if len(fir_kernel) % 2:
+        raise ValueError(f"fir_kernel must have an even number of taps, not {len(fir_kernel)}")
+
+
+def _keys(key: jax.Array | None) -> Iterator[jax.Array | None]:
+    """A key for each use, a function of `key` and the number of the use."""
+    for i in itertools.count():
+        yield None if key is None else jax.random.fold_in(key, i)
+
+
+class _Runner:
+    """Runs one block, with the arguments of its kind, rematerialised on request."""
+
+    def __init__(self, embedding: jax.Array | None, keys: Iterator[jax.Array | None], remat: bool):
+        self.embedding, self.keys, self.remat = embedding, keys, remat
+
+    def __call__(self, block: nnx.Module, h: jax.Array) -> jax.Array:
+        call: Callable[..., jax.Array] = jax.checkpoint(block) if self.remat else block
+        if isinstance(block, ResBlock):
+            return call(h, self.embedding, next(self.keys))
+        return call(h)
+
+
+@dataclasses.dataclass
+class _Builder:
+    """Makes the parts of a UNet in the order of its layers; see UNet for the options."""
+
+    image_size: int
+    data_channels: int
+    widths: Sequence[int]
+    num_res_blocks: int
+    attn_resolutions: Sequence[int]
+    resblock: str
+    fir: tuple[float, ...] | None
+    resamp_with_conv: bool
+    progressive_input: str
+    progressive_output: str
+    progressive_combine: str
+    n_embedding: int
+    dropout: float
+    skip_rescale: bool
+    group_size: int
+    init_scale: float
+    layer: dict[str, Any]  # what every layer is given: param_dtype and rngs
+    skips: list[int] = dataclasses.field(default_factory=list)  # widths that the decoder is shown
+
+    @property
+    def sizes(self) -> list[int]:
+        return [self.image_size // 2**i for i in range(len(self.widths))]
+
+    def encoder(self, channels: int) -> list[DownLevel]:
+        """Levels from the largest size."""
+        self.skips, n, n_image, levels = [channels], channels, self.data_channels, []
+        for size, width in zip(self.sizes, self.widths, strict=True):
+            blocks, attentions = [], []
+            for _ in range(self.num_res_blocks):
+                blocks.append(self.block(n, width))
+                n = width
+                if size in self.attn_resolutions:
+                    attentions.append(self.attention(n))
+                self.skips.append(n)
+            resample = pyramid = None
+            if size != self.sizes[-1]:
+                if self.resblock == "biggan":
+                    resample = self.block(n, n, resample="down")
+                else:
+                    resample = Downsample(
+                        n, n, fir=self.fir, with_conv=self.resamp_with_conv, **self.layer
+                    )
+                pyramid = self.input_pyramid(n_image, n)
+                if self.progressive_input == "residual":
+                    n_image = n
+                elif self.progressive_input == "input_skip" and self.progressive_combine == "cat":
+                    n *= 2
+                self.skips.append(n)
+            levels.append(DownLevel(blocks, attentions, resample, pyramid))
+        return levels
+
+    def middle(self) -> list[ResBlock | Attention]:
+        """Blocks of the smallest size, between encoder and decoder."""
+        n = self.skips[-1]
+        return [self.block(n, n), self.attention(n), self.block(n, n)]
+
+    def decoder(self) -> list[UpLevel]:
+        """Levels from the smallest size; uses up self.skips."""
+        n, path, levels = self.skips[-1], None, []
+        for size, width in reversed(list(zip(self.sizes, self.widths, strict=True))):
+            blocks = []
+            for _ in range(self.num_res_blocks + 1):
+                blocks.append(self.block(n + self.skips.pop(), width))
+                n = width
+            attention = self.attention(n) if size in self.attn_resolutions else None
+            pyramid, path = self.output_pyramid(path, n), n
+            resample = None
+            if size != self.sizes[0]:
+                if self.resblock == "biggan":
+                    resample = self.block(n, n, resample="up")
+                else:
+                    resample = Upsample(
+                        n, n, fir=self.fir, with_conv=self.resamp_with_conv, **self.layer
+                    )
+            levels.append(UpLevel(blocks, attention, pyramid, resample))
+        return levels
+
+    def block(self, n_in: int, n_out: int, resample: str | None = None) -> ResBlock:
+        return ResBlock(
+            n_in,
+            n_out,
+            n_embedding=self.n_embedding,
+            kind=self.resblock,
+            resample=resample,
+            fir=self.fir,
+            dropout_rate=self.dropout,
+            init_scale=self.init_scale,
+            skip_rescale=self.skip_rescale,
+            group_size=self.group_size,
+            **self.layer,
+        )
+
+    def attention(self, n: int) -> Attention:
+        return Attention(
+            n,
+            skip_rescale=self.skip_rescale,
+            init_scale=self.init_scale,
+            group_size=self.group_size,
+            **self.layer,
+        )
+
+    def head(self, n_in: int, n_out: int, scale: float) -> Head:
+        return Head(n_in, n_out, scale=scale, group_size=self.group_size, **self.layer)
+
+    def input_pyramid(self, n_image: int, n: int) -> InputSkip | InputResidual | None:
+        if self.progressive_input == "none":
+            return None
+        if self.progressive_input == "residual":
+            return InputResidual(
+                n_image, n, fir=self.fir, skip_rescale=self.skip_rescale, **self.layer
+            )
+        # The image itself goes down the levels, so it keeps its own channels.
+        return InputSkip(
+            self.data_channels, n, combine=self.progressive_combine, fir=self.fir, **self.layer
+        )
+
+    def output_pyramid(self, path: int | None, n: int) -> OutputSkip | OutputResidual | None:
+        if self.progressive_output == "none":
+            return None
+        if self.progressive_output == "output_skip":
+            return OutputSkip(self.head(n, self.data_channels, self.init_scale), fir=self.fir)
+        start = path is None
+        step = self.head(n, n, 1.0) if start else Upsample(path, n, fir=self.fir, **self.layer)
+        return OutputResidual(step, skip_rescale=self.skip_rescale)

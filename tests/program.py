@@ -1,0 +1,75 @@
+"""Running the real program: main.py in a process of its own, with a network that compiles fast."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Everything that the real recipe does, in 12 steps of a network with a few thousand parameters.
+SMALL = (
+    "--config=configs/digits_vp.py",
+    "--config.model.channels=8",
+    "--config.model.channel_mult=(1,)",
+    "--config.model.num_res_blocks=1",
+    "--config.model.attn_resolutions=()",
+    "--config.training.batch_size=16",
+    "--config.training.steps=12",
+    "--config.training.steps_per_call=2",
+    "--config.training.log_every=2",
+    "--config.training.eval_every=6",
+    "--config.training.sample_every=0",
+    "--config.training.checkpoint_every=4",
+    "--config.evaluation.batch_size=256",
+    "--config.optim.warmup=4",
+    "--config.sampling.steps=5",
+    "--config.sampling.num_samples=16",
+)
+
+
+def environment(**more):
+    """The environment of a user with one CPU device, whatever the tests' own is."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "JAX_ENABLE_X64")}
+    return {**clean, "JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1", **more}
+
+
+def run(*arguments, timeout=300, **env):
+    """Run main.py to its end."""
+    return subprocess.run(
+        [sys.executable, "main.py", *arguments],
+        cwd=ROOT,
+        env=environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def run_until(text, number, *arguments, **env):
+    """Run main.py until it prints a line with this text, send it a signal, and wait for its end.
+
+    Returns:
+        The exit code, and everything it printed.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "main.py", *arguments],
+        cwd=ROOT,
+        env=environment(**env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    printed = []
+    for line in process.stdout:
+        printed.append(line)
+        if text in line:
+            process.send_signal(number)
+            break
+    printed.append(process.communicate(timeout=300)[0])
+    assert text in "".join(printed), "".join(printed)
+    return process.returncode, "".join(printed)
+
+
+SIGKILL, SIGTERM, SIGINT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT

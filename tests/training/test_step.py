@@ -1,0 +1,95 @@
+"""The training step on a problem small enough to follow by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from score_sde.training.state import TrainState
+from score_sde.training.step import make_eval_step, make_train_step
+
+
+def loss(key, params, constants, batch, train):
+    """Mean squared error of a line through the origin, [batch]; noise only where it trains."""
+    noise = constants["noisy"] * train * jax.random.normal(key, batch["y"].shape)
+    return (params["w"] * batch["x"] - batch["y"] + noise) ** 2
+
+
+def start(noisy=0.0):
+    params = {"w": jnp.asarray(0.5)}
+    optimizer = optax.sgd(0.1)
+    ema = {"0.9": {"w": jnp.asarray(0.5)}}
+    state = TrainState(
+        jnp.asarray(0), params, {"noisy": jnp.asarray(noisy)}, optimizer.init(params), ema
+    )
+    return optimizer, state
+
+
+def batches(steps, size=8):
+    x, y = np.random.RandomState(0).randn(2, steps, size)
+    return {"x": jnp.asarray(x), "y": jnp.asarray(y)}
+
+
+def test_one_step_is_gradient_descent(x64):
+    optimizer, state = start()
+    data = batches(1)
+    new, metrics = make_train_step(loss, optimizer)(state, data, jax.random.key(0))
+    x, y = data["x"][0], data["y"][0]
+    gradient = np.mean(2 * x * (0.5 * x - y))
+    np.testing.assert_allclose(new.params["w"], 0.5 - 0.1 * gradient, rtol=1e-12)
+    np.testing.assert_allclose(metrics["loss"], [np.mean((0.5 * x - y) ** 2)], rtol=1e-12)
+    np.testing.assert_allclose(metrics["grad_norm"], [abs(gradient)], rtol=1e-12)
+    d = 2 / 11  # (1 + 1) / (10 + 1)
+    np.testing.assert_allclose(new.ema["0.9"]["w"], d * 0.5 + (1 - d) * new.params["w"], rtol=1e-12)
+    assert new.step == 1
+
+
+@pytest.mark.parametrize("noisy", [0.0, 0.1])
+def test_fused_steps_are_the_single_steps_to_the_last_bit(noisy):
+    optimizer, state = start(noisy)
+    data = batches(6)
+    step = make_train_step(loss, optimizer)
+    run = jax.jit(lambda state, batch: step(state, batch, jax.random.key(3)))
+    fused, fused_metrics = run(state, data)
+    losses = []
+    for index in range(6):
+        state, metrics = run(state, jax.tree.map(lambda a, i=index: a[i : i + 1], data))
+        losses.append(metrics["loss"][0])
+    np.testing.assert_array_equal(fused.params["w"], state.params["w"])
+    np.testing.assert_array_equal(fused.ema["0.9"]["w"], state.ema["0.9"]["w"])
+    np.testing.assert_array_equal(fused_metrics["loss"], losses)
+
+
+def test_accumulation_is_the_gradient_of_the_whole_batch(x64):
+    optimizer, state = start()
+    data = batches(1, size=12)
+    whole, one = make_train_step(loss, optimizer)(state, data, jax.random.key(0))
+    parts, four = make_train_step(loss, optimizer, accumulate=4)(state, data, jax.random.key(0))
+    np.testing.assert_allclose(parts.params["w"], whole.params["w"], rtol=1e-12)
+    np.testing.assert_allclose(four["loss"], one["loss"], rtol=1e-12)
+    np.testing.assert_allclose(four["grad_norm"], one["grad_norm"], rtol=1e-12)
+
+
+def test_noise_depends_on_the_step_and_on_the_part(x64):
+    """The same data twice: different draws at another step, and in another part of a batch."""
+    optimizer, state = start(noisy=0.1)
+    data = jax.tree.map(lambda a: jnp.ones_like(a), batches(1))
+    step = make_train_step(loss, optimizer, accumulate=2)
+    first = step(state, data, jax.random.key(0))[1]["loss"]
+    again = step(state, data, jax.random.key(0))[1]["loss"]
+    later = step(state._replace(step=jnp.asarray(1)), data, jax.random.key(0))[1]["loss"]
+    np.testing.assert_array_equal(first, again)
+    assert first != later
+    single = make_train_step(loss, optimizer)(state, data, jax.random.key(0))[1]["loss"]
+    assert first != single
+
+
+def test_eval_step_counts_masked_examples_once():
+    eval_step = make_eval_step(loss)
+    batch = jax.tree.map(lambda a: a[0], batches(1))
+    mask = jnp.arange(8) < 5
+    total, number = eval_step({"w": 0.5}, {"noisy": 0.1}, batch, mask, jax.random.key(0))
+    expected = np.sum((0.5 * batch["x"][:5] - batch["y"][:5]) ** 2)
+    np.testing.assert_allclose(total, expected, rtol=1e-6)
+    assert number == 5
