@@ -77,7 +77,7 @@ def parse(argv: list[str]) -> CommandLine:
         HelpRequest: the user asked for help.
         UserError: there is a mistake.
     """
-    values = _define()
+    values = _define(argv)
     if {"--help", "-h", "-help", "help"} & set(argv[1:]):
         raise HelpRequest(_help(argv))
     file = _config_file(argv)
@@ -105,9 +105,9 @@ def parse(argv: list[str]) -> CommandLine:
     )
 
 
-def _define() -> flags.FlagValues:
+def _define(argv: list[str]) -> flags.FlagValues:
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", None, "", lock_config=True, flag_values=values)
+    config_flags.DEFINE_config_file("config", None, "", flag_values=values, sys_argv=argv)
     flags.DEFINE_enum("mode", "train", MODES, "", flag_values=values)
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     flags.DEFINE_integer("num_samples", None, "", flag_values=values)
@@ -149,10 +149,10 @@ def _blame_override(argv: list[str]) -> None:
 
 def _config_alone(argv: list[str]) -> ConfigDict | None:
     """The config without any override, or None if its file itself is wrong."""
-    values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", None, "", flag_values=values)
+    alone = [argv[0], f"--config={_config_file(argv)}"]
+    values = _define(alone)
     try:
-        values([argv[0], f"--config={_config_file(argv)}"])
+        values(alone)
     except flags.Error:
         return None
     return values.config

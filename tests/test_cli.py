@@ -195,7 +195,7 @@ def test_load_gives_the_run_to_a_script(finished):
     assert (raw.eps != pair.eps).any()
     earlier = score_sde.load(finished[0], step=8)
     assert earlier.step == 8
-    sampler = score_sde.samplers.get("predictor_corrector", steps=3)
+    sampler = score_sde.samplers.get("predictor_corrector", steps=30)
     out = jax.jit(lambda d: sampler(jax.random.key(1), d, run.sde, shape=(2, 8, 8, 1)).x)(
         run.denoise
     )

@@ -151,7 +151,9 @@ def _official_order(model: UNet) -> Iterator[Any]:
         if level.attention is not None:
             yield level.attention
         if level.pyramid is not None:
-            path = level.pyramid.head if isinstance(level.pyramid, OutputSkip) else level.pyramid.path
+            path = (
+                level.pyramid.head if isinstance(level.pyramid, OutputSkip) else level.pyramid.path
+            )
             yield from (path.norm, path.conv) if isinstance(path, Head) else (path,)
         if level.resample is not None:
             yield level.resample

@@ -53,8 +53,8 @@ def load(path: str | Path) -> Any:
     with path.open("rb") as file:
         if file.read(len(_LEGACY)) == _LEGACY:
             raise ValueError(
-                f"{path} is in the format of PyTorch before 1.6; convert it with a trusted PyTorch: "
-                "torch.save(torch.load(path, weights_only=True), path)"
+                f"{path} is in the format of PyTorch before 1.6; convert it with a trusted "
+                "PyTorch: torch.save(torch.load(path, weights_only=True), path)"
             )
     try:
         with zipfile.ZipFile(path) as archive:

@@ -24,18 +24,18 @@ class ResBlock(nnx.Module):
     after the first swish, and on the way around.
 
     Args:
-      n_in: channels of the input.
-      n_out: channels of the output.
-      n_embedding: features of the embedding; 0 for none.
-      kind: "biggan", or "ddpm", whose 1x1 convolution starts at a tenth of the variance.
-      resample: None, "down" or "up".
-      fir: filter of the resampling, see `halve`.
-      dropout_rate: in [0, 1).
-      skip_rescale: see `add`.
-      init_scale: of the last convolution, see `init_kernel`.
-      group_size: see `GroupNorm`.
-      param_dtype: dtype of the parameters.
-      rngs: random streams of the initialisation.
+        n_in: channels of the input.
+        n_out: channels of the output.
+        n_embedding: features of the embedding; 0 for none.
+        kind: "biggan", or "ddpm", whose 1x1 convolution starts at a tenth of the variance.
+        resample: None, "down" or "up".
+        fir: filter of the resampling, see `halve`.
+        dropout_rate: in [0, 1).
+        skip_rescale: see `add`.
+        init_scale: of the last convolution, see `init_kernel`.
+        group_size: see `GroupNorm`.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class ResBlock(nnx.Module):
         """One block.
 
         Args:
-          x: [batch, height, width, n_in].
-          embedding: [batch, n_embedding], after its swish; None without one.
-          key: for dropout; None for none.
+            x: [batch, height, width, n_in].
+            embedding: [batch, n_embedding], after its swish; None without one.
+            key: for dropout; None for none.
         """
         h = jax.nn.silu(self.norm_0(x))
         if self.resample is not None:
@@ -94,12 +94,12 @@ class Attention(nnx.Module):
     """Self-attention with one head over the pixels of an image (Ho et al. 2020, arXiv 2006.11239).
 
     Args:
-      channels: channels of input and output.
-      skip_rescale: see `add`.
-      init_scale: of the last layer, see `init_kernel`.
-      group_size: see `GroupNorm`.
-      param_dtype: dtype of the parameters.
-      rngs: random streams of the initialisation.
+        channels: channels of input and output.
+        skip_rescale: see `add`.
+        init_scale: of the last layer, see `init_kernel`.
+        group_size: see `GroupNorm`.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
     """
 
     def __init__(
@@ -137,12 +137,12 @@ class InputSkip(nnx.Module):
     """Shows a level of the encoder the input image at its own size ("input skip").
 
     Args:
-      n_image: channels of the image.
-      n_features: channels of the features.
-      combine: "sum" adds the image after a 1x1 convolution, "cat" puts it in front.
-      fir: see `halve`.
-      param_dtype: dtype of the parameters.
-      rngs: random streams of the initialisation.
+        n_image: channels of the image.
+        n_features: channels of the features.
+        combine: "sum" adds the image after a 1x1 convolution, "cat" puts it in front.
+        fir: see `halve`.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
     """
 
     def __init__(
@@ -169,12 +169,12 @@ class InputResidual(nnx.Module):
     """A residual path through the encoder from the input image ("residual").
 
     Args:
-      n_in: channels of the path one level before.
-      n_features: channels of the features.
-      fir: see `halve`.
-      skip_rescale: see `add`.
-      param_dtype: dtype of the parameters.
-      rngs: random streams of the initialisation.
+        n_in: channels of the path one level before.
+        n_features: channels of the features.
+        fir: see `halve`.
+        skip_rescale: see `add`.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
     """
 
     def __init__(
@@ -200,12 +200,12 @@ class Head(nnx.Module):
     """Norm, swish, convolution: from features to an output.
 
     Args:
-      n_in: channels of the features.
-      n_out: channels of the output.
-      scale: of the convolution, see `init_kernel`.
-      group_size: see `GroupNorm`.
-      param_dtype: dtype of the parameters.
-      rngs: random streams of the initialisation.
+        n_in: channels of the features.
+        n_out: channels of the output.
+        scale: of the convolution, see `init_kernel`.
+        group_size: see `GroupNorm`.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
     """
 
     def __init__(
@@ -230,8 +230,8 @@ class OutputSkip(nnx.Module):
     """Adds a level's own image to the image of the levels below it, enlarged ("output skip").
 
     Args:
-      head: makes the level's image.
-      fir: see `double`.
+        head: makes the level's image.
+        fir: see `double`.
     """
 
     def __init__(self, head: Head, *, fir: Sequence[float] | None):
@@ -247,8 +247,8 @@ class OutputResidual(nnx.Module):
     """A residual path through the decoder ("residual").
 
     Args:
-      path: Head at the smallest size, where the path starts; Upsample at the others.
-      skip_rescale: see `add`.
+        path: Head at the smallest size, where the path starts; Upsample at the others.
+        skip_rescale: see `add`.
     """
 
     def __init__(self, path: Head | Upsample, *, skip_rescale: bool):

@@ -10,10 +10,12 @@ so both derivatives are again sums of products. With the cotangent g spread out 
     dL/dx = g * flip(w)^T                   a convolution like (1), of stride 1,           (2)
     dL/dw[u, v] = sum_{b, i, j} x[b, i, j]^T g[b, i - u + p, j - v + q].                   (3)
 
-XLA writes (2) and (3) as convolutions with permuted dimensions. Outside a loop its CPU backend turns
-them into library calls; inside `lax.scan` or `while_loop` it does not, and training steps fused by a
-scan become 10 to 50 times slower. Here (2) is an explicit forward convolution and (3) one matrix
-product per row of taps. Other backends keep XLA's own derivatives: their libraries are better.
+XLA writes (2) and (3) as convolutions with permuted dimensions. Outside a loop its CPU backend
+turns them into library calls; inside `lax.scan` or `while_loop` it does not, and training steps
+fused by a scan become 10 to 50 times slower. Here (2) is an explicit forward convolution and (3)
+one matrix product per row of taps. Other backends keep XLA's own derivatives: their libraries are
+better. It is a primitive of its own, not a `custom_vjp`, because Hutchinson's estimator wants
+forward mode and because (2) and (3) are then differentiable in turn.
 """
 
 import jax
@@ -40,17 +42,17 @@ def conv2d(
     Forward mode, reverse mode, `vmap` and derivatives of any order work with either rule.
 
     Args:
-      x: images, [batch, height, width, in].
-      kernel: [kernel height, kernel width, in, out], of x's dtype.
-      stride: step between output pixels, the same in both directions.
-      padding: zeros before and after, ((top, bottom), (left, right)), each below the kernel's size.
-      own_derivatives: use equations (2) and (3) of this module; None: on a CPU only.
+        x: images, [batch, height, width, in].
+        kernel: [kernel height, kernel width, in, out], of x's dtype.
+        stride: step between output pixels, the same in both directions.
+        padding: zeros before and after, ((top, bottom), (left, right)), less than the kernel's size.
+        own_derivatives: use equations (2) and (3) of this module; None: on a CPU only.
 
     Returns:
-      [batch, (height + top + bottom - kernel height) // stride + 1, ..., out].
+        [batch, (height + top + bottom - kernel height) // stride + 1, ..., out].
 
     Raises:
-      ValueError: padding as large as the kernel, for which (2) would need a negative padding.
+        ValueError: padding as large as the kernel, for which (2) would need a negative padding.
     """
     if any(max(pad) >= size for pad, size in zip(padding, kernel.shape[:2], strict=True)):
         raise ValueError(f"padding {padding} must be smaller than the kernel {kernel.shape[:2]}")
@@ -108,8 +110,7 @@ def _batch(args, axes, *, stride: int, padding: Padding):
         x = jnp.moveaxis(x, axes[0], 0)
         out = _conv_p.bind(x.reshape(-1, *x.shape[2:]), kernel, stride=stride, padding=padding)
         return out.reshape(*x.shape[:2], *out.shape[1:]), 0
-    in_axes = tuple(None if axis is None else axis for axis in axes)
-    mapped = jax.vmap(lambda a, b: _conv(a, b, stride=stride, padding=padding), in_axes)
+    mapped = jax.vmap(lambda a, b: _conv(a, b, stride=stride, padding=padding), axes)
     return mapped(x, kernel), 0
 
 

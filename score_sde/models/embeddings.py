@@ -11,14 +11,14 @@ from score_sde.models.layers import Constant, Dense, init_kernel
 
 
 def positional(label: jax.Array, features: int) -> jax.Array:
-    """Sines and cosines at geometrically spaced frequencies (Vaswani et al. 2017, arXiv 1706.03762).
+    """Sines and cosines at geometric frequencies (Vaswani et al. 2017, arXiv 1706.03762).
 
     Args:
-      label: [batch], of the size of time steps: 0 to 999.
-      features: size of the embedding; an odd one ends with a zero.
+        label: [batch], of the size of time steps: 0 to 999.
+        features: size of the embedding; an odd one ends with a zero.
 
     Returns:
-      [batch, features]: sines of label * 10000^(-i / (features // 2 - 1)), then cosines.
+        [batch, features]: sines of label * 10000^(-i / (features // 2 - 1)), then cosines.
     """
     half = features // 2
     frequencies = jnp.exp(jnp.arange(half, dtype=label.dtype) * -(math.log(1e4) / (half - 1)))
@@ -31,11 +31,11 @@ def fourier(label: jax.Array, frequencies: jax.Array) -> jax.Array:
     """Random Fourier features (Tancik et al. 2020, arXiv 2006.10739).
 
     Args:
-      label: [batch].
-      frequencies: [features / 2], in cycles per unit of the label.
+        label: [batch].
+        frequencies: [features / 2], in cycles per unit of the label.
 
     Returns:
-      [batch, features]: sines, then cosines.
+        [batch, features]: sines, then cosines.
     """
     angles = label[:, None] * frequencies.astype(label.dtype)[None] * (2 * math.pi)
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
@@ -45,12 +45,12 @@ class NoiseEmbedding(nnx.Module):
     """Embedding of the noise level: fixed features, then two dense layers with a swish between.
 
     Args:
-      channels: the network's base number of channels; the embedding has four times as many.
-      kind: "positional" features of the label itself, or "fourier" features of its logarithm.
-      fourier_scale: standard deviation of the Fourier frequencies.
-      param_dtype: dtype of the parameters.
-      rngs: random streams of the initialisation; Fourier frequencies come from the stream
-        `constants`.
+        channels: the network's base number of channels; the embedding has four times as many.
+        kind: "positional" features of the label itself, or "fourier" features of its logarithm.
+        fourier_scale: standard deviation of the Fourier frequencies.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation; Fourier frequencies come from the stream
+          `constants`.
     """
 
     def __init__(
@@ -88,11 +88,11 @@ class ClassEmbedding(nnx.Module):
     dropping labels.
 
     Args:
-      num_classes: number of classes.
-      features: size of the embedding.
-      label_dropout: probability of replacing a label by no class, when a key is given.
-      param_dtype: dtype of the parameters.
-      rngs: random streams of the initialisation.
+        num_classes: number of classes.
+        features: size of the embedding.
+        label_dropout: probability of replacing a label by no class, when a key is given.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
     """
 
     def __init__(

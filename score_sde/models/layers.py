@@ -23,7 +23,7 @@ def init_kernel(scale: float = 1.0) -> Callable[..., jax.Array]:
 
 
 def per_channel(values: jax.Array, x: jax.Array) -> jax.Array:
-    """Values of [channels] or [batch, channels] in x's dtype, shaped to meet x [batch, ..., channels]."""
+    """Values of [channels] or [batch, channels], shaped and cast for x [batch, ..., channels]."""
     batch = values.shape[:-1] or (1,)
     return values.reshape(*batch, *(1,) * (x.ndim - 2), values.shape[-1]).astype(x.dtype)
 
@@ -32,11 +32,11 @@ class Dense(nnx.Module):
     """y = x W + b over the last axis; over the channels of an image it is a 1x1 convolution.
 
     Args:
-      n_in: features of the input.
-      n_out: features of the output.
-      scale: see `init_kernel`.
-      param_dtype: dtype of the parameters.
-      rngs: random streams of the initialisation.
+        n_in: features of the input.
+        n_out: features of the output.
+        scale: see `init_kernel`.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class Conv(nnx.Module):
     """A 3x3 convolution with a bias.
 
     Args:
-      n_in: channels of the input.
-      n_out: channels of the output.
-      stride: see `conv2d`.
-      padding: see `conv2d`.
-      scale: see `init_kernel`.
-      param_dtype: dtype of the parameters.
-      rngs: random streams of the initialisation.
+        n_in: channels of the input.
+        n_out: channels of the output.
+        stride: see `conv2d`.
+        padding: see `conv2d`.
+        scale: see `init_kernel`.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class GroupNorm(nnx.Module):
     """Group normalisation (Wu and He 2018, arXiv 1803.08494) with min(channels // size, 32) groups.
 
     Args:
-      channels: channels of the input.
-      group_size: the fewest channels in a group.
-      param_dtype: dtype of the parameters.
+        channels: channels of the input.
+        group_size: the fewest channels in a group.
+        param_dtype: dtype of the parameters.
 
     Raises:
-      ValueError: the channels do not divide into that many groups.
+        ValueError: the channels do not divide into that many groups.
     """
 
     def __init__(self, channels: int, *, group_size: int = 4, param_dtype: jnp.dtype = jnp.float32):
@@ -120,7 +120,7 @@ class GroupNorm(nnx.Module):
 
 
 def _group_mean(x: jax.Array, groups: int) -> jax.Array:
-    """Mean over positions and the channels of a group, repeated for each channel: [batch, channels].
+    """Mean over positions and a group's channels, repeated for each channel: [batch, channels].
 
     Positions first: the sum then runs along contiguous rows of channels.
     """
@@ -133,13 +133,16 @@ def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
     """Zero each entry with probability `rate` (to 2^-16) and scale up the rest.
 
     Args:
-      x: any shape.
-      rate: in [0, 1).
-      key: JAX random key; None returns x itself.
+        x: any shape.
+        rate: in [0, 1).
+        key: JAX random key; None returns x itself.
     """
     if key is None or rate == 0:
         return x
-    # Sixteen bits an entry: making random bits is what dropout costs.
+    # Making random bits is what dropout costs, and JAX makes 32 even where fewer are asked for:
+    # each word serves two channels.
     threshold = round(rate * 2**16)
-    keep = jax.random.bits(key, x.shape, jnp.uint16) >= threshold
+    words = jax.random.bits(key, (*x.shape[:-1], -(-x.shape[-1] // 2)), jnp.uint32)
+    bits = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(*x.shape[:-1], -1)
+    keep = bits[..., : x.shape[-1]] >= threshold
     return jnp.where(keep, x / (1 - threshold / 2**16), 0)

@@ -2,8 +2,8 @@
 
 The filtered versions follow Zhang (2019, arXiv 1904.11486) and Karras et al. (2020, arXiv
 1912.04958), as NCSN++ does (Song et al. 2021, arXiv 2011.13456, Appendix H). A filter is a product
-of two one-dimensional ones, applied as a sum of shifted copies: it works on every channel alone, and
-a sum of slices compiles to one pass over the image, forwards and backwards, on every backend.
+of two one-dimensional ones, applied as a sum of shifted copies: it works on every channel alone,
+and a sum of slices compiles to one pass over the image, forwards and backwards, on every backend.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ def halve(x: jax.Array, fir: Sequence[float] | None = None) -> jax.Array:
     """Half the height and width: the mean of 2x2 pixels, or a FIR filter and every second pixel.
 
     Args:
-      x: [batch, height, width, channels], height and width even.
-      fir: the one-dimensional filter, of even length; it is normalised to sum 1.
+        x: [batch, height, width, channels], height and width even.
+        fir: the one-dimensional filter, of even length; it is normalised to sum 1.
 
     Returns:
-      [batch, height / 2, width / 2, channels].
+        [batch, height / 2, width / 2, channels].
     """
     if fir is None:
         b, h, w, c = x.shape
@@ -40,12 +40,12 @@ def double(x: jax.Array, fir: Sequence[float] | None = None, *, margin: int = 0)
     """Twice the height and width: each pixel four times, or zeros between pixels and a FIR filter.
 
     Args:
-      x: [batch, height, width, channels].
-      fir: the one-dimensional filter, of even length; it is normalised to sum 2.
-      margin: pixels to return beyond each edge, where the filter reaches past it; with a filter only.
+        x: [batch, height, width, channels].
+        fir: the one-dimensional filter, of even length; it is normalised to sum 2.
+        margin: with a filter, pixels to return beyond each edge, where the filter still reaches.
 
     Returns:
-      [batch, 2 height + 2 margin, 2 width + 2 margin, channels].
+        [batch, 2 height + 2 margin, 2 width + 2 margin, channels].
     """
     if fir is None:
         b, h, w, c = x.shape
@@ -87,12 +87,12 @@ class Downsample(nnx.Module):
     first, past its edges as far as the convolution reaches (StyleGAN2).
 
     Args:
-      n_in: channels of the input.
-      n_out: channels of the output; n_in without a convolution.
-      fir: see `halve`.
-      with_conv: False for `halve` alone.
-      param_dtype: dtype of the parameters.
-      rngs: random streams of the initialisation.
+        n_in: channels of the input.
+        n_out: channels of the output; n_in without a convolution.
+        fir: see `halve`.
+        with_conv: False for `halve` alone.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
     """
 
     def __init__(
@@ -127,12 +127,12 @@ class Upsample(nnx.Module):
     With a filter, the convolution sees the filtered image past its edges too (StyleGAN2).
 
     Args:
-      n_in: channels of the input.
-      n_out: channels of the output; n_in without a convolution.
-      fir: see `double`.
-      with_conv: False for `double` alone.
-      param_dtype: dtype of the parameters.
-      rngs: random streams of the initialisation.
+        n_in: channels of the input.
+        n_out: channels of the output; n_in without a convolution.
+        fir: see `double`.
+        with_conv: False for `double` alone.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
     """
 
     def __init__(

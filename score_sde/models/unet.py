@@ -45,10 +45,10 @@ class DownLevel(nnx.Module):
     """One size of the encoder.
 
     Attributes:
-      blocks: residual blocks; the output of each is also shown to the decoder.
-      attentions: one after each block, or empty.
-      resample: to the next size; None at the smallest.
-      pyramid: brings in the input image at the next size, or None.
+        blocks: residual blocks; the output of each is also shown to the decoder.
+        attentions: one after each block, or empty.
+        resample: to the next size; None at the smallest.
+        pyramid: brings in the input image at the next size, or None.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class UpLevel(nnx.Module):
     """One size of the decoder.
 
     Attributes:
-      blocks: residual blocks; each is also shown an output of the encoder.
-      attention: after the last block, or None.
-      pyramid: takes the output image from this size, or None.
-      resample: to the next size; None at the largest.
+        blocks: residual blocks; each is also shown an output of the encoder.
+        attention: after the last block, or None.
+        pyramid: takes the output image from this size, or None.
+        resample: to the next size; None at the largest.
     """
 
     def __init__(
@@ -87,38 +87,38 @@ class UNet(nnx.Module):
     """NCSN++, DDPM++ or DDPM.
 
     Args:
-      data_channels: channels of the data.
-      image_size: height and width of the data.
-      channels: features at the largest size.
-      channel_mult: features at each size, from the largest, as multiples of `channels`.
-      num_res_blocks: residual blocks at each size of the encoder; the decoder has one more.
-      attn_resolutions: sizes at which there is attention.
-      dropout: rate of the dropout in each residual block.
-      resblock: "biggan" changes the size inside a residual block, "ddpm" between two.
-      fir: change the size with a FIR filter.
-      fir_kernel: the filter in one dimension.
-      skip_rescale: divide each sum of two branches by sqrt(2).
-      resamp_with_conv: a convolution at each change of size, for resblock="ddpm".
-      progressive_input: how the image enters at smaller sizes.
-      progressive_output: how an image is taken from smaller sizes.
-      progressive_combine: how progressive_input="input_skip" joins image and features.
-      embedding: of noise_label: "positional" is for labels from 0 to about 1000, "fourier" takes
-        their logarithm and is for sigma.
-      fourier_scale: standard deviation of the frequencies of embedding="fourier".
-      conditional: whether the network is told noise_label.
-      scale_by_sigma: divide the output by noise_label, which must then be sigma.
-      centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
-      init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
-      group_size: fewest channels in a group of a group norm; there are at most 32 groups.
-      num_classes: number of classes; 0 for none.
-      label_dropout: probability of hiding a class label in training.
-      dtype: of the computation; statistics, softmax and output stay in float32.
-      param_dtype: of the parameters.
-      remat: recompute each block in the backward pass instead of keeping its activations.
-      rngs: random streams `params` and `constants` of the initialisation. None is kept.
+        data_channels: channels of the data.
+        image_size: height and width of the data.
+        channels: features at the largest size.
+        channel_mult: features at each size, from the largest, as multiples of `channels`.
+        num_res_blocks: residual blocks at each size of the encoder; the decoder has one more.
+        attn_resolutions: sizes at which there is attention.
+        dropout: rate of the dropout in each residual block.
+        resblock: "biggan" changes the size inside a residual block, "ddpm" between two.
+        fir: change the size with a FIR filter.
+        fir_kernel: the filter in one dimension.
+        skip_rescale: divide each sum of two branches by sqrt(2).
+        resamp_with_conv: a convolution at each change of size, for resblock="ddpm".
+        progressive_input: how the image enters at smaller sizes.
+        progressive_output: how an image is taken from smaller sizes.
+        progressive_combine: how progressive_input="input_skip" joins image and features.
+        embedding: of noise_label: "positional" is for labels from 0 to about 1000, "fourier" takes
+          their logarithm and is for sigma.
+        fourier_scale: standard deviation of the frequencies of embedding="fourier".
+        conditional: whether the network is told noise_label.
+        scale_by_sigma: divide the output by noise_label, which must then be sigma.
+        centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
+        init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
+        group_size: fewest channels in a group of a group norm; there are at most 32 groups.
+        num_classes: number of classes; 0 for none.
+        label_dropout: probability of hiding a class label in training.
+        dtype: of the computation; statistics, softmax and output stay in float32.
+        param_dtype: of the parameters.
+        remat: recompute each block in the backward pass instead of keeping its activations.
+        rngs: random streams `params` and `constants` of the initialisation. None is kept.
 
     Raises:
-      ValueError: an option that is unknown, or options that contradict each other.
+        ValueError: an option that is unknown, or options that contradict each other.
     """
 
     def __init__(
@@ -218,16 +218,16 @@ class UNet(nnx.Module):
         """The network's output at x.
 
         Args:
-          x: noisy images, [batch, image_size, image_size, data_channels]; float64 is kept.
-          noise_label: noise level of each, [batch]: 999 t for VP SDEs, sigma(t) for VE SDEs.
-          class_label: class of each, int [batch]; num_classes, or None for all, means no class.
-          key: JAX random key of dropout and label dropout; None for neither.
+            x: noisy images, [batch, image_size, image_size, data_channels]; float64 is kept.
+            noise_label: noise level of each, [batch]: 999 t for VP SDEs, sigma(t) for VE SDEs.
+            class_label: class of each, int [batch]; num_classes, or None for all, means no class.
+            key: JAX random key of dropout and label dropout; None for neither.
 
         Returns:
-          The shape of x, in float32 (float64 for float64).
+            The shape of x, in float32 (float64 for float64).
 
         Raises:
-          ValueError: x is not of the network's size, or it has no classes but got labels.
+            ValueError: x is not of the network's size, or it has no classes but got labels.
         """
         if x.shape[1:] != self.image_shape:
             raise ValueError(f"x is {x.shape}; this network is for [batch, *{self.image_shape}]")

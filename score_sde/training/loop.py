@@ -144,7 +144,10 @@ class _Training:
         shapes = jax.eval_shape(init, key)
         shardings = state_sharding(self.mesh, shapes)
         if self.checkpoints.latest_step() is None:
-            return jax.jit(init, out_shardings=shardings)(key)
+            lowered = jax.jit(init, out_shardings=shardings).lower(key)
+            # It runs once: on a CPU, optimising it would take longer than it could save.
+            on_cpu = jax.default_backend() == "cpu"
+            return lowered.compile({"xla_backend_optimization_level": 0} if on_cpu else None)(key)
         place = lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s)  # noqa: E731
         return self.checkpoints.restore(jax.tree.map(place, shapes, shardings))[0]
 

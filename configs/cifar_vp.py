@@ -1,0 +1,54 @@
+"""CIFAR-10, unconditional, VP SDE, DDPM++ (continuous): 61,804,419 parameters.
+
+What it gives: FID 2.55, IS 9.58 with predictor-corrector sampling; 3.16 bits/dim and FID 3.93 with
+the probability-flow ODE. These are the paper's claims (Song et al. 2021, arXiv 2011.13456, Tables
+2 and 3), for 1.3 million steps of batch 128; they have not been measured here.
+
+    python -m score_sde.data prepare cifar10        # once; needs pip install -e ".[prepare]"
+    python main.py --config=configs/cifar_vp.py
+    python main.py --config=configs/cifar_vp.py --mode=sample --num_samples=64
+
+On a GPU or TPU, --config.model.dtype=bfloat16 is faster. Where memory is short, add
+--config.training.accumulate=4, --config.model.remat=True or, on several devices,
+--config.training.fsdp=4.
+"""
+
+from ml_collections import ConfigDict
+
+from score_sde.config import default
+
+
+def get_config() -> ConfigDict:
+    """The recipe."""
+    config = default()
+    config.data.name = "cifar10"
+    config.data.flip = True
+
+    config.sde.name = "vp"
+    config.sde.beta_min = 0.1
+    config.sde.beta_max = 20.0
+
+    config.model.parametrization = "eps"
+    config.model.noise_label = "time"
+    config.model.channels = 128
+    config.model.channel_mult = (1, 2, 2, 2)
+    config.model.num_res_blocks = 4
+    config.model.attn_resolutions = (16,)
+    config.model.dropout = 0.1
+    config.model.resblock = "biggan"
+    config.model.skip_rescale = True
+    config.model.embedding = "positional"
+
+    config.training.batch_size = 128
+    config.training.steps = 1_300_000
+    config.training.t_min = 1e-5
+    config.training.ema_decays = (0.9999,)
+    config.training.keep_every = 100_000
+    config.optim.learning_rate = 2e-4
+    config.optim.warmup = 5000
+    config.optim.clip = 1.0
+
+    config.sampling.predictor = "euler_maruyama"
+    config.sampling.corrector = "none"
+    config.sampling.steps = 1000
+    return config

@@ -1,0 +1,108 @@
+"""The convolution's own derivatives are those of XLA's convolution, in every mode."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from score_sde.models.conv import conv2d
+
+CASES = {
+    "same": {"stride": 1, "padding": ((1, 1), (1, 1))},
+    "valid": {"stride": 1, "padding": ((0, 0), (0, 0))},
+    "uneven": {"stride": 1, "padding": ((2, 0), (0, 1))},
+    "ddpm_down": {"stride": 2, "padding": ((0, 1), (0, 1))},
+    "stride_2": {"stride": 2, "padding": ((1, 1), (0, 0))},
+}
+
+
+def arrays(kernel=(3, 3), dtype=jnp.float64):
+    keys = jax.random.split(jax.random.key(0), 4)
+    shapes = [(2, 6, 8, 3), (*kernel, 3, 4)]
+    return [
+        jax.random.normal(key, shape, dtype) for key, shape in zip(keys, shapes * 2, strict=True)
+    ]
+
+
+def both(derivative, case, *args):
+    """A derivative of f(x, w) = sum sin(conv(x, w)) with the own rules and with XLA's."""
+
+    def results(own):
+        def f(x, w):
+            return jnp.sin(conv2d(x, w, own_derivatives=own, **CASES[case])).sum()
+
+        return derivative(f)(*args)
+
+    return results(True), results(False)
+
+
+def assert_same(pair, rtol=1e-12):
+    for own, xla in zip(*map(jax.tree.leaves, pair), strict=True):
+        np.testing.assert_allclose(own, xla, rtol=rtol, atol=rtol * np.abs(xla).max())
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 1), (2, 3)])
+def test_a_known_value(x64, kernel):
+    x, w, *_ = arrays(kernel)
+    y = conv2d(x, w, padding=((0, 0), (0, 0)), own_derivatives=True)
+    patch = x[1, 2 : 2 + kernel[0], 3 : 3 + kernel[1]]
+    np.testing.assert_allclose(y[1, 2, 3], jnp.einsum("uvi,uvio->o", patch, w), rtol=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_reverse_mode(x64, case):
+    x, w, *_ = arrays()
+    assert_same(both(lambda f: jax.grad(f, (0, 1)), case, x, w))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_forward_mode(x64, case):
+    x, w, dx, dw = arrays()
+    assert_same(both(lambda f: lambda *a: jax.jvp(f, a, (dx, dw)), case, x, w))
+
+
+@pytest.mark.parametrize("case", ["same", "ddpm_down"])
+def test_second_derivatives_in_every_order_of_modes(x64, case):
+    x, w, dx, dw = arrays()
+
+    def forward_over_reverse(f):
+        return lambda *a: jax.jvp(jax.grad(f, (0, 1)), a, (dx, dw))[1]
+
+    def reverse_over_forward(f):
+        return jax.grad(lambda *a: jax.jvp(f, a, (dx, dw))[1], (0, 1))
+
+    def reverse_over_reverse(f):
+        inner = jax.grad(f, (0, 1))
+        return jax.grad(lambda *a: sum(jnp.vdot(p, p) for p in inner(*a)), (0, 1))
+
+    for derivative in (forward_over_reverse, reverse_over_forward, reverse_over_reverse):
+        assert_same(both(derivative, case, x, w))
+
+
+def test_vmap_over_each_argument(x64):
+    x, w, *_ = arrays()
+    xs, ws = jnp.stack([x, 2 * x, x**2], axis=1), jnp.stack([w, -w, w**2], axis=-1)
+    for in_axes, args in (((1, None), (xs, w)), ((None, -1), (x, ws)), ((1, -1), (xs, ws))):
+        assert_same(both(lambda f, a=in_axes: jax.vmap(jax.grad(f, (0, 1)), a), "ddpm_down", *args))
+
+
+def test_a_loop_of_steps_holds_only_forward_convolutions():
+    # XLA's own derivatives show as convolutions of other dimension numbers: those are slow there.
+    x, w, *_ = arrays(dtype=jnp.float32)
+
+    def step(w, _):
+        loss = lambda w, x: jnp.sin(conv2d(x, w, own_derivatives=True)).sum()  # noqa: E731
+        gw, gx = jax.grad(loss, (0, 1))(w, x)
+        return w - 1e-3 * gw, gx.sum()
+
+    text = jax.jit(lambda w: jax.lax.scan(step, w, None, length=2)).lower(w).as_text()
+    layouts = [line for line in text.splitlines() if "stablehlo.convolution" in line]
+    assert len(layouts) == 2
+    assert all("[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]" in line for line in layouts)
+    assert all("reverse = [true" not in line for line in layouts)
+
+
+def test_padding_as_large_as_the_kernel_is_refused():
+    x, w, *_ = arrays(dtype=jnp.float32)
+    with pytest.raises(ValueError, match="smaller than the kernel"):
+        conv2d(x, w, padding=((3, 0), (0, 0)))

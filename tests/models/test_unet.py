@@ -1,0 +1,186 @@
+"""The U-Net: sizes as published, options, randomness, precision. Golden outputs: test_song.py."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from score_sde.models import UNet
+from score_sde.models.functional import functional
+from score_sde.models.layers import Constant
+
+NCSNPP = {"fir": True, "progressive_input": "residual"}
+VE = {"embedding": "fourier", "scale_by_sigma": True, "centered": False}
+PUBLISHED = {
+    "ddpm": (35_218_947, {"resblock": "ddpm", "num_res_blocks": 2, "skip_rescale": False}),
+    "ddpmpp_cont_vp": (61_804_419, {}),
+    "ncsnpp_cont_vp": (62_693_251, NCSNPP),
+    "ncsnpp_deep_cont_ve": (107_586_947, {**NCSNPP, **VE, "num_res_blocks": 8}),
+    "ncsnpp_256_ve": (
+        65_574_421,
+        {
+            **VE,
+            "image_size": 256,
+            "channel_mult": (1, 1, 2, 2, 2, 2, 2),
+            "num_res_blocks": 2,
+            "fir": True,
+            "progressive_input": "input_skip",
+            "progressive_output": "output_skip",
+        },
+    ),
+}
+SMALL = {"image_size": 8, "channels": 8, "channel_mult": (1, 2), "num_res_blocks": 1}
+SMALL |= {"attn_resolutions": (4,), "init_scale": 1.0}
+
+
+def make(**options):
+    return UNet(**{**SMALL, **options}, rngs=nnx.Rngs(0))
+
+
+def batch(dtype=jnp.float32):
+    return jax.random.normal(jax.random.key(1), (3, 8, 8, 3), dtype), jnp.array([0.5, 20.0, 900.0])
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameter_counts_as_published(name):
+    count, options = PUBLISHED[name]
+    model = nnx.eval_shape(lambda: UNet(**options, rngs=nnx.Rngs(0)))
+    assert sum(a.size for a in jax.tree.leaves(nnx.state(model, nnx.Param))) == count
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"resblock": "ddpm"},
+        {"resblock": "ddpm", "resamp_with_conv": False},
+        {"resblock": "ddpm", "fir": True},
+        {"conditional": False},
+        {"progressive_input": "input_skip", "progressive_combine": "cat"},
+        {"progressive_input": "input_skip", "channel_mult": (1, 1, 2)},
+        {"progressive_input": "residual", "progressive_output": "residual"},
+        {"progressive_output": "residual", "fir": True, "fir_kernel": (1, 1)},
+        {"progressive_output": "output_skip", "channel_mult": (1, 2, 2), "num_classes": 10},
+    ],
+    ids=str,
+)
+def test_every_parameter_of_every_option_matters(options):
+    x, label = batch()
+    model = functional(lambda rngs: UNet(**{**SMALL, **options}, rngs=rngs))
+    params, constants = jax.jit(model.init)(jax.random.key(0))
+    # The biases of keys shift all logits of a query alike, which a softmax does not see.
+    grads = jax.jit(jax.grad(lambda p: (model.apply(p, constants, x, label) ** 2).sum()))(params)
+    assert model.apply(params, constants, x, label).shape == x.shape
+    dead = [k for k, g in grads.items() if not np.abs(g).max() > 0 and not k.endswith("key/bias")]
+    assert dead == []
+
+
+@pytest.mark.parametrize("choice", ["resblock", "progressive_input", "embedding"])
+def test_unknown_choices_are_refused(choice):
+    with pytest.raises(ValueError, match=f"{choice} is 'other'; it must be one of"):
+        make(**{choice: "other"})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": 7}, "cannot be halved"),
+        ({"fir_kernel": (1, 2, 1)}, "even number of taps"),
+        ({"scale_by_sigma": True}, "scale_by_sigma needs noise_label to be sigma"),
+        ({"channels": 2}, "4 or more"),
+    ],
+)
+def test_contradictions_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+def test_wrong_arguments_are_refused():
+    x, label = batch()
+    with pytest.raises(ValueError, match="this network is for"):
+        make()(x[:, :4, :4], label)
+    with pytest.raises(ValueError, match="num_classes=0"):
+        make()(x, label, jnp.array([0, 1, 2]))
+
+
+def test_constants_are_not_parameters_and_no_random_state_is_kept():
+    model = make(embedding="fourier")
+    _, params, constants, rest = nnx.split(model, nnx.Param, Constant, ...)
+    assert not jax.tree.leaves(rest)
+    assert [c.shape for c in jax.tree.leaves(constants)] == [(8,)]
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
+
+
+def test_randomness_is_a_function_of_the_key():
+    (x, label), model = batch(), make(dropout=0.5)
+    one, two = jax.random.split(jax.random.key(0))
+    call = nnx.jit(lambda m, key: m(x, label, key=key))
+    np.testing.assert_array_equal(call(model, one), call(model, one))
+    assert np.abs(call(model, one) - call(model, two)).max() > 1e-3
+    assert np.abs(call(model, one) - call(model, None)).max() > 1e-3
+    np.testing.assert_array_equal(call(model, None), call(model, None))
+
+
+def test_class_labels():
+    (x, label), model = batch(), make(num_classes=4)
+    none = model(x, label)
+    np.testing.assert_allclose(model(x, label, jnp.array([4, 4, 4])), none, rtol=1e-6)
+    some = model(x, label, jnp.array([1, 4, 2]))
+    changed = np.abs(some - none).max(axis=(1, 2, 3))
+    assert changed[0] > 1e-3
+    assert changed[1] < 1e-5
+    assert changed[2] > 1e-3
+
+
+def test_data_range_and_division_by_sigma():
+    x, label = batch()
+    kw = {"embedding": "fourier"}
+    plain = make(**kw)(2 * x - 1, label)
+    np.testing.assert_allclose(make(**kw, centered=False)(x, label), plain, rtol=1e-4, atol=1e-5)
+    scaled = make(**kw, scale_by_sigma=True)(2 * x - 1, label)
+    np.testing.assert_allclose(scaled * label[:, None, None, None], plain, rtol=1e-4, atol=1e-5)
+
+
+def test_rematerialisation_changes_memory_not_numbers():
+    x, label = batch()
+
+    def grads(remat):
+        model = functional(lambda rngs: UNet(**SMALL, dropout=0.3, remat=remat, rngs=rngs))
+        params, constants = model.init(jax.random.key(0))
+        key = jax.random.key(5)
+
+        def loss(p):
+            return (model.apply(p, constants, x, label, key=key) ** 2).sum()
+
+        return str(jax.make_jaxpr(jax.grad(loss))(params)), jax.jit(jax.grad(loss))(params)
+
+    (plain_program, plain), (program, rematerialised) = grads(False), grads(True)
+    assert "checkpoint" in program
+    assert "checkpoint" not in plain_program
+    for name, g in plain.items():
+        np.testing.assert_allclose(
+            rematerialised[name], g, rtol=1e-3, atol=1e-4 * np.abs(g).max() + 1e-4
+        )
+
+
+def test_float64_input_is_computed_in_float64(x64):
+    x, label = batch(jnp.float64)
+    model = make()
+    exact, rough = model(x, label), model(x.astype(jnp.float32), label.astype(jnp.float32))
+    assert exact.dtype == jnp.float64
+    assert rough.dtype == jnp.float32
+    error = np.linalg.norm(exact - rough) / np.linalg.norm(exact)
+    assert 0 < error < 1e-5
+
+
+def test_bfloat16_computes_roughly_and_returns_float32():
+    x, label = batch()
+    rough, exact = make(dtype=jnp.bfloat16)(x, label), make()(x, label)
+    assert rough.dtype == jnp.float32
+    error = np.linalg.norm(rough - exact) / np.linalg.norm(exact)
+    assert 1e-4 < error < 0.05
+
+
+def test_zero_init_scale_starts_near_zero():
+    x, label = batch()
+    assert np.abs(make(init_scale=0.0)(x, label)).max() < 1e-3
