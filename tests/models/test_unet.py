@@ -34,6 +34,11 @@ SMALL = {"image_size": 8, "channels": 8, "channel_mult": (1, 2), "num_res_blocks
 SMALL |= {"attn_resolutions": (4,), "init_scale": 1.0}
 
 
+def quick_jit(f):
+    """Compiles soon rather than well: these programs run once."""
+    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+
+
 def make(**options):
     return UNet(**{**SMALL, **options}, rngs=nnx.Rngs(0))
 
@@ -52,25 +57,31 @@ def test_parameter_counts_as_published(name):
 @pytest.mark.parametrize(
     "options",
     [
-        {"resblock": "ddpm"},
-        {"resblock": "ddpm", "resamp_with_conv": False},
-        {"resblock": "ddpm", "fir": True},
-        {"conditional": False},
-        {"progressive_input": "input_skip", "progressive_combine": "cat"},
-        {"progressive_input": "input_skip", "channel_mult": (1, 1, 2)},
-        {"progressive_input": "residual", "progressive_output": "residual"},
-        {"progressive_output": "residual", "fir": True, "fir_kernel": (1, 1)},
-        {"progressive_output": "output_skip", "channel_mult": (1, 2, 2), "num_classes": 10},
+        {"resblock": "ddpm", "resamp_with_conv": False, "conditional": False, "num_classes": 3},
+        {
+            "resblock": "ddpm",
+            "fir": True,
+            "progressive_input": "input_skip",
+            "progressive_combine": "cat",
+            "progressive_output": "output_skip",
+        },
+        {"progressive_input": "residual", "progressive_output": "residual", "skip_rescale": False},
     ],
-    ids=str,
+    ids=["ddpm_plain", "skip", "residual"],
 )
 def test_every_parameter_of_every_option_matters(options):
     x, label = batch()
     model = functional(lambda rngs: UNet(**{**SMALL, **options}, rngs=rngs))
-    params, constants = jax.jit(model.init)(jax.random.key(0))
-    # The biases of keys shift all logits of a query alike, which a softmax does not see.
-    grads = jax.jit(jax.grad(lambda p: (model.apply(p, constants, x, label) ** 2).sum()))(params)
-    assert model.apply(params, constants, x, label).shape == x.shape
+    params, constants = model.init(jax.random.key(0))
+
+    def loss(p):
+        out = model.apply(p, constants, x, label)
+        assert out.shape == x.shape
+        return (out**2).sum()
+
+    grads = quick_jit(jax.grad(loss))(params)
+    # The biases of keys shift all logits of a query alike, which a softmax does not see. Of the
+    # class table, only the row of no class is used here.
     dead = [k for k, g in grads.items() if not np.abs(g).max() > 0 and not k.endswith("key/bias")]
     assert dead == []
 
@@ -114,7 +125,9 @@ def test_constants_are_not_parameters_and_no_random_state_is_kept():
 def test_randomness_is_a_function_of_the_key():
     (x, label), model = batch(), make(dropout=0.5)
     one, two = jax.random.split(jax.random.key(0))
-    call = nnx.jit(lambda m, key: m(x, label, key=key))
+    graph, state = nnx.split(model)
+    apply = quick_jit(lambda state, key: nnx.merge(graph, state)(x, label, key=key))
+    call = lambda model, key: apply(state, key)  # noqa: E731
     np.testing.assert_array_equal(call(model, one), call(model, one))
     assert np.abs(call(model, one) - call(model, two)).max() > 1e-3
     assert np.abs(call(model, one) - call(model, None)).max() > 1e-3
@@ -144,23 +157,22 @@ def test_data_range_and_division_by_sigma():
 def test_rematerialisation_changes_memory_not_numbers():
     x, label = batch()
 
-    def grads(remat):
-        model = functional(lambda rngs: UNet(**SMALL, dropout=0.3, remat=remat, rngs=rngs))
+    def run(remat):
+        options = {**SMALL, "dropout": 0.3, "attn_resolutions": (), "remat": remat}
+        model = functional(lambda rngs: UNet(**options, rngs=rngs))
         params, constants = model.init(jax.random.key(0))
-        key = jax.random.key(5)
 
         def loss(p):
-            return (model.apply(p, constants, x, label, key=key) ** 2).sum()
+            return (model.apply(p, constants, x, label, key=jax.random.key(5)) ** 2).sum()
 
-        return str(jax.make_jaxpr(jax.grad(loss))(params)), jax.jit(jax.grad(loss))(params)
+        kept = jax.eval_shape(lambda p: jax.vjp(loss, p)[1], params)
+        return sum(a.size for a in jax.tree.leaves(kept)), quick_jit(jax.grad(loss))(params)
 
-    (plain_program, plain), (program, rematerialised) = grads(False), grads(True)
-    assert "checkpoint" in program
-    assert "checkpoint" not in plain_program
+    (kept_plain, plain), (kept, rematerialised) = run(False), run(True)
+    assert kept < 0.5 * kept_plain
     for name, g in plain.items():
-        np.testing.assert_allclose(
-            rematerialised[name], g, rtol=1e-3, atol=1e-4 * np.abs(g).max() + 1e-4
-        )
+        scale = np.abs(g).max()
+        np.testing.assert_allclose(rematerialised[name], g, atol=1e-4 * scale + 1e-4)
 
 
 def test_float64_input_is_computed_in_float64(x64):
