@@ -14,7 +14,16 @@ from program import SIGINT, SIGKILL, SIGTERM, SMALL, run, run_until
 import score_sde
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
+def compilation_cache(tmp_path_factory):
+    """The programs of this file compile the same functions: once is enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("jax")))
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        yield
+
+
+@pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     """The digits, prepared once."""
     from score_sde import data
@@ -24,13 +33,13 @@ def data_dir(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def small(data_dir):
     """Arguments of a small run, but for its folder."""
     return (*SMALL, f"--config.data.dir={data_dir}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def finished(small, tmp_path_factory):
     """A run that was never interrupted: its folder and what it printed."""
     workdir = tmp_path_factory.mktemp("runs") / "finished"

@@ -45,7 +45,7 @@ def conv2d(
         x: images, [batch, height, width, in].
         kernel: [kernel height, kernel width, in, out], of x's dtype.
         stride: step between output pixels, the same in both directions.
-        padding: zeros before and after, ((top, bottom), (left, right)), less than the kernel's size.
+        padding: zeros before and after, ((top, bottom), (left, right)), less than the kernel size.
         own_derivatives: use equations (2) and (3) of this module; None: on a CPU only.
 
     Returns:

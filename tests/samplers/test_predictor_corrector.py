@@ -209,6 +209,7 @@ def test_the_prior_draw_is_the_start(x64):
     runs = [
         sample(VP, mixture(VP), steps=30, **s).x for s in ({"shape": (4, 2)}, {"x_init": start})
     ]
+    assert runs[0].dtype == jnp.float64  # a shape draws in JAX's default float
     np.testing.assert_array_equal(*runs)
 
 
