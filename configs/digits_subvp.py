@@ -1,28 +1,12 @@
 """Digits."""
 
-from score_sde.config import default
+from ml_collections import ConfigDict
+
+from configs import digits_vp
 
 
-def get_config():
+def get_config() -> ConfigDict:
     """The recipe."""
-    config = default()
-    config.data.name = "digits"
+    config = digits_vp.get_config()
     config.sde.name = "subvp"
-    config.model.channels = 32
-    config.model.channel_mult = (1, 2)
-    config.model.num_res_blocks = 2
-    config.model.attn_resolutions = (4,)
-    config.training.batch_size = 128
-    config.training.steps = 1000
-    config.training.steps_per_call = 10
-    config.training.ema_decays = (0.999,)
-    config.training.log_every = 50
-    config.training.eval_every = 250
-    config.training.sample_every = 500
-    config.training.checkpoint_every = 500
-    config.optim.learning_rate = 1e-3
-    config.optim.warmup = 100
-    config.sampling.predictor = "euler_maruyama"
-    config.sampling.corrector = "none"
-    config.sampling.steps = 250
     return config

@@ -144,6 +144,11 @@ def _denoiser(section: ConfigDict, process: SDE, model: Functional) -> Callable[
     else:
         parametrization = PARAMETRIZATIONS[section.parametrization]()
     noise_label = NOISE_LABELS[section.noise_label]
+    if section.get("embedding") == "fourier" and section.noise_label == "log_sigma":
+        raise UserError(
+            "config.model.embedding=fourier takes the logarithm itself: "
+            "use config.model.noise_label=sigma"
+        )
 
     def denoiser(params: Arrays, constants: Arrays, key: jax.Array | None = None) -> Denoiser:
         def network(x: jax.Array, label: jax.Array, cond: Any) -> jax.Array:

@@ -103,6 +103,13 @@ def test_build_names_what_it_does_not_know(path, value, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_logarithm_is_not_taken_twice():
+    config = configs.default()
+    config.model.embedding, config.model.noise_label = "fourier", "log_sigma"
+    with pytest.raises(UserError, match=r"use config\.model\.noise_label=sigma"):
+        build.experiment(config, CIFAR)
+
+
 def test_class_conditional_needs_labels():
     config = configs.default()
     config.model.class_conditional = True

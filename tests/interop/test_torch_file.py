@@ -1,0 +1,194 @@
+"""The reader of .pth files: what it reads, and that it never runs what a file asks for."""
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from score_sde.interop import torch_file
+
+
+class Named:
+    """Pickles as the name of a global."""
+
+    def __init__(self, module, name):
+        self.module, self.name = module, name
+
+
+class Call:
+    """Pickles as a call of a global."""
+
+    def __init__(self, module, name, *args):
+        self.function, self.args = Named(module, name), args
+
+
+class Stored:
+    """Pickles as the persistent id of a storage."""
+
+    def __init__(self, kind, key, size):
+        self.pid = ("storage", Named("torch", kind), key, "cpu", size)
+
+
+def dumps(value):
+    """A pickle in which Named, Call and Stored stand for what they say, without importing it."""
+    out = io.BytesIO()
+
+    class Pickler(pickle._Pickler):
+        def persistent_id(self, obj):
+            return obj.pid if isinstance(obj, Stored) else None
+
+        def save(self, obj, save_persistent_id=True):
+            if isinstance(obj, Named):
+                self.write(f"c{obj.module}\n{obj.name}\n".encode())
+            elif isinstance(obj, Call):
+                self.save(obj.function)
+                self.save(obj.args)
+                self.write(pickle.REDUCE)
+            else:
+                super().save(obj, save_persistent_id)
+
+    Pickler(out, protocol=2).dump(value)
+    return out.getvalue()
+
+
+def tensor(storage, offset, shape, stride, version=2):
+    args = (storage, offset, shape, stride, False, OrderedDict())
+    return Call("torch._utils", f"_rebuild_tensor_v{version}", *args)
+
+
+def write(path, value, storages=(), *, compression=zipfile.ZIP_STORED, byteorder=b"little"):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("model/data.pkl", dumps(value))
+        archive.writestr("model/byteorder", byteorder)
+        for key, array in dict(storages).items():
+            archive.writestr(f"model/data/{key}", array.tobytes())
+    return path
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        ("FloatStorage", np.float32),
+        ("DoubleStorage", np.float64),
+        ("HalfStorage", np.float16),
+        ("BFloat16Storage", ml_dtypes.bfloat16),
+        ("LongStorage", np.int64),
+        ("IntStorage", np.int32),
+        ("ByteStorage", np.uint8),
+        ("BoolStorage", np.bool_),
+    ],
+)
+def test_tensors_of_every_type(tmp_path, kind, dtype, compression):
+    array = (np.arange(12) % 5).astype(dtype)
+    value = {"a": tensor(Stored(kind, "0", 12), 0, (3, 4), (4, 1)), "n": [1, 2.5, "x", None]}
+    path = write(tmp_path / "a.pth", value, {"0": array}, compression=compression)
+    read = torch_file.load(path)
+    assert read["n"] == [1, 2.5, "x", None]
+    assert read["a"].dtype == dtype
+    np.testing.assert_array_equal(read["a"], array.reshape(3, 4))
+
+
+def test_views_parameters_and_scalars(tmp_path):
+    array, storage = np.arange(12, dtype=np.float32), Stored("FloatStorage", "0", 12)
+    parameter = Call("torch._utils", "_rebuild_parameter", tensor(storage, 3, (3, 2), (1, 4)), True)
+    number = Call("numpy.core.multiarray", "scalar", Call("numpy", "dtype", "f8", False, True))
+    number.args += (
+        Call("_codecs", "encode", np.float64(2.5).tobytes().decode("latin1"), "latin1"),
+    )
+    value = OrderedDict(view=parameter, number=number, scalar=tensor(storage, 7, (), ()))
+    read = torch_file.load(write(tmp_path / "a.pth", value, {"0": array}))
+    np.testing.assert_array_equal(read["view"], array[3:11].reshape(2, 4)[:, :3].T)
+    assert read["number"] == 2.5
+    assert read["scalar"] == 7
+    assert not read["view"].flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"),
+        ("posix", "system"),
+        ("builtins", "eval"),
+        ("__builtin__", "getattr"),
+        ("numpy", "load"),
+        ("torch", "load"),
+        ("torch._utils", "_rebuild_tensor_v3"),
+        ("score_sde.interop.torch_file", "load"),
+    ],
+)
+def test_any_other_global_is_refused_by_name_and_not_run(tmp_path, module, name):
+    path = write(tmp_path / "a.pth", {"model": Call(module, name, f"touch {tmp_path}/ran")})
+    with pytest.raises(pickle.UnpicklingError, match=f"{module}.{name}"):
+        torch_file.load(path)
+    assert not (tmp_path / "ran").exists()
+
+
+class Payload:
+    """What an attacker writes: ordinary unpickling runs it."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return (open, (str(self.target), "w"))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_reduce_payload_is_refused_and_not_run(tmp_path, protocol):
+    target, payload = tmp_path / "ran", pickle.dumps(Payload(tmp_path / "ran"), protocol)
+    with zipfile.ZipFile(tmp_path / "a.pth", "w") as archive:
+        archive.writestr("model/data.pkl", payload)
+    with pytest.raises(pickle.UnpicklingError, match="open"):
+        torch_file.load(tmp_path / "a.pth")
+    assert not target.exists()
+    pickle.loads(payload).close()
+    assert target.exists()  # the payload is a live one
+
+
+@pytest.mark.parametrize(
+    ("offset", "shape", "stride"),
+    [(0, (13,), (1,)), (9, (4,), (1,)), (0, (2, 2), (11, 1)), (0, (4,), (-1,)), (-1, (2,), (1,))],
+)
+def test_a_tensor_cannot_reach_past_its_storage(tmp_path, offset, shape, stride):
+    value = tensor(Stored("FloatStorage", "0", 12), offset, shape, stride)
+    path = write(tmp_path / "a.pth", value, {"0": np.zeros(12, np.float32)})
+    with pytest.raises(ValueError, match="damaged"):
+        torch_file.load(path)
+
+
+def test_damaged_files(tmp_path):
+    value = tensor(Stored("FloatStorage", "0", 12), 0, (12,), (1,))
+    short = write(tmp_path / "short.pth", value, {"0": np.zeros(11, np.float32)})
+    with pytest.raises(ValueError, match="storage 0 is too short"):
+        torch_file.load(short)
+    with pytest.raises(ValueError, match="data/0 is missing"):
+        torch_file.load(write(tmp_path / "missing.pth", value))
+    with pytest.raises(ValueError, match="big-endian"):
+        torch_file.load(write(tmp_path / "big.pth", {}, byteorder=b"big"))
+    (tmp_path / "text.pth").write_bytes(b"not a zip file at all")
+    with pytest.raises(ValueError, match="not a PyTorch file"):
+        torch_file.load(tmp_path / "text.pth")
+    with zipfile.ZipFile(tmp_path / "other.pth", "w") as archive:
+        archive.writestr("readme", "a zip of something else")
+    with pytest.raises(ValueError, match=r"no data\.pkl"):
+        torch_file.load(tmp_path / "other.pth")
+
+
+def test_the_legacy_format_is_refused_with_a_way_out(tmp_path):
+    with (tmp_path / "old.pth").open("wb") as file:
+        for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
+            pickle.dump(part, file, protocol=2)
+    with pytest.raises(ValueError, match=r"PyTorch before 1\.6; convert it"):
+        torch_file.load(tmp_path / "old.pth")
+
+
+def test_object_scalars_are_refused(tmp_path):
+    kind = Call("numpy", "dtype", "O8", False, True)
+    value = Call("numpy.core.multiarray", "scalar", kind, "x")
+    with pytest.raises(pickle.UnpicklingError, match="O8"):
+        torch_file.load(write(tmp_path / "a.pth", value))
