@@ -7,6 +7,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 import pytest
+from program import SMALL, run
 
 # An implicit rank promotion is nearly always a missing reshape of a per-example coefficient.
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -30,3 +31,37 @@ def shared():
             pytest.fail(f"{SHARED} is missing in CI, where it must exist")
         pytest.skip("needs the developers' reference data (../shared), which users do not have")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def compilation_cache(tmp_path_factory):
+    """The programs that tests run compile the same functions: once is enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("jax")))
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """The digits, prepared once."""
+    from score_sde import data
+
+    folder = tmp_path_factory.mktemp("tfds")
+    data.load("digits", data_dir=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small(data_dir, compilation_cache):
+    """Arguments of a small run, but for its folder."""
+    return (*SMALL, f"--config.data.dir={data_dir}")
+
+
+@pytest.fixture(scope="session")
+def finished(small, tmp_path_factory):
+    """A run that was never interrupted: its folder and what it printed."""
+    workdir = tmp_path_factory.mktemp("runs") / "finished"
+    result = run(*small, f"--workdir={workdir}", "--config.training.sample_every=6")
+    assert result.returncode == 0, result.stderr
+    return workdir, result.stdout

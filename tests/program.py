@@ -1,5 +1,6 @@
 """Running the real program: main.py in a process of its own, with a network that compiles fast."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ SMALL = (
     "--config.model.channel_mult=(1,)",
     "--config.model.num_res_blocks=1",
     "--config.model.attn_resolutions=()",
+    "--config.training.ema_decays=(0.995,0.9)",
     "--config.training.batch_size=16",
     "--config.training.steps=12",
     "--config.training.steps_per_call=2",
@@ -23,6 +25,7 @@ SMALL = (
     "--config.training.sample_every=0",
     "--config.training.checkpoint_every=4",
     "--config.evaluation.batch_size=256",
+    "--config.optim.learning_rate=1e-3",
     "--config.optim.warmup=4",
     "--config.sampling.steps=5",
     "--config.sampling.num_samples=16",
@@ -47,13 +50,9 @@ def run(*arguments, timeout=300, **env):
     )
 
 
-def run_until(text, number, *arguments, **env):
-    """Run main.py until it prints a line with this text, send it a signal, and wait for its end.
-
-    Returns:
-        The exit code, and everything it printed.
-    """
-    process = subprocess.Popen(
+def start(*arguments, **env):
+    """Start main.py; its output and errors come together."""
+    return subprocess.Popen(
         [sys.executable, "main.py", *arguments],
         cwd=ROOT,
         env=environment(**env),
@@ -61,6 +60,15 @@ def run_until(text, number, *arguments, **env):
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def run_until(text, number, *arguments, **env):
+    """Run main.py until it prints a line with this text, send it a signal, and wait for its end.
+
+    Returns:
+        The exit code, and everything it printed.
+    """
+    process = start(*arguments, **env)
     printed = []
     for line in process.stdout:
         printed.append(line)
@@ -70,6 +78,12 @@ def run_until(text, number, *arguments, **env):
     printed.append(process.communicate(timeout=300)[0])
     assert text in "".join(printed), "".join(printed)
     return process.returncode, "".join(printed)
+
+
+def metrics(workdir):
+    """The rows of a run's metrics.csv."""
+    with (workdir / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
 
 
 SIGKILL, SIGTERM, SIGINT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT

@@ -1,0 +1,126 @@
+"""The real training loop: every kind of interruption, many devices, several processes."""
+
+import random
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from program import SIGINT, SIGKILL, SIGTERM, metrics, run, run_until, start
+
+import score_sde
+
+
+def assert_same_state(one, other):
+    """Parameters and moving averages are the same to the last bit."""
+    for weights in ("raw", "ema", "0.9"):
+        a, b = (score_sde.load(w, weights=weights) for w in (one, other))
+        assert a.step == b.step
+        jax.tree.map(np.testing.assert_array_equal, a.params, b.params)
+
+
+@pytest.mark.parametrize("at", ["step 2/", "step 6/", "step 8/", "step 12/"])
+def test_sigkill_and_resume_is_bit_exact(finished, small, tmp_path, at):
+    """Before the first checkpoint, between two, right at one (while it is written), at the end."""
+    workdir = tmp_path / "killed"
+    code, _ = run_until(at, SIGKILL, *small, f"--workdir={workdir}")
+    assert code == -SIGKILL
+    result = run(*small, f"--workdir={workdir}")
+    assert result.returncode == 0, result.stderr
+    assert_same_state(finished[0], workdir)
+    columns = ("step", "loss", "grad_norm", "eval_loss")
+    expected = [{name: row[name] for name in columns} for row in metrics(finished[0])]
+    assert [{name: row[name] for name in columns} for row in metrics(workdir)] == expected
+
+
+@pytest.mark.parametrize(("signal", "code"), [(SIGTERM, 0), (SIGINT, 130)])
+def test_a_stop_signal_saves_and_resumes(finished, small, tmp_path, signal, code):
+    workdir = tmp_path / "stopped"
+    returned, printed = run_until("step 6/", signal, *small, f"--workdir={workdir}")
+    assert returned == code, printed
+    assert f"stopped by {signal.name} at step" in printed
+    assert "Traceback" not in printed
+    stopped = int(printed.split(f"{signal.name} at step ")[1].split(",")[0])
+    assert 6 <= stopped < 12
+    assert (workdir / "checkpoints" / str(stopped)).is_dir()
+    assert run(*small, f"--workdir={workdir}").returncode == 0
+    assert_same_state(finished[0], workdir)
+
+
+@pytest.mark.parametrize("fsdp", [1, 2])
+def test_eight_devices_give_the_losses_of_one(finished, small, tmp_path, fsdp):
+    workdir = tmp_path / "eight"
+    result = run(
+        *small,
+        f"--workdir={workdir}",
+        f"--config.training.fsdp={fsdp}",
+        XLA_FLAGS="--xla_force_host_platform_device_count=8",
+    )
+    assert result.returncode == 0, result.stderr
+    assert f"8 x cpu (mesh: data {8 // fsdp}, fsdp {fsdp})" in result.stdout
+    for name in ("loss", "grad_norm", "eval_loss"):
+        one, eight = ([float(r[name] or 0) for r in metrics(w)] for w in (finished[0], workdir))
+        np.testing.assert_allclose(eight, one, rtol=2e-5, err_msg=name)
+
+
+def test_two_processes_give_the_losses_of_one(finished, small, tmp_path):
+    """As on a cluster: Slurm's variables, four devices a process, collectives over loopback."""
+    workdir = tmp_path / "two"
+    job = str(random.SystemRandom().randrange(2**20))  # JAX derives the port from it
+    processes = [
+        start(
+            *small,
+            f"--workdir={workdir}",
+            "--distributed",
+            "--config.training.fsdp=2",
+            "--config.training.sample_every=6",
+            XLA_FLAGS="--xla_force_host_platform_device_count=4",
+            SLURM_JOB_ID=job,
+            SLURM_STEP_NODELIST="localhost",
+            SLURM_STEP_NUM_NODES="1",
+            SLURM_NTASKS="2",
+            SLURM_PROCID=str(rank),
+            SLURM_LOCALID=str(rank),
+        )
+        for rank in range(2)
+    ]
+    printed = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], printed
+    assert "8 x cpu (mesh: data 4, fsdp 2)" in printed[0]
+    assert "done" not in printed[1]  # only the first process speaks
+    for name in ("loss", "grad_norm", "eval_loss"):
+        one, two = ([float(r[name] or 0) for r in metrics(w)] for w in (finished[0], workdir))
+        np.testing.assert_allclose(two, one, rtol=2e-5, err_msg=name)
+    assert (workdir / "samples" / "12.png").exists()
+
+
+def test_a_run_goes_on_with_more_steps(finished, small, tmp_path):
+    workdir = tmp_path / "longer"
+    shutil.copytree(finished[0], workdir)
+    result = run(*small, f"--workdir={workdir}", "--config.training.steps=14")
+    assert result.returncode == 0, result.stderr
+    assert [int(row["step"]) for row in metrics(workdir)][-2:] == [12, 14]
+    assert score_sde.load(workdir).step == 14
+
+
+def test_divergence_names_the_step_and_keeps_the_last_good_checkpoint(small, tmp_path):
+    workdir = tmp_path / "diverged"
+    result = run(
+        *small,
+        f"--workdir={workdir}",
+        "--config.training.checkpoint_every=2",
+        "--config.optim.learning_rate=1e18",
+        "--config.optim.warmup=0",
+        "--config.optim.clip=0.0",
+    )
+    assert result.returncode == 1
+    error = result.stderr.strip().splitlines()[-1]
+    assert error.startswith("error: the loss or its gradient is not finite at step ")
+    assert "Traceback" not in result.stderr
+    folder = workdir / "checkpoints"
+    saved = sorted(int(p.name) for p in folder.iterdir()) if folder.exists() else []
+    if saved:
+        assert f"Last good checkpoint: {folder / str(saved[-1])}" in error
+        assert all(np.isfinite(a).all() for a in score_sde.load(workdir).params.values())
+    else:
+        assert "there is none yet" in error
