@@ -52,6 +52,7 @@ def _fail(message: object, code: int) -> int:
 
 def _train(line: CommandLine) -> int:
     import jax
+    from jax.experimental import multihost_utils
 
     from score_sde import build, runs
     from score_sde.data import DataError, load
@@ -68,6 +69,9 @@ def _train(line: CommandLine) -> int:
         held_out = load(config.data.name, "test", **_where(config))
     except DataError:  # a set without such a split trains without a held-out loss
         held_out = None
+    runs.check(workdir, config)
+    # Every process has looked at the folder before the first one writes to it.
+    multihost_utils.sync_global_devices("the run's folder was checked")
     first = jax.process_index() == 0
     if first:
         runs.begin(workdir, config, experiment)
@@ -86,7 +90,7 @@ def _sample(line: CommandLine) -> int:
     from score_sde import config as configs
     from score_sde.generate import Generator
     from score_sde.images import save_grid
-    from score_sde.training.sharding import make_mesh, replicated
+    from score_sde.training.sharding import make_mesh, replicated, to_devices
 
     _distribute(line)
     config, workdir = line.config, line.workdir
@@ -101,27 +105,33 @@ def _sample(line: CommandLine) -> int:
     number = line.num_samples or config.sampling.num_samples
     mesh = make_mesh()
     generator = Generator(experiment, mesh, min(number, config.sampling.batch_size))
-    params, constants = jax.device_put((run.params, run.constants), replicated(mesh))
-    print(
-        f"sampling {number} images from {workdir} at step {run.step} ({line.weights} weights) "
-        f"with {config.sampling.sampler} on {_devices(mesh)}",
-        flush=True,
-    )
+    weights = jax.device_get((run.params, run.constants))
+    params, constants = to_devices(replicated(mesh), weights)
+    first = jax.process_index() == 0
     begin = time.monotonic()
 
+    def say(text: str) -> None:
+        if first:
+            print(text, flush=True)
+
+    say(
+        f"sampling {number} images from {workdir} at step {run.step} ({line.weights} weights) "
+        f"with {config.sampling.sampler} on {_devices(mesh)}"
+    )
+
     def report(done: int) -> None:
-        print(f"{done}/{number} images, {time.monotonic() - begin:.0f} s", flush=True)
+        say(f"{done}/{number} images, {time.monotonic() - begin:.0f} s")
 
     key = jax.random.key(config.seed)
     images, nfe = generator(params, constants, key, number, report)
-    if jax.process_index() == 0:
+    if first:
         with runs.writing(workdir):
             partial = workdir / "samples.npz.partial"
             with partial.open("wb") as file:
                 np.savez_compressed(file, samples=images)
             partial.replace(workdir / "samples.npz")
             save_grid(workdir / "samples.png", images[:256])
-        print(f"{nfe} function evaluations an image. Wrote {workdir}/samples.npz and samples.png")
+        say(f"{nfe} function evaluations an image. Wrote {workdir}/samples.npz and samples.png")
     return 0
 
 
@@ -131,8 +141,16 @@ _MODES: dict[str, Callable[[CommandLine], int]] = {"train": _train, "sample": _s
 def _distribute(line: CommandLine) -> None:
     import jax
 
-    if line.distributed:
+    if not line.distributed:
+        return
+    try:
         jax.distributed.initialize()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"--distributed found no cluster ({reason}); it needs Slurm, Open MPI, Kubernetes or a "
+            "TPU pod. On one machine leave it out: all its devices are used anyway"
+        ) from error
 
 
 def _where(config: Any) -> dict[str, Any]:

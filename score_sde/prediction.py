@@ -53,7 +53,7 @@ class Prediction(NamedTuple):
 
 
 class Denoiser(Protocol):
-    """What every algorithm here takes: x [batch, *data] and t [batch] to a Prediction."""
+    """What every algorithm here takes: x [batch, *data] and t [batch] (or []) to a Prediction."""
 
     def __call__(self, x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
         """Predict the data and the noise in x at time t, given a condition such as class labels."""
@@ -90,12 +90,12 @@ class Parametrization:
 class Eps(Parametrization):
     """The network outputs the noise (Ho et al. 2020, arXiv 2006.11239)."""
 
-    def prediction(self, sde, x, t, output):
+    def prediction(self, sde: SDE, x: jax.Array, t: jax.Array, output: jax.Array) -> Prediction:
         """x0 = (x - sigma eps) / alpha."""
         alpha, sigma = _levels(sde, t, x)
         return Prediction((x - sigma * output) / alpha, output)
 
-    def output(self, sde, t, prediction):
+    def output(self, sde: SDE, t: jax.Array, prediction: Prediction) -> jax.Array:
         """eps."""
         return prediction.eps
 
@@ -104,12 +104,12 @@ class Eps(Parametrization):
 class X0(Parametrization):
     """The network outputs the clean data."""
 
-    def prediction(self, sde, x, t, output):
+    def prediction(self, sde: SDE, x: jax.Array, t: jax.Array, output: jax.Array) -> Prediction:
         """eps = (x - alpha x0) / sigma."""
         alpha, sigma = _levels(sde, t, x)
         return Prediction(output, (x - alpha * output) / sigma)
 
-    def output(self, sde, t, prediction):
+    def output(self, sde: SDE, t: jax.Array, prediction: Prediction) -> jax.Array:
         """x0."""
         return prediction.x0
 
@@ -118,12 +118,12 @@ class X0(Parametrization):
 class Score(Parametrization):
     """The network outputs the score (Song et al. 2021, arXiv 2011.13456)."""
 
-    def prediction(self, sde, x, t, output):
+    def prediction(self, sde: SDE, x: jax.Array, t: jax.Array, output: jax.Array) -> Prediction:
         """eps = -sigma score, x0 = (x + sigma^2 score) / alpha (Tweedie's formula)."""
         alpha, sigma = _levels(sde, t, x)
         return Prediction((x + sigma**2 * output) / alpha, -sigma * output)
 
-    def output(self, sde, t, prediction):
+    def output(self, sde: SDE, t: jax.Array, prediction: Prediction) -> jax.Array:
         """-eps / sigma."""
         return prediction.score(sde, t)
 
@@ -132,13 +132,13 @@ class Score(Parametrization):
 class V(Parametrization):
     """The network outputs v = alpha eps - sigma x0 (Salimans and Ho 2022, arXiv 2202.00512)."""
 
-    def prediction(self, sde, x, t, output):
+    def prediction(self, sde: SDE, x: jax.Array, t: jax.Array, output: jax.Array) -> Prediction:
         """Solves (1) and (4) for x0 and eps."""
         alpha, sigma = _levels(sde, t, x)
         norm = alpha**2 + sigma**2
         return Prediction((alpha * x - sigma * output) / norm, (sigma * x + alpha * output) / norm)
 
-    def output(self, sde, t, prediction):
+    def output(self, sde: SDE, t: jax.Array, prediction: Prediction) -> jax.Array:
         """alpha eps - sigma x0."""
         return prediction.v(sde, t)
 
@@ -147,7 +147,7 @@ class V(Parametrization):
 class Velocity(Parametrization):
     """The network outputs the velocity alpha' x0 + sigma' eps (Lipman et al. 2022, 2210.02747)."""
 
-    def prediction(self, sde, x, t, output):
+    def prediction(self, sde: SDE, x: jax.Array, t: jax.Array, output: jax.Array) -> Prediction:
         """Solves (1) and (3) for x0 and eps."""
         alpha, sigma = _levels(sde, t, x)
         alpha_dot, sigma_dot = expand(sde.alpha_dot(t), x), expand(sde.sigma_dot(t), x)
@@ -157,7 +157,7 @@ class Velocity(Parametrization):
             (alpha * output - alpha_dot * x) / determinant,
         )
 
-    def output(self, sde, t, prediction):
+    def output(self, sde: SDE, t: jax.Array, prediction: Prediction) -> jax.Array:
         """alpha' x0 + sigma' eps."""
         return prediction.velocity(sde, t)
 
@@ -178,11 +178,11 @@ class EDMPreconditioning(Parametrization):
     def _variance(self, sde: SDE, t: jax.Array) -> jax.Array:
         return sde.sigma(t) ** 2 + (sde.alpha(t) * self.sigma_data) ** 2
 
-    def input_scale(self, sde, t):
+    def input_scale(self, sde: SDE, t: jax.Array) -> jax.Array:
         """c_in / alpha = 1 / sqrt(v)."""
         return 1 / jnp.sqrt(self._variance(sde, t))
 
-    def prediction(self, sde, x, t, output):
+    def prediction(self, sde: SDE, x: jax.Array, t: jax.Array, output: jax.Array) -> Prediction:
         """x0 = (alpha sigma_d^2 / v) x + (sigma sigma_d / sqrt v) F, and its eps by (1)."""
         alpha, sigma = _levels(sde, t, x)
         v = expand(self._variance(sde, t), x)
@@ -191,7 +191,7 @@ class EDMPreconditioning(Parametrization):
             alpha * self.sigma_data**2 / v * x + sigma * scaled, sigma / v * x - alpha * scaled
         )
 
-    def output(self, sde, t, prediction):
+    def output(self, sde: SDE, t: jax.Array, prediction: Prediction) -> jax.Array:
         """F = (sigma x0 - alpha sigma_d^2 eps) / (sigma_d sqrt v)."""
         alpha, sigma = _levels(sde, t, prediction.x0)
         v = expand(self._variance(sde, t), prediction.x0)
@@ -237,6 +237,7 @@ def from_network(
     """
 
     def denoise(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
+        t = jnp.broadcast_to(jnp.asarray(t, x.dtype), x.shape[:1])
         scale = expand(parametrization.input_scale(sde, t), x)
         output = network(scale * x, noise_label(sde, t), cond)
         return parametrization.prediction(sde, x, t, output)

@@ -118,24 +118,18 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
     return Run(workdir, config, step, experiment.sde, bound, experiment, params, constants)
 
 
-def begin(workdir: Path, config: ConfigDict, experiment: build.Experiment) -> bool:
-    """Make a run's folder and config.json, or check that they belong to this config.
+def check(workdir: Path, config: ConfigDict) -> None:
+    """Check that a run with this config can begin or go on in a folder; nothing is changed.
 
     Args:
         workdir: the folder.
         config: the config.
-        experiment: what it names.
-
-    Returns:
-        Whether the run existed already.
 
     Raises:
-        UserError: the folder cannot be written, holds something else, or holds a run whose numbers
-            another config determined. Nothing is changed then.
+        UserError: the folder holds something else, or a run whose numbers another config
+            determined.
     """
-    path = workdir / "config.json"
-    exists = path.exists()
-    if exists:
+    if (workdir / "config.json").exists():
         changed = configs.difference(configs.read(workdir)[0], config, FIXED)
         if changed:
             raise UserError(
@@ -144,23 +138,33 @@ def begin(workdir: Path, config: ConfigDict, experiment: build.Experiment) -> bo
             )
     elif workdir.is_dir() and any(workdir.iterdir()):
         raise UserError(f"{workdir} holds files but no run; give another --workdir")
+
+
+def begin(workdir: Path, config: ConfigDict, experiment: build.Experiment) -> None:
+    """Make a run's folder and write its config.json.
+
+    Args:
+        workdir: the folder, which `check` has passed.
+        config: the config.
+        experiment: what it names.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    versions = {
+        name: importlib.metadata.version(name)
+        for name in ("jax", "flax", "optax", "orbax-checkpoint")
+    }
     values = {
         **configs.to_json(config),
         "run": {
             "data": dataclasses.asdict(experiment.data),
             "parameters": experiment.parameters,
-            "versions": {
-                "score_sde": __version__,
-                **{
-                    name: importlib.metadata.version(name)
-                    for name in ("jax", "flax", "optax", "orbax-checkpoint")
-                },
-            },
+            "versions": {"score_sde": __version__, **versions},
         },
     }
     with writing(workdir):
-        write_json(path, values)
-    return exists
+        write_json(workdir / "config.json", values)
 
 
 @contextlib.contextmanager

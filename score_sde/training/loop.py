@@ -123,18 +123,25 @@ class _Training:
         try:
             with StopRequest() as stop:
                 while step < self.options.steps and not self._stop_everywhere(stop, step):
-                    count = min(self.options.steps_per_call, self.options.steps - step)
+                    count = self._steps_of_call(step)
                     state = self._advance(state, [next(batches) for _ in range(count)])
                     step += count
                     self._events(state, step, batches.get_state())
                 self._save(state, batches.get_state())
-                return Outcome(start, step, stop.received if step < self.options.steps else None)
+                complete = step >= self.options.steps
+                # Where another process was asked to stop, this one did not see the signal.
+                return Outcome(start, step, None if complete else stop.received or signal.SIGTERM)
         finally:
             batches.close()
             self.progress.close()
             self.checkpoints.close()
             if self.metrics:
                 self.metrics.close()
+
+    def _steps_of_call(self, step: int) -> int:
+        """Up to the next multiple of steps_per_call, where all that is due falls."""
+        fused = self.options.steps_per_call
+        return min(fused - step % fused, self.options.steps - step)
 
     def _restore_or_init(self) -> TrainState:
         def init(key):
@@ -202,7 +209,8 @@ class _Training:
         if row and self.metrics:
             self.metrics.write(step, **row)
         if due["log"]:
-            self.progress.report(step, row["loss"], row["images_per_second"])
+            left = (options.steps - step) * options.batch_size / row["images_per_second"]
+            self.progress.report(step, row["loss"], row["images_per_second"], left)
         if due["sample"]:
             self._sample(state, step)
         if due["checkpoint"]:

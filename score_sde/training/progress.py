@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 
 from tqdm import tqdm
 
@@ -18,12 +17,10 @@ class Progress:
     """
 
     def __init__(self, start: int, total: int, quiet: bool = False):
-        self._total, self._start = total, start
-        self._begin = time.monotonic()
-        self._quiet = quiet
+        self._total, self._quiet = total, quiet
         self._bar = None
         if not quiet and sys.stderr.isatty():
-            layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} [{remaining} left{postfix}]"
+            layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{postfix}"
             self._bar = tqdm(total=total, initial=start, bar_format=layout, dynamic_ncols=True)
 
     def move(self, step: int) -> None:
@@ -31,17 +28,13 @@ class Progress:
         if self._bar is not None:
             self._bar.update(step - self._bar.n)
 
-    def report(self, step: int, loss: float, images_per_second: float) -> None:
-        """Show the latest numbers."""
+    def report(self, step: int, loss: float, images_per_second: float, seconds: float) -> None:
+        """Show the latest numbers, and the seconds that are left at this rate."""
+        left = f"{images_per_second:,.0f} images/s, {tqdm.format_interval(seconds)} left"
         if self._bar is not None:
-            self._bar.set_postfix_str(f"loss {loss:.4g}, {images_per_second:,.0f} images/s")
+            self._bar.set_postfix_str(f"loss {loss:.4g}, {left}")
         else:
-            done, elapsed = step - self._start, time.monotonic() - self._begin
-            left = tqdm.format_interval(elapsed / max(done, 1) * (self._total - step))
-            self.say(
-                f"step {step}/{self._total}  loss {loss:.4g}  "
-                f"{images_per_second:,.0f} images/s  {left} left"
-            )
+            self.say(f"step {step}/{self._total}  loss {loss:.4g}  {left}")
 
     def say(self, line: str) -> None:
         """Print a line without breaking the bar."""

@@ -63,17 +63,13 @@ def test_eight_devices_give_the_losses_of_one(finished, small, tmp_path, fsdp):
         np.testing.assert_allclose(eight, one, rtol=2e-5, err_msg=name)
 
 
-def test_two_processes_give_the_losses_of_one(finished, small, tmp_path):
-    """As on a cluster: Slurm's variables, four devices a process, collectives over loopback."""
-    workdir = tmp_path / "two"
+def two_processes(*arguments):
+    """Run main.py as two processes of one Slurm job, with four devices each, over loopback."""
     job = str(random.SystemRandom().randrange(2**20))  # JAX derives the port from it
     processes = [
         start(
-            *small,
-            f"--workdir={workdir}",
+            *arguments,
             "--distributed",
-            "--config.training.fsdp=2",
-            "--config.training.sample_every=6",
             XLA_FLAGS="--xla_force_host_platform_device_count=4",
             SLURM_JOB_ID=job,
             SLURM_STEP_NODELIST="localhost",
@@ -85,22 +81,37 @@ def test_two_processes_give_the_losses_of_one(finished, small, tmp_path):
         for rank in range(2)
     ]
     printed = [process.communicate(timeout=300)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], printed
+    return [process.returncode for process in processes], printed
+
+
+def test_two_processes_train_and_sample_as_one(finished, small, tmp_path):
+    workdir = tmp_path / "two"
+    arguments = (*small, f"--workdir={workdir}", "--config.training.fsdp=2")
+    codes, printed = two_processes(*arguments, "--config.training.sample_every=6")
+    assert codes == [0, 0], printed
     assert "8 x cpu (mesh: data 4, fsdp 2)" in printed[0]
     assert "done" not in printed[1]  # only the first process speaks
     for name in ("loss", "grad_norm", "eval_loss"):
         one, two = ([float(r[name] or 0) for r in metrics(w)] for w in (finished[0], workdir))
         np.testing.assert_allclose(two, one, rtol=2e-5, err_msg=name)
     assert (workdir / "samples" / "12.png").exists()
+    codes, printed = two_processes(*arguments, "--mode=sample")
+    assert codes == [0, 0], printed
+    assert np.load(workdir / "samples.npz")["samples"].shape == (16, 8, 8, 1)
+    codes, printed = two_processes(*arguments, "--config.seed=5")
+    assert codes == [2, 2], printed  # neither waits for the other
+    assert all("config.seed was 0 and is 5" in text for text in printed)
 
 
 def test_a_run_goes_on_with_more_steps(finished, small, tmp_path):
+    """Also from a step between two calls: the next call ends where rows and checkpoints fall."""
     workdir = tmp_path / "longer"
     shutil.copytree(finished[0], workdir)
-    result = run(*small, f"--workdir={workdir}", "--config.training.steps=14")
-    assert result.returncode == 0, result.stderr
-    assert [int(row["step"]) for row in metrics(workdir)][-2:] == [12, 14]
-    assert score_sde.load(workdir).step == 14
+    for steps in (13, 18):
+        result = run(*small, f"--workdir={workdir}", f"--config.training.steps={steps}")
+        assert result.returncode == 0, result.stderr
+    assert [int(row["step"]) for row in metrics(workdir)][5:] == [12, 13, 14, 16, 18]
+    assert score_sde.load(workdir).step == 18
 
 
 def test_divergence_names_the_step_and_keeps_the_last_good_checkpoint(small, tmp_path):
