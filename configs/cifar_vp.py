@@ -4,6 +4,10 @@ What it gives: FID 2.55, IS 9.58 with predictor-corrector sampling; 3.16 bits/di
 the probability-flow ODE. These are the paper's claims (Song et al. 2021, arXiv 2011.13456, Tables
 2 and 3), for 1.3 million steps of batch 128; they have not been measured here.
 
+Measured on 2 cores of an AMD EPYC on 2026-11-21 (JAX 0.10.2), with
+--config.training.batch_size=4: the step compiles in 49 s and takes about 4 s, in 3.4 GB of memory.
+No GPU was at hand: its throughput is an open row.
+
     python -m score_sde.data prepare cifar10        # once; needs pip install -e ".[prepare]"
     python main.py --config=configs/cifar_vp.py
     python main.py --config=configs/cifar_vp.py --mode=sample --num_samples=64
