@@ -72,7 +72,8 @@ def _read(path: Path) -> np.ndarray:
     if not path.is_file():
         raise UserError(f"no file {path}: draw samples first, with --mode=sample")
     try:
-        samples = np.load(path, allow_pickle=False)["samples"]
+        with np.load(path, allow_pickle=False) as file:
+            samples = file["samples"]
     except (ValueError, KeyError, OSError) as error:
         raise UserError(f"{path} is not a samples.npz: {error}") from error
     if samples.dtype != np.uint8 or samples.shape[1:] != (8, 8, 1) or len(samples) < 2:
