@@ -1,8 +1,13 @@
 """Train a score-based model, or sample from one: python main.py --help."""
 
+import signal
 import sys
 
-from score_sde.cli import main
+# Ctrl-C while packages are imported would print their tracebacks; what has something to save
+# listens to it later.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from score_sde.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv))

@@ -1,6 +1,6 @@
 """CIFAR-10, unconditional, sub-VP SDE, DDPM++ (continuous): 61,804,419 parameters.
 
-What it gives: FID 2.61, IS 9.56 with predictor-corrector sampling; 3.02 bits/dim and FID 3.16 with
+What it gives: FID 2.61, IS 9.56 with the Euler-Maruyama predictor; 3.02 bits/dim and FID 3.16 with
 the probability-flow ODE. These are the paper's claims (Song et al. 2021, arXiv 2011.13456, Tables
 2 and 3), for 1.3 million steps of batch 128; they have not been measured here.
 

@@ -1,4 +1,4 @@
-"""From a config to the objects that it names: the one place where a ConfigDict is read."""
+"""From a config to the objects that it names. Nothing below this and cli.py reads a config."""
 
 from __future__ import annotations
 
@@ -57,6 +57,21 @@ class Experiment:
         """How many trainable parameters the network has."""
         return sum(array.size for array in self.model.shapes[0].values())
 
+    @property
+    def seed(self) -> int:
+        """Of everything random in training."""
+        return self.config.seed
+
+    @property
+    def evaluation_batch_size(self) -> int:
+        """Examples a batch of the held-out loss, over all devices."""
+        return self.config.evaluation.batch_size
+
+    @property
+    def picture_size(self) -> int:
+        """Images in a picture drawn during training."""
+        return min(64, self.config.sampling.num_samples)
+
     def to_images(self, x: jax.Array) -> jax.Array:
         """States in the model's range to uint8 images; [batch, H, W, C]."""
         return transforms.from_model(x, self.config.data.centered, self.data.levels)
@@ -73,19 +88,22 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         UserError: a value is unknown or cannot work.
     """
     try:
+        _check_counts(config)
         process = sde(config.sde)
         conditional = config.model.class_conditional
         if conditional and not info.num_classes:
             raise UserError(f"config.model.class_conditional: {info.name} has no class labels")
         model = _network(config, info)
         denoiser = _denoiser(config.model, process, model)
+        draw = sampler(config.sampling)
+        check_sampler(draw, process)
         return Experiment(
             config=config,
             sde=process,
             model=model,
             denoiser=denoiser,
             loss=_loss(config, process, denoiser, info, conditional),
-            sampler=sampler(config.sampling),
+            sampler=draw,
             training=TrainingOptions(**config.training),
             optim=OptimOptions(**config.optim),
             data=info,
@@ -95,6 +113,20 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         raise
     except ValueError as error:  # the classes below check their own arguments
         raise UserError(str(error).splitlines()[0]) from error
+
+
+def _check_counts(config: ConfigDict) -> None:
+    """Raise UserError unless the counts that no class below checks can work."""
+    counts = {
+        "seed": (config.seed, 0),
+        "evaluation.batch_size": (config.evaluation.batch_size, 1),
+        "sampling.batch_size": (config.sampling.batch_size, 1),
+        "sampling.num_samples": (config.sampling.num_samples, 1),
+        "sampling.seed": (config.sampling.seed, 0),
+    }
+    for path, (value, smallest) in counts.items():
+        if value < smallest:
+            raise UserError(f"config.{path}={value} must be at least {smallest}")
 
 
 def sde(section: ConfigDict) -> SDE:
@@ -111,10 +143,21 @@ def sde(section: ConfigDict) -> SDE:
 
 def sampler(section: ConfigDict) -> samplers.Sampler:
     """The sampler that the section `sampling` names, with those options that it has."""
-    check_name("config.sampling.sampler", section.sampler, samplers.SAMPLERS)
-    names = [field.name for field in dataclasses.fields(samplers.SAMPLERS[section.sampler])]
-    options = {name: section[name] for name in names if section[name] is not None}
-    return samplers.get(section.sampler, **options)
+    try:
+        check_name("sampler", section.sampler, samplers.SAMPLERS)
+        names = [field.name for field in dataclasses.fields(samplers.SAMPLERS[section.sampler])]
+        options = {name: section[name] for name in names if section[name] is not None}
+        return samplers.get(section.sampler, **options)
+    except ValueError as error:
+        raise UserError(f"config.sampling: {error}") from error
+
+
+def check_sampler(sampler: samplers.Sampler, process: SDE) -> None:
+    """Raise UserError if a sampler cannot work for a process."""
+    try:
+        sampler.check(process)
+    except ValueError as error:
+        raise UserError(f"config.sampling: {error}") from error
 
 
 def _network(config: ConfigDict, info: Info) -> Functional:
@@ -144,9 +187,14 @@ def _denoiser(section: ConfigDict, process: SDE, model: Functional) -> Callable[
     else:
         parametrization = PARAMETRIZATIONS[section.parametrization]()
     noise_label = NOISE_LABELS[section.noise_label]
-    if section.get("embedding") == "fourier" and section.noise_label == "log_sigma":
+    if section.get("embedding") == "fourier" and section.noise_label != "sigma":
         raise UserError(
-            "config.model.embedding=fourier takes the logarithm itself: "
+            "config.model.embedding=fourier is of the logarithm of sigma: "
+            "use config.model.noise_label=sigma"
+        )
+    if section.get("scale_by_sigma") and section.noise_label != "sigma":
+        raise UserError(
+            "config.model.scale_by_sigma divides by the noise label: "
             "use config.model.noise_label=sigma"
         )
 
@@ -164,7 +212,7 @@ def _loss(
 ) -> Callable[..., jax.Array]:
     """The loss of a batch of uint8 images, with augmentation and dropout when it trains."""
     training, data = config.training, config.data
-    times, weighting = _times(training), _weighting(config)
+    times, weighting = _times(training, process), _weighting(config)
     check_name("config.training.reduction", training.reduction, losses.REDUCTIONS)
 
     def loss(key: jax.Array, params: Arrays, constants: Arrays, batch: Any, train: bool):
@@ -192,8 +240,12 @@ def _loss(
     return loss
 
 
-def _times(training: ConfigDict) -> losses.TimeDistribution:
+def _times(training: ConfigDict, process: SDE) -> losses.TimeDistribution:
     check_name("config.training.times", training.times, losses.TIMES)
+    if training.t_min >= process.t_max:
+        raise UserError(
+            f"config.training.t_min={training.t_min} must be below t_max={process.t_max}"
+        )
     if training.times in ("uniform", "importance"):
         return losses.TIMES[training.times](training.t_min if training.t_min > 0 else None)
     return losses.TIMES[training.times](training.time_mean, training.time_std)
@@ -202,5 +254,6 @@ def _times(training: ConfigDict) -> losses.TimeDistribution:
 def _weighting(config: ConfigDict) -> losses.Weighting:
     name = config.training.weighting
     check_name("config.training.weighting", name, losses.WEIGHTINGS)
+    check_name("config.training.quantity", config.training.quantity, losses.QUANTITIES)
     arguments = {"edm": (config.model.sigma_data,), "uniform": (config.training.quantity,)}
     return losses.WEIGHTINGS[name](*arguments.get(name, ()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import signal
 import sys
 import time
@@ -14,6 +15,11 @@ from score_sde.errors import UserError
 from score_sde.flags import CommandLine, HelpRequest, parse
 
 if TYPE_CHECKING:
+    from jax.sharding import Mesh
+    from ml_collections import ConfigDict
+
+    from score_sde.build import Experiment
+    from score_sde.data import Source
     from score_sde.training.loop import Outcome
 
 
@@ -32,6 +38,8 @@ def main(argv: list[str]) -> int:
         # JAX is slow to import and its devices slow to open: mistakes in flags come before.
         from score_sde.training.loop import NotFiniteError
 
+        # A solver that gives up raises through a callback, whose traceback JAX would log as well.
+        logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
         try:
             return _MODES[line.mode](line)
         except NotFiniteError as error:
@@ -55,7 +63,7 @@ def _train(line: CommandLine) -> int:
     from jax.experimental import multihost_utils
 
     from score_sde import build, runs
-    from score_sde.data import DataError, load
+    from score_sde.data import SplitError
     from score_sde.training import loop
     from score_sde.training.sharding import make_mesh
 
@@ -66,8 +74,8 @@ def _train(line: CommandLine) -> int:
     mesh = make_mesh(experiment.training.fsdp)
     loop.check(experiment, mesh)
     try:
-        held_out = load(config.data.name, "test", **_where(config))
-    except DataError:  # a set without such a split trains without a held-out loss
+        held_out = _load(config, "test")
+    except SplitError:  # a set without such a split trains without a held-out loss
         held_out = None
     runs.check(workdir, config)
     # Every process has looked at the folder before the first one writes to it.
@@ -94,15 +102,17 @@ def _sample(line: CommandLine) -> int:
 
     _distribute(line)
     config, workdir = line.config, line.workdir
+    # The run's own record says what was trained; the command line and the recipe, how to sample it.
     trained, _ = configs.read(workdir)
-    changed = configs.difference(trained, config, runs.FIXED)
+    fixed = tuple(path for path in line.overrides if path.startswith(runs.FIXED))
+    changed = configs.difference(trained, config, fixed)
     if changed:
         raise UserError(f"{workdir} was trained with another config: {changed}")
-    # The run's own record says what was trained, the command line how to sample it.
     sampler = build.sampler(config.sampling)
     run = runs.load(workdir, weights=line.weights, step=line.step)
+    build.check_sampler(sampler, run.sde)
     experiment = dataclasses.replace(run.experiment, sampler=sampler)
-    number = line.num_samples or config.sampling.num_samples
+    number = config.sampling.num_samples if line.num_samples is None else line.num_samples
     mesh = make_mesh()
     generator = Generator(experiment, mesh, min(number, config.sampling.batch_size))
     weights = jax.device_get((run.params, run.constants))
@@ -122,7 +132,8 @@ def _sample(line: CommandLine) -> int:
     def report(done: int) -> None:
         say(f"{done}/{number} images, {time.monotonic() - begin:.0f} s")
 
-    key = jax.random.key(config.seed)
+    key = jax.random.fold_in(jax.random.key(run.experiment.seed), 4)  # 0 to 3 are training's
+    key = jax.random.fold_in(key, config.sampling.seed)
     images, nfe = generator(params, constants, key, number, report)
     if first:
         with runs.writing(workdir):
@@ -153,17 +164,17 @@ def _distribute(line: CommandLine) -> None:
         ) from error
 
 
-def _where(config: Any) -> dict[str, Any]:
+def _where(config: ConfigDict) -> dict[str, Any]:
     return {"data_dir": config.data.dir or None, "image_size": config.data.image_size or None}
 
 
-def _load(config: Any, split: str):
+def _load(config: ConfigDict, split: str) -> Source:
     from score_sde.data import load
 
     return load(config.data.name, split, **_where(config))
 
 
-def _devices(mesh: Any) -> str:
+def _devices(mesh: Mesh) -> str:
     import jax
 
     kind = jax.devices()[0].device_kind
@@ -171,7 +182,9 @@ def _devices(mesh: Any) -> str:
     return f"{jax.device_count()} x {kind} (mesh: {axes})"
 
 
-def _announce(experiment, mesh, train_set, held_out, workdir: Path) -> None:
+def _announce(
+    experiment: Experiment, mesh: Mesh, train_set: Source, held_out: Source | None, workdir: Path
+) -> None:
     info = train_set.info
     size = "x".join(map(str, info.shape))
     held = f" and {len(held_out):,} held-out" if held_out else ", no held-out"

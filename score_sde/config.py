@@ -21,6 +21,7 @@ from ml_collections import ConfigDict, config_dict
 from score_sde.errors import UserError
 from score_sde.models import NETWORKS
 from score_sde.samplers import SAMPLERS
+from score_sde.samplers.options import check_name
 from score_sde.sde import SDES
 from score_sde.training.options import OptimOptions, TrainingOptions
 
@@ -34,7 +35,7 @@ def default(network: str = "unet") -> ConfigDict:
     Args:
         network: whose arguments make up the section `model`; a name in models.NETWORKS.
     """
-    return ConfigDict(
+    config = ConfigDict(
         {
             "sde": {"name": "vp", **_placeholders(SDES.values())},
             "model": {
@@ -59,12 +60,26 @@ def default(network: str = "unet") -> ConfigDict:
                 "sampler": "predictor_corrector",
                 "num_samples": 64,
                 "batch_size": 64,
+                "seed": 0,
                 **_placeholders(SAMPLERS.values()),
             },
             "evaluation": {"batch_size": 128},
             "seed": 0,
         }
     )
+    return config.lock()  # a field that does not exist cannot be set by mistake
+
+
+def check_fields(config: ConfigDict) -> None:
+    """Raise UserError unless a config has exactly the fields of `default`."""
+    if not isinstance(config, ConfigDict) or "model" not in config or "name" not in config.model:
+        raise UserError("this is not a config of score_sde: start from score_sde.config.default()")
+    check_name("config.model.name", config.model.name, NETWORKS)
+    expected = default(config.model.name)
+    for path, _ in flatten(config.to_dict()):
+        check_path(expected, path)
+    for path, _ in flatten(expected.to_dict()):
+        check_path(config, path)
 
 
 def _placeholders(dataclasses_: Any) -> dict[str, config_dict.FieldReference]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+import traceback
 from pathlib import Path
 
 from absl import flags
@@ -53,6 +54,7 @@ class CommandLine:
         num_samples: how many images to sample, or None.
         weights: parameters to sample with.
         step: checkpoint to sample from, or None for the newest.
+        overrides: dotted paths of the fields that were set on the command line.
         distributed: whether this is one process of several.
         rerun: the command that means this run, to which a mode can be added.
     """
@@ -63,6 +65,7 @@ class CommandLine:
     num_samples: int | None
     weights: str
     step: int | None
+    overrides: tuple[str, ...]
     distributed: bool
     rerun: str
 
@@ -83,10 +86,10 @@ def parse(argv: list[str]) -> CommandLine:
     file = _config_file(argv)
     try:
         rest = values(argv)
-    except (flags.Error, AttributeError, KeyError, TypeError) as error:
+    except Exception as error:  # the config file is a program: anything can happen in it
         _blame_override(argv)
-        # A mistake in the config file comes with its traceback: its last line says what it is.
-        raise UserError(str(error).strip().splitlines()[-1]) from error
+        raise UserError(_describe(error, file)) from error
+    configs.check_fields(values.config)
     if len(rest) > 1:
         raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
     if values.num_samples is not None and values.num_samples < 1:
@@ -99,6 +102,7 @@ def parse(argv: list[str]) -> CommandLine:
         num_samples=values.num_samples,
         weights=values.weights,
         step=values.step,
+        overrides=tuple(_overrides(argv)),
         distributed=values.distributed,
         rerun=f"python main.py --config={file}"
         + (f" --workdir={values.workdir}" if values.workdir else ""),
@@ -119,15 +123,17 @@ def _define(argv: list[str]) -> flags.FlagValues:
 
 def _config_file(argv: list[str]) -> str:
     """The value of --config, whose file exists."""
-    file = None
+    files = []
     for argument, following in zip(argv, [*argv[1:], None], strict=True):
         name, has_value, value = argument.partition("=")
         if name in ("--config", "-config"):
-            file = value if has_value else following
+            files.append(value if has_value else following)
+    if len(files) > 1:
+        raise UserError(f"--config is given {len(files)} times; give it once")
+    file = files[0] if files else None
     known = sorted(str(path) for path in Path("configs").glob("*.py"))
     if not file:
-        near = f", such as --config={known[0]}" if known else ""
-        raise UserError(f"give --config=FILE{near}; see --help")
+        raise UserError("give --config=FILE, such as --config=configs/digits_vp.py; see --help")
     path = file.split(":")[0]
     if not Path(path).is_file():
         near = difflib.get_close_matches(path, known, n=1)
@@ -136,15 +142,42 @@ def _config_file(argv: list[str]) -> str:
     return file
 
 
+def _overrides(argv: list[str]) -> list[str]:
+    """Dotted paths of the fields that the arguments set."""
+    matches = (re.match(r"--?config\.([^=]+)", argument) for argument in argv[1:])
+    return [match[1] for match in matches if match]
+
+
 def _blame_override(argv: list[str]) -> None:
     """Raise UserError if an argument sets a field that the config does not have."""
     config = _config_alone(argv)
-    if config is None:
-        return
-    for argument in argv[1:]:
-        match = re.match(r"--?config\.([^=]+)", argument)
-        if match:
-            configs.check_path(config, match[1])
+    if config is not None:
+        for path in _overrides(argv):
+            configs.check_path(config, path)
+
+
+def _describe(error: Exception, file: str) -> str:
+    """One line for what went wrong in parsing, with its place if that is in the config file."""
+    path = Path(file.split(":")[0])
+    message = str(error).strip().replace("\\n", "\n").splitlines()[-1]
+    if message.count("'") % 2:  # what is left of the quotes around a message of several lines
+        message = message.strip("'")
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    # ml_collections puts the traceback of some errors into the message of another.
+    quoted = re.findall(rf'File "[^"]*{re.escape(path.name)}", line (\d+)', str(error))
+    frames = [
+        f.lineno for f in traceback.extract_tb(error.__traceback__) if _same(f.filename, path)
+    ]
+    lines = quoted or frames
+    if not lines:
+        return message
+    kind = "" if quoted else f"{type(error).__name__}: "
+    return f"{path}:{lines[-1]}: {kind}{message}"
+
+
+def _same(filename: str, path: Path) -> bool:
+    return Path(filename).exists() and Path(filename).samefile(path)
 
 
 def _config_alone(argv: list[str]) -> ConfigDict | None:
@@ -153,7 +186,7 @@ def _config_alone(argv: list[str]) -> ConfigDict | None:
     values = _define(alone)
     try:
         values(alone)
-    except flags.Error:
+    except Exception:  # reported by parse, which has met it too
         return None
     return values.config
 

@@ -11,7 +11,9 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from score_sde.build import Experiment
+from score_sde.errors import UserError
 from score_sde.models.functional import Arrays
+from score_sde.samplers.ode import NOT_SOLVED
 from score_sde.training.sharding import batch_sharding, replicated
 
 
@@ -63,10 +65,19 @@ class Generator:
 
         Returns:
             uint8 [number, H, W, C] on the host, and the function evaluations of the last batch.
+
+        Raises:
+            UserError: the adaptive solver gave up.
         """
         drawn, nfe = [], 0
         for start in range(0, number, self.batch_size):
-            batch, nfe = self._draw(params, constants, jax.random.fold_in(key, len(drawn)))
-            drawn.append(multihost_utils.process_allgather(batch, tiled=True))
+            try:
+                batch, nfe = self._draw(params, constants, jax.random.fold_in(key, len(drawn)))
+                drawn.append(multihost_utils.process_allgather(batch, tiled=True))
+            except RuntimeError as error:
+                reason = [line for line in str(error).splitlines() if NOT_SOLVED in line]
+                if not reason:
+                    raise
+                raise UserError(reason[0][reason[0].index(NOT_SOLVED) :]) from error
             on_batch(min(start + self.batch_size, number))
         return np.concatenate(drawn)[:number], int(nfe)

@@ -41,7 +41,7 @@ def uniform_times(t_min: float | None = None) -> TimeDistribution:
 
 
 def log_normal_times(mean: float = -1.2, std: float = 1.2) -> TimeDistribution:
-    """log(sigma / alpha) ~ N(mean, std^2), cut to [t_min, t_max] (Karras et al. 2022, Table 1).
+    """log(sigma / alpha) ~ N(mean, std^2) (Karras et al. 2022, Table 1), t clipped to its range.
 
     Args:
         mean: P_mean of arXiv 2206.00364.

@@ -130,7 +130,9 @@ def check(workdir: Path, config: ConfigDict) -> None:
             determined.
     """
     if (workdir / "config.json").exists():
-        changed = configs.difference(configs.read(workdir)[0], config, FIXED)
+        # A cosine ends at the last step, so that another last step is another learning rate.
+        fixed = (*FIXED, "training.steps") if config.optim.decay == "cosine" else FIXED
+        changed = configs.difference(configs.read(workdir)[0], config, fixed)
         if changed:
             raise UserError(
                 f"{workdir} holds a run with another config: {changed}. "

@@ -27,7 +27,7 @@ from types import ModuleType
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 
 def expand(coefficient: ArrayLike, x: jax.Array) -> jax.Array:
@@ -60,6 +60,12 @@ class SDE:
 
     t_min: float
     t_max: float
+
+    def __post_init__(self):
+        if not 0 < self.t_min < self.t_max < math.inf:
+            raise ValueError(
+                f"times must satisfy 0 < t_min < t_max, not {self.t_min}, {self.t_max}"
+            )
 
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) of equation (2); shape of t."""
@@ -155,7 +161,9 @@ class SDE:
         """Standard deviation of the prior N(0, prior_std^2 I), which stands for x at t_max."""
         return 1.0
 
-    def prior_sample(self, key: jax.Array, shape: tuple[int, ...], dtype=None) -> jax.Array:
+    def prior_sample(
+        self, key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike | None = None
+    ) -> jax.Array:
         """Draw x at t_max from the prior.
 
         Args:
@@ -216,6 +224,13 @@ class _LinearBeta(SDE):
     beta_max: float = 20.0
     t_min: float = 1e-3
     t_max: float = 1.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 < self.beta_min <= self.beta_max:
+            raise ValueError(
+                f"need 0 < beta_min <= beta_max, not {self.beta_min} and {self.beta_max}"
+            )
 
     def beta(self, t: ArrayLike) -> jax.Array:
         """beta(t) = beta_min + t (beta_max - beta_min); shape of t."""
@@ -347,6 +362,13 @@ class VE(SDE):
     t_min: float = 1e-5
     t_max: float = 1.0
 
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 < self.sigma_min < self.sigma_max:
+            raise ValueError(
+                f"need 0 < sigma_min < sigma_max, not {self.sigma_min} and {self.sigma_max}"
+            )
+
     @property
     def _log_ratio(self) -> float:
         return math.log(self.sigma_max / self.sigma_min)
@@ -435,6 +457,11 @@ class CosineVP(SDE):
     t_min: float = 1e-3
     t_max: float = 0.999
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.t_max > 1:
+            raise ValueError(f"t_max must be at most 1, where alpha is 0, not {self.t_max}")
+
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) = cos(pi t / 2), as sin(pi (1 - t) / 2), which is precise near t = 1."""
         return _namespace(t).sin(0.5 * math.pi * (1 - t))
@@ -475,6 +502,11 @@ class RectifiedFlow(SDE):
 
     t_min: float = 1e-3
     t_max: float = 0.999
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.t_max > 1:
+            raise ValueError(f"t_max must be at most 1, where alpha is 0, not {self.t_max}")
 
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) = 1 - t."""

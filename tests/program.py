@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Everything that the real recipe does, in 12 steps of a network with a few thousand parameters.
 SMALL = (
     "--config=configs/digits_vp.py",
-    "--config.model.channels=8",
+    "--config.model.channels=24",  # wide enough for FSDP to have arrays to split
     "--config.model.channel_mult=(1,)",
     "--config.model.num_res_blocks=1",
     "--config.model.attn_resolutions=()",

@@ -77,8 +77,50 @@ def test_sample_writes_images_and_a_picture(finished, small):
     assert run(*arguments, "--weights=raw").returncode == 0
     raw = np.load(workdir / "samples.npz")["samples"]
     assert (raw != samples).any()
-    assert run(*arguments, "--config.sampling.steps=6").returncode == 0
-    assert (np.load(workdir / "samples.npz")["samples"] != raw).any()
+    assert run(*arguments, "--config.sampling.seed=1").returncode == 0
+    assert (np.load(workdir / "samples.npz")["samples"] != samples).any()
+
+
+def test_the_command_that_a_run_ends_with_works(finished):
+    """As printed: without the overrides, which the run knows."""
+    command = finished[1].splitlines()[-1].split("Next: python main.py ")[1].split()
+    result = run(*command, "--num_samples=2", "--config.sampling.steps=30")
+    assert result.returncode == 0, result.stderr
+
+
+def test_classes_folders_and_low_precision_train(small, tmp_path):
+    """One run that turns on what the others leave off, on a folder of images of odd sizes."""
+    for index in range(40):
+        pixels = np.random.RandomState(index).randint(0, 255, (9 + index % 3, 12, 3))
+        path = tmp_path / "images" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+    arguments = (
+        *(a for a in small if not a.startswith("--config.data.dir")),
+        f"--workdir={tmp_path / 'run'}",
+        "--config.data.name=folder",
+        f"--config.data.dir={tmp_path / 'images'}",
+        "--config.data.image_size=8",
+        "--config.data.flip=True",
+        "--config.data.dequantize=True",
+        "--config.model.class_conditional=True",
+        "--config.model.label_dropout=0.1",
+        "--config.model.dropout=0.1",
+        "--config.model.dtype=bfloat16",
+        "--config.model.remat=True",
+        "--config.training.accumulate=2",
+        "--config.training.steps=6",
+        "--config.evaluation.batch_size=4",
+    )
+    result = run(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert "folder: 36 training and 4 held-out images, 8x8x3" in result.stdout
+    assert metrics(tmp_path / "run")[2]["eval_loss"]
+    assert run(*arguments, "--mode=sample").returncode == 0
+    labels = np.zeros(2, np.int32)
+    loaded = score_sde.load(tmp_path / "run")
+    x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
+    assert (loaded.denoise(x, 0.5, labels).eps != loaded.denoise(x, 0.5, labels + 1).eps).any()
 
 
 def test_load_gives_the_run_to_a_script(finished):
@@ -124,7 +166,16 @@ def error_of(result):
         ("--config.sde.name=vpp", "did you mean 'vp'?"),
         ("--config.sde.sigma_max=3", "unknown parameter of sde vp 'sigma_max'"),
         ("--config.sampling.predictor=reverse", "did you mean 'reverse_diffusion'?"),
-        ("--config.sampling.steps=0", "steps"),
+        ("--config.sampling.steps=0", "config.sampling: steps must be a whole number"),
+        ("--config.sampling.steps=0.5", "invalid literal for int()"),
+        ("--config.sampling.batch_size=0", "config.sampling.batch_size=0 must be at least 1"),
+        ("--config.evaluation.batch_size=0", "config.evaluation.batch_size=0 must be at least 1"),
+        ("--config.seed=-1", "config.seed=-1 must be at least 0"),
+        ("--config.sde.beta_min=30.", "need 0 < beta_min <= beta_max"),
+        ("--config.training.t_min=5.", "config.training.t_min=5.0 must be below t_max=1.0"),
+        ("--config.model.dropout=2.", "0 <= dropout < 1"),
+        ("--config.model.channel_mult=(1.5,2)", "channel_mult must hold whole numbers"),
+        ("--config=configs/digits_ve.py", "--config is given 2 times"),
         ("--config.training.batch_size=0", "training.batch_size=0 must be at least 1"),
         ("--config.data.name=digit", "digits"),
         ("--mode=smaple", "sample"),
@@ -136,6 +187,49 @@ def test_a_typo_is_one_line(small, tmp_path, argument, message):
     workdir = tmp_path / "none"
     assert message in error_of(run(*small, f"--workdir={workdir}", argument))
     assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("config.data.flipp = True", 'recipe.py:7: AttributeError: Did you mean "flip"'),
+        ("config.sedd = 3", 'recipe.py:7: AttributeError: Did you mean "seed"'),
+        ("config.training.steps = 'many'", ":7: TypeError"),
+        ("return config.model", "this is not a config of score_sde"),
+        ("1 / 0", ":7: ZeroDivisionError: division by zero"),
+        ("if", ":7: "),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_one_line(tmp_path, change, message):
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(
+        "from score_sde.config import default\n\n\n"
+        f"def get_config():\n    config = default()\n\n    {change}\n    return config\n"
+    )
+    assert message in error_of(run(f"--config={recipe}", f"--workdir={tmp_path / 'none'}"))
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--config.sampling.sampler=dpm", "config.sampling: unknown sampler 'dpm'"),
+        ("--config.sampling.predictor=foo", "config.sampling: unknown predictor 'foo'"),
+        ("--config.sampling.predictor=ancestral", "steps=5 on the uniform grid are too few"),
+    ],
+)
+def test_a_sampler_that_cannot_work_is_one_line(finished, small, argument, message):
+    arguments = (*small, f"--workdir={finished[0]}", "--mode=sample", argument)
+    assert message in error_of(run(*arguments))
+
+
+def test_an_ode_that_is_not_solved_is_one_line(finished, small):
+    arguments = (*small, f"--workdir={finished[0]}", "--mode=sample")
+    result = run(*arguments, "--config.sampling.sampler=rk45", "--config.sampling.max_steps=3")
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: the ODE was not solved in max_steps=3 steps")
 
 
 def test_a_missing_config_is_one_line():

@@ -88,7 +88,7 @@ def test_a_run_whose_config_cannot_be_read(tmp_path):
         ("model.dtype", "float16", "valid: float32, bfloat16"),
         ("training.times", "unifrom", "did you mean 'uniform'"),
         ("training.reduction", "sum", "half_sum"),
-        ("training.quantity", "noise", "choose from x0, eps"),
+        ("training.quantity", "noise", "unknown config.training.quantity"),
         ("sampling.sampler", "rk4", "did you mean 'rk45'"),
         ("sde.name", "vpsde", "did you mean 'vp'"),
         ("model.name", "resnet", "unknown config.model.name"),

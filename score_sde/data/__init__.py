@@ -7,7 +7,7 @@
 `python -m score_sde.data prepare cifar10` downloads a set, `... info cifar10` describes it.
 """
 
-from score_sde.data.base import DataError, Info, Source
+from score_sde.data.base import DataError, Info, Source, SplitError
 from score_sde.data.load import load, prepare
 from score_sde.data.pipeline import eval_batches, train_batches
 from score_sde.data.transforms import dequantize, from_model, random_flip, to_model
@@ -16,6 +16,7 @@ __all__ = [
     "DataError",
     "Info",
     "Source",
+    "SplitError",
     "dequantize",
     "eval_batches",
     "from_model",

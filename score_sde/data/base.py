@@ -18,6 +18,10 @@ class DataError(UserError):
     """Data that cannot be found or used; the one-line message says what to do about it."""
 
 
+class SplitError(DataError):
+    """The data set has no such split."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Info:
     """What is known of a data set before any image is read.

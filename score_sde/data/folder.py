@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from score_sde.data import images
-from score_sde.data.base import DataError, Info, Source
+from score_sde.data.base import DataError, Info, Source, SplitError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 _GREY = {"1", "L"}
@@ -40,10 +40,12 @@ def load(split: str, data_dir: str, image_size: int | None) -> Source:
     if not root.is_dir():
         raise DataError(f"{root} is not a folder: give the folder of images with data_dir")
     if split not in _SPLITS:
-        raise DataError(f"a folder has no split {split!r}: use {', '.join(_SPLITS)}")
+        raise SplitError(f"a folder has no split {split!r}: use {', '.join(_SPLITS)}")
     parts = [name for name in _SPLITS if (root / name).is_dir()]
     if parts and split not in parts:
-        raise DataError(f"{root} has {parts[0]}/ but no {split}/: make that folder, or remove both")
+        raise SplitError(
+            f"{root} has {parts[0]}/ but no {split}/: make that folder, or remove both"
+        )
 
     # Classes are named over both splits, so that a label means the same in each.
     found = {name: _find(root / name) for name in parts} if parts else {"": _find(root)}

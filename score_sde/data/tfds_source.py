@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from score_sde.data import digits, images
-from score_sde.data.base import DataError, Info, Source
+from score_sde.data.base import DataError, Info, Source, SplitError
 
 
 def load(name: str, split: str, data_dir: str, image_size: int | None) -> Source:
@@ -111,7 +111,7 @@ def _records(
     if not builder.data_path.exists():
         raise DataError(f"{name} is not prepared in {data_dir}: run `{how}` ({extra})")
     if split.partition("[")[0] not in builder.info.splits:
-        raise DataError(f"{name} has no split {split!r}: use {', '.join(builder.info.splits)}")
+        raise SplitError(f"{name} has no split {split!r}: use {', '.join(builder.info.splits)}")
     try:
         return builder.as_data_source(split, decoders={image_key: tfds.decode.SkipDecoding()})
     except NotImplementedError as error:

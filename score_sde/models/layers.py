@@ -105,7 +105,10 @@ class GroupNorm(nnx.Module):
     def __init__(self, channels: int, *, group_size: int = 4, param_dtype: jnp.dtype = jnp.float32):
         self.groups = max(1, min(channels // group_size, 32))
         if channels % self.groups:
-            raise ValueError(f"{channels} channels do not divide into {self.groups} groups")
+            raise ValueError(
+                f"{channels} features do not divide into {self.groups} groups for the group norm: "
+                "choose channels and channel_mult that give multiples of 4"
+            )
         self.scale = nnx.Param(jnp.ones(channels, param_dtype))
         self.bias = nnx.Param(jnp.zeros(channels, param_dtype))
 

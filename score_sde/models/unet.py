@@ -157,6 +157,11 @@ class UNet(nnx.Module):
             if (value := locals()[name]) not in choices:
                 raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
         _check(image_size, channels, channel_mult, num_res_blocks, fir_kernel)
+        if not 0 <= dropout < 1 or not 0 <= label_dropout <= 1 or group_size < 1:
+            raise ValueError(
+                f"need 0 <= dropout < 1, 0 <= label_dropout <= 1 and group_size >= 1, not "
+                f"{dropout}, {label_dropout} and {group_size}"
+            )
         if scale_by_sigma and conditional and embedding == "positional":
             raise ValueError(
                 "scale_by_sigma needs noise_label to be sigma, but embedding='positional' needs it "
@@ -302,6 +307,8 @@ def _check(
     num_res_blocks: int,
     fir_kernel: Sequence[float],
 ) -> None:
+    if not all(isinstance(multiple, int) for multiple in channel_mult):
+        raise ValueError(f"channel_mult must hold whole numbers, not {tuple(channel_mult)}")
     if image_size % 2 ** (len(channel_mult) - 1):
         raise ValueError(
             f"image_size {image_size} cannot be halved {len(channel_mult) - 1} times, "

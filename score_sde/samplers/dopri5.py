@@ -12,6 +12,8 @@ import equinox
 import jax
 import jax.numpy as jnp
 
+from score_sde.samplers.ode import NOT_SOLVED
+
 
 class _Dopri5(diffrax.Dopri5):
     """Dormand and Prince's pair, whose last stage is the next step's first, evaluated once at t0.
@@ -70,7 +72,7 @@ def solve(
     solved = equinox.error_if(
         solved,
         ~solved,
-        f"the ODE was not solved in max_steps={max_steps} steps: look for NaN in the denoiser, "
+        f"{NOT_SOLVED} in max_steps={max_steps} steps: look for NaN in the denoiser, "
         "raise max_steps, or loosen rtol and atol",
     )
     return jnp.where(solved, solution.ys[-1], jnp.nan), 6 * solution.stats["num_steps"] + 1

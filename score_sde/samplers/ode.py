@@ -18,6 +18,9 @@ from score_sde.samplers.options import check_count, check_positive
 from score_sde.samplers.sample import Samples, initial_state
 from score_sde.sde import SDE
 
+# How the message begins that a solver gives up with; under jit it arrives inside a longer one.
+NOT_SOLVED = "the ODE was not solved"
+
 
 @dataclasses.dataclass(frozen=True)
 class RK45:
@@ -43,6 +46,9 @@ class RK45:
         check_positive("rtol", self.rtol)
         check_positive("atol", self.atol)
         check_count("max_steps", self.max_steps)
+
+    def check(self, sde: SDE) -> None:
+        """Every process will do."""
 
     def __call__(
         self,

@@ -122,6 +122,10 @@ class PredictorCorrector:
             predict.c[-1] = 0
         return Plan(t, predict, alpha, sde.sigma(t))
 
+    def check(self, sde: SDE) -> None:
+        """Raise ValueError if the steps are too few for the process."""
+        self.plan(sde)
+
     def __call__(
         self,
         key: jax.Array,

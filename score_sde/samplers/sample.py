@@ -41,6 +41,9 @@ class Sampler(Protocol):
     ) -> Samples:
         """Sample; exactly one of `shape` and `x_init` (the state at t_max), [batch, *data]."""
 
+    def check(self, sde: SDE) -> None:
+        """Raise ValueError if these options cannot work for a process; nothing is computed."""
+
 
 def initial_state(
     key: jax.Array, sde: SDE, shape: tuple[int, ...] | None, x_init: jax.Array | None

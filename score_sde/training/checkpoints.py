@@ -122,8 +122,10 @@ class Checkpoints:
     def _read(self, step: int | None, **items: Any) -> dict[str, Any]:
         step = self.latest_step() if step is None else step
         if step is None or step not in self._manager.all_steps():
-            have = f"it has {self._manager.all_steps()}" if self.folder.exists() else "none yet"
-            raise CheckpointError(f"no checkpoint {step or ''} in {self.folder}: {have}")
+            if step is None:
+                raise CheckpointError(f"no checkpoint in {self.folder} yet; train on")
+            have = ", ".join(map(str, self._manager.all_steps()))
+            raise CheckpointError(f"no checkpoint {step} in {self.folder}; it has {have}")
         try:
             found = self._manager.restore(step, args=ocp.args.Composite(**items))
         except (ValueError, KeyError) as error:

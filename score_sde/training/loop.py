@@ -11,13 +11,13 @@ import dataclasses
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 
 from score_sde.build import Experiment
 from score_sde.config import to_json
@@ -38,6 +38,9 @@ from score_sde.training.sharding import (
 from score_sde.training.signals import StopRequest
 from score_sde.training.state import TrainState, init_state
 from score_sde.training.step import make_eval_step, make_train_step
+
+if TYPE_CHECKING:
+    from grain import DatasetIterator
 
 
 class NotFiniteError(RuntimeError):
@@ -63,7 +66,7 @@ def check(experiment: Experiment, mesh: Mesh) -> None:
     """Raise UserError if the batches cannot be divided over the devices; nothing is compiled."""
     training = experiment.training
     check_batch(mesh, "config.training.batch_size", training.batch_size, training.accumulate)
-    check_batch(mesh, "config.evaluation.batch_size", experiment.config.evaluation.batch_size)
+    check_batch(mesh, "config.evaluation.batch_size", experiment.evaluation_batch_size)
 
 
 def train(
@@ -91,46 +94,60 @@ def train(
 class _Training:
     """The parts of a run that share the state. `run` is the loop."""
 
-    def __init__(self, experiment, mesh, train_set, held_out, workdir):
+    def __init__(
+        self,
+        experiment: Experiment,
+        mesh: Mesh,
+        train_set: Source,
+        held_out: Source | None,
+        workdir: Path,
+    ):
         check(experiment, mesh)
         self.experiment, self.mesh, self.workdir = experiment, mesh, workdir
         self.options = experiment.training
         self.train_set, self.held_out = train_set, held_out
         self.first = jax.process_index() == 0
-        self.key = jax.random.key(experiment.config.seed)
+        self.key = jax.random.key(experiment.seed)
         self.optimizer = optimizer(experiment.optim, self.options.steps)
         self.schedule = learning_rate_schedule(experiment.optim, self.options.steps)
         self.ema = str(self.options.ema_decays[0])
         self.checkpoints = Checkpoints(
             workdir / "checkpoints", self.options.keep_last, self.options.keep_every
         )
+        self.shapes = jax.eval_shape(self._init, self.key)
+        self.shardings = state_sharding(mesh, self.shapes)
         self.train_steps = jax.jit(
             make_train_step(experiment.loss, self.optimizer, self.options.accumulate),
             donate_argnums=0,
+            # Without this XLA may choose another sharding for the state than it came with.
+            out_shardings=(self.shardings, replicated(mesh)),
         )
         self.compiled = {}
         self.eval_step = jax.jit(make_eval_step(experiment.loss))
-        size = min(64, experiment.config.sampling.num_samples)
-        self.generator = Generator(experiment, mesh, size)
+        self.generator = Generator(experiment, mesh, experiment.picture_size)
 
     def run(self) -> Outcome:
-        state = self._restore_or_init()
+        with StopRequest() as stop:
+            return self._run(stop)
+
+    def _run(self, stop: StopRequest) -> Outcome:
+        state, batches = self._restore_or_init()
         start = step = int(state.step)
         self.metrics = Metrics(self.workdir, step) if self.first else None
         self.progress = Progress(step, self.options.steps, quiet=not self.first)
-        batches = self._batches(step)
         self._start_window()
         try:
-            with StopRequest() as stop:
-                while step < self.options.steps and not self._stop_everywhere(stop, step):
-                    count = self._steps_of_call(step)
-                    state = self._advance(state, [next(batches) for _ in range(count)])
-                    step += count
-                    self._events(state, step, batches.get_state())
-                self._save(state, batches.get_state())
-                complete = step >= self.options.steps
-                # Where another process was asked to stop, this one did not see the signal.
-                return Outcome(start, step, None if complete else stop.received or signal.SIGTERM)
+            while step < self.options.steps and not self._stop_everywhere(stop, step):
+                count = self._steps_of_call(step)
+                state = self._advance(state, [next(batches) for _ in range(count)])
+                # Until the first step is done Ctrl-C loses nothing, and acts at once.
+                stop.also_on_interrupt()
+                step += count
+                self._events(state, step, batches.get_state())
+            self._save(state, batches.get_state())
+            complete = step >= self.options.steps
+            # Where another process was asked to stop, this one did not see the signal.
+            return Outcome(start, step, None if complete else stop.received or signal.SIGTERM)
         finally:
             batches.close()
             self.progress.close()
@@ -143,30 +160,33 @@ class _Training:
         fused = self.options.steps_per_call
         return min(fused - step % fused, self.options.steps - step)
 
-    def _restore_or_init(self) -> TrainState:
-        def init(key):
-            return init_state(key, self.experiment.model, self.optimizer, self.options.ema_decays)
+    def _init(self, key: jax.Array) -> TrainState:
+        return init_state(key, self.experiment.model, self.optimizer, self.options.ema_decays)
 
-        key = jax.random.fold_in(self.key, 0)
-        shapes = jax.eval_shape(init, key)
-        shardings = state_sharding(self.mesh, shapes)
-        if self.checkpoints.latest_step() is None:
-            lowered = jax.jit(init, out_shardings=shardings).lower(key)
-            # It runs once: on a CPU, optimising it would take longer than it could save.
-            on_cpu = jax.default_backend() == "cpu"
-            return lowered.compile({"xla_backend_optimization_level": 0} if on_cpu else None)(key)
-        place = lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s)  # noqa: E731
-        return self.checkpoints.restore(jax.tree.map(place, shapes, shardings))[0]
-
-    def _batches(self, step: int):
-        return train_batches(
+    def _restore_or_init(self) -> tuple[TrainState, DatasetIterator]:
+        """The state and the batches from the newest checkpoint, or from the beginning."""
+        batches = train_batches(
             self.train_set,
             batch_size=self.options.batch_size,
-            seed=self.experiment.config.seed,
+            seed=self.experiment.seed,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
-            start_step=step,
         )
+        if self.checkpoints.latest_step() is None:
+            key = jax.random.fold_in(self.key, 0)
+            lowered = jax.jit(self._init, out_shardings=self.shardings).lower(key)
+            # It runs once: on a CPU, optimising it would take longer than it could save.
+            on_cpu = jax.default_backend() == "cpu"
+            init = lowered.compile({"xla_backend_optimization_level": 0} if on_cpu else None)
+            return init(key), batches
+
+        def place(array: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
+
+        shapes = jax.tree.map(place, self.shapes, self.shardings)
+        state, data_state = self.checkpoints.restore(shapes)
+        batches.set_state(data_state)
+        return state, batches
 
     def _advance(self, state: TrainState, batches: list[Any]) -> TrainState:
         """Dispatch one call; its metrics are fetched later, so that the devices never wait."""
@@ -264,7 +284,7 @@ class _Training:
 
     def _held_out_loss(self, state: TrainState) -> float:
         """Mean loss over all held-out examples with the moving average, always the same draws."""
-        size = self.experiment.config.evaluation.batch_size
+        size = self.experiment.evaluation_batch_size
         sharding = batch_sharding(self.mesh)
         key = jax.random.fold_in(self.key, 2)
         sums = []

@@ -34,7 +34,7 @@ class TrainingOptions:
         ema_decays: one moving average of the parameters each; the first is the one that is used.
         log_every: steps between rows of metrics.csv.
         eval_every: steps between evaluations of the held-out loss; 0 for never.
-        sample_every: steps between sample pictures; 0 for only one at the end, negative for none.
+        sample_every: steps between sample pictures; 0 for never.
         checkpoint_every: steps between checkpoints; there is one at the end in any case.
         keep_last: how many of the latest checkpoints to keep.
         keep_every: also keep each checkpoint whose step is a multiple of this; 0 for none.
@@ -66,7 +66,7 @@ class TrainingOptions:
             _at_least(self, "training", name, 1)
         for name in ("checkpoint_every", "keep_last"):
             _at_least(self, "training", name, 1)
-        for name in ("eval_every", "keep_every"):
+        for name in ("eval_every", "sample_every", "keep_every"):
             _at_least(self, "training", name, 0)
         for name in ("log_every", "eval_every", "sample_every", "checkpoint_every"):
             every = getattr(self, name)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TextIO
 
 from tqdm import tqdm
+
+
+def _has_room(stream: TextIO) -> bool:
+    """Whether it is a terminal that says how large it is; some containers' do not."""
+    return stream.isatty() and min(os.get_terminal_size(stream.fileno())) > 0
 
 
 class Progress:
@@ -19,7 +26,7 @@ class Progress:
     def __init__(self, start: int, total: int, quiet: bool = False):
         self._total, self._quiet = total, quiet
         self._bar = None
-        if not quiet and sys.stderr.isatty():
+        if not quiet and _has_room(sys.stderr):
             layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{postfix}"
             self._bar = tqdm(total=total, initial=start, bar_format=layout, dynamic_ncols=True)
 

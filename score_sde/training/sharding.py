@@ -16,7 +16,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from score_sde.training.options import OptionError
 
 # Splitting an array smaller than this over devices costs more than it saves.
-SMALLEST_SPLIT = 2**16
+SMALLEST_SPLIT = 2**12
 
 
 def make_mesh(fsdp: int = 1) -> Mesh:

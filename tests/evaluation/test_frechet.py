@@ -26,8 +26,7 @@ def test_general_covariances_against_the_matrix_root():
 
 
 def test_moments():
-    x = np.random.RandomState(0).randn(50, 3).astype(np.float32)
-    mean, cov = moments(x)
-    np.testing.assert_allclose(mean, x.astype(np.float64).mean(0))
-    np.testing.assert_allclose(cov, np.cov(x.astype(np.float64).T))
+    mean, cov = moments(np.array([[0, 0], [2, 4]], np.float32))
+    np.testing.assert_allclose(mean, [1, 2])
+    np.testing.assert_allclose(cov, [[2, 4], [4, 8]])
     assert cov.dtype == np.float64

@@ -63,7 +63,7 @@ def test_errors_name_what_is_there(tmp_path):
     assert not (tmp_path / "c").exists()  # looking does not make it
     checkpoints.save(state_at(7), {}, {})
     checkpoints.wait()
-    with pytest.raises(CheckpointError, match=r"no checkpoint 8 in .*: it has \[7\]"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint 8 in .*; it has 7"):
         checkpoints.restore(shapes(), step=8)
     other = shapes()._replace(
         params={**shapes().params, "bias": jax.ShapeDtypeStruct((4,), jnp.float32)}

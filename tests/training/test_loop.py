@@ -47,7 +47,26 @@ def test_a_stop_signal_saves_and_resumes(finished, small, tmp_path, signal, code
     assert_same_state(finished[0], workdir)
 
 
-@pytest.mark.parametrize("fsdp", [1, 2])
+@pytest.mark.parametrize("at", ["score", "compiling", "compiled"])
+def test_sigterm_at_any_time_ends_cleanly(small, tmp_path, at):
+    """From the moment training begins: also while it compiles."""
+    workdir = tmp_path / "early"
+    at = {"score": "1 x cpu"}.get(at, at)
+    code, printed = run_until(at, SIGTERM, *small, f"--workdir={workdir}")
+    assert code in (0, -SIGTERM) if at == "1 x cpu" else code == 0, printed
+    assert "Traceback" not in printed
+    if code == 0:
+        assert "stopped by SIGTERM at step" in printed
+
+
+@pytest.mark.parametrize("at", ["1 x cpu", "compiling"])
+def test_ctrl_c_before_the_first_step_acts_at_once(small, tmp_path, at):
+    code, printed = run_until(at, SIGINT, *small, f"--workdir={tmp_path / 'early'}")
+    assert code == -SIGINT, printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("fsdp", [1, 2, 8])
 def test_eight_devices_give_the_losses_of_one(finished, small, tmp_path, fsdp):
     workdir = tmp_path / "eight"
     result = run(
