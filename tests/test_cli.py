@@ -1,5 +1,7 @@
 """The real program: what a run leaves, sampling, scripts, and bad input."""
 
+import contextlib
+import io
 import json
 import os
 
@@ -7,9 +9,10 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from program import metrics, run
+from program import ROOT, metrics, run
 
 import score_sde
+from score_sde import cli
 
 
 def files(folder):
@@ -144,6 +147,17 @@ def test_load_gives_the_run_to_a_script(finished):
     assert np.isfinite(out).all()
 
 
+def refused(*arguments):
+    """The one line of a refused command, run in this process: there are many of them."""
+    errors = io.StringIO()
+    with contextlib.chdir(ROOT), contextlib.redirect_stderr(errors):
+        assert cli.main(["main.py", *arguments]) == 2, errors.getvalue()
+    lines = errors.getvalue().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
 def error_of(result):
     """The one line of a refused command."""
     assert result.returncode == 2, result.stdout + result.stderr
@@ -185,8 +199,14 @@ def error_of(result):
 )
 def test_a_typo_is_one_line(small, tmp_path, argument, message):
     workdir = tmp_path / "none"
-    assert message in error_of(run(*small, f"--workdir={workdir}", argument))
+    assert message in refused(*small, f"--workdir={workdir}", argument)
     assert not workdir.exists()
+
+
+def test_a_typo_in_the_real_program_is_one_line(small, tmp_path):
+    result = run(*small, f"--workdir={tmp_path / 'none'}", "--config.model.chanels=64")
+    assert "did you mean config.model.channels?" in error_of(result)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(
@@ -206,7 +226,7 @@ def test_a_mistake_in_a_recipe_is_one_line(tmp_path, change, message):
         "from score_sde.config import default\n\n\n"
         f"def get_config():\n    config = default()\n\n    {change}\n    return config\n"
     )
-    assert message in error_of(run(f"--config={recipe}", f"--workdir={tmp_path / 'none'}"))
+    assert message in refused(f"--config={recipe}", f"--workdir={tmp_path / 'none'}")
     assert not (tmp_path / "none").exists()
 
 
@@ -220,7 +240,7 @@ def test_a_mistake_in_a_recipe_is_one_line(tmp_path, change, message):
 )
 def test_a_sampler_that_cannot_work_is_one_line(finished, small, argument, message):
     arguments = (*small, f"--workdir={finished[0]}", "--mode=sample", argument)
-    assert message in error_of(run(*arguments))
+    assert message in refused(*arguments)
 
 
 def test_an_ode_that_is_not_solved_is_one_line(finished, small):
@@ -284,11 +304,11 @@ def test_another_config_does_not_touch_a_run(finished, small):
 
 
 def test_sampling_what_is_not_there(finished, small, tmp_path):
-    missing = run(*small, f"--workdir={tmp_path / 'none'}", "--mode=sample")
-    assert "no run in" in error_of(missing)
+    missing = refused(*small, f"--workdir={tmp_path / 'none'}", "--mode=sample")
+    assert "no run in" in missing
     arguments = (*small, f"--workdir={finished[0]}", "--mode=sample")
-    assert "no checkpoint 5 in" in error_of(run(*arguments, "--step=5"))
-    assert "choose from ema, raw, 0.995, 0.9" in error_of(run(*arguments, "--weights=best"))
+    assert "no checkpoint 5 in" in refused(*arguments, "--step=5")
+    assert "choose from ema, raw, 0.995, 0.9" in refused(*arguments, "--weights=best")
 
 
 def test_help_is_worth_reading():

@@ -30,7 +30,7 @@ def test_number_of_groups(channels, size, groups):
 
 
 def test_channels_that_do_not_divide_are_refused():
-    with pytest.raises(ValueError, match="130 channels do not divide into 32 groups"):
+    with pytest.raises(ValueError, match="130 features do not divide into 32 groups"):
         GroupNorm(130)
 
 
