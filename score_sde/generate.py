@@ -27,7 +27,6 @@ class Generator:
     """
 
     def __init__(self, experiment: Experiment, mesh: Mesh, batch_size: int):
-        self._experiment = experiment
         self.batch_size = -(-batch_size // mesh.size) * mesh.size
         sharding = batch_sharding(mesh)
         shape = (self.batch_size, *experiment.data.shape)
