@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from score_sde import analytic, samplers
+from score_sde.discrete import DDPM, SMLD
 from score_sde.prediction import Prediction
 from score_sde.sde import EDM, SDE, VE, VP, CosineVP, RectifiedFlow, SubVP
 from score_sde.version import __version__
@@ -11,8 +12,10 @@ if TYPE_CHECKING:
     from score_sde.runs import load
 
 __all__ = [
+    "DDPM",
     "EDM",
     "SDE",
+    "SMLD",
     "VE",
     "VP",
     "CosineVP",

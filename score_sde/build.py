@@ -12,12 +12,13 @@ from ml_collections import ConfigDict
 
 from score_sde import losses, samplers
 from score_sde.data import transforms
+from score_sde.discrete import PROCESSES
 from score_sde.errors import UserError
 from score_sde.models import NETWORKS
 from score_sde.models.functional import Arrays, Functional, functional
 from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Denoiser, from_network
 from score_sde.samplers.options import check_name
-from score_sde.sde import SDE, SDES
+from score_sde.sde import SDE
 from score_sde.training.options import OptimOptions, TrainingOptions
 
 if TYPE_CHECKING:
@@ -131,8 +132,8 @@ def _check_counts(config: ConfigDict) -> None:
 
 def sde(section: ConfigDict) -> SDE:
     """The process that the section `sde` names; a parameter that it does not have is an error."""
-    check_name("config.sde.name", section.name, SDES)
-    cls = SDES[section.name]
+    check_name("config.sde.name", section.name, PROCESSES)
+    cls = PROCESSES[section.name]
     given = {k: v for k, v in section.items() if k != "name" and v is not None}
     for name in given:
         check_name(
@@ -197,6 +198,8 @@ def _denoiser(section: ConfigDict, process: SDE, model: Functional) -> Callable[
             "config.model.scale_by_sigma divides by the noise label: "
             "use config.model.noise_label=sigma"
         )
+    if section.noise_label == "level":
+        _check_discrete("config.model.noise_label=level", process)
 
     def denoiser(params: Arrays, constants: Arrays, key: jax.Array | None = None) -> Denoiser:
         def network(x: jax.Array, label: jax.Array, cond: Any) -> jax.Array:
@@ -240,6 +243,11 @@ def _loss(
     return loss
 
 
+def _check_discrete(field: str, process: SDE) -> None:
+    if process.scales is None:
+        raise UserError(f"{field} needs a discrete sequence: use config.sde.name=smld or ddpm")
+
+
 def _times(training: ConfigDict, process: SDE) -> losses.TimeDistribution:
     check_name("config.training.times", training.times, losses.TIMES)
     if training.t_min >= process.t_max:
@@ -248,6 +256,9 @@ def _times(training: ConfigDict, process: SDE) -> losses.TimeDistribution:
         )
     if training.times in ("uniform", "importance"):
         return losses.TIMES[training.times](training.t_min if training.t_min > 0 else None)
+    if training.times == "discrete":
+        _check_discrete("config.training.times=discrete", process)
+        return losses.TIMES[training.times]()
     return losses.TIMES[training.times](training.time_mean, training.time_std)
 
 

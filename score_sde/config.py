@@ -18,11 +18,11 @@ from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
+from score_sde.discrete import PROCESSES
 from score_sde.errors import UserError
 from score_sde.models import NETWORKS
 from score_sde.samplers import SAMPLERS
 from score_sde.samplers.options import check_name
-from score_sde.sde import SDES
 from score_sde.training.options import OptimOptions, TrainingOptions
 
 # Arguments of a network that follow from the data or are set elsewhere.
@@ -37,7 +37,7 @@ def default(network: str = "unet") -> ConfigDict:
     """
     config = ConfigDict(
         {
-            "sde": {"name": "vp", **_placeholders(SDES.values())},
+            "sde": {"name": "vp", **_placeholders(PROCESSES.values())},
             "model": {
                 "name": network,
                 "parametrization": "eps",

@@ -1,4 +1,4 @@
-r"""Continuous denoising score matching: how t is drawn, how it is weighted, what is regressed.
+r"""Denoising score matching: how t is drawn, how it is weighted, what is regressed.
 
 The loss of one example x_0 (Song et al. 2021, arXiv 2011.13456, equation 7) is
 
@@ -92,11 +92,30 @@ def importance_times(t_min: float | None = None) -> TimeDistribution:
     return times
 
 
+def discrete_times() -> TimeDistribution:
+    """One of the N levels of a discrete sequence, each as likely: t = i / (N - 1).
+
+    With the weighting `simple` equation (1) of the module is then the loss of NCSN (Song and Ermon
+    2019, arXiv 1907.05600, equations 5 and 6; reduction "half_sum", N times their sum's mean) on
+    discrete.SMLD, and L_simple of DDPM (Ho et al. 2020, arXiv 2006.11239, equation 14) on
+    discrete.DDPM.
+    """
+
+    def times(sde: SDE, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+        if sde.scales is None:
+            raise ValueError(f"{type(sde).__name__} has no discrete levels: use smld or ddpm")
+        index = jnp.minimum(jnp.floor(u * sde.scales), sde.scales - 1)
+        return index / (sde.scales - 1), jnp.ones_like(u)
+
+    return times
+
+
 TIMES: dict[str, Callable[..., TimeDistribution]] = {
     "uniform": uniform_times,
     "log_normal": log_normal_times,
     "logit_normal": logit_normal_times,
     "importance": importance_times,
+    "discrete": discrete_times,
 }
 
 

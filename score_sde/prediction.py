@@ -129,6 +129,41 @@ class Score(Parametrization):
 
 
 @dataclasses.dataclass(frozen=True)
+class LevelEps(Parametrization):
+    """The network outputs eps of a level of a discrete sequence: score = -output / sigma(t_i).
+
+    t_i is the level that stands for t, so at the levels (and for a process in continuous time) this
+    is `Eps`. Between them the released DDPM models are read so; Ho et al. 2020 have no such times.
+    """
+
+    def prediction(self, sde: SDE, x: jax.Array, t: jax.Array, output: jax.Array) -> Prediction:
+        """eps = output sigma(t) / sigma(t_i), and its x0 by (1)."""
+        ratio = expand(sde.sigma(t) / sde.level_sigma(t), x)
+        return Eps().prediction(sde, x, t, ratio * output)
+
+    def output(self, sde: SDE, t: jax.Array, prediction: Prediction) -> jax.Array:
+        """eps sigma(t_i) / sigma(t)."""
+        return expand(sde.level_sigma(t) / sde.sigma(t), prediction.eps) * prediction.eps
+
+
+@dataclasses.dataclass(frozen=True)
+class ScaledScore(Parametrization):
+    """The network outputs sigma times the score: it is divided by sigma outside.
+
+    Technique 3 of Song and Ermon 2020 (arXiv 2006.09011); the released NCSN++ models that are told
+    a level's index, and so cannot divide by sigma inside.
+    """
+
+    def prediction(self, sde: SDE, x: jax.Array, t: jax.Array, output: jax.Array) -> Prediction:
+        """eps = -output, x0 = (x + sigma output) / alpha."""
+        return Eps().prediction(sde, x, t, -output)
+
+    def output(self, sde: SDE, t: jax.Array, prediction: Prediction) -> jax.Array:
+        """-eps."""
+        return -prediction.eps
+
+
+@dataclasses.dataclass(frozen=True)
 class V(Parametrization):
     """The network outputs v = alpha eps - sigma x0 (Salimans and Ho 2022, arXiv 2202.00512)."""
 
@@ -201,8 +236,10 @@ class EDMPreconditioning(Parametrization):
 
 PARAMETRIZATIONS: dict[str, Callable[..., Parametrization]] = {
     "eps": Eps,
+    "level_eps": LevelEps,
     "x0": X0,
     "score": Score,
+    "scaled_score": ScaledScore,
     "v": V,
     "velocity": Velocity,
     "edm": EDMPreconditioning,
@@ -212,6 +249,8 @@ NOISE_LABELS: dict[str, Callable[[SDE, jax.Array], jax.Array]] = {
     # 999 t, so that t in [0, 1] covers the range of DDPM's integer time steps.
     "time": lambda sde, t: 999 * t,
     "sigma": lambda sde, t: sde.sigma(t),
+    # Index of the level in a discrete sequence with the largest noise first, as SMLD counts them.
+    "level": lambda sde, t: jnp.round((1 - t) * (sde.scales - 1)),
     # c_noise = log(sigma / alpha) / 4 (Karras et al. 2022, Table 1).
     "log_sigma": lambda sde, t: -sde.log_snr(t) / 8,
 }

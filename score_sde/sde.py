@@ -45,7 +45,7 @@ def expand(coefficient: ArrayLike, x: jax.Array) -> jax.Array:
     return coefficient.reshape(coefficient.shape + trailing)
 
 
-def _namespace(t: ArrayLike) -> ModuleType:
+def namespace(t: ArrayLike) -> ModuleType:
     """NumPy for NumPy input, jax.numpy for everything else."""
     return np if isinstance(t, np.ndarray | np.generic) else jnp
 
@@ -56,10 +56,12 @@ class SDE:
     Attributes:
         t_min: the smallest time that samplers and losses reach, where sigma is nearly 0.
         t_max: the time at which the process has forgotten the data.
+        scales: for a discrete sequence (score_sde.discrete) its number of noise levels, else None.
     """
 
     t_min: float
     t_max: float
+    scales: int | None = None
 
     def __post_init__(self):
         if not 0 < self.t_min < self.t_max < math.inf:
@@ -74,6 +76,10 @@ class SDE:
     def sigma(self, t: ArrayLike) -> jax.Array:
         """sigma(t) of equation (2), the standard deviation of x_t given x_0; shape of t."""
         raise NotImplementedError
+
+    def level_sigma(self, t: ArrayLike) -> jax.Array:
+        """sigma of the noise level that stands for t: sigma(t), but for a discrete sequence."""
+        return self.sigma(t)
 
     def alpha_dot(self, t: ArrayLike) -> jax.Array:
         """d alpha / dt; shape of t."""
@@ -106,7 +112,7 @@ class SDE:
 
     def diffusion(self, t: ArrayLike) -> jax.Array:
         """g(t); shape of t."""
-        return _namespace(t).sqrt(self.g2(t))
+        return namespace(t).sqrt(self.g2(t))
 
     def marginal(self, x0: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean and standard deviation of x_t given x_0, equation (2).
@@ -122,7 +128,7 @@ class SDE:
 
     def log_snr(self, t: ArrayLike) -> jax.Array:
         """log(alpha^2 / sigma^2), natural logarithm; it falls as t grows. Shape of t."""
-        return 2 * _namespace(t).log(self.alpha(t) / self.sigma(t))
+        return 2 * namespace(t).log(self.alpha(t) / self.sigma(t))
 
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
         """The inverse of log_snr, limited to [t_min, t_max]: bisection in float64 on the host.
@@ -146,7 +152,7 @@ class SDE:
                 low, high = np.where(later, middle, low), np.where(later, high, middle)
             return ((low + high) / 2).astype(target.dtype)
 
-        if _namespace(log_snr) is np:
+        if namespace(log_snr) is np:
             return bisect(log_snr)
         log_snr = jnp.asarray(log_snr)
         return jax.pure_callback(
@@ -197,7 +203,7 @@ class SDE:
         (Song et al. 2021, Appendix E). The reverse-diffusion predictor undoes this step.
         """
         dt = t - s
-        return 1 + self.f(t) * dt, _namespace(t).sqrt(self.g2(t) * dt)
+        return 1 + self.f(t) * dt, namespace(t).sqrt(self.g2(t) * dt)
 
     def ancestral(self, t: ArrayLike, s: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
         """A and G of the forward step x_t = A x_s + G z, and the noise level of its reverse.
@@ -206,7 +212,7 @@ class SDE:
         G sigma_s / sigma_t (Ho et al. 2020, arXiv 2006.11239, equation 7; Song et al. 2021,
         Appendix F). s = 0 stands for the data itself: alpha = 1, sigma = 0.
         """
-        xp = _namespace(t)
+        xp = namespace(t)
         alpha_s = xp.where(s > 0, self.alpha(s), 1)
         sigma_s = xp.where(s > 0, self.sigma(s), 0)
         sigma_t = self.sigma(t)
@@ -242,13 +248,13 @@ class _LinearBeta(SDE):
 
     def _time_at_integral_beta(self, integral: jax.Array) -> jax.Array:
         """The positive root of the quadratic, in the form that does not cancel for small t."""
-        xp = _namespace(integral)
+        xp = namespace(integral)
         slope = self.beta_max - self.beta_min
         return 2 * integral / (self.beta_min + xp.sqrt(self.beta_min**2 + 2 * slope * integral))
 
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) = exp(-1/2 int_0^t beta); shape of t."""
-        return _namespace(t).exp(-0.5 * self._integral_beta(t))
+        return namespace(t).exp(-0.5 * self._integral_beta(t))
 
     def alpha_dot(self, t: ArrayLike) -> jax.Array:
         """alpha' = -beta alpha / 2; shape of t."""
@@ -275,7 +281,7 @@ class VP(_LinearBeta):
 
     def sigma(self, t: ArrayLike) -> jax.Array:
         """sigma(t) = sqrt(1 - exp(-int_0^t beta)); shape of t."""
-        xp = _namespace(t)
+        xp = namespace(t)
         return xp.sqrt(-xp.expm1(-self._integral_beta(t)))
 
     def sigma_dot(self, t: ArrayLike) -> jax.Array:
@@ -288,17 +294,17 @@ class VP(_LinearBeta):
 
     def log_snr(self, t: ArrayLike) -> jax.Array:
         """-log(exp(int_0^t beta) - 1); shape of t."""
-        xp = _namespace(t)
+        xp = namespace(t)
         return -xp.log(xp.expm1(self._integral_beta(t)))
 
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
         """The inverse of log_snr: int_0^t beta = log(1 + exp(-log_snr)); shape of log_snr."""
-        xp = _namespace(log_snr)
+        xp = namespace(log_snr)
         return self._time_at_integral_beta(xp.logaddexp(-log_snr, xp.zeros_like(log_snr)))
 
     def discretize(self, t: ArrayLike, s: ArrayLike) -> tuple[jax.Array, jax.Array]:
         """DDPM's step x_t = sqrt(1 - b) x_s + sqrt(b) z with b = beta(t) (t - s)."""
-        xp = _namespace(t)
+        xp = namespace(t)
         b = self.beta(t) * (t - s)
         return xp.sqrt(1 - b), xp.sqrt(b)
 
@@ -323,7 +329,7 @@ class SubVP(_LinearBeta):
 
     def sigma(self, t: ArrayLike) -> jax.Array:
         """sigma(t) = 1 - exp(-int_0^t beta): a standard deviation, not a variance; shape of t."""
-        return -_namespace(t).expm1(-self._integral_beta(t))
+        return -namespace(t).expm1(-self._integral_beta(t))
 
     def sigma_dot(self, t: ArrayLike) -> jax.Array:
         """sigma' = beta alpha^2; shape of t."""
@@ -331,7 +337,7 @@ class SubVP(_LinearBeta):
 
     def g2(self, t: ArrayLike) -> jax.Array:
         """g^2 = beta (1 - exp(-2 int_0^t beta)); shape of t."""
-        return -self.beta(t) * _namespace(t).expm1(-2 * self._integral_beta(t))
+        return -self.beta(t) * namespace(t).expm1(-2 * self._integral_beta(t))
 
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
         """The inverse of log_snr: int_0^t beta = 2 arcsinh(exp(-log_snr / 2) / 2).
@@ -339,7 +345,7 @@ class SubVP(_LinearBeta):
         With k = sigma / alpha = (1 - alpha^2) / alpha, alpha solves alpha^2 + k alpha = 1, so
         alpha = exp(-arcsinh(k / 2)).
         """
-        xp = _namespace(log_snr)
+        xp = namespace(log_snr)
         return self._time_at_integral_beta(2 * xp.arcsinh(0.5 * xp.exp(-0.5 * log_snr)))
 
 
@@ -375,15 +381,15 @@ class VE(SDE):
 
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) = 1; shape of t."""
-        return _namespace(t).ones_like(t)
+        return namespace(t).ones_like(t)
 
     def alpha_dot(self, t: ArrayLike) -> jax.Array:
         """alpha' = 0; shape of t."""
-        return _namespace(t).zeros_like(t)
+        return namespace(t).zeros_like(t)
 
     def sigma(self, t: ArrayLike) -> jax.Array:
         """sigma(t) = sigma_min (sigma_max / sigma_min)^t; shape of t."""
-        return self.sigma_min * _namespace(t).exp(t * self._log_ratio)
+        return self.sigma_min * namespace(t).exp(t * self._log_ratio)
 
     def sigma_dot(self, t: ArrayLike) -> jax.Array:
         """sigma' = sigma log(sigma_max / sigma_min); shape of t."""
@@ -418,23 +424,23 @@ class EDM(SDE):
 
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) = 1; shape of t."""
-        return _namespace(t).ones_like(t)
+        return namespace(t).ones_like(t)
 
     def alpha_dot(self, t: ArrayLike) -> jax.Array:
         """alpha' = 0; shape of t."""
-        return _namespace(t).zeros_like(t)
+        return namespace(t).zeros_like(t)
 
     def sigma(self, t: ArrayLike) -> jax.Array:
         """sigma(t) = t."""
-        return _namespace(t).asarray(t)
+        return namespace(t).asarray(t)
 
     def sigma_dot(self, t: ArrayLike) -> jax.Array:
         """sigma' = 1; shape of t."""
-        return _namespace(t).ones_like(t)
+        return namespace(t).ones_like(t)
 
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
         """t = exp(-log_snr / 2); shape of log_snr."""
-        return _namespace(log_snr).exp(-0.5 * log_snr)
+        return namespace(log_snr).exp(-0.5 * log_snr)
 
     @property
     def prior_std(self) -> float:
@@ -464,11 +470,11 @@ class CosineVP(SDE):
 
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) = cos(pi t / 2), as sin(pi (1 - t) / 2), which is precise near t = 1."""
-        return _namespace(t).sin(0.5 * math.pi * (1 - t))
+        return namespace(t).sin(0.5 * math.pi * (1 - t))
 
     def sigma(self, t: ArrayLike) -> jax.Array:
         """sigma(t) = sin(pi t / 2); shape of t."""
-        return _namespace(t).sin(0.5 * math.pi * t)
+        return namespace(t).sin(0.5 * math.pi * t)
 
     def alpha_dot(self, t: ArrayLike) -> jax.Array:
         """alpha' = -(pi / 2) sigma; shape of t."""
@@ -484,7 +490,7 @@ class CosineVP(SDE):
 
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
         """t = (2 / pi) arctan(exp(-log_snr / 2)); shape of log_snr."""
-        xp = _namespace(log_snr)
+        xp = namespace(log_snr)
         return (2 / math.pi) * xp.arctan(xp.exp(-0.5 * log_snr))
 
 
@@ -510,19 +516,19 @@ class RectifiedFlow(SDE):
 
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) = 1 - t."""
-        return _namespace(t).asarray(1 - t)
+        return namespace(t).asarray(1 - t)
 
     def sigma(self, t: ArrayLike) -> jax.Array:
         """sigma(t) = t."""
-        return _namespace(t).asarray(t)
+        return namespace(t).asarray(t)
 
     def alpha_dot(self, t: ArrayLike) -> jax.Array:
         """alpha' = -1; shape of t."""
-        return -_namespace(t).ones_like(t)
+        return -namespace(t).ones_like(t)
 
     def sigma_dot(self, t: ArrayLike) -> jax.Array:
         """sigma' = 1; shape of t."""
-        return _namespace(t).ones_like(t)
+        return namespace(t).ones_like(t)
 
     def g2(self, t: ArrayLike) -> jax.Array:
         """g^2 = 2 t / (1 - t); shape of t."""
@@ -530,7 +536,7 @@ class RectifiedFlow(SDE):
 
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
         """t = 1 / (1 + exp(log_snr / 2)); shape of log_snr."""
-        return 1 / (1 + _namespace(log_snr).exp(0.5 * log_snr))
+        return 1 / (1 + namespace(log_snr).exp(0.5 * log_snr))
 
 
 SDES = {
