@@ -61,6 +61,19 @@ def double(x: jax.Array, fir: Sequence[float] | None = None, *, margin: int = 0)
     return x
 
 
+def smooth(x: jax.Array, fir: Sequence[float]) -> jax.Array:
+    """The same size: a FIR filter over zero-padded images; (1, 1, 1, 1, 1) is a 5x5 average pool.
+
+    Args:
+        x: [batch, height, width, channels].
+        fir: the one-dimensional filter, of odd length; it is normalised to sum 1.
+    """
+    half = len(fir) // 2
+    for axis in (1, 2):
+        x = _filter(x, _normalised(fir), axis, before=half, after=half)
+    return x
+
+
 def _normalised(fir: Sequence[float]) -> np.ndarray:
     return np.asarray(fir, np.float64) / np.sum(fir)
 

@@ -1,0 +1,237 @@
+"""NCSN and NCSNv2, the score networks of Song and Ermon (2019, 1907.05600; 2020, 2006.09011).
+
+Both are a RefineNet. NCSN is told the noise level's index in every norm, and outputs the score.
+NCSNv2 is told nothing: its norms are plain, the joining blocks have none, and its output is divided
+by sigma outside (parametrization "scaled_score").
+
+They are written from the papers; details that these leave open (such as shortcuts and biases) need
+not agree with the released networks, so released weights of these two do not load.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from score_sde.models.layers import Conv
+from score_sde.models.refinenet import InstanceNormPlus, RefineBlock, ResidualBlock
+
+
+class _RefineNet(nnx.Module):
+    """What both networks are; see NCSN for the arguments."""
+
+    def __init__(
+        self,
+        *,
+        data_channels: int,
+        image_size: int,
+        channels: int,
+        channel_mult: Sequence[int],
+        dilations: Sequence[int],
+        num_scales: int,
+        centered: bool,
+        num_classes: int,
+        dtype: jnp.dtype,
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        down = _halvings(channel_mult, dilations)
+        if image_size % 2 ** sum(down):
+            raise ValueError(f"image_size {image_size} cannot be halved {sum(down)} times")
+        if num_classes:
+            raise ValueError("this network takes no class labels: use the network unet")
+        self.image_shape = (image_size, image_size, data_channels)
+        self.centered, self.dtype = centered, jnp.dtype(dtype)
+
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        norm = functools.partial(InstanceNormPlus, num_scales=num_scales, **layer)
+        widths = [channels * multiple for multiple in channel_mult]
+        self.conv_in = Conv(data_channels, channels, **layer)
+        self.stages = nnx.List()
+        for n_in, n_out, halve, dilation in zip(
+            [channels, *widths], widths, down, dilations, strict=False
+        ):
+            shape = {"dilation": dilation, "norm": norm, **layer}
+            self.stages.append(
+                nnx.List(
+                    [
+                        ResidualBlock(n_in, n_out, down=halve, **shape),
+                        ResidualBlock(n_out, n_out, down=False, **shape),
+                    ]
+                )
+            )
+        self.refine = nnx.List()
+        previous: list[int] = []
+        for i in reversed(range(len(widths))):
+            n_out = widths[i] if not previous else widths[max(i - 1, 0)]
+            self.refine.append(
+                RefineBlock(
+                    [widths[i], *previous],
+                    n_out,
+                    n_end=3 if i == 0 else 1,
+                    norm=norm if num_scales else None,
+                    **layer,
+                )
+            )
+            previous = [n_out]
+        self.norm_out = norm(widths[0])
+        self.conv_out = Conv(widths[0], data_channels, **layer)
+
+    def __call__(
+        self,
+        x: jax.Array,
+        noise_label: jax.Array,
+        class_label: None = None,
+        *,
+        key: jax.Array | None = None,
+    ) -> jax.Array:
+        """The network's output at x.
+
+        Args:
+            x: noisy images, [batch, image_size, image_size, data_channels]; float64 is kept.
+            noise_label: index of the noise level of each, the largest noise first, [batch]; NCSNv2
+                ignores it.
+            class_label: must be None.
+            key: not used: there is no dropout.
+
+        Returns:
+            The shape of x, in float32 (float64 for float64).
+
+        Raises:
+            ValueError: x is not of the network's size, or a class is given.
+        """
+        if x.shape[1:] != self.image_shape:
+            raise ValueError(f"x is {x.shape}; this network is for [batch, *{self.image_shape}]")
+        if class_label is not None:
+            raise ValueError("class_label was given to a network that takes none")
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        level = jnp.round(noise_label).astype(jnp.int32)
+        h = (x if self.centered else 2 * x - 1).astype(wide if wide == jnp.float64 else self.dtype)
+        h, features = self.conv_in(h), []
+        for stage in self.stages:
+            for block in stage:
+                h = block(h, level)
+            features.append(h)
+        joined = self.refine[0]([features.pop()], level)
+        for block in list(self.refine)[1:]:
+            joined = block([features.pop(), joined], level)
+        return self.conv_out(jax.nn.elu(self.norm_out(joined, level))).astype(wide)
+
+
+class NCSN(_RefineNet):
+    """The noise-conditional score network (Song and Ermon 2019, arXiv 1907.05600, Appendix A).
+
+    Args:
+        data_channels: channels of the data.
+        image_size: height and width of the data.
+        channels: features of the first stage.
+        channel_mult: features of each stage, as multiples of `channels`.
+        dilations: of each stage's convolutions. A stage with 1, but for the first, halves the size;
+            the others widen their view instead.
+        num_scales: number of noise levels, each with its own parameters in every norm.
+        centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
+        num_classes: must be 0.
+        dtype: of the computation; statistics and output stay in float32.
+        param_dtype: of the parameters.
+        rngs: random stream `params` of the initialisation. None is kept.
+
+    Raises:
+        ValueError: options that contradict each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_channels: int = 3,
+        image_size: int = 32,
+        channels: int = 128,
+        channel_mult: Sequence[int] = (1, 2, 2, 2),
+        dilations: Sequence[int] = (1, 1, 2, 4),
+        num_scales: int = 10,
+        centered: bool = False,
+        num_classes: int = 0,
+        dtype: jnp.dtype = jnp.float32,
+        param_dtype: jnp.dtype = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        if num_scales < 1:
+            raise ValueError(f"num_scales={num_scales} must be at least 1")
+        super().__init__(
+            data_channels=data_channels,
+            image_size=image_size,
+            channels=channels,
+            channel_mult=channel_mult,
+            dilations=dilations,
+            num_scales=num_scales,
+            centered=centered,
+            num_classes=num_classes,
+            dtype=dtype,
+            param_dtype=param_dtype,
+            rngs=rngs,
+        )
+
+
+class NCSNv2(_RefineNet):
+    """The second network (Song and Ermon 2020, arXiv 2006.09011, Appendix B): unconditional.
+
+    For 128 pixels it has channel_mult (1, 2, 2, 4, 4) and dilations (1, 1, 1, 2, 4).
+
+    Args:
+        data_channels: as for NCSN, and so are the others.
+        image_size: height and width of the data.
+        channels: features of the first stage.
+        channel_mult: features of each stage, as multiples of `channels`.
+        dilations: of each stage's convolutions.
+        centered: whether data are in [-1, 1].
+        num_classes: must be 0.
+        dtype: of the computation.
+        param_dtype: of the parameters.
+        rngs: random stream `params` of the initialisation.
+
+    Raises:
+        ValueError: options that contradict each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_channels: int = 3,
+        image_size: int = 32,
+        channels: int = 128,
+        channel_mult: Sequence[int] = (1, 2, 2, 2),
+        dilations: Sequence[int] = (1, 1, 2, 4),
+        centered: bool = False,
+        num_classes: int = 0,
+        dtype: jnp.dtype = jnp.float32,
+        param_dtype: jnp.dtype = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        super().__init__(
+            data_channels=data_channels,
+            image_size=image_size,
+            channels=channels,
+            channel_mult=channel_mult,
+            dilations=dilations,
+            num_scales=0,
+            centered=centered,
+            num_classes=num_classes,
+            dtype=dtype,
+            param_dtype=param_dtype,
+            rngs=rngs,
+        )
+
+
+def _halvings(channel_mult: Sequence[int], dilations: Sequence[int]) -> list[bool]:
+    """Whether each stage halves the size.
+
+    Raises:
+        ValueError: there are no stages, or the two differ in length.
+    """
+    if not channel_mult or len(channel_mult) != len(dilations):
+        raise ValueError(
+            f"channel_mult {tuple(channel_mult)} and dilations {tuple(dilations)} need one entry "
+            "for each stage"
+        )
+    return [i > 0 and dilation == 1 for i, dilation in enumerate(dilations)]

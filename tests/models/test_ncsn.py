@@ -1,0 +1,147 @@
+"""NCSN and NCSNv2: the norm by its formula, dilation, sizes, that everything matters."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import lax
+
+from score_sde.models import NCSN, NCSNv2
+from score_sde.models.functional import functional
+from score_sde.models.refinenet import DilatedConv, InstanceNormPlus
+from score_sde.models.resample import smooth
+
+NETWORKS = {"ncsn": (NCSN, {"num_scales": 3}), "ncsnv2": (NCSNv2, {})}
+each_network = pytest.mark.parametrize("name", NETWORKS)
+
+
+def quick_jit(f):
+    """Compiles soon rather than well: these programs run once."""
+    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def small(name, **options):
+    cls, more = NETWORKS[name]
+    options = {"image_size": 8, "channels": 4, **more, **options}
+    return functional(lambda rngs: cls(**options, rngs=rngs))
+
+
+@pytest.mark.parametrize("num_scales", [0, 3])
+def test_instance_norm_plus_is_its_formula(x64, num_scales):
+    """gamma (x - mu) / s + beta + alpha (mu - m) / v, with a row of each for every noise level."""
+    rngs = nnx.Rngs(0)
+    norm = InstanceNormPlus(5, num_scales=num_scales, param_dtype=jnp.float64, rngs=rngs)
+    shape = norm.beta.shape
+    norm.beta[...] = jax.random.normal(rngs.params(), shape)
+    x = np.asarray(1 + 2 * jax.random.normal(jax.random.key(1), (4, 6, 7, 5), jnp.float64))
+    level = np.array([2, 0, 1, 2])
+    alpha, beta, gamma = (
+        np.broadcast_to(p[...][level] if num_scales else p[...], (4, 5))
+        for p in (norm.alpha, norm.beta, norm.gamma)
+    )
+    expected = np.empty_like(x)
+    for b in range(4):
+        mu = x[b].mean((0, 1))
+        m, v = mu.mean(), np.sqrt(mu.var() + 1e-5)
+        for k in range(5):
+            s = np.sqrt(x[b, :, :, k].var() + 1e-5)
+            expected[b, :, :, k] = gamma[b, k] * (x[b, :, :, k] - mu[k]) / s
+            expected[b, :, :, k] += beta[b, k] + alpha[b, k] * (mu[k] - m) / v
+    np.testing.assert_allclose(norm(jnp.asarray(x), jnp.asarray(level)), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("dilation", "size"), [(2, 8), (4, 8), (4, 6)])
+def test_dilated_convolution_is_xlas(x64, dilation, size):
+    conv = DilatedConv(2, 3, dilation, param_dtype=jnp.float64, rngs=nnx.Rngs(0))
+    x = jax.random.normal(jax.random.key(1), (2, size, size + 1, 2), jnp.float64)
+    expected = lax.conv_general_dilated(
+        x,
+        conv.conv.kernel[...],
+        (1, 1),
+        [(dilation, dilation)] * 2,
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    np.testing.assert_allclose(conv(x), expected, atol=1e-12)
+
+
+def test_smooth_is_an_average_pool(x64):
+    x = jax.random.normal(jax.random.key(1), (2, 7, 6, 3), jnp.float64)
+    window = lax.reduce_window(x, 0.0, lax.add, (1, 5, 5, 1), (1, 1, 1, 1), "SAME") / 25
+    np.testing.assert_allclose(smooth(x, (1, 1, 1, 1, 1)), window, atol=1e-12)
+
+
+@each_network
+def test_every_parameter_matters(name):
+    """The gradient of a random projection of the output is not zero for any array."""
+    model = small(name, channel_mult=(1, 2, 2), dilations=(1, 1, 2))
+    x = jax.random.normal(jax.random.key(0), (3, 8, 8, 3))
+    params, constants = quick_jit(model.init)(jax.random.key(1))
+    level = jnp.arange(3.0)
+
+    def projection(params):
+        out = model.apply(params, constants, x, level)
+        return jnp.sum(out * jax.random.normal(jax.random.key(2), out.shape)), out
+
+    gradient, out = quick_jit(jax.grad(projection, has_aux=True))(params)
+    assert out.shape == x.shape
+    assert jnp.isfinite(out).all()
+    for path, g in gradient.items():
+        assert jnp.isfinite(g).all(), path
+        by_level = name == "ncsn" and path.endswith(("alpha", "beta", "gamma"))
+        rows = g if by_level else g[None]
+        assert (jnp.abs(rows).reshape(len(rows), -1).max(1) > 0).all(), path
+
+
+def test_only_ncsn_is_told_the_noise_level():
+    x = jnp.tile(jax.random.normal(jax.random.key(0), (1, 8, 8, 3)), (2, 1, 1, 1))
+    for name, told in (("ncsn", True), ("ncsnv2", False)):
+        model = small(name, channel_mult=(1,), dilations=(1,))
+        params, constants = quick_jit(model.init)(jax.random.key(1))
+        first, second = quick_jit(model.apply)(params, constants, x, jnp.array([0.0, 2.0]))
+        assert (jnp.abs(first - second).max() > 1e-4) == told
+
+
+@each_network
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_sizes_and_dtypes(name, size):
+    """Half the size once for 32 and 64 pixels, twice for 128; bfloat16 inside, float32 outside."""
+    large = {"channel_mult": (1, 2, 2, 4, 4), "dilations": (1, 1, 1, 2, 4)}
+    model = small(name, image_size=size, dtype=jnp.bfloat16, **(large if size == 128 else {}))
+    params, constants = model.shapes
+    x = jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)
+    out = jax.eval_shape(model.apply, params, constants, x, jax.ShapeDtypeStruct((2,), jnp.float32))
+    assert (out.shape, out.dtype) == (x.shape, jnp.float32)
+
+
+def test_data_in_the_unit_interval_is_centred():
+    x = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3))
+    options = {"channel_mult": (1,), "dilations": (1,)}
+    unit, centred = (small("ncsnv2", centered=c, **options) for c in (False, True))
+    params, constants = quick_jit(unit.init)(jax.random.key(1))
+    a = quick_jit(unit.apply)(params, constants, x, jnp.zeros(2))
+    b = quick_jit(centred.apply)(params, constants, 2 * x - 1, jnp.zeros(2))
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dilations": (1, 1)}, "one entry for each stage"),
+        ({"image_size": 9}, "cannot be halved 1 times"),
+        ({"num_classes": 10}, "takes no class labels"),
+        ({"num_scales": 0}, "num_scales=0 must be at least 1"),
+    ],
+)
+def test_options_that_cannot_work(options, message):
+    with pytest.raises(ValueError, match=message):
+        small("ncsn", **options)
+
+
+def test_inputs_that_cannot_work():
+    model = nnx.eval_shape(lambda: NCSNv2(image_size=8, channels=4, rngs=nnx.Rngs(0)))
+    with pytest.raises(ValueError, match="this network is for"):
+        model(jnp.zeros((1, 4, 4, 3)), jnp.zeros(1))
+    with pytest.raises(ValueError, match="takes none"):
+        model(jnp.zeros((1, 8, 8, 3)), jnp.zeros(1), jnp.zeros(1, int))
