@@ -94,7 +94,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         conditional = config.model.class_conditional
         if conditional and not info.num_classes:
             raise UserError(f"config.model.class_conditional: {info.name} has no class labels")
-        model = _network(config, info)
+        model = _network(config, process, info)
         denoiser = _denoiser(config.model, process, model)
         draw = sampler(config.sampling)
         check_sampler(draw, process)
@@ -161,7 +161,7 @@ def check_sampler(sampler: samplers.Sampler, process: SDE) -> None:
         raise UserError(f"config.sampling: {error}") from error
 
 
-def _network(config: ConfigDict, info: Info) -> Functional:
+def _network(config: ConfigDict, process: SDE, info: Info) -> Functional:
     """The network, fitted to the data; built abstractly here, so its arguments are checked."""
     not_arguments = ("name", "parametrization", "noise_label", "sigma_data", "class_conditional")
     arguments = {k: v for k, v in config.model.items() if k not in not_arguments}
@@ -170,6 +170,11 @@ def _network(config: ConfigDict, info: Info) -> Functional:
     height, width, channels = info.shape
     if height != width:
         raise UserError(f"images are {height}x{width}; set config.data.image_size to make a square")
+    if arguments.get("num_scales", process.scales) != process.scales:
+        raise UserError(
+            f"config.model.num_scales={arguments['num_scales']} must be the process's number of "
+            f"noise levels, config.sde.scales={process.scales}"
+        )
     arguments.update(
         dtype=jnp.dtype(arguments["dtype"]),
         data_channels=channels,

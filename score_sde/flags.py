@@ -25,6 +25,7 @@ Draw samples from a run:
 
 Flags:
   --config=FILE       the recipe; those that come with the code are in configs/
+                      (configs/paper.py:NAME for those of the paper; NAME=help lists them)
   --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
   --mode=MODE         train (default) or sample
   --workdir=DIR       the run's folder; runs/NAME for configs/NAME.py if not given
@@ -86,6 +87,8 @@ def parse(argv: list[str]) -> CommandLine:
     file = _config_file(argv)
     try:
         rest = values(argv)
+    except HelpRequest:
+        raise
     except Exception as error:  # the config file is a program: anything can happen in it
         _blame_override(argv)
         raise UserError(_describe(error, file)) from error
@@ -94,7 +97,9 @@ def parse(argv: list[str]) -> CommandLine:
         raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
     if values.num_samples is not None and values.num_samples < 1:
         raise UserError(f"--num_samples={values.num_samples} must be at least 1")
-    name = re.sub(r"[^\w.=-]+", "_", Path(file).name.replace(".py", "", 1))
+    path, _, argument = file.partition(":")
+    # configs/paper.py:ve/x is a run of its own, beside configs/paper.py:vp/x.
+    name = re.sub(r"[^\w.=-]+", "_", "_".join(filter(None, (Path(path).stem, argument))))
     return CommandLine(
         config=values.config,
         mode=values.mode,
@@ -162,6 +167,9 @@ def _describe(error: Exception, file: str) -> str:
     message = str(error).strip().replace("\\n", "\n").splitlines()[-1]
     if message.count("'") % 2:  # what is left of the quotes around a message of several lines
         message = message.strip("'")
+    ours = f"{UserError.__module__}.UserError: "
+    if message.startswith(ours):  # what a recipe itself says to its user needs no place
+        return message.removeprefix(ours)
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {error.msg}"
     # ml_collections puts the traceback of some errors into the message of another.
