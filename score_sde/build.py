@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from ml_collections import ConfigDict
 
 from score_sde import losses, samplers
@@ -94,7 +95,8 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         conditional = config.model.class_conditional
         if conditional and not info.num_classes:
             raise UserError(f"config.model.class_conditional: {info.name} has no class labels")
-        model = _network(config, process, info)
+        _check_levels(config.model, process)
+        model = functional(network(config, info))  # abstractly, which checks its arguments
         denoiser = _denoiser(config.model, process, model)
         draw = sampler(config.sampling)
         check_sampler(draw, process)
@@ -161,8 +163,12 @@ def check_sampler(sampler: samplers.Sampler, process: SDE) -> None:
         raise UserError(f"config.sampling: {error}") from error
 
 
-def _network(config: ConfigDict, process: SDE, info: Info) -> Functional:
-    """The network, fitted to the data; built abstractly here, so its arguments are checked."""
+def network(config: ConfigDict, info: Info) -> Callable[[nnx.Rngs], nnx.Module]:
+    """The network that the section `model` names, fitted to the data, as a function that makes it.
+
+    Raises:
+        UserError: its name, its dtype or the shape of the data cannot work.
+    """
     not_arguments = ("name", "parametrization", "noise_label", "sigma_data", "class_conditional")
     arguments = {k: v for k, v in config.model.items() if k not in not_arguments}
     check_name("config.model.name", config.model.name, NETWORKS)
@@ -170,11 +176,6 @@ def _network(config: ConfigDict, process: SDE, info: Info) -> Functional:
     height, width, channels = info.shape
     if height != width:
         raise UserError(f"images are {height}x{width}; set config.data.image_size to make a square")
-    if arguments.get("num_scales", process.scales) != process.scales:
-        raise UserError(
-            f"config.model.num_scales={arguments['num_scales']} must be the process's number of "
-            f"noise levels, config.sde.scales={process.scales}"
-        )
     arguments.update(
         dtype=jnp.dtype(arguments["dtype"]),
         data_channels=channels,
@@ -182,7 +183,16 @@ def _network(config: ConfigDict, process: SDE, info: Info) -> Functional:
         num_classes=info.num_classes if config.model.class_conditional else 0,
         centered=config.data.centered,
     )
-    return functional(lambda rngs: NETWORKS[config.model.name](**arguments, rngs=rngs))
+    return lambda rngs: NETWORKS[config.model.name](**arguments, rngs=rngs)
+
+
+def _check_levels(section: ConfigDict, process: SDE) -> None:
+    """Raise UserError if a network that counts noise levels has not as many as the process."""
+    if section.get("num_scales", process.scales) != process.scales:
+        raise UserError(
+            f"config.model.num_scales={section.num_scales} must be the process's number of "
+            f"noise levels, config.sde.scales={process.scales}"
+        )
 
 
 def _denoiser(section: ConfigDict, process: SDE, model: Functional) -> Callable[..., Denoiser]:

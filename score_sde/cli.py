@@ -146,7 +146,25 @@ def _sample(line: CommandLine) -> int:
     return 0
 
 
-_MODES: dict[str, Callable[[CommandLine], int]] = {"train": _train, "sample": _sample}
+def _import(line: CommandLine) -> int:
+    from score_sde.interop.importer import import_run
+
+    imported = import_run(line.config, line.checkpoint, line.workdir)
+    print(
+        f"{line.checkpoint} is now the run {line.workdir} at step {imported.step}: "
+        f"{imported.parameters:,} parameters, raw and averaged (by {imported.file_decay} in the "
+        f"file, by {imported.decay} from here on). The optimiser's state was not read: training "
+        "would go on at this step of the schedule with new Adam moments."
+    )
+    print(f"Next, with the same --config.FIELD flags: {line.rerun} --mode=sample")
+    return 0
+
+
+_MODES: dict[str, Callable[[CommandLine], int]] = {
+    "train": _train,
+    "sample": _sample,
+    "import": _import,
+}
 
 
 def _distribute(line: CommandLine) -> None:

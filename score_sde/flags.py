@@ -14,7 +14,7 @@ from ml_collections import ConfigDict, config_flags
 from score_sde import config as configs
 from score_sde.errors import UserError
 
-MODES = ("train", "sample")
+MODES = ("train", "sample", "import")
 
 HELP = """Score-based generative models through stochastic differential equations, in JAX.
 
@@ -22,15 +22,18 @@ Train, or go on with a run that was interrupted:
   python main.py --config=configs/digits_vp.py
 Draw samples from a run:
   python main.py --config=configs/digits_vp.py --mode=sample --num_samples=64
+Make a run of a released PyTorch checkpoint (back again: python -m score_sde.interop.export):
+  python main.py --config=configs/cifar_ve.py --mode=import --checkpoint=FILE.pth --workdir=DIR
 
 Flags:
   --config=FILE       the recipe; those that come with the code are in configs/
                       (configs/paper.py:NAME for those of the paper; NAME=help lists them)
   --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
-  --mode=MODE         train (default) or sample
+  --mode=MODE         train (default), sample or import
   --workdir=DIR       the run's folder; runs/NAME for configs/NAME.py if not given
   --num_samples=N     how many images to sample; config.sampling.num_samples if not given
   --weights=WHICH     parameters to sample with: ema (default), raw, or a decay such as 0.999
+  --checkpoint=FILE   the .pth file to import; needs no PyTorch and no data set
   --step=N            checkpoint to sample from; the newest if not given
   --distributed       one process of several: call jax.distributed.initialize() first. Slurm and
                       TPU pods are recognised by themselves; elsewhere see its documentation
@@ -56,6 +59,7 @@ class CommandLine:
         weights: parameters to sample with.
         step: checkpoint to sample from, or None for the newest.
         overrides: dotted paths of the fields that were set on the command line.
+        checkpoint: the file to import; given in the mode import and in no other.
         distributed: whether this is one process of several.
         rerun: the command that means this run, to which a mode can be added.
     """
@@ -67,6 +71,7 @@ class CommandLine:
     weights: str
     step: int | None
     overrides: tuple[str, ...]
+    checkpoint: Path | None
     distributed: bool
     rerun: str
 
@@ -97,6 +102,10 @@ def parse(argv: list[str]) -> CommandLine:
         raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
     if values.num_samples is not None and values.num_samples < 1:
         raise UserError(f"--num_samples={values.num_samples} must be at least 1")
+    if (values.mode == "import") != bool(values.checkpoint):
+        raise UserError("--mode=import and --checkpoint=FILE.pth go together")
+    if values.mode == "import" and values.distributed:
+        raise UserError("--mode=import runs in one process: leave out --distributed")
     path, _, argument = file.partition(":")
     # configs/paper.py:ve/x is a run of its own, beside configs/paper.py:vp/x.
     name = re.sub(r"[^\w.=-]+", "_", "_".join(filter(None, (Path(path).stem, argument))))
@@ -108,6 +117,7 @@ def parse(argv: list[str]) -> CommandLine:
         weights=values.weights,
         step=values.step,
         overrides=tuple(_overrides(argv)),
+        checkpoint=Path(values.checkpoint) if values.checkpoint else None,
         distributed=values.distributed,
         rerun=f"python main.py --config={file}"
         + (f" --workdir={values.workdir}" if values.workdir else ""),
@@ -122,6 +132,7 @@ def _define(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_integer("num_samples", None, "", flag_values=values)
     flags.DEFINE_string("weights", "ema", "", flag_values=values)
     flags.DEFINE_integer("step", None, "", flag_values=values)
+    flags.DEFINE_string("checkpoint", None, "", flag_values=values)
     flags.DEFINE_bool("distributed", False, "", flag_values=values)
     return values
 

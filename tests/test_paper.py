@@ -1,14 +1,11 @@
 """configs/paper.py: the released configurations, whole and in small, and its help."""
 
-import json
-
 import jax
 import numpy as np
 import pytest
 
 from configs import paper
 from score_sde import build, flags
-from score_sde import config as configs
 from score_sde.cli import main
 from score_sde.data import Info
 
@@ -101,19 +98,9 @@ def reduced(name):
     return config
 
 
-def program(config):
-    """What the compiled step depends on, but for numbers: one configuration stands for many."""
-    model = {**configs.to_json(config)["model"], "num_scales": None, "dropout": None}
-    training = (config.training.times, config.training.reduction)
-    return json.dumps([model, config.sde.name, config.data.centered, training], sort_keys=True)
-
-
-PROGRAMS = {program(reduced(name)): name for name in paper.NAMES}
-
-
-@pytest.mark.parametrize("name", sorted(PROGRAMS.values()))
+@each_name
 def test_it_takes_a_gradient_step_in_small(name):
-    """One configuration of each kind; the others differ in size, noise levels or averaging."""
+    """A short step along the gradient lowers the loss of its own batch, times and noise."""
     config = reduced(name)
     experiment = build.experiment(config, info(config, 8))
     rng = np.random.default_rng(0)

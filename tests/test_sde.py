@@ -80,6 +80,13 @@ def test_float32_is_as_precise_as_float32_can_be(sde):
         np.testing.assert_allclose(getattr(sde, method)(jnp.asarray(t)), exact, rtol=3e-6)
 
 
+def test_sigma_of_ve_is_precise_enough_to_be_a_label():
+    """Networks take its logarithm times up to 300: the seventh digit shows in the score."""
+    sde, t = VE(sigma_max=5000.0), np.linspace(1e-5, 1, 1001, dtype=np.float32)
+    exact = sde.sigma(t.astype(np.float64))
+    np.testing.assert_allclose(jax.jit(sde.sigma)(t), exact, rtol=3e-7)
+
+
 @by_name
 def test_numpy_times_are_computed_on_the_host_in_float64(sde):
     t = np.linspace(sde.t_min, sde.t_max, 50)

@@ -1,4 +1,4 @@
-"""Reading the official PyTorch checkpoints of Song et al. (2021, arXiv 2011.13456) into a UNet.
+"""The official PyTorch checkpoints of Song et al. (2021, arXiv 2011.13456), and a UNet's arrays.
 
 Such a file numbers the layers of the network in the order in which they were made:
 `module.all_modules.4.Conv_0.weight`. The exponential moving average is a list without names, of the
@@ -21,6 +21,7 @@ from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.unet import UNet
 
 _PREFIX = "module.all_modules."
+SIGMAS = "module.sigmas"
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -31,7 +32,8 @@ def read(path: str | Path) -> dict[str, Any]:
 
     Returns:
         A dictionary: "step", int; "model", {official name: array}; "ema", a list of the trainable
-        parameters' moving averages; "ema_decay", float; "ema_updates", int.
+        parameters' moving averages; "ema_decay", float; "ema_updates", int. "model" also has
+        SIGMAS, the noise levels of a VE SDE, descending.
 
     Raises:
         ValueError: the file is not such a checkpoint.
@@ -83,7 +85,7 @@ def to_params(
         average = dict(zip(trainable, checkpoint["ema"], strict=True))
         _check(slots, {name: average.get(name, array).shape for name, array in arrays.items()})
         arrays |= average
-    names = {id(variable): "/".join(map(str, path)) for path, variable in nnx.iter_graph(model)}
+    names = _names(model)
     params, constants = {}, {}
     for name, slot in slots.items():
         group = constants if isinstance(slot.variable, Constant) else params
@@ -92,18 +94,62 @@ def to_params(
     return params, constants
 
 
+def from_params(
+    model: UNet, params: dict[str, jax.Array], constants: dict[str, jax.Array]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The inverse of `to_params`: arrays under their official names, in the official order.
+
+    Args:
+        model: the network; an abstract one will do.
+        params: its parameters, as models.functional names them.
+        constants: its other arrays.
+
+    Returns:
+        {official name: array}, and which of these names are trainable.
+
+    Raises:
+        ValueError: the network has an array for which the official layout has no place.
+    """
+    names = _names(model)
+    arrays, trainable, placed = {}, [], set()
+    for slot in _slots(model):
+        name = names[id(slot.variable)]
+        placed.add(name)
+        constant = isinstance(slot.variable, Constant)
+        value = np.asarray((constants if constant else params)[name])
+        arrays[_PREFIX + slot.name] = np.ascontiguousarray(slot.layout.back(value))
+        trainable += [] if constant else [_PREFIX + slot.name]
+    if extra := sorted((params.keys() | constants.keys()) - placed):
+        raise ValueError(f"the official layout has no place for {extra[0]}")
+    return arrays, trainable
+
+
+def _names(model: UNet) -> dict[int, str]:
+    """The name that models.functional gives an array, by the identity of its variable."""
+    return {id(variable): "/".join(map(str, path)) for path, variable in nnx.iter_graph(model)}
+
+
 class _Layout(NamedTuple):
     """How the official networks keep an array."""
 
     theirs: Callable[[tuple[int, ...]], tuple[int, ...]]  # our shape to theirs
     ours: Callable[[np.ndarray], np.ndarray]  # their array to ours
+    back: Callable[[np.ndarray], np.ndarray]  # our array to theirs
 
 
-_SAME = _Layout(lambda shape: shape, lambda array: array)
-_LINEAR = _Layout(lambda shape: shape[::-1], lambda array: array.T)
-_CONV = _Layout(lambda s: (s[3], s[2], s[0], s[1]), lambda array: array.transpose(2, 3, 1, 0))
+_SAME = _Layout(lambda shape: shape, lambda array: array, lambda array: array)
+_LINEAR = _Layout(lambda shape: shape[::-1], lambda array: array.T, lambda array: array.T)
+_CONV = _Layout(
+    lambda s: (s[3], s[2], s[0], s[1]),
+    lambda array: array.transpose(2, 3, 1, 0),
+    lambda array: array.transpose(3, 2, 0, 1),
+)
 # A 1x1 convolution here is a Dense.
-_CONV_1X1 = _Layout(lambda s: (s[1], s[0], 1, 1), lambda array: array[:, :, 0, 0].T)
+_CONV_1X1 = _Layout(
+    lambda s: (s[1], s[0], 1, 1),
+    lambda array: array[:, :, 0, 0].T,
+    lambda array: array.T[:, :, None, None],
+)
 
 
 class _Slot(NamedTuple):

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import ml_dtypes
 import numpy as np
 
-_STORAGES = {
+STORAGES = {
     "DoubleStorage": np.dtype("<f8"),
     "FloatStorage": np.dtype("<f4"),
     "HalfStorage": np.dtype("<f2"),
@@ -61,6 +61,10 @@ def load(path: str | Path) -> Any:
             return _Archive(path, archive).load()
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is not a PyTorch file: {error}") from error
+    except (ValueError, pickle.UnpicklingError, OSError):
+        raise
+    except Exception as error:  # a damaged pickle is a random program: it can fail in any way
+        raise ValueError(f"{path} is damaged: {error!r}") from error
 
 
 class _Storage(NamedTuple):
@@ -177,13 +181,15 @@ class _Unpickler(pickle.Unpickler):
         }
 
     def find_class(self, module: str, name: str) -> Any:
-        if module == "torch" and name in _STORAGES:
-            return _Storage("", _STORAGES[name], 0)
+        if module == "torch" and name in STORAGES:
+            return _Storage("", STORAGES[name], 0)
         try:
             return self.known[module, name]
         except KeyError:
             raise pickle.UnpicklingError(
-                f"the file asks for {module}.{name}; only tensors are read, and it was not called"
+                # A name may hold line breaks and control characters.
+                f"the file asks for {ascii(f'{module}.{name}')[1:-1]}; "
+                "only tensors are read, and it was not called"
             ) from None
 
     def persistent_load(self, pid: Any) -> _Storage:

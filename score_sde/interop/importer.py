@@ -1,0 +1,144 @@
+"""From a released PyTorch checkpoint to a run like any other."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from ml_collections import ConfigDict
+
+from score_sde import build, runs
+from score_sde import config as configs
+from score_sde.data.known import describe
+from score_sde.errors import UserError
+from score_sde.interop import song
+from score_sde.training.checkpoints import Checkpoints
+from score_sde.training.optimizer import optimizer
+from score_sde.training.state import TrainState
+
+
+class Imported(NamedTuple):
+    """What was imported.
+
+    Attributes:
+        step: the step of the checkpoint.
+        parameters: how many trainable parameters it has.
+        file_decay: the decay of its moving average.
+        decay: the decay under which the run keeps that average.
+    """
+
+    step: int
+    parameters: int
+    file_decay: float
+    decay: float
+
+
+def import_run(config: ConfigDict, checkpoint: Path, workdir: Path) -> Imported:
+    """Make a run of an official checkpoint. Nothing in the file is executed; see torch_file.
+
+    The raw parameters and their moving average are taken. The state of PyTorch's optimiser is not:
+    Adam's moments start at zero, at the file's step of the learning rate's schedule. The images
+    need not be there: their size and classes come from the config, see data.known.
+
+    Args:
+        config: of the network in the file. A wrong size is found; whatever leaves no trace in the
+            arrays (the parametrisation, beta, the FIR filter) is taken on trust.
+        checkpoint: the .pth file.
+        workdir: the run's folder, which must be empty or missing.
+
+    Raises:
+        UserError: the file cannot be read or used, the config does not fit it, or the folder is not
+            empty. Then nothing was written.
+    """
+    if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+        raise UserError(f"{workdir} is not an empty folder; give another --workdir")
+    decays = config.training.ema_decays
+    if len(decays) != 1:
+        raise UserError(
+            "a released checkpoint holds one moving average: "
+            f"config.training.ema_decays={tuple(decays)} must be one number"
+        )
+    data = config.data
+    info = describe(data.name, data_dir=data.dir or None, image_size=data.image_size or None)
+    experiment = build.experiment(config, info)
+    if config.model.name != "unet" or experiment.conditional:
+        raise UserError("only the unconditional networks of config.model.name=unet are imported")
+    found = _read(checkpoint)
+    _check_noise_levels(config, found["model"])
+    model = nnx.eval_shape(lambda: build.network(config, info)(nnx.Rngs(0)))
+    try:
+        raw, constants = song.to_params(model, found, "raw")
+        average, _ = song.to_params(model, found, "ema")
+    except ValueError as error:
+        raise UserError(f"{checkpoint}: {error}") from error
+    step, decay = found["step"], decays[0]
+    state = TrainState(
+        step=jnp.asarray(step, jnp.int32),
+        params=raw,
+        constants=constants,
+        optimizer=_fresh(optimizer(experiment.optim, experiment.training.steps), raw, step),
+        ema={str(decay): average},
+    )
+    _write(workdir, state, experiment)
+    return Imported(step, experiment.parameters, found["ema_decay"], decay)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return song.read(path)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path} is refused: {error}") from error
+    except ValueError as error:
+        raise UserError(" ".join(str(error).split())) from error
+
+
+def _check_noise_levels(config: ConfigDict, arrays: dict[str, Any]) -> None:
+    """Compare a VE process with the noise levels that the file keeps beside the network."""
+    sigmas = arrays.get(song.SIGMAS)
+    if config.sde.name != "ve" or sigmas is None:
+        return
+    process = build.sde(config.sde)
+    ours, theirs = (process.sigma_min, process.sigma_max), (float(sigmas[-1]), float(sigmas[0]))
+    if not np.allclose(ours, theirs, rtol=1e-5):
+        raise UserError(
+            f"the config does not fit the checkpoint, first at {song.SIGMAS}: the checkpoint has "
+            f"noise from {theirs[0]:g} to {theirs[1]:g}, config.sde from {ours[0]:g} to {ours[1]:g}"
+        )
+
+
+def _fresh(
+    transformation: optax.GradientTransformation, params: dict[str, jax.Array], step: int
+) -> optax.OptState:
+    """A new state of the optimiser, but for the schedule, which metrics.csv reports by the step."""
+    is_schedule = lambda part: isinstance(part, optax.ScaleByScheduleState)  # noqa: E731
+    return jax.tree.map(
+        lambda part: (
+            part._replace(count=jnp.asarray(step, jnp.int32)) if is_schedule(part) else part
+        ),
+        transformation.init(params),
+        is_leaf=is_schedule,
+    )
+
+
+def _write(workdir: Path, state: TrainState, experiment: build.Experiment) -> None:
+    """The checkpoint first: a folder is a run once it has a config.json."""
+    training = experiment.training
+    with runs.writing(workdir):
+        workdir.mkdir(parents=True, exist_ok=True)
+    checkpoints = Checkpoints(workdir / "checkpoints", training.keep_last, training.keep_every)
+    try:
+        with runs.writing(workdir):
+            checkpoints.save(
+                state, {"next_index": int(state.step)}, configs.to_json(experiment.config)
+            )
+    finally:
+        checkpoints.close()
+    runs.begin(workdir, experiment.config, experiment)

@@ -1,0 +1,205 @@
+"""--mode=import makes a run of an official checkpoint, and refuses what it should."""
+
+import json
+import os
+import pickle
+import zipfile
+
+import jax.numpy as jnp
+import numpy as np
+import official
+import pytest
+from program import run
+
+import score_sde
+from score_sde import cli
+from score_sde.interop import song
+
+
+def flags(shared, name, workdir, *more):
+    """The command line that imports a golden network."""
+    given = official.read_config(shared, name)
+    return (
+        f"--config={official.recipe(given)}",
+        *official.arguments(given),
+        "--mode=import",
+        f"--checkpoint={shared / 'golden' / name}.pth",
+        f"--workdir={workdir}",
+        *more,
+    )
+
+
+def program(*arguments):
+    """The command line in this process."""
+    return cli.main(["main.py", *arguments])
+
+
+def check_scores(shared, name, workdir):
+    """Raw and averaged weights give the stored scores, to relative L2 < 1e-5."""
+    golden = np.load(shared / "golden" / f"{name}.npz")
+    x = jnp.asarray(golden["x_nchw"].transpose(0, 2, 3, 1))
+    t = jnp.asarray(golden["t"])
+    for weights in ("raw", "ema"):
+        opened = score_sde.load(workdir, weights=weights)
+        assert opened.step == 1234
+        score = opened.denoise(x, t).score(opened.sde, t).transpose(0, 3, 1, 2)
+        expected = golden[f"score_{weights}_weights"]
+        assert np.linalg.norm(score - expected) < 1e-5 * np.linalg.norm(expected)
+        for one, reference in zip(score, expected, strict=True):  # no example hides another
+            assert np.linalg.norm(one - reference) < 1e-5 * np.linalg.norm(reference)
+
+
+@pytest.mark.parametrize("name", ["ncsnpp_ve", "ddpm_vp_discrete"])
+def test_the_command_line_gives_the_official_scores(shared, tmp_path, compilation_cache, name):
+    """In a place without data."""
+    workdir = tmp_path / "run"
+    arguments = flags(shared, name, workdir, f"--config.data.dir={tmp_path / 'no_data'}")
+    result = run(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert "at step 1234" in result.stdout
+    assert "The optimiser's state was not read" in result.stdout
+    check_scores(shared, name, workdir)
+    assert not (tmp_path / "no_data").exists()
+
+
+def test_an_imported_network_draws_samples(shared, tmp_path):
+    workdir = tmp_path / "run"
+    arguments = flags(shared, "ddpm_vp_discrete", workdir)
+    assert program(*arguments) == 0
+    sample = [a for a in arguments if not a.startswith(("--mode", "--checkpoint"))]
+    few = ("--num_samples=2", "--config.sampling.steps=2")
+    assert program(*sample, "--mode=sample", *few) == 0
+    assert np.load(workdir / "samples.npz")["samples"].shape == (2, 16, 16, 3)
+
+
+OTHERS = [name for name in official.NAMES if name not in ("ncsnpp_ve", "ddpm_vp_discrete")]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_other_networks_give_the_official_scores(shared, tmp_path, name):
+    assert program(*flags(shared, name, tmp_path / "run")) == 0
+    check_scores(shared, name, tmp_path / "run")
+
+
+def test_training_goes_on_from_an_imported_checkpoint(shared, tmp_path):
+    """Two steps move the parameters from where they were, by about the learning rate each."""
+    workdir = tmp_path / "run"
+    arguments = flags(shared, "ddpmpp_vp", workdir, "--config.training.batch_size=4")
+    assert program(*arguments) == 0
+    more = [a for a in arguments if not a.startswith(("--mode", "--checkpoint"))]
+    data = f"--config.data.dir={shared / 'data' / 'tfds'}"
+    steps = ("--config.training.steps=1236", "--config.training.sample_every=-1")
+    assert program(*more, data, *steps, "--config.training.eval_every=0") == 0
+    before, after = (score_sde.load(workdir, weights="raw", step=s) for s in (1234, 1236))
+    # Adam's first steps are of the learning rate at most, which at step 1234 of the warm-up of
+    # 5000 is 1234 / 5000 of 2e-4: neither a new warm-up nor a rate beyond it.
+    rate = 2e-4 * 1234 / 5000
+    moved = max(float(abs(after.params[k] - before.params[k]).max()) for k in before.params)
+    assert rate < moved < 2.1 * rate
+    rows = (workdir / "metrics.csv").read_text().splitlines()
+    assert rows[-1].startswith("1236,")
+
+
+def error_of(capsys, *arguments):
+    """The one line of a refused command."""
+    assert program(*arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            ["--config.model.channels=32"],
+            "first at module.all_modules.0.weight: the checkpoint has (64, 16), "
+            "the model (128, 32)",
+        ),
+        (["--config.training.ema_decays=(0.9,)"], "ema_decays=(0.9999, 0.9) must be one number"),
+        (["--config.model.class_conditional=True"], "only the unconditional networks"),
+        (["--config.data.name=lsun/bedroom", "--config.data.image_size=0"], "give config.data.im"),
+        (["--distributed"], "leave out --distributed"),
+        (["--mode=sample"], "--mode=import and --checkpoint=FILE.pth go together"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_one_line_and_writes_nothing(shared, tmp_path, capsys, more, message):
+    workdir = tmp_path / "run"
+    assert message in error_of(capsys, *flags(shared, "ddpmpp_vp", workdir, *more))
+    assert not workdir.exists()
+
+
+def test_noise_levels_that_leave_no_other_trace(shared, tmp_path, capsys):
+    arguments = flags(shared, "ncsnpp_ve", tmp_path / "run", "--config.sde.sigma_max=90")
+    message = "module.sigmas: the checkpoint has noise from 0.01 to 50, config.sde from 0.01 to 90"
+    assert message in error_of(capsys, *arguments)
+
+
+def test_a_folder_with_files_is_left_alone(shared, tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    message = error_of(capsys, *flags(shared, "ddpmpp_vp", tmp_path))
+    assert "is not an empty folder" in message
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_files_that_are_not_checkpoints(shared, tmp_path, capsys):
+    def refused(path):
+        arguments = flags(shared, "ddpmpp_vp", tmp_path / "run", f"--checkpoint={path}")
+        message = error_of(capsys, *arguments)
+        assert not (tmp_path / "run").exists()
+        return message
+
+    assert "No such file" in refused(tmp_path / "none.pth")
+    assert "Is a directory" in refused(tmp_path)
+    (tmp_path / "text.pth").write_text("not a zip file")
+    assert "not a PyTorch file" in refused(tmp_path / "text.pth")
+    whole = (shared / "golden" / "ddpmpp_vp.pth").read_bytes()
+    (tmp_path / "short.pth").write_bytes(whole[: len(whole) // 2])
+    assert "not a PyTorch file" in refused(tmp_path / "short.pth")
+    for name, pickled in (
+        ("other", pickle.dumps({"state_dict": {}}, 2)),
+        ("damaged", b"\x80\x02h"),
+    ):
+        with zipfile.ZipFile(tmp_path / f"{name}.pth", "w") as archive:
+            archive.writestr("a/data.pkl", pickled)
+    assert "not a checkpoint of score_sde_pytorch" in refused(tmp_path / "other.pth")
+    assert "truncated" in refused(tmp_path / "cut.pth")
+    assert "is damaged" in refused(tmp_path / "damaged.pth")
+
+
+class Payload:
+    """What an attacker writes: ordinary unpickling runs it."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return (open, (str(self.target), "w"))
+
+
+def test_a_payload_is_refused_by_name_and_not_run(shared, tmp_path):
+    """A whole checkpoint beside a live payload, through the real program."""
+    target, evil = tmp_path / "ran", tmp_path / "evil.pth"
+    with zipfile.ZipFile(evil, "w") as archive:
+        archive.writestr("a/data.pkl", pickle.dumps({"model": Payload(target)}, 2))
+    result = run(*flags(shared, "ddpmpp_vp", tmp_path / "run", f"--checkpoint={evil}"))
+    assert result.returncode == 2, result.stdout + result.stderr
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    assert "open" in lines[0]
+    assert str(evil) in lines[0]
+    assert not target.exists()
+    assert not (tmp_path / "run").exists()
+    pickle.loads(pickle.dumps(Payload(target), 2)).close()
+    assert target.exists()  # the payload is a live one
+
+
+def test_the_config_of_the_run_is_the_given_one(shared, tmp_path):
+    assert program(*flags(shared, "ddpmpp_vp", tmp_path / "run")) == 0
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert saved["model"]["channels"] == 16
+    assert saved["run"]["data"]["shape"] == [16, 16, 3]
+    stored = song.read(shared / "golden" / "ddpmpp_vp.pth")["ema"]
+    assert saved["run"]["parameters"] == sum(array.size for array in stored)
