@@ -156,7 +156,7 @@ def _import(line: CommandLine) -> int:
         f"file, by {imported.decay} from here on). The optimiser's state was not read: training "
         "would go on at this step of the schedule with new Adam moments."
     )
-    print(f"Next, with the same --config.FIELD flags: {line.rerun} --mode=sample")
+    print(f"Next: {line.rerun} --mode=sample")
     return 0
 
 

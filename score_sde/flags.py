@@ -23,7 +23,7 @@ Train, or go on with a run that was interrupted:
 Draw samples from a run:
   python main.py --config=configs/digits_vp.py --mode=sample --num_samples=64
 Make a run of a released PyTorch checkpoint (back again: python -m score_sde.interop.export):
-  python main.py --config=configs/cifar_ve.py --mode=import --checkpoint=FILE.pth --workdir=DIR
+  python main.py --config=configs/paper.py:NAME --mode=import --checkpoint=FILE.pth --workdir=DIR
 
 Flags:
   --config=FILE       the recipe; those that come with the code are in configs/

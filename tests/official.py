@@ -1,16 +1,16 @@
-"""The official networks of ../shared/golden, and the overrides that make our configs of theirs."""
+"""The official networks of ../shared/golden: the paper's recipe of each, and its size."""
 
 import json
 
-NAMES = (
-    "ddpmpp_vp",
-    "ddpmpp_subvp",
-    "ncsnpp_vp",
-    "ncsnpp_ve",
-    "ncsnpp_ve_output_skip",
-    "ddpm_vp_discrete",
-)
-_SDES = {"vpsde": "vp", "subvpsde": "subvp", "vesde": "ve"}
+RECIPES = {
+    "ddpmpp_vp": "vp/cifar10_ddpmpp_continuous",
+    "ddpmpp_subvp": "subvp/cifar10_ddpmpp_continuous",
+    "ncsnpp_vp": "vp/cifar10_ncsnpp_continuous",
+    "ncsnpp_ve": "ve/cifar10_ncsnpp_continuous",
+    "ncsnpp_ve_output_skip": "ve/ffhq_256_ncsnpp_continuous",
+    "ddpm_vp_discrete": "vp/ddpm/cifar10",
+}
+NAMES = tuple(RECIPES)
 
 
 def read_config(shared, name):
@@ -18,51 +18,28 @@ def read_config(shared, name):
     return json.loads((shared / "golden" / f"{name}.json").read_text())
 
 
-def arguments(official):
-    """Flags that turn a recipe for CIFAR-10 into an official configuration."""
-    return [f"--config.{path}={_text(value)}" for path, value in _fields(official).items()]
-
-
-def recipe(official):
-    """The recipe that these flags are for."""
-    return f"configs/cifar_{_SDES[official['training']['sde']]}.py"
+def arguments(shared, name):
+    """The flags of the recipe in the size of an official configuration."""
+    fields = _fields(read_config(shared, name))
+    sizes = [f"--config.{path}={_text(value)}" for path, value in fields.items()]
+    return [f"--config=configs/paper.py:{RECIPES[name]}", *sizes]
 
 
 def _fields(official):
-    model, data, training = official["model"], official["data"], official["training"]
-    discrete = training["sde"] == "vpsde" and not training["continuous"]
-    sde = "discrete_vp" if discrete else _SDES[training["sde"]]
-    levels = ("sigma_min", "sigma_max") if sde == "ve" else ("beta_min", "beta_max")
+    """Whatever is another in the golden networks; everything else is the recipe's."""
+    model, data = official["model"], official["data"]
     fields = {
+        "data.name": "cifar10",
         "data.image_size": data["image_size"],
-        "data.centered": data["centered"],
-        "sde.name": sde,
-        **{f"sde.{name}": float(model[name]) for name in levels},
         "model.channels": model["nf"],
         "model.channel_mult": tuple(model["ch_mult"]),
         "model.num_res_blocks": model["num_res_blocks"],
         "model.attn_resolutions": tuple(model["attn_resolutions"]),
-        "model.dropout": model["dropout"],
-        "model.scale_by_sigma": model["scale_by_sigma"],
         "training.ema_decays": (model["ema_rate"],),
     }
-    if model["name"] == "ddpm":  # positional whatever its config says; 32 groups always
-        return fields | {
-            "model.resblock": "ddpm",
-            "model.skip_rescale": False,
-            "model.group_size": 1,
-        }
-    return fields | {
-        "model.resblock": model["resblock_type"],
-        "model.fir": model["fir"],
-        "model.fir_kernel": tuple(model["fir_kernel"]),
-        "model.skip_rescale": model["skip_rescale"],
-        "model.progressive_input": model["progressive_input"],
-        "model.progressive_output": model["progressive"],
-        "model.progressive_combine": model["progressive_combine"],
-        "model.embedding": model["embedding_type"],
-        "model.fourier_scale": float(model["fourier_scale"]),
-    }
+    if official["training"]["sde"] == "vesde":
+        fields["sde.sigma_max"] = float(model["sigma_max"])
+    return fields
 
 
 def _text(value):

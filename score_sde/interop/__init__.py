@@ -1,1 +1,1 @@
-"""Reading checkpoints of other projects."""
+"""Reading and writing checkpoints of other projects."""

@@ -1,0 +1,122 @@
+"""A run written as an official checkpoint, and read back."""
+
+import pickletools
+import zipfile
+
+import numpy as np
+import official
+import pytest
+
+import score_sde
+from score_sde import cli
+from score_sde.interop import export, song, torch_file
+
+
+def import_run(shared, name, checkpoint, workdir):
+    """Through the command line, in this process."""
+    arguments = official.arguments(shared, name)
+    arguments += ["--mode=import", f"--checkpoint={checkpoint}", f"--workdir={workdir}"]
+    assert cli.main(["main.py", *arguments]) == 0
+    return workdir
+
+
+@pytest.fixture
+def exported(shared, tmp_path):
+    """Imports a golden network and exports it again: the run, and the file."""
+
+    def make(name):
+        run = import_run(shared, name, shared / "golden" / f"{name}.pth", tmp_path / "run")
+        assert export.main([str(run), str(tmp_path / "out.pth")]) == 0
+        return run, tmp_path / "out.pth"
+
+    return make
+
+
+# Between them: every kind of layer and layout, and arrays that are not trained.
+@pytest.mark.parametrize("name", ["ncsnpp_ve", "ncsnpp_ve_output_skip", "ddpm_vp_discrete"])
+def test_import_of_export_is_the_run_bit_for_bit(shared, tmp_path, exported, name):
+    run, file = exported(name)
+    again = import_run(shared, name, file, tmp_path / "again")
+    for weights in ("raw", "ema"):
+        one, two = (score_sde.load(folder, weights=weights) for folder in (run, again))
+        assert one.step == two.step == 1234
+        for before, after in ((one.params, two.params), (one.constants, two.constants)):
+            assert before.keys() == after.keys()
+            for key in before:
+                np.testing.assert_array_equal(before[key], after[key])
+
+
+@pytest.mark.parametrize("name", ["ncsnpp_ve", "ddpm_vp_discrete"])
+def test_the_file_is_the_official_one(shared, exported, name):
+    """Same names in the same order, same dtypes, same bits; the order is what `ema` relies on."""
+    ours = torch_file.load(exported(name)[1])
+    theirs = torch_file.load(shared / "golden" / f"{name}.pth")
+    assert list(ours) == list(theirs)
+    assert type(ours["model"]) is type(theirs["model"])
+    assert list(ours["model"]) == list(theirs["model"])
+    for key, array in theirs["model"].items():
+        assert ours["model"][key].dtype == array.dtype
+        # The noise levels are computed anew.
+        np.testing.assert_allclose(
+            ours["model"][key], array, rtol=1e-12 if key == song.SIGMAS else 0
+        )
+    assert ours["ema"]["decay"] == theirs["ema"]["decay"]
+    pairs = zip(ours["ema"]["shadow_params"], theirs["ema"]["shadow_params"], strict=True)
+    assert all(np.array_equal(one, two) for one, two in pairs)
+    group, official_group = (f["optimizer"]["param_groups"][0] for f in (ours, theirs))
+    assert group == {key: official_group[key] for key in group}
+
+
+def test_the_pickle_uses_what_torch_itself_writes(shared, exported):
+    """Its operations and globals are among those of a file by torch.save, which torch reads."""
+
+    def operations(path):
+        with zipfile.ZipFile(path) as archive:
+            (name,) = [n for n in archive.namelist() if n.endswith("/data.pkl")]
+            return list(pickletools.genops(archive.read(name)))
+
+    ours = operations(exported("ncsnpp_ve")[1])
+    theirs = operations(shared / "golden" / "ncsnpp_ve.pth")
+    larger = {"BININT"}  # a number above 65,535, which this small file by torch does not have
+    assert {o.name for o, *_ in ours} <= {o.name for o, *_ in theirs} | larger
+    names = [{arg for o, arg, _ in ops if o.name == "GLOBAL"} for ops in (ours, theirs)]
+    assert names[0] == names[1]
+
+
+def test_torch_reads_the_file(exported):
+    torch = pytest.importorskip("torch", reason="PyTorch, which nothing here needs, is absent")
+    file = exported("ncsnpp_ve")[1]
+    ours, theirs = torch_file.load(file), torch.load(file, weights_only=True)
+    assert list(theirs["model"]) == list(ours["model"])
+    for key, tensor in theirs["model"].items():
+        np.testing.assert_array_equal(tensor.numpy(), ours["model"][key])
+
+
+def test_what_cannot_be_exported_is_one_line(exported, tmp_path, finished, capsys):
+    run, file = exported("ddpmpp_vp")
+    before = file.read_bytes()
+    capsys.readouterr()
+
+    def refused(*arguments):
+        assert export.main([str(argument) for argument in arguments]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    assert "exists" in refused(run, file)
+    assert file.read_bytes() == before
+    assert "no run in" in refused(tmp_path / "none", tmp_path / "b.pth")
+    assert "no checkpoint 5" in refused(run, tmp_path / "b.pth", "--step=5")
+    assert "cannot write" in refused(run, tmp_path / "none" / "b.pth")
+    assert not (tmp_path / "b.pth").exists()
+
+
+def test_any_run_of_a_unet_can_be_exported(finished, tmp_path):
+    """A run that was trained here, with one grey channel and two moving averages."""
+    workdir, _ = finished
+    assert export.main([str(workdir), str(tmp_path / "digits.pth")]) == 0
+    options = ["--step=8", "--num_scales=2000"]
+    assert export.main([str(workdir), str(tmp_path / "other.pth"), *options]) == 0
+    other = song.read(tmp_path / "other.pth")
+    assert (other["step"], len(other["model"][song.SIGMAS])) == (8, 2000)
+    read = song.read(tmp_path / "digits.pth")
+    assert (read["step"], read["ema_decay"]) == (12, 0.995)
