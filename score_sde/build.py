@@ -145,10 +145,13 @@ def sde(section: ConfigDict) -> SDE:
 
 
 def sampler(section: ConfigDict) -> samplers.Sampler:
-    """The sampler that the section `sampling` names, with those options that it has."""
+    """The sampler that the section `sampling` names, with those options that it has.
+
+    What a name of the paper fixes, PC1000 for example its steps, is taken from the name.
+    """
     try:
-        check_name("sampler", section.sampler, samplers.SAMPLERS)
-        names = [field.name for field in dataclasses.fields(samplers.SAMPLERS[section.sampler])]
+        family, fixed = samplers.resolve(section.sampler)
+        names = {field.name for field in dataclasses.fields(family)} - fixed.keys()
         options = {name: section[name] for name in names if section[name] is not None}
         return samplers.get(section.sampler, **options)
     except ValueError as error:

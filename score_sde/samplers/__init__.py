@@ -14,10 +14,21 @@ from typing import Any
 from score_sde.samplers.grids import GRIDS
 from score_sde.samplers.ode import RK45
 from score_sde.samplers.options import check_name
+from score_sde.samplers.paper import PAPER
 from score_sde.samplers.predictor_corrector import PredictorCorrector
 from score_sde.samplers.sample import Sampler, Samples
 
-__all__ = ["GRIDS", "RK45", "SAMPLERS", "PredictorCorrector", "Sampler", "Samples", "get"]
+__all__ = [
+    "GRIDS",
+    "PAPER",
+    "RK45",
+    "SAMPLERS",
+    "PredictorCorrector",
+    "Sampler",
+    "Samples",
+    "get",
+    "resolve",
+]
 
 SAMPLERS: dict[str, Callable[..., Sampler]] = {
     "predictor_corrector": PredictorCorrector,
@@ -29,14 +40,30 @@ def get(name: str, **options: Any) -> Sampler:
     """The sampler of this name with these options.
 
     Args:
-        name: a key of SAMPLERS.
+        name: a key of SAMPLERS, or one of the paper's samplers, a key of PAPER.
         **options: the fields of that sampler's dataclass.
 
     Raises:
-        ValueError: the name or an option is unknown, or an option's value is out of range.
+        ValueError: the name or an option is unknown, an option's value is out of range, or it
+            contradicts the paper's sampler of that name.
     """
-    check_name("sampler", name, SAMPLERS)
-    fields = [field.name for field in dataclasses.fields(SAMPLERS[name])]
-    for option in options:
+    family, fixed = resolve(name)
+    fields = [field.name for field in dataclasses.fields(family)]
+    for option, value in options.items():
         check_name(f"option of {name}", option, fields)
-    return SAMPLERS[name](**options)
+        if fixed.get(option, value) != value:
+            raise ValueError(
+                f"{name} means {option}={fixed[option]!r}, not {value!r}: leave {option} out, "
+                "or use predictor_corrector"
+            )
+    return family(**(options | fixed))
+
+
+def resolve(name: str) -> tuple[Callable[..., Sampler], dict[str, Any]]:
+    """The dataclass of a sampler, and the options that its name fixes.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    check_name("sampler", name, [*SAMPLERS, *PAPER])
+    return (PredictorCorrector, PAPER[name]) if name in PAPER else (SAMPLERS[name], {})

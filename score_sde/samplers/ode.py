@@ -14,12 +14,14 @@ import jax
 import jax.numpy as jnp
 
 from score_sde.prediction import Denoiser, Prediction
-from score_sde.samplers.options import check_count, check_positive
+from score_sde.samplers.options import check_count, check_name, check_positive
 from score_sde.samplers.sample import Samples, initial_state
 from score_sde.sde import SDE
 
 # How the message begins that a solver gives up with; under jit it arrives inside a longer one.
 NOT_SOLVED = "the ODE was not solved"
+
+DENOISE_FINAL = ("none", "tweedie")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,19 +35,20 @@ class RK45:
         rtol: relative tolerance of a step.
         atol: absolute tolerance of a step, in units of x.
         max_steps: of the solver, rejected ones included.
-        denoise_final: return E[x_0 | x] at t_min, one more evaluation, in place of x itself. The
-            published code does so.
+        denoise_final: "none": return x at t_min; "tweedie": E[x_0 | x] there, one more evaluation,
+            which is what the published code calls denoising.
     """
 
     rtol: float = 1e-5
     atol: float = 1e-5
     max_steps: int = 4096
-    denoise_final: bool = False
+    denoise_final: str = "none"
 
     def __post_init__(self):
         check_positive("rtol", self.rtol)
         check_positive("atol", self.atol)
         check_count("max_steps", self.max_steps)
+        check_name("denoise_final", self.denoise_final, DENOISE_FINAL)
 
     def check(self, sde: SDE) -> None:
         """Every process will do."""
@@ -97,6 +100,6 @@ class RK45:
             atol=self.atol,
             max_steps=self.max_steps,
         )
-        if self.denoise_final:
+        if self.denoise_final == "tweedie":
             x, nfe = predict(sde.t_min, x)[0].x0, nfe + 1
         return Samples(x, nfe)

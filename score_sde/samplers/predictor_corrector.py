@@ -29,6 +29,7 @@ from score_sde.samplers.update import Update
 from score_sde.sde import SDE
 
 ORDERS = ("corrector_first", "predictor_first")
+DENOISE_FINAL = ("mean", "tweedie", "none")
 
 
 class Plan(NamedTuple):
@@ -59,12 +60,13 @@ class PredictorCorrector:
         corrector_steps: Langevin steps at each time.
         grid: a key of grids.GRIDS. "uniform" serves every process whose t runs over [0, 1]; EDM,
             for which it would spend nearly all of its steps at high noise, needs "karras".
-        probability_flow: halve the predictor's score and add no noise (euler_maruyama,
-            reverse_diffusion).
+        probability_flow: let the predictor follow the probability-flow ODE, without noise:
+            euler_maruyama and reverse_diffusion halve the score, ancestral becomes DDIM.
         noise_norm: a key of correctors.NOISE_NORMS.
         order: "corrector_first", as published code and numbers; "predictor_first", Algorithm 1.
-        denoise_final: let the last predictor step add no noise, so that it returns its mean. The
-            published code does; without it FID suffers from noise that no eye can see.
+        denoise_final: what the last predictor step, from t_min to the data, returns. "mean": its
+            mean without noise, as the published code; "tweedie": E[x_0 | x] by Tweedie's formula;
+            "none": the step with its noise, from which FID suffers though no eye can see it.
     """
 
     predictor: str = "reverse_diffusion"
@@ -76,7 +78,7 @@ class PredictorCorrector:
     probability_flow: bool = False
     noise_norm: str = "batch"
     order: str = "corrector_first"
-    denoise_final: bool = True
+    denoise_final: str = "mean"
 
     def __post_init__(self):
         check_name("predictor", self.predictor, PREDICTORS)
@@ -89,10 +91,10 @@ class PredictorCorrector:
         check_name("order", self.order, ORDERS)
         if self.predictor == self.corrector == "none":
             raise ValueError("predictor and corrector are both 'none': nothing would be sampled")
-        if self.probability_flow and self.predictor in ("ancestral", "none"):
+        check_name("denoise_final", self.denoise_final, DENOISE_FINAL)
+        if self.predictor == "none" and (self.probability_flow or self.denoise_final == "tweedie"):
             raise ValueError(
-                f"the {self.predictor!r} predictor has no probability flow: "
-                "use 'reverse_diffusion' or 'euler_maruyama'"
+                "probability_flow and denoise_final='tweedie' are of a predictor: choose one"
             )
 
     @property
@@ -118,7 +120,11 @@ class PredictorCorrector:
                 f"steps={self.steps} on the {self.grid} grid are too few for {sde}: "
                 "a discrete forward step would have a negative variance"
             )
-        if self.denoise_final:
+        if self.denoise_final == "tweedie":
+            # (x + sigma^2 score) / alpha
+            predict.a[-1] = 1 / sde.alpha(t[-1])
+            predict.b[-1] = sde.sigma(t[-1]) ** 2 / sde.alpha(t[-1])
+        if self.denoise_final != "none":
             predict.c[-1] = 0
         return Plan(t, predict, alpha, sde.sigma(t))
 

@@ -52,13 +52,15 @@ def probability_flow(sde: SDE, t: np.ndarray, s: np.ndarray, probability_flow: b
 def ancestral(sde: SDE, t: np.ndarray, s: np.ndarray, probability_flow: bool) -> Update:
     """The mean E[x_s | x_t] = (x + G^2 score) / A by Tweedie's formula, and the noise of DDPM.
 
-    Ho et al. 2020 (arXiv 2006.11239), Algorithm 2; Song et al. 2021, Appendix F.
-
-    Raises:
-        ValueError: probability_flow is set; this step has no deterministic form.
+    Ho et al. 2020 (arXiv 2006.11239), Algorithm 2; Song et al. 2021, Appendix F. Its probability
+    flow is the family's member without noise, DDIM: alpha_s E[x_0 | x_t] + sigma_s eps (Song et al.
+    2020, arXiv 2010.02502, equation 12 with sigma = 0), which follows the ODE to first order.
     """
     if probability_flow:
-        raise ValueError("the ancestral predictor has no probability flow: use reverse_diffusion")
+        alpha_t, sigma_t = sde.alpha(t), sde.sigma(t)
+        ratio = np.where(s > 0, sde.alpha(s), 1) / alpha_t
+        sigma_s = np.where(s > 0, sde.sigma(s), 0)
+        return Update(ratio, sigma_t * (ratio * sigma_t - sigma_s), np.zeros_like(t))
     a, g, std = sde.ancestral(t, s)
     return Update(1 / a, g**2 / a, std)
 

@@ -37,10 +37,14 @@ def test_options_reach_the_sampler():
         ("predictor_corrector", {"snr": float("nan")}, ["snr", "above 0"]),
         (
             "predictor_corrector",
-            {"predictor": "ancestral", "probability_flow": True},
-            ["'ancestral'", "no probability flow", "'reverse_diffusion'"],
+            {"predictor": "none", "probability_flow": True},
+            ["probability_flow", "of a predictor: choose one"],
         ),
         ("predictor_corrector", {"predictor": "none", "corrector": "none"}, ["both 'none'"]),
+        ("predictor_corrector", {"denoise_final": True}, ["denoise_final True", "mean, tweedie"]),
+        ("P100", {}, ["mean 'P1000'", "C2000"]),
+        ("P1000", {"steps": 500}, ["P1000 means steps=1000, not 500", "use predictor_corrector"]),
+        ("rk45", {"denoise_final": "mean"}, ["none, tweedie"]),
         ("rk45", {"rtol": 0}, ["rtol", "above 0"]),
         ("rk45", {"atol": "1e-5"}, ["atol", "above 0", "'1e-5'"]),
         ("rk45", {"max_steps": -1}, ["max_steps", "at least 1"]),
@@ -50,6 +54,18 @@ def test_errors_are_one_line_that_helps(name, options, parts):
     with pytest.raises(ValueError, match=r"^[^\n]+$") as error:
         samplers.get(name, **options)
     assert all(part in str(error.value) for part in parts), error.value
+
+
+@pytest.mark.parametrize(
+    ("name", "nfe"), [("P1000", 1000), ("P2000", 2000), ("PC1000", 2000), ("C2000", 2000)]
+)
+def test_samplers_of_the_paper_by_name(name, nfe):
+    """Table 1: predictor steps, corrector steps and evaluations; what is free stays free."""
+    sampler = samplers.get(name, snr=0.17)
+    assert sampler.nfe == nfe
+    assert sampler.snr == 0.17
+    assert (sampler.corrector == "none") == (name in ("P1000", "P2000"))
+    assert (sampler.predictor == "none") == (name == "C2000")
 
 
 def test_importing_score_sde_does_not_import_diffrax():

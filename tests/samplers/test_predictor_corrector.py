@@ -4,16 +4,18 @@ Statistical tests draw 4096 samples with a fixed key and allow 4 standard errors
 statistics of a two-dimensional mixture: two means, three second moments and a mode's weight.
 """
 
+import dataclasses
 import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sampler_oracles import Counted, mixture, z_scores
+from sampler_oracles import Counted, expected, mixture, statistics, z_scores
 
 import score_sde
 from score_sde import analytic, samplers
+from score_sde.discrete import DDPM, SMLD
 from score_sde.samplers.sample import PRIOR
 
 VP, SUBVP, VE = score_sde.VP(), score_sde.SubVP(), score_sde.VE()
@@ -79,6 +81,47 @@ def test_other_processes_and_grids(x64, sde, grid, predictor):
     assert_samples_the_mixture(sde, predictor=predictor, corrector="none", grid=grid, steps=500)
 
 
+@pytest.mark.parametrize("data", ["gaussian", "mixture"])
+@pytest.mark.parametrize("name", score_sde.sde.SDES)
+def test_predictor_corrector_in_every_process(x64, name, data):
+    """Mean and second moments within 3 standard errors, in each process at the same settings."""
+    sde = score_sde.sde.SDES[name]()
+    options = {"predictor": "ancestral", "snr": 0.05, "steps": 500, "noise_norm": "sqrt_d"}
+    grid = "karras" if name == "edm" else "uniform"
+    if data == "mixture":
+        x = sample(sde, mixture(sde), shape=(SAMPLES, 2), grid=grid, **options).x
+        assert np.abs(z_scores(x)).max() < 3
+        return
+    mean, std = np.array([0.3, -0.2]), 0.5
+    denoise = analytic.gaussian(sde, mean, std)
+    x = np.asarray(sample(sde, denoise, shape=(SAMPLES, 2), grid=grid, **options).x)
+    assert np.abs(x.mean(0) - mean).max() < 3 * std / np.sqrt(SAMPLES)
+    assert np.abs(x.std(0) - std).max() < 3 * std / np.sqrt(2 * SAMPLES)
+
+
+@pytest.mark.parametrize("predictor", ["reverse_diffusion", "ancestral", "probability_flow"])
+@pytest.mark.parametrize("sde", PAPER, ids=name_of)
+def test_more_corrector_steps_are_never_worse(x64, sde, predictor):
+    """At 25 predictor steps, with 0 to 8 corrector steps each.
+
+    The error is the Euclidean norm of the errors of 6 statistics of the mixture. From one number of
+    corrector steps to the next it may grow by 3 of its standard errors; where the predictor alone
+    is far off, 8 corrector steps take away more than half.
+    """
+    errors, noise = [], []
+    for number in (0, 2, 8):
+        options = {"corrector_steps": number} if number else {"corrector": "none"}
+        options |= {"predictor": predictor, "steps": 25, "snr": 0.1, "noise_norm": "sqrt_d"}
+        x = sample(sde, mixture(sde), shape=(SAMPLES, 2), **options).x
+        values = statistics(np.asarray(x))
+        errors.append(np.linalg.norm(values.mean(0) - expected()))
+        noise.append(np.sqrt(values.var(0).sum() / SAMPLES))
+    errors, noise = np.array(errors), np.array(noise)
+    assert (errors[1:] < errors[:-1] + 3 * noise[1:]).all(), errors
+    if errors[0] > 6 * noise[0]:
+        assert errors[-1] < errors[0] / 2, errors
+
+
 def test_langevin_alone_finds_a_gaussian(x64):
     """Without a predictor, correctors at falling noise levels sample: annealed Langevin dynamics.
 
@@ -110,7 +153,7 @@ def test_langevin_step_size(x64):
     assert abs(moved.var() / (2 * eps) - 1) < 4 * np.sqrt(2 / x.size) + 0.02
 
 
-@pytest.mark.parametrize("predictor", ["euler_maruyama", "reverse_diffusion"])
+@pytest.mark.parametrize("predictor", ["euler_maruyama", "reverse_diffusion", "ancestral"])
 def test_probability_flow_is_of_order_one(x64, predictor):
     """Halving the steps halves the error against a Gaussian's closed form (at t = 0 for VP)."""
     denoise = analytic.gaussian(VP, np.array([0.3]), 0.5)
@@ -167,7 +210,7 @@ def test_order_of_times(order, expected):
 def test_ancestral_step_to_the_data_is_the_prediction(x64, sde):
     """From t_max to 0 in one step: (x + sigma^2 score) / alpha = E[x_0 | x], without noise."""
     x = sde.prior_sample(KEY, (4, 2))
-    options = {"predictor": "ancestral", "corrector": "none", "steps": 1, "denoise_final": False}
+    options = {"predictor": "ancestral", "corrector": "none", "steps": 1, "denoise_final": "none"}
     expected = mixture(sde)(x, jnp.full(4, sde.t_max)).x0
     np.testing.assert_allclose(
         sample(sde, mixture(sde), x_init=x, **options).x, expected, rtol=1e-9
@@ -177,9 +220,51 @@ def test_ancestral_step_to_the_data_is_the_prediction(x64, sde):
 def test_denoise_final_leaves_out_the_last_noise(x64):
     """For VE that noise is of standard deviation sigma(t_min); 4 standard errors of it."""
     options = {"corrector": "none", "steps": 20, "shape": (4096, 2)}
-    noise = sample(VE, mixture(VE), denoise_final=False, **options).x
+    noise = sample(VE, mixture(VE), denoise_final="none", **options).x
     noise -= sample(VE, mixture(VE), **options).x
     np.testing.assert_allclose(noise.std(), VE.sigma(VE.t_min), rtol=4 / np.sqrt(2 * noise.size))
+
+
+@pytest.mark.parametrize("sde", PAPER, ids=name_of)
+@pytest.mark.parametrize("predictor", ["euler_maruyama", "reverse_diffusion", "ancestral"])
+def test_the_last_step_is_the_prediction_by_tweedie(x64, sde, predictor):
+    """In one step from x at t_max: E[x_0 | x], whatever the predictor."""
+    sde = dataclasses.replace(sde, t_max=0.02)  # or the step would be too long for VP
+    x = sde.prior_sample(KEY, (4, 2))
+    out = sample(
+        sde,
+        mixture(sde),
+        x_init=x,
+        predictor=predictor,
+        corrector="none",
+        steps=1,
+        denoise_final="tweedie",
+    )
+    expected = mixture(sde)(x, jnp.full(4, sde.t_max)).x0
+    np.testing.assert_allclose(out.x, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("sde", PAPER, ids=name_of)
+def test_ancestral_without_noise_is_ddim(x64, sde):
+    """x_s = alpha_s E[x_0 | x_t] + sigma_s eps, at every step (arXiv 2010.02502, equation 12)."""
+    x = sde.prior_sample(KEY, (4, 2))
+    options = {"predictor": "ancestral", "probability_flow": True, "corrector": "none"}
+    found = sample(sde, mixture(sde), x_init=x, steps=25, **options).x
+    times = np.append(np.linspace(sde.t_max, sde.t_min, 25), 0)
+    for t, s in itertools.pairwise(times):
+        pair = mixture(sde)(x, jnp.full(4, t))
+        x = sde.alpha(s) * pair.x0 + sde.sigma(s) * pair.eps if s else pair.x0
+    np.testing.assert_allclose(found, x, rtol=1e-8)
+
+
+@pytest.mark.parametrize("process", [SMLD(), DDPM()], ids=name_of)
+def test_interpolated_noise_levels(x64, process):
+    """P2000 of a sequence of 1000 levels visits times between them and samples the mixture."""
+    sampler = samplers.get("P2000", predictor="ancestral")
+    between = sampler.plan(process).t * (process.scales - 1) % 1
+    assert (np.minimum(between, 1 - between) > 0.1).mean() > 0.5
+    run = jax.jit(lambda key: sampler(key, mixture(process), process, shape=(SAMPLES, 2)).x)
+    assert np.abs(z_scores(run(KEY))).max() < 3
 
 
 def test_dtype_is_that_of_x(x64):
@@ -219,7 +304,7 @@ def test_noise_of_every_evaluation_is_new(x64):
     def denoise(x, t, cond=None):
         return score_sde.Prediction(x, jnp.zeros_like(x))
 
-    options = {"steps": 8, "corrector": "ald", "corrector_steps": 3, "denoise_final": False}
+    options = {"steps": 8, "corrector": "ald", "corrector_steps": 3, "denoise_final": "none"}
     x = sample(VE, denoise, x_init=jnp.zeros((1, 100_000)), snr=0.1, **options).x
     sigma = VE.sigma(np.linspace(VE.t_max, VE.t_min, 8))
     # The predictor's variances telescope to sigma(t_max)^2; a corrector step adds 4 snr^2 sigma^2.
