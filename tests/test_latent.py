@@ -90,7 +90,7 @@ def test_interpolation_walks_the_arc_at_constant_speed(x64):
     unit = flat / norm[..., None]
     step = np.arccos((unit[1:] * unit[:-1]).sum(-1))
     whole = np.arccos((unit[0] * unit[-1]).sum(-1))
-    np.testing.assert_allclose(step, whole / 6)
+    np.testing.assert_allclose(step, np.broadcast_to(whole / 6, step.shape))
 
 
 def test_the_arc_between_unequal_norms_is_shoemakers(x64):
