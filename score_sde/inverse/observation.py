@@ -25,14 +25,16 @@ p(u_t | y), and is that of p(u_t | k_t) for one draw k_t of (1). They agree if t
 independent, and as t -> 0, where k_t -> y. In between, u hears too little of y, and only corrector
 steps at small t make up for it. How much that matters, measured on a Gaussian of four strongly
 correlated coordinates of which two are observed (tests/inverse/test_observation.py, VP): the error
-of the mean in posterior standard deviations, and of the variance in percent, at worst, with
+of the mean in posterior standard deviations and of the whitened variance, at worst, with
 
     rk45                                                                1.13     +125 %
     predictor alone, 500 steps (in the paper's form: 0.97, +60 %)       0.97      +76 %
     500 steps, and 4 Langevin steps of snr 0.1 at each                  0.62      +29 %
-    log_snr grid of 250, and 20 Langevin steps of snr 0.5 at each       none     none measurable
+    log_snr grid of 250, and 20 Langevin steps of snr 0.5 at each       below the noise of 4096
 
-Use correctors, and more of them than for sampling.
+Use correctors, more of them and a larger snr than for sampling. Langevin's step is proportional to
+snr^2 sigma^2 here, because the score of the known part, -z / sigma, sets it: its own error vanishes
+with sigma, and what it repairs, it repairs where sigma is about the posterior's deviation.
 """
 
 from __future__ import annotations
