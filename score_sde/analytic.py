@@ -8,6 +8,8 @@ mixture too, with components  N(alpha m_k, v_k I),  v_k = alpha^2 s_k^2 + sigma^
 
 averaged with the responsibilities  r_k ~ w_k N(x; alpha m_k, v_k I). A finite data set is the
 mixture with s_k = 0 and equal weights.
+
+A Gaussian with a covariance matrix is, in the basis of its eigenvectors, independent Gaussians.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from score_sde.prediction import Denoiser, Prediction
@@ -32,6 +35,47 @@ def gaussian(sde: SDE, mean: ArrayLike, std: ArrayLike) -> Denoiser:
         std: scalar.
     """
     return gaussian_mixture(sde, jnp.asarray(mean)[None], jnp.asarray(std).reshape(1), jnp.ones(1))
+
+
+def correlated_gaussian(sde: SDE, mean: ArrayLike, covariance: ArrayLike) -> Denoiser:
+    """The exact denoiser of data ~ N(mean, covariance).
+
+    With covariance = Q diag(l) Q^T and v = alpha^2 l + sigma^2, the eigenvalues at time t,
+
+        x0 = mean + Q diag(alpha l / v) Q^T (x - alpha mean),
+        eps = Q diag(sigma / v) Q^T (x - alpha mean).
+
+    Args:
+        sde: the forward process.
+        mean: [*data].
+        covariance: of the flattened data, [d, d] with d the product of data; symmetric, positive
+            semidefinite. It is decomposed here, on the host.
+
+    Returns:
+        denoise(x, t, cond=None); it ignores cond.
+
+    Raises:
+        ValueError: covariance is not of that kind.
+    """
+    mean, covariance = np.asarray(mean), np.asarray(covariance)
+    if covariance.shape != (mean.size, mean.size) or not np.allclose(covariance, covariance.T):
+        raise ValueError(f"covariance must be symmetric and {mean.size} x {mean.size}")
+    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+    if eigenvalues[0] < -1e-6 * eigenvalues[-1]:
+        raise ValueError(f"covariance has a negative eigenvalue, {eigenvalues[0]:g}")
+    eigenvalues = eigenvalues.clip(min=0)
+
+    def one(x: jax.Array, t: jax.Array) -> Prediction:
+        alpha, sigma = sde.alpha(t), sde.sigma(t)
+        m, l, q = (jnp.asarray(a, x.dtype) for a in (mean, eigenvalues, eigenvectors))
+        whitened = ((x - alpha * m).reshape(-1) @ q) / (alpha**2 * l + sigma**2)
+        x0, eps = q @ (alpha * l * whitened), q @ (sigma * whitened)
+        return Prediction(m + x0.reshape(x.shape), eps.reshape(x.shape))
+
+    def denoise(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
+        return jax.vmap(one)(x, jnp.broadcast_to(jnp.asarray(t, x.dtype), x.shape[:1]))
+
+    return denoise
 
 
 def gaussian_mixture(sde: SDE, means: ArrayLike, stds: ArrayLike, weights: ArrayLike) -> Denoiser:

@@ -60,6 +60,37 @@ def test_gaussian_is_the_mixture_with_one_component(x64):
     np.testing.assert_allclose(pair.x0, expected, rtol=1e-10)
 
 
+@each_sde
+def test_correlated_gaussian_is_bayes_rule(x64, sde):
+    """The score is the gradient of N(alpha m, alpha^2 S + sigma^2 I), and x = alpha x0 + sigma eps.
+
+    The covariance S is singular: of rank 5 in 8 dimensions.
+    """
+    root = np.random.RandomState(1).randn(8, 5)
+    x, t = states(sde)
+
+    def logp(x, t):
+        mean, alpha, sigma = jnp.asarray(MEANS[0]).ravel(), sde.alpha(t), sde.sigma(t)
+        covariance = alpha**2 * jnp.asarray(root @ root.T) + sigma**2 * jnp.eye(8)
+        return jax.scipy.stats.multivariate_normal.logpdf(x.ravel(), alpha * mean, covariance)
+
+    pair = analytic.correlated_gaussian(sde, MEANS[0], root @ root.T)(x, t)
+    score = jax.vmap(jax.grad(logp))(x, t)
+    np.testing.assert_allclose(pair.score(sde, t), score, rtol=1e-6, atol=1e-8)
+    rebuilt = sde.alpha(t)[:, None, None] * pair.x0 + sde.sigma(t)[:, None, None] * pair.eps
+    np.testing.assert_allclose(rebuilt, x, rtol=1e-9, atol=1e-10)
+
+
+def test_correlated_gaussian_wants_a_covariance():
+    for wrong, message in (
+        (np.eye(7), "symmetric and 8 x 8"),
+        (np.triu(np.ones((8, 8))), "symmetric and 8 x 8"),
+        (np.diag([-1.0] + [1.0] * 7), "negative eigenvalue, -1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            analytic.correlated_gaussian(VP(), MEANS[0], wrong)
+
+
 def test_empirical_is_a_softmax_average_of_the_data(x64):
     sde = VE(sigma_max=5.0)
     data = jax.random.normal(jax.random.key(3), (11, 2, 4))
@@ -78,6 +109,7 @@ def test_scalar_time_and_dtype():
     for denoise in (
         analytic.gaussian_mixture(sde, MEANS, STDS, WEIGHTS),
         analytic.gaussian(sde, MEANS[0], 1.0),
+        analytic.correlated_gaussian(sde, MEANS[0], np.eye(8)),
         analytic.empirical(sde, MEANS),
     ):
         pair = denoise(x, 0.5)

@@ -35,6 +35,15 @@ def test_digits_recipes_build(name):
     assert 100_000 < experiment.parameters < 2_000_000
 
 
+def test_the_recipe_of_the_colored_digits_is_that_of_the_digits_with_three_channels():
+    config = importlib.import_module("configs.digits_rgb_vp").get_config()
+    expected = importlib.import_module("configs.digits_vp").get_config()
+    info = Info("digits_rgb", "train", 1297, (8, 8, 3), 10, 256)
+    assert build.experiment(config, info).parameters == 582_265 + 2 * 2 * 9 * 24 + 2
+    expected.data.name = "digits_rgb"
+    assert config.to_dict() == expected.to_dict()
+
+
 def test_json_round_trip_keeps_every_value():
     config = configs.default()
     config.model.channel_mult = (1, 2, 3)

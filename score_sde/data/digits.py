@@ -1,9 +1,11 @@
-"""The bundled digits: 1797 real 8x8 images that come with scikit-learn, as a TFDS data set.
+"""The bundled digits: 1797 real 8x8 images that come with scikit-learn, as TFDS data sets.
 
 Built without a download and without TensorFlow, so that the first run works anywhere. (E. Alpaydin
-and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998: the test part.)
+and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998: the test part.) They are grey
+in `digits`, and in `digits_rgb` each has a colour of its own: same images, order, splits, labels.
 """
 
+import colorsys
 import contextlib
 import hashlib
 import io
@@ -15,23 +17,31 @@ from PIL import Image
 
 from score_sde.data.base import DataError
 
-LEVELS = 17
 TEST_SIZE = 500
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
-    """TFDS builder of the digits; pixel v in 0..16 is stored as round(255 v / 16)."""
+    """TFDS builder of the digits; pixel v in 0..16 is stored as round(255 v / 16).
 
+    Attributes:
+      LEVELS: number of distinct values that a pixel takes.
+      CHANNELS: 1 for grey, 3 for RGB.
+    """
+
+    LEVELS = 17
+    CHANNELS = 1
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "1297 training and 500 test images."}  # noqa: RUF012 (TFDS's own form)
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
-            description="scikit-learn's bundled 8x8 digits, 17 grey levels.",
+            description="scikit-learn's bundled 8x8 digits.",
             features=tfds.features.FeaturesDict(
                 {
-                    "image": tfds.features.Image(shape=(8, 8, 1), encoding_format="png"),
+                    "image": tfds.features.Image(
+                        shape=(8, 8, self.CHANNELS), encoding_format="png"
+                    ),
                     "label": tfds.features.ClassLabel(num_classes=10),
                 }
             ),
@@ -43,11 +53,15 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
         digits = load_digits()
         in_test = in_test_split(digits.target)
-        pixels = np.round(digits.images * (255 / (LEVELS - 1))).astype(np.uint8)
+        pixels = np.round(255 * self._paint(digits.images / 16)).astype(np.uint8)
         return {
             "train": self._generate_examples(pixels, digits.target, np.flatnonzero(~in_test)),
             "test": self._generate_examples(pixels, digits.target, np.flatnonzero(in_test)),
         }
+
+    def _paint(self, ink: np.ndarray) -> np.ndarray:
+        """Ink in 0..1, [n, 8, 8], to images in 0..1 as Pillow takes them: grey is [n, 8, 8]."""
+        return ink
 
     def _generate_examples(
         self, pixels: np.ndarray, labels: np.ndarray, indices: np.ndarray
@@ -57,6 +71,40 @@ class Digits(tfds.core.GeneratorBasedBuilder):
             Image.fromarray(pixels[index]).save(png, format="PNG")
             png.seek(0)
             yield f"{index:04d}", {"image": png, "label": int(labels[index])}
+
+
+class DigitsRGB(Digits):
+    """TFDS builder of the coloured digits: pixel v of image i is stored as round(255 c_i v / 16).
+
+    The ink is c_i = `color(i)`, the background black. 17 amounts of ink in 1797 colours fill the
+    256 levels.
+    """
+
+    LEVELS = 256
+    CHANNELS = 3
+
+    def _paint(self, ink: np.ndarray) -> np.ndarray:
+        colors = np.array([color(index) for index in range(len(ink))])
+        return ink[..., None] * colors[:, None, None, :]
+
+
+BUILDERS = {"digits": Digits, "digits_rgb": DigitsRGB}
+
+
+def color(index: int) -> tuple[float, float, float]:
+    """The ink of a coloured digit: full brightness, any hue, saturation 0.7 to 1.
+
+    Hue and saturation are uniform, from a hash of the position, which no library can change.
+
+    Args:
+      index: position of the digit in scikit-learn's order.
+
+    Returns:
+      Red, green and blue, in 0..1; the largest is 1.
+    """
+    digest = hashlib.sha256(b"digits_rgb %d" % index).digest()
+    hue, saturation = (int.from_bytes(part, "big") / 2**64 for part in (digest[:8], digest[8:16]))
+    return colorsys.hsv_to_rgb(hue, 0.7 + 0.3 * saturation, 1.0)
 
 
 def in_test_split(labels: np.ndarray) -> np.ndarray:
@@ -84,13 +132,14 @@ def in_test_split(labels: np.ndarray) -> np.ndarray:
     return mask
 
 
-def prepared_builder(data_dir: str) -> tfds.core.DatasetBuilder:
-    """The builder of the digits, after building them if they are not there yet.
+def prepared_builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
+    """The builder of a set of digits, after building the set if it is not there yet.
 
     TFDS writes into a folder with a random name and renames it when all is written, so a build that
     is killed leaves nothing that would be read, and of two that run at once one wins the rename.
 
     Args:
+      name: a key of BUILDERS.
       data_dir: TFDS folder, made if missing.
 
     Returns:
@@ -101,7 +150,7 @@ def prepared_builder(data_dir: str) -> tfds.core.DatasetBuilder:
     """
     tfds.disable_progress_bar()
     try:
-        builder = Digits(data_dir=data_dir)
+        builder = BUILDERS[name](data_dir=data_dir)
         try:
             # TFDS prints, on stdout, about a download that does not happen.
             with contextlib.redirect_stdout(io.StringIO()):
@@ -109,10 +158,10 @@ def prepared_builder(data_dir: str) -> tfds.core.DatasetBuilder:
         except OSError:
             if not builder.data_path.exists():
                 raise
-            builder = Digits(data_dir=data_dir)  # Another process won: read what it wrote.
+            builder = BUILDERS[name](data_dir=data_dir)  # Another process won: read what it wrote.
     except OSError as error:
         raise DataError(
-            f"cannot write the digits to {data_dir} ({error.strerror or error}): "
+            f"cannot write {name} to {data_dir} ({error.strerror or error}): "
             "give a writable folder with data_dir, or set TFDS_DATA_DIR"
         ) from error
     return builder

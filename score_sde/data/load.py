@@ -16,8 +16,8 @@ def load(
     """Opens a data set for random access; TensorFlow is never imported.
 
     Args:
-      name: "digits" (built on first use, no download), "folder" (the images under `data_dir`), or
-        any image set of tensorflow-datasets, such as "cifar10", prepared before by
+      name: "digits" or "digits_rgb" (built on first use, no download), "folder" (the images under
+        `data_dir`), or any image set of tensorflow-datasets, such as "cifar10", prepared before by
         `python -m score_sde.data prepare cifar10`.
       split: "train", "test" or what the set has; TFDS sets take slices such as "train[:1000]".
       data_dir: TFDS folder, by default $TFDS_DATA_DIR or ~/tensorflow_datasets; or the folder of
@@ -49,7 +49,7 @@ def prepare(name: str, *, data_dir: str | os.PathLike | None = None) -> str:
     """Downloads a TFDS set and writes it in the format that `load` reads.
 
     Args:
-      name: TFDS name, or "digits".
+      name: TFDS name, "digits" or "digits_rgb".
       data_dir: TFDS folder, by default $TFDS_DATA_DIR or ~/tensorflow_datasets.
 
     Returns:

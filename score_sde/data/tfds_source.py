@@ -17,7 +17,7 @@ def load(name: str, split: str, data_dir: str, image_size: int | None) -> Source
     """Opens one split of a prepared set; `score_sde.data.load` says the rest.
 
     Args:
-      name: TFDS name, such as "cifar10" or "lsun/church_outdoor", or "digits".
+      name: TFDS name, such as "cifar10" or "lsun/church_outdoor", or a key of digits.BUILDERS.
       split: a split, or a slice of one such as "train[:1000]".
       data_dir: TFDS folder.
       image_size: side in pixels; None keeps the set's own fixed size.
@@ -28,7 +28,8 @@ def load(name: str, split: str, data_dir: str, image_size: int | None) -> Source
     Raises:
       DataError: if the set is unknown, not prepared, has no such split or no usable image.
     """
-    builder = digits.prepared_builder(data_dir) if name == "digits" else _builder(name, data_dir)
+    bundled = name in digits.BUILDERS
+    builder = (digits.prepared_builder if bundled else _builder)(name, data_dir)
     image_key, label_key = _keys(name, builder.info.features)
     records = _records(builder, name, split, data_dir, image_key)
 
@@ -45,7 +46,7 @@ def load(name: str, split: str, data_dir: str, image_size: int | None) -> Source
         size=len(records),
         shape=(height, width, channels) if unchanged else (image_size, image_size, channels),
         num_classes=label.num_classes if label else 0,
-        levels=digits.LEVELS if name == "digits" and unchanged else 256,
+        levels=builder.LEVELS if bundled and unchanged else 256,
         label_names=tuple(label.names) if label else (),
     )
 
@@ -62,14 +63,14 @@ def prepare(name: str, data_dir: str) -> None:
     """Downloads a set and writes it as ArrayRecord files; does nothing if that is done already.
 
     Args:
-      name: TFDS name, or "digits".
+      name: TFDS name, or a key of digits.BUILDERS.
       data_dir: TFDS folder, made if missing.
 
     Raises:
       DataError: if the set is unknown, TensorFlow is missing, or TFDS fails.
     """
-    if name == "digits":
-        digits.prepared_builder(data_dir)
+    if name in digits.BUILDERS:
+        digits.prepared_builder(name, data_dir)
         return
     builder = _builder(name, data_dir)
     if builder.data_path.exists():
@@ -93,7 +94,7 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
         if variants and config and config.partition(":")[0] not in variants:
             raise DataError(f"{base} has no variant {config!r}: use {', '.join(variants)}")
     elif ":" in base or not Path(data_dir, base).is_dir():  # A folder: a set of the user's own.
-        near = difflib.get_close_matches(name.lower(), [*known, "digits", "folder"], n=3)
+        near = difflib.get_close_matches(name.lower(), [*known, *digits.BUILDERS, "folder"], n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "see tfds.list_builders()"
         raise DataError(f"unknown data set {name!r}: {hint}")
     try:

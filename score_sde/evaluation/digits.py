@@ -2,6 +2,8 @@
 
     python -m score_sde.evaluation.digits runs/digits_vp/samples.npz
 
+The real images are the digits, or the coloured digits if the samples have three channels.
+
 - classes: the share of each digit, by a classifier fitted to the real training images;
 - frechet_ratio: the Fréchet distance in pixel space between the samples and the training images,
   over that of as many held-out real images: 1 is as good as real, and a set that misses modes or
@@ -23,13 +25,15 @@ from score_sde import data
 from score_sde.errors import UserError
 from score_sde.evaluation.frechet import frechet_distance, moments
 
+SETS = {1: "digits", 3: "digits_rgb"}  # by the number of channels
+
 
 def measure(samples: np.ndarray, train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> dict:
     """The three numbers.
 
     Args:
-        samples: uint8, [n, 8, 8, 1].
-        train: real training images, uint8, [m, 8, 8, 1].
+        samples: uint8, [n, 8, 8, channels].
+        train: real training images, uint8, [m, 8, 8, channels].
         labels: their classes, [m].
         test: held-out real images, uint8; as many as there are samples are used, or all.
     """
@@ -61,7 +65,8 @@ def main(argv: list[str]) -> int:
             raise UserError(
                 "usage: python -m score_sde.evaluation.digits runs/digits_vp/samples.npz"
             )
-        print(json.dumps(measure(_read(Path(argv[1])), *_real())))
+        samples = _read(Path(argv[1]))
+        print(json.dumps(measure(samples, *_real(SETS[samples.shape[-1]]))))
         return 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -76,15 +81,18 @@ def _read(path: Path) -> np.ndarray:
             samples = file["samples"]
     except (ValueError, KeyError, OSError) as error:
         raise UserError(f"{path} is not a samples.npz: {error}") from error
-    if samples.dtype != np.uint8 or samples.shape[1:] != (8, 8, 1) or len(samples) < 2:
-        raise UserError(f"{path} holds {samples.dtype} {samples.shape}; need uint8 [n, 8, 8, 1]")
+    shapes = [(8, 8, channels) for channels in SETS]
+    if samples.dtype != np.uint8 or samples.shape[1:] not in shapes or len(samples) < 2:
+        raise UserError(
+            f"{path} holds {samples.dtype} {samples.shape}; need uint8 [n, 8, 8, 1] or [n, 8, 8, 3]"
+        )
     return samples
 
 
-def _real() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _real(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sets: list[dict[str, Any]] = []
     for split in ("train", "test"):
-        source = data.load("digits", split)
+        source = data.load(name, split)
         sets.append(source.gather(np.arange(len(source))))
     return sets[0]["image"], sets[0]["label"], sets[1]["image"]
 

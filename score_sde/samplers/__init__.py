@@ -51,7 +51,7 @@ def get(name: str, **options: Any) -> Sampler:
     fields = [field.name for field in dataclasses.fields(family)]
     for option, value in options.items():
         check_name(f"option of {name}", option, fields)
-        if fixed.get(option, value) != value:
+        if option in fixed and fixed[option] != value:
             raise ValueError(
                 f"{name} means {option}={fixed[option]!r}, not {value!r}: leave {option} out, "
                 "or use predictor_corrector"

@@ -8,12 +8,13 @@ the velocity of the Prediction (Song et al. 2021, arXiv 2011.13456, equation 13 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from score_sde.prediction import Denoiser, Prediction
+from score_sde.prediction import Denoiser
 from score_sde.samplers.options import check_count, check_name, check_positive
 from score_sde.samplers.sample import Samples, initial_state
 from score_sde.sde import SDE
@@ -22,6 +23,18 @@ from score_sde.sde import SDE
 NOT_SOLVED = "the ODE was not solved"
 
 DENOISE_FINAL = ("none", "tweedie")
+
+
+def probability_flow(
+    denoise: Denoiser, sde: SDE, cond: Any = None
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The right-hand side (t [], x [batch, *data]) -> dx/dt, of the shape and dtype of x."""
+
+    def velocity(t: jax.Array, x: jax.Array) -> jax.Array:
+        t = jnp.full(x.shape[:1], t, x.dtype)
+        return denoise(x, t, cond).velocity(sde, t)
+
+    return velocity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,16 +96,8 @@ class RK45:
         """
         from score_sde.samplers.dopri5 import solve  # diffrax: not at `import score_sde`
 
-        def predict(t: jax.Array, x: jax.Array) -> tuple[Prediction, jax.Array]:
-            t = jnp.full(x.shape[:1], t, x.dtype)
-            return denoise(x, t, cond), t
-
-        def velocity(t: jax.Array, x: jax.Array) -> jax.Array:
-            prediction, t = predict(t, x)
-            return prediction.velocity(sde, t)
-
         x, nfe = solve(
-            velocity,
+            probability_flow(denoise, sde, cond),
             initial_state(key, sde, shape, x_init),
             sde.t_max,
             sde.t_min,
@@ -101,5 +106,6 @@ class RK45:
             max_steps=self.max_steps,
         )
         if self.denoise_final == "tweedie":
-            x, nfe = predict(sde.t_min, x)[0].x0, nfe + 1
+            t_min = jnp.full(x.shape[:1], sde.t_min, x.dtype)
+            x, nfe = denoise(x, t_min, cond).x0, nfe + 1
         return Samples(x, nfe)

@@ -1,5 +1,7 @@
 """The bundled digits: pixels, split, and a build that cannot leave half a data set behind."""
 
+import colorsys
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -84,5 +86,49 @@ def test_a_build_that_is_killed_is_built_again(tmp_path, python):
 
 def test_folder_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(data.DataError, match=r"cannot write the digits to .*file.*data_dir"):
+    with pytest.raises(data.DataError, match=r"cannot write digits to .*file.*data_dir"):
         data.load("digits", data_dir=tmp_path / "file")
+
+
+@pytest.fixture
+def colored(digits_dir):
+    return {
+        split: data.load("digits_rgb", split, data_dir=digits_dir) for split in ("train", "test")
+    }
+
+
+def test_info_of_the_colored_digits(colored, splits):
+    names = tuple("0123456789")
+    for split, size in (("train", 1297), ("test", 500)):
+        expected = data.Info("digits_rgb", split, size, (8, 8, 3), 10, 256, names)
+        assert colored[split].info == expected
+    whole = [colored[split].gather(np.arange(len(colored[split])))["image"] for split in colored]
+    assert len(np.unique(np.concatenate(whole))) == 256
+
+
+def test_colored_digits_are_the_digits_in_one_saturated_color_each(colored, splits):
+    """Image by image: pixel = round(c v / 16) with c of full brightness, and the same label."""
+    hues = []
+    for split, source in splits.items():
+        grey = source.gather(np.arange(len(source)))
+        rgb = colored[split].gather(np.arange(len(source)))
+        assert np.array_equal(grey["label"], rgb["label"])
+        levels = np.round(grey["image"] / 255 * 16)
+        color = rgb["image"].max((1, 2))  # every digit has ink of level 16 or nearly
+        color = color / color.max(1, keepdims=True)
+        painted = np.round(255 * color[:, None, None] * levels / 16)
+        assert np.abs(painted - rgb["image"]).max() <= 1
+        hue, saturation, _ = np.array([colorsys.rgb_to_hsv(*c) for c in color]).T
+        assert 0.68 < saturation.min() < 0.72
+        assert saturation.max() > 0.98
+        hues.append(hue)
+    # 1797 uniform hues: each sixth of the circle has 300, with a standard deviation of 16.
+    counts = np.histogram(np.concatenate(hues), 6, (0, 1))[0]
+    assert np.abs(counts - 1797 / 6).max() < 4 * 16
+
+
+def test_a_color_depends_on_the_position_alone():
+    from score_sde.data import digits
+
+    expected = (1.0, 0.2514980095587893, 0.2980952402033452)
+    np.testing.assert_allclose(digits.color(0), expected, rtol=1e-12)

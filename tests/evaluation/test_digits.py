@@ -1,5 +1,7 @@
 """The three numbers are right where the answer is known."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,12 @@ def test_bad_input_is_one_line(tmp_path, capsys):
     errors = capsys.readouterr().err.strip().splitlines()
     assert len(errors) == 3
     assert "need uint8 [n, 8, 8, 1]" in errors[2]
+
+
+def test_the_number_of_channels_says_which_digits_are_real(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    images = data.load("digits_rgb", "test").gather(np.arange(500))["image"]
+    np.savez(tmp_path / "samples.npz", samples=images)
+    assert digits.main(["digits", str(tmp_path / "samples.npz")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["frechet_ratio"] == found["nearest_ratio"] == 1
