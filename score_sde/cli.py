@@ -86,7 +86,7 @@ def _train(line: CommandLine) -> int:
         _announce(experiment, mesh, train_set, held_out, workdir)
     outcome = loop.train(experiment, mesh, train_set, held_out, workdir)
     if first:
-        _say_what_next(line, outcome)
+        _say_what_next(line, experiment, outcome)
     return 130 if outcome.stopped_by == signal.SIGINT else 0
 
 
@@ -98,10 +98,16 @@ def _sample(line: CommandLine) -> int:
     from score_sde import config as configs
     from score_sde.generate import Generator
     from score_sde.images import save_grid
+    from score_sde.models import CLASSIFIERS
     from score_sde.training.sharding import make_mesh, replicated, to_devices
 
     _distribute(line)
     config, workdir = line.config, line.workdir
+    if config.model.name in CLASSIFIERS:
+        raise UserError(
+            f"config.model.name={config.model.name} is a classifier, which draws no samples: "
+            "give the config of a score network"
+        )
     # The run's own record says what was trained; the command line and the recipe, how to sample it.
     trained, _ = configs.read(workdir)
     fixed = tuple(path for path in line.overrides if path.startswith(runs.FIXED))
@@ -195,7 +201,7 @@ def _announce(
     )
 
 
-def _say_what_next(line: CommandLine, outcome: Outcome) -> None:
+def _say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) -> None:
     if outcome.stopped_by is not None:
         print(
             f"stopped by {outcome.stopped_by.name} at step {outcome.step}, which is saved. "
@@ -204,4 +210,9 @@ def _say_what_next(line: CommandLine, outcome: Outcome) -> None:
         return
     if outcome.start == outcome.step:
         print(f"nothing left to train: --config.training.steps=N with N > {outcome.step} goes on")
-    print(f"done: {outcome.step} steps, in {line.workdir}. Next: {line.rerun} --mode=sample")
+    after = (
+        f"{line.rerun} --mode=sample"
+        if experiment.sampler
+        else f"python -m score_sde.evaluation.classifier {line.workdir}"
+    )
+    print(f"done: {outcome.step} steps, in {line.workdir}. Next: {after}")

@@ -1,5 +1,9 @@
 """Flax NNX networks."""
 
 from score_sde.models.unet import UNet as UNet
+from score_sde.models.wide_resnet import WideResNet as WideResNet
 
 NETWORKS = {"unet": UNet}
+
+# Of p(y | x_t): these give logits where the others give an image.
+CLASSIFIERS = {"wide_resnet": WideResNet}
