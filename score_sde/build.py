@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from score_sde import losses, samplers
 from score_sde.classifier import Classifier, cross_entropy
 from score_sde.config import flatten
-from score_sde.data import transforms
+from score_sde.data import Info, Source, load, transforms
 from score_sde.errors import UserError
 from score_sde.models import CLASSIFIERS, NETWORKS
 from score_sde.models.functional import Arrays, Functional, functional
@@ -21,9 +21,6 @@ from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Denoiser, from_
 from score_sde.samplers.options import check_name
 from score_sde.sde import SDE, SDES
 from score_sde.training.options import OptimOptions, TrainingOptions
-
-if TYPE_CHECKING:
-    from score_sde.data import Info
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,6 +137,16 @@ def _check_counts(config: ConfigDict) -> None:
     for path, value in flatten(config.to_dict()):
         if path in smallest and value < smallest[path]:
             raise UserError(f"config.{path}={value} must be at least {smallest[path]}")
+
+
+def source(config: ConfigDict, split: str) -> Source:
+    """A split, such as "train" or "test", of the data set that the section `data` names.
+
+    Raises:
+        DataError: it cannot be found; SplitError if it has no such split.
+    """
+    data = config.data
+    return load(data.name, split, data_dir=data.dir or None, image_size=data.image_size or None)
 
 
 def sde(section: ConfigDict) -> SDE:

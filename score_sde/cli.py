@@ -9,14 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from score_sde.errors import UserError
 from score_sde.flags import CommandLine, HelpRequest, parse
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
-    from ml_collections import ConfigDict
 
     from score_sde.build import Experiment
     from score_sde.data import Source
@@ -69,12 +68,12 @@ def _train(line: CommandLine) -> int:
 
     _distribute(line)
     config, workdir = line.config, line.workdir
-    train_set = _load(config, "train")
+    train_set = build.source(config, "train")
     experiment = build.experiment(config, train_set.info)
     mesh = make_mesh(experiment.training.fsdp)
     loop.check(experiment, mesh)
     try:
-        held_out = _load(config, "test")
+        held_out = build.source(config, "test")
     except SplitError:  # a set without such a split trains without a held-out loss
         held_out = None
     runs.check(workdir, config)
@@ -168,16 +167,6 @@ def _distribute(line: CommandLine) -> None:
             f"--distributed found no cluster ({reason}); it needs Slurm, Open MPI, Kubernetes or a "
             "TPU pod. On one machine leave it out: all its devices are used anyway"
         ) from error
-
-
-def _where(config: ConfigDict) -> dict[str, Any]:
-    return {"data_dir": config.data.dir or None, "image_size": config.data.image_size or None}
-
-
-def _load(config: ConfigDict, split: str) -> Source:
-    from score_sde.data import load
-
-    return load(config.data.name, split, **_where(config))
 
 
 def _devices(mesh: Mesh) -> str:
