@@ -1,4 +1,4 @@
-"""CIFAR-10: a classifier of noisy images, to guide configs/cifar_ve.py: 38,961,930 parameters.
+"""CIFAR-10: a classifier of noisy images, to guide configs/cifar_ve.py: 39,181,770 parameters.
 
 The recipe of Song et al. (2021, arXiv 2011.13456, Appendix I.1): a Wide ResNet 28-10 conditioned on
 log sigma by random Fourier features, trained with the cross-entropy on images perturbed by the VE

@@ -190,6 +190,32 @@ def test_a_classifier_needs_labels():
         build.experiment(configs.default("wide_resnet"), without)
 
 
+def test_dropout_and_flips_are_for_training():
+    rng = np.random.RandomState(0)
+    batch = {"image": rng.randint(0, 255, (8, 8, 8, 1)).astype(np.uint8), "label": np.arange(8)}
+    weights = {}
+
+    def losses(train, dropout=0.0, flip=False):
+        config = configs.default("wide_resnet")
+        config.model.update(depth=10, width=1, noise_channels=8, dropout=dropout)
+        config.data.flip, config.training.stratified = flip, True
+        experiment = build.experiment(config, DIGITS)
+        for name, shape in (experiment.model.shapes[0] | experiment.model.shapes[1]).items():
+            weights.setdefault(name, rng.randn(*shape.shape).astype(np.float32) / 5)
+        params, constants = ({n: weights[n] for n in part} for part in experiment.model.shapes)
+
+        def loss(key, params):
+            return experiment.loss(key, params, constants, batch, train)
+
+        quick = jax.jit(loss, compiler_options={"xla_backend_optimization_level": 0})
+        return quick(jax.random.key(0), params)
+
+    plain = losses(train=True)
+    np.testing.assert_array_equal(losses(train=False, dropout=0.5, flip=True), plain)
+    assert np.abs(losses(train=True, dropout=0.5) - plain).min() > 1e-5
+    assert 0 < np.sum(losses(train=True, flip=True) != plain) < 8
+
+
 @pytest.mark.parametrize(
     ("name", "guided", "parameters"),
     [("digits_classifier", "digits_vp", 324_938), ("cifar_classifier", "cifar_ve", None)],
