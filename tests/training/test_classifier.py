@@ -190,15 +190,17 @@ def test_a_classifier_needs_labels():
         build.experiment(configs.default("wide_resnet"), without)
 
 
-def test_dropout_and_flips_are_for_training():
+def test_the_loss_follows_the_config():
+    """Dropout and flips are for training only; t_min is for both."""
     rng = np.random.RandomState(0)
     batch = {"image": rng.randint(0, 255, (8, 8, 8, 1)).astype(np.uint8), "label": np.arange(8)}
     weights = {}
 
-    def losses(train, dropout=0.0, flip=False):
+    def losses(train, dropout=0.0, flip=False, t_min=-1.0):
         config = configs.default("wide_resnet")
         config.model.update(depth=10, width=1, noise_channels=8, dropout=dropout)
-        config.data.flip, config.training.stratified = flip, True
+        config.data.flip = flip
+        config.training.update(stratified=True, t_min=t_min)
         experiment = build.experiment(config, DIGITS)
         for name, shape in (experiment.model.shapes[0] | experiment.model.shapes[1]).items():
             weights.setdefault(name, rng.randn(*shape.shape).astype(np.float32) / 5)
@@ -214,6 +216,7 @@ def test_dropout_and_flips_are_for_training():
     np.testing.assert_array_equal(losses(train=False, dropout=0.5, flip=True), plain)
     assert np.abs(losses(train=True, dropout=0.5) - plain).min() > 1e-5
     assert 0 < np.sum(losses(train=True, flip=True) != plain) < 8
+    assert np.abs(losses(train=False, t_min=0.5) - plain).min() > 1e-5
 
 
 @pytest.mark.parametrize(
