@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from score_sde import analytic, samplers
+from score_sde import analytic, guidance, samplers
 from score_sde.discrete import DDPM, SMLD
 from score_sde.prediction import Prediction
 from score_sde.sde import EDM, SDE, VE, VP, CosineVP, RectifiedFlow, SubVP
 from score_sde.version import __version__
 
 if TYPE_CHECKING:
-    from score_sde.runs import load
+    from score_sde.runs import load, load_classifier
 
 __all__ = [
     "DDPM",
@@ -24,15 +24,17 @@ __all__ = [
     "SubVP",
     "__version__",
     "analytic",
+    "guidance",
     "load",
+    "load_classifier",
     "samplers",
 ]
 
 
 def __getattr__(name: str) -> Any:
     # Runs need Orbax and more, which would triple the time of `import score_sde`.
-    if name == "load":
-        from score_sde.runs import load
+    if name in ("load", "load_classifier"):
+        from score_sde import runs
 
-        return load
+        return getattr(runs, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,31 +12,33 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from score_sde import losses, samplers
-from score_sde.data import transforms
+from score_sde.classifier import Classifier, cross_entropy
+from score_sde.config import flatten
+from score_sde.data import Info, Source, load, transforms
 from score_sde.discrete import PROCESSES
 from score_sde.errors import UserError
-from score_sde.models import NETWORKS
+from score_sde.models import CLASSIFIERS, NETWORKS
 from score_sde.models.functional import Arrays, Functional, functional
 from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Denoiser, from_network
 from score_sde.samplers.options import check_name
 from score_sde.sde import SDE
 from score_sde.training.options import OptimOptions, TrainingOptions
 
-if TYPE_CHECKING:
-    from score_sde.data import Info
-
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """Everything that a config names, ready to use. No array has been made yet.
 
+    It trains a score network, or a classifier, which has no denoiser and no sampler.
+
     Attributes:
         config: the config itself, for the record.
         sde: the forward process.
         model: the network as a pure function.
-        denoiser: makes a denoiser of (parameters, constants, dropout key or None).
+        denoiser: makes a denoiser of (parameters, constants, dropout key or None), or None.
+        classifier: makes a Classifier of the same, or None.
         loss: the training loss of each example, see training.step.LossFunction.
-        sampler: the sampler.
+        sampler: the sampler, or None.
         training: the section `training`.
         optim: the section `optim`.
         data: what is known of the data set.
@@ -46,9 +48,10 @@ class Experiment:
     config: ConfigDict
     sde: SDE
     model: Functional
-    denoiser: Callable[..., Denoiser]
+    denoiser: Callable[..., Denoiser] | None
+    classifier: Callable[..., Classifier] | None
     loss: Callable[..., jax.Array]
-    sampler: samplers.Sampler
+    sampler: samplers.Sampler | None
     training: TrainingOptions
     optim: OptimOptions
     data: Info
@@ -78,6 +81,10 @@ class Experiment:
         """States in the model's range to uint8 images; [batch, H, W, C]."""
         return transforms.from_model(x, self.config.data.centered, self.data.levels)
 
+    def from_images(self, images: jax.Array) -> jax.Array:
+        """The inverse of `to_images`: states x_0 in the model's range; [batch, H, W, C]."""
+        return transforms.to_model(images, self.config.data.centered)
+
 
 def experiment(config: ConfigDict, info: Info) -> Experiment:
     """Read a config.
@@ -90,6 +97,8 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         UserError: a value is unknown or cannot work.
     """
     try:
+        if config.model.name in CLASSIFIERS:
+            return _classifier_experiment(config, info)
         _check_counts(config)
         process = sde(config.sde)
         conditional = config.model.class_conditional
@@ -105,6 +114,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             sde=process,
             model=model,
             denoiser=denoiser,
+            classifier=None,
             loss=_loss(config, process, denoiser, info, conditional),
             sampler=draw,
             training=TrainingOptions(**config.training),
@@ -120,16 +130,26 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
 
 def _check_counts(config: ConfigDict) -> None:
     """Raise UserError unless the counts that no class below checks can work."""
-    counts = {
-        "seed": (config.seed, 0),
-        "evaluation.batch_size": (config.evaluation.batch_size, 1),
-        "sampling.batch_size": (config.sampling.batch_size, 1),
-        "sampling.num_samples": (config.sampling.num_samples, 1),
-        "sampling.seed": (config.sampling.seed, 0),
+    smallest = {
+        "seed": 0,
+        "evaluation.batch_size": 1,
+        "sampling.batch_size": 1,
+        "sampling.num_samples": 1,
+        "sampling.seed": 0,
     }
-    for path, (value, smallest) in counts.items():
-        if value < smallest:
-            raise UserError(f"config.{path}={value} must be at least {smallest}")
+    for path, value in flatten(config.to_dict()):
+        if path in smallest and value < smallest[path]:
+            raise UserError(f"config.{path}={value} must be at least {smallest[path]}")
+
+
+def source(config: ConfigDict, split: str) -> Source:
+    """A split, such as "train" or "test", of the data set that the section `data` names.
+
+    Raises:
+        DataError: it cannot be found; SplitError if it has no such split.
+    """
+    data = config.data
+    return load(data.name, split, data_dir=data.dir or None, image_size=data.image_size or None)
 
 
 def sde(section: ConfigDict) -> SDE:
@@ -174,7 +194,7 @@ def network(config: ConfigDict, info: Info) -> Callable[[nnx.Rngs], nnx.Module]:
     """
     not_arguments = ("name", "parametrization", "noise_label", "sigma_data", "class_conditional")
     arguments = {k: v for k, v in config.model.items() if k not in not_arguments}
-    check_name("config.model.name", config.model.name, NETWORKS)
+    check_name("config.model.name", config.model.name, NETWORKS | CLASSIFIERS)
     check_name("config.model.dtype", arguments["dtype"], ("float32", "bfloat16"))
     height, width, channels = info.shape
     if height != width:
@@ -183,10 +203,12 @@ def network(config: ConfigDict, info: Info) -> Callable[[nnx.Rngs], nnx.Module]:
         dtype=jnp.dtype(arguments["dtype"]),
         data_channels=channels,
         image_size=height,
-        num_classes=info.num_classes if config.model.class_conditional else 0,
+        # A classifier's config does not say class_conditional: its output is the classes.
+        num_classes=info.num_classes if config.model.get("class_conditional", True) else 0,
         centered=config.data.centered,
     )
-    return lambda rngs: NETWORKS[config.model.name](**arguments, rngs=rngs)
+    make = (NETWORKS | CLASSIFIERS)[config.model.name]
+    return lambda rngs: make(**arguments, rngs=rngs)
 
 
 def _check_levels(section: ConfigDict, process: SDE) -> None:
@@ -232,24 +254,17 @@ def _loss(
     config: ConfigDict, process: SDE, denoiser: Callable, info: Info, conditional: bool
 ) -> Callable[..., jax.Array]:
     """The loss of a batch of uint8 images, with augmentation and dropout when it trains."""
-    training, data = config.training, config.data
+    training, inputs = config.training, _inputs(config, info)
     times, weighting = _times(training, process), _weighting(config)
     check_name("config.training.reduction", training.reduction, losses.REDUCTIONS)
 
     def loss(key: jax.Array, params: Arrays, constants: Arrays, batch: Any, train: bool):
         key_flip, key_dequantize, key_loss, key_dropout = jax.random.split(key, 4)
-        images = batch["image"]
-        if data.flip and train:
-            images = transforms.random_flip(key_flip, images)
-        if data.dequantize:
-            x0 = transforms.dequantize(key_dequantize, images, info.levels, data.centered)
-        else:
-            x0 = transforms.to_model(images, data.centered)
         return losses.denoising_score_matching(
             key_loss,
             denoiser(params, constants, key_dropout if train else None),
             process,
-            x0,
+            inputs(key_flip, key_dequantize, batch["image"], train),
             batch["label"] if conditional else None,
             times=times,
             weighting=weighting,
@@ -266,18 +281,40 @@ def _check_discrete(field: str, process: SDE) -> None:
         raise UserError(f"{field} needs a discrete sequence: use config.sde.name=smld or ddpm")
 
 
+def _inputs(config: ConfigDict, info: Info) -> Callable[..., jax.Array]:
+    """Maps uint8 images to data x_0, with the augmentation that the section `data` names."""
+    data = config.data
+
+    def inputs(
+        key_flip: jax.Array, key_dequantize: jax.Array, images: jax.Array, train: bool
+    ) -> jax.Array:
+        if data.flip and train:
+            images = transforms.random_flip(key_flip, images)
+        if data.dequantize:
+            return transforms.dequantize(key_dequantize, images, info.levels, data.centered)
+        return transforms.to_model(images, data.centered)
+
+    return inputs
+
+
 def _times(training: ConfigDict, process: SDE) -> losses.TimeDistribution:
     check_name("config.training.times", training.times, losses.TIMES)
-    if training.t_min >= process.t_max:
-        raise UserError(
-            f"config.training.t_min={training.t_min} must be below t_max={process.t_max}"
-        )
+    t_min = _smallest_time(training, process)
     if training.times in ("uniform", "importance"):
-        return losses.TIMES[training.times](training.t_min if training.t_min > 0 else None)
+        return losses.TIMES[training.times](t_min)
     if training.times == "discrete":
         _check_discrete("config.training.times=discrete", process)
         return losses.TIMES[training.times]()
     return losses.TIMES[training.times](training.time_mean, training.time_std)
+
+
+def _smallest_time(training: ConfigDict, process: SDE) -> float | None:
+    """The smallest time to train on; None for the process's own."""
+    if training.t_min >= process.t_max:
+        raise UserError(
+            f"config.training.t_min={training.t_min} must be below t_max={process.t_max}"
+        )
+    return training.t_min if training.t_min > 0 else None
 
 
 def _weighting(config: ConfigDict) -> losses.Weighting:
@@ -286,3 +323,56 @@ def _weighting(config: ConfigDict) -> losses.Weighting:
     check_name("config.training.quantity", config.training.quantity, losses.QUANTITIES)
     arguments = {"edm": (config.model.sigma_data,), "uniform": (config.training.quantity,)}
     return losses.WEIGHTINGS[name](*arguments.get(name, ()))
+
+
+def _classifier_experiment(config: ConfigDict, info: Info) -> Experiment:
+    """The experiment that trains a classifier p(y | x_t)."""
+    _check_counts(config)
+    if not info.num_classes:
+        raise UserError(
+            f"config.model.name={config.model.name} is a classifier, but {info.name} has no class "
+            "labels: choose another config.data.name"
+        )
+    process, model = sde(config.sde), functional(network(config, info))
+
+    def classifier(params: Arrays, constants: Arrays, key: jax.Array | None = None) -> Classifier:
+        return Classifier(
+            lambda x, label: model.apply(params, constants, x, label, key=key), process
+        )
+
+    return Experiment(
+        config=config,
+        sde=process,
+        model=model,
+        denoiser=None,
+        classifier=classifier,
+        loss=_classifier_loss(config, process, classifier, info),
+        sampler=None,
+        # It draws no pictures.
+        training=TrainingOptions(**config.training, sample_every=0),
+        optim=OptimOptions(**config.optim),
+        data=info,
+        conditional=False,
+    )
+
+
+def _classifier_loss(
+    config: ConfigDict, process: SDE, classifier: Callable[..., Classifier], info: Info
+) -> Callable[..., jax.Array]:
+    """The cross-entropy of a batch, with augmentation and dropout when it trains."""
+    training, inputs = config.training, _inputs(config, info)
+    times = losses.uniform_times(_smallest_time(training, process))
+
+    def loss(key: jax.Array, params: Arrays, constants: Arrays, batch: Any, train: bool):
+        key_flip, key_dequantize, key_loss, key_dropout = jax.random.split(key, 4)
+        return cross_entropy(
+            key_loss,
+            classifier(params, constants, key_dropout if train else None).log_prob,
+            process,
+            inputs(key_flip, key_dequantize, batch["image"], train),
+            batch["label"],
+            times=times,
+            stratified=training.stratified or not train,  # as in _loss
+        )
+
+    return loss

@@ -9,14 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from score_sde.errors import UserError
 from score_sde.flags import CommandLine, HelpRequest, parse
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
-    from ml_collections import ConfigDict
 
     from score_sde.build import Experiment
     from score_sde.data import Source
@@ -69,12 +68,12 @@ def _train(line: CommandLine) -> int:
 
     _distribute(line)
     config, workdir = line.config, line.workdir
-    train_set = _load(config, "train")
+    train_set = build.source(config, "train")
     experiment = build.experiment(config, train_set.info)
     mesh = make_mesh(experiment.training.fsdp)
     loop.check(experiment, mesh)
     try:
-        held_out = _load(config, "test")
+        held_out = build.source(config, "test")
     except SplitError:  # a set without such a split trains without a held-out loss
         held_out = None
     runs.check(workdir, config)
@@ -86,7 +85,7 @@ def _train(line: CommandLine) -> int:
         _announce(experiment, mesh, train_set, held_out, workdir)
     outcome = loop.train(experiment, mesh, train_set, held_out, workdir)
     if first:
-        _say_what_next(line, outcome)
+        _say_what_next(line, experiment, outcome)
     return 130 if outcome.stopped_by == signal.SIGINT else 0
 
 
@@ -98,10 +97,16 @@ def _sample(line: CommandLine) -> int:
     from score_sde import config as configs
     from score_sde.generate import Generator
     from score_sde.images import save_grid
+    from score_sde.models import CLASSIFIERS
     from score_sde.training.sharding import make_mesh, replicated, to_devices
 
     _distribute(line)
     config, workdir = line.config, line.workdir
+    if config.model.name in CLASSIFIERS:
+        raise UserError(
+            f"config.model.name={config.model.name} is a classifier, which draws no samples: "
+            "give the config of a score network"
+        )
     # The run's own record says what was trained; the command line and the recipe, how to sample it.
     trained, _ = configs.read(workdir)
     fixed = tuple(path for path in line.overrides if path.startswith(runs.FIXED))
@@ -182,16 +187,6 @@ def _distribute(line: CommandLine) -> None:
         ) from error
 
 
-def _where(config: ConfigDict) -> dict[str, Any]:
-    return {"data_dir": config.data.dir or None, "image_size": config.data.image_size or None}
-
-
-def _load(config: ConfigDict, split: str) -> Source:
-    from score_sde.data import load
-
-    return load(config.data.name, split, **_where(config))
-
-
 def _devices(mesh: Mesh) -> str:
     import jax
 
@@ -213,7 +208,7 @@ def _announce(
     )
 
 
-def _say_what_next(line: CommandLine, outcome: Outcome) -> None:
+def _say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) -> None:
     if outcome.stopped_by is not None:
         print(
             f"stopped by {outcome.stopped_by.name} at step {outcome.step}, which is saved. "
@@ -222,4 +217,9 @@ def _say_what_next(line: CommandLine, outcome: Outcome) -> None:
         return
     if outcome.start == outcome.step:
         print(f"nothing left to train: --config.training.steps=N with N > {outcome.step} goes on")
-    print(f"done: {outcome.step} steps, in {line.workdir}. Next: {line.rerun} --mode=sample")
+    after = (
+        f"{line.rerun} --mode=sample"
+        if experiment.sampler
+        else f"python -m score_sde.evaluation.classifier {line.workdir}"
+    )
+    print(f"done: {outcome.step} steps, in {line.workdir}. Next: {after}")

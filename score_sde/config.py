@@ -20,7 +20,7 @@ from ml_collections import ConfigDict, config_dict
 
 from score_sde.discrete import PROCESSES
 from score_sde.errors import UserError
-from score_sde.models import NETWORKS
+from score_sde.models import CLASSIFIERS, NETWORKS
 from score_sde.samplers import SAMPLERS
 from score_sde.samplers.options import check_name
 from score_sde.training.options import OptimOptions, TrainingOptions
@@ -28,12 +28,27 @@ from score_sde.training.options import OptimOptions, TrainingOptions
 # Arguments of a network that follow from the data or are set elsewhere.
 _DERIVED = ("self", "data_channels", "image_size", "num_classes", "centered", "rngs", "param_dtype")
 
+# What the config of a classifier lacks: it regresses nothing and draws nothing.
+_SCORE_ONLY = {
+    "model": ("parametrization", "noise_label", "sigma_data", "class_conditional"),
+    "training": (
+        "weighting",
+        "quantity",
+        "times",
+        "time_mean",
+        "time_std",
+        "reduction",
+        "sample_every",
+    ),
+}
+
 
 def default(network: str = "unet") -> ConfigDict:
     """A config with every field at its default.
 
     Args:
-        network: whose arguments make up the section `model`; a name in models.NETWORKS.
+        network: whose arguments make up the section `model`; a name in models.NETWORKS, or in
+            models.CLASSIFIERS for a config without the fields that mean nothing for a classifier.
     """
     config = ConfigDict(
         {
@@ -67,6 +82,11 @@ def default(network: str = "unet") -> ConfigDict:
             "seed": 0,
         }
     )
+    if network in CLASSIFIERS:
+        del config.sampling
+        for section, names in _SCORE_ONLY.items():
+            for name in names:
+                del config[section][name]
     return config.lock()  # a field that does not exist cannot be set by mistake
 
 
@@ -74,7 +94,7 @@ def check_fields(config: ConfigDict) -> None:
     """Raise UserError unless a config has exactly the fields of `default`."""
     if not isinstance(config, ConfigDict) or "model" not in config or "name" not in config.model:
         raise UserError("this is not a config of score_sde: start from score_sde.config.default()")
-    check_name("config.model.name", config.model.name, NETWORKS)
+    check_name("config.model.name", config.model.name, NETWORKS | CLASSIFIERS)
     expected = default(config.model.name)
     for path, _ in flatten(config.to_dict()):
         check_path(expected, path)
@@ -92,7 +112,8 @@ def _placeholders(dataclasses_: Any) -> dict[str, config_dict.FieldReference]:
 
 
 def _network_arguments(network: str) -> dict[str, Any]:
-    parameters = inspect.signature(NETWORKS[network].__init__).parameters
+    cls = (NETWORKS | CLASSIFIERS)[network]
+    parameters = inspect.signature(cls.__init__).parameters
     arguments = {name: p.default for name, p in parameters.items() if name not in _DERIVED}
     return {**arguments, "dtype": "float32"}
 

@@ -1,4 +1,7 @@
-"""Runs: the folder that a run lives in, and `load`, which opens one from a script or a notebook."""
+"""Runs: the folder that a run lives in, and opening one from a script or a notebook.
+
+`load` opens a score network, `load_classifier` a classifier.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import dataclasses
 import importlib.metadata
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from ml_collections import ConfigDict
 
 from score_sde import build
 from score_sde import config as configs
+from score_sde.classifier import LogProb
 from score_sde.data.base import Info
 from score_sde.errors import UserError
 from score_sde.models.functional import Arrays
@@ -79,8 +83,38 @@ class Run:
     constants: Arrays
 
 
+@dataclasses.dataclass(frozen=True)
+class ClassifierRun:
+    """A run that trains or trained a classifier, opened at one checkpoint.
+
+    Attributes:
+        workdir: its folder.
+        config: its config.
+        step: the step of the checkpoint.
+        sde: the forward process whose noise it knows.
+        log_probs: log p(y | x_t) of every class y, nats: (x, t) to [batch, num_classes]; a pytree,
+            compiled on first use.
+        log_prob: the same of one class each: (x, t, label) to [batch], as guidance takes it.
+        num_classes: how many classes it knows.
+        experiment: everything else that its config names.
+        params: the parameters that log_probs uses.
+        constants: the network's other arrays.
+    """
+
+    workdir: Path
+    config: ConfigDict
+    step: int
+    sde: SDE
+    log_probs: Callable[[jax.Array, jax.Array], jax.Array]
+    log_prob: LogProb
+    num_classes: int
+    experiment: build.Experiment
+    params: Arrays
+    constants: Arrays
+
+
 def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None) -> Run:
-    """Open a run.
+    """Open the run of a score network.
 
     Args:
         workdir: its folder.
@@ -89,13 +123,76 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
         step: which checkpoint; the newest if None.
 
     Raises:
-        UserError: there is no such run, checkpoint or moving average.
+        UserError: there is no such run, checkpoint or moving average, or it is of a classifier.
     """
     workdir = Path(workdir)
+    experiment = _experiment(workdir)
+    if experiment.denoiser is None:
+        raise UserError(f"{workdir} holds a classifier: open it with score_sde.load_classifier")
+    params, constants, step = _weights(workdir, experiment, weights, step)
+
+    @jax.jit
+    def denoise(params, constants, x, t, cond=None):
+        return experiment.denoiser(params, constants)(x, t, cond)
+
+    bound = jax.tree_util.Partial(denoise, params, constants)
+    return Run(
+        workdir, experiment.config, step, experiment.sde, bound, experiment, params, constants
+    )
+
+
+def load_classifier(
+    workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None
+) -> ClassifierRun:
+    """Open the run of a classifier.
+
+    Args:
+        workdir: its folder.
+        weights: as for `load`.
+        step: as for `load`.
+
+    Raises:
+        UserError: there is no such run, checkpoint or moving average, or it is of a score network.
+    """
+    workdir = Path(workdir)
+    experiment = _experiment(workdir)
+    if experiment.classifier is None:
+        raise UserError(f"{workdir} holds no classifier: train configs/digits_classifier.py")
+    params, constants, step = _weights(workdir, experiment, weights, step)
+
+    @jax.jit
+    def log_probs(params, constants, x, t):
+        return experiment.classifier(params, constants).log_probs(x, t)
+
+    @jax.jit
+    def log_prob(params, constants, x, t, label):
+        return experiment.classifier(params, constants).log_prob(x, t, label)
+
+    return ClassifierRun(
+        workdir=workdir,
+        config=experiment.config,
+        step=step,
+        sde=experiment.sde,
+        log_probs=jax.tree_util.Partial(log_probs, params, constants),
+        log_prob=jax.tree_util.Partial(log_prob, params, constants),
+        num_classes=experiment.data.num_classes,
+        experiment=experiment,
+        params=params,
+        constants=constants,
+    )
+
+
+def _experiment(workdir: Path) -> build.Experiment:
+    """What a run's config names."""
     config, found = configs.read(workdir)
-    info = info_from_json(found["data"])
-    experiment = build.experiment(config, info)
-    decays = [str(decay) for decay in config.training.ema_decays]
+    return build.experiment(config, info_from_json(found["data"]))
+
+
+def _weights(
+    workdir: Path, experiment: build.Experiment, weights: str, step: int | None
+) -> tuple[Arrays, Arrays, int]:
+    """Parameters, constants and step of a checkpoint, as `load` takes them."""
+    decays = [str(decay) for decay in experiment.training.ema_decays]
     item = decays[0] if weights == "ema" else weights
     if item not in ("raw", *decays):
         raise UserError(f"weights={weights!r}: choose from ema, raw, {', '.join(decays)}")
@@ -109,13 +206,7 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
         params, constants = checkpoints.restore_weights(shapes, item, step)
     finally:
         checkpoints.close()
-
-    @jax.jit
-    def denoise(params, constants, x, t, cond=None):
-        return experiment.denoiser(params, constants)(x, t, cond)
-
-    bound = jax.tree_util.Partial(denoise, params, constants)
-    return Run(workdir, config, step, experiment.sde, bound, experiment, params, constants)
+    return params, constants, step
 
 
 def check(workdir: Path, config: ConfigDict) -> None:

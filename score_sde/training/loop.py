@@ -124,7 +124,11 @@ class _Training:
         )
         self.compiled = {}
         self.eval_step = jax.jit(make_eval_step(experiment.loss))
-        self.generator = Generator(experiment, mesh, experiment.picture_size)
+        self.generator = (
+            Generator(experiment, mesh, experiment.picture_size)
+            if self.options.sample_every
+            else None
+        )
 
     def run(self) -> Outcome:
         with StopRequest() as stop:

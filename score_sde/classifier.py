@@ -1,0 +1,105 @@
+r"""Time-dependent classifiers: p(y | x_t), the class of a noisy image.
+
+Trained on noisy data by a mixture of cross-entropies over the noise levels (Song et al. 2021, arXiv
+2011.13456, Appendix I.1),
+
+    E_t E_(x_0, y) E_eps [ -log p(y | x_t, t) ],    x_t = alpha x_0 + sigma eps.             (1)
+
+Its minimum is the exact posterior, whose gradient guides a score network (score_sde.guidance).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+
+from score_sde.losses import TimeDistribution, draw_times
+from score_sde.sde import SDE, expand
+
+
+class LogProb(Protocol):
+    """log p(y | x_t), nats: x [batch, *data], t [batch] (or []) and label [batch] to [batch]."""
+
+    def __call__(self, x: jax.Array, t: jax.Array, label: jax.Array) -> jax.Array:
+        """The log-probability of each label, given x at time t."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """The classifier of a network, for any process.
+
+    The network sees x / sqrt(alpha^2 + sigma^2), which stays of order 1, and the noise level
+    sigma / alpha. For VE that is sigma, on whose logarithm the paper conditions; and unlike sigma
+    it tells the noise levels of a VP process apart where they are large.
+
+    Attributes:
+        network: maps a state [batch, *data] and noise levels [batch] to logits [batch, classes].
+        sde: the forward process.
+    """
+
+    network: Callable[[jax.Array, jax.Array], jax.Array]
+    sde: SDE
+
+    def log_probs(self, x: jax.Array, t: jax.Array) -> jax.Array:
+        """log p(y | x_t) of every class y, in nats.
+
+        Args:
+            x: state, [batch, *data].
+            t: time, [batch] or [].
+
+        Returns:
+            [batch, classes].
+        """
+        t = jnp.broadcast_to(jnp.asarray(t, x.dtype), x.shape[:1])
+        alpha, sigma = self.sde.alpha(t), self.sde.sigma(t)
+        x = x / expand(jnp.sqrt(alpha**2 + sigma**2), x)
+        return jax.nn.log_softmax(self.network(x, sigma / alpha))
+
+    def log_prob(self, x: jax.Array, t: jax.Array, label: jax.Array) -> jax.Array:
+        """log p(y | x_t) of one class each, in nats; see LogProb.
+
+        Args:
+            x: state, [batch, *data].
+            t: time, [batch] or [].
+            label: classes, int [batch].
+
+        Returns:
+            [batch].
+        """
+        return jnp.take_along_axis(self.log_probs(x, t), label[:, None], axis=1)[:, 0]
+
+
+def cross_entropy(
+    key: jax.Array,
+    log_prob: LogProb,
+    sde: SDE,
+    x0: jax.Array,
+    label: jax.Array,
+    *,
+    times: TimeDistribution,
+    stratified: bool = False,
+) -> jax.Array:
+    """The loss of each example, equation (1).
+
+    Args:
+        key: JAX random key, for t and eps.
+        log_prob: the classifier to train.
+        sde: the forward process.
+        x0: data, [batch, *data].
+        label: classes, int [batch].
+        times: distribution of t.
+        stratified: see losses.draw_times.
+
+    Returns:
+        Nats, [batch]; its mean is the training loss.
+    """
+    key_t, key_eps = jax.random.split(key)
+    t, correction = draw_times(key_t, sde, len(x0), times, stratified)
+    t, correction = t.astype(x0.dtype), correction.astype(x0.dtype)
+    mean, std = sde.marginal(x0, t)
+    x = mean + expand(std, x0) * jax.random.normal(key_eps, x0.shape, x0.dtype)
+    return -correction * log_prob(x, t, label)
