@@ -1,4 +1,4 @@
-"""From a config to the objects that it names. Nothing below this and cli.py reads a config."""
+"""From a config to the objects that it names. Nothing below this reads a config."""
 
 from __future__ import annotations
 
@@ -68,6 +68,11 @@ class Experiment:
         return self.config.seed
 
     @property
+    def centered(self) -> bool:
+        """Whether the model's range is [-1, 1] and not [0, 1]."""
+        return self.config.data.centered
+
+    @property
     def evaluation_batch_size(self) -> int:
         """Examples a batch of the held-out loss, over all devices."""
         return self.config.evaluation.batch_size
@@ -79,11 +84,11 @@ class Experiment:
 
     def to_images(self, x: jax.Array) -> jax.Array:
         """States in the model's range to uint8 images; [batch, H, W, C]."""
-        return transforms.from_model(x, self.config.data.centered, self.data.levels)
+        return transforms.from_model(x, self.centered, self.data.levels)
 
     def from_images(self, images: jax.Array) -> jax.Array:
         """The inverse of `to_images`: states x_0 in the model's range; [batch, H, W, C]."""
-        return transforms.to_model(images, self.config.data.centered)
+        return transforms.to_model(images, self.centered)
 
 
 def experiment(config: ConfigDict, info: Info) -> Experiment:

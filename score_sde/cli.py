@@ -93,7 +93,7 @@ def _sample(line: CommandLine) -> int:
     import jax
     import numpy as np
 
-    from score_sde import build, runs
+    from score_sde import build, questions, runs
     from score_sde import config as configs
     from score_sde.generate import Generator
     from score_sde.images import save_grid
@@ -118,6 +118,7 @@ def _sample(line: CommandLine) -> int:
     build.check_sampler(sampler, run.sde)
     experiment = dataclasses.replace(run.experiment, sampler=sampler)
     number = config.sampling.num_samples if line.num_samples is None else line.num_samples
+    question = questions.ask(line.question, config, experiment, number)
     mesh = make_mesh()
     generator = Generator(experiment, mesh, min(number, config.sampling.batch_size))
     weights = jax.device_get((run.params, run.constants))
@@ -139,15 +140,16 @@ def _sample(line: CommandLine) -> int:
 
     key = jax.random.fold_in(jax.random.key(run.experiment.seed), 4)  # 0 to 3 are training's
     key = jax.random.fold_in(key, config.sampling.seed)
-    images, nfe = generator(params, constants, key, number, report)
+    images, nfe = generator(params, constants, key, number, report, question.task, question.inputs)
     if first:
+        name = question.name
         with runs.writing(workdir):
-            partial = workdir / "samples.npz.partial"
+            partial = workdir / f"{name}.npz.partial"
             with partial.open("wb") as file:
-                np.savez_compressed(file, samples=images)
-            partial.replace(workdir / "samples.npz")
-            save_grid(workdir / "samples.png", images[:256])
-        say(f"{nfe} function evaluations an image. Wrote {workdir}/samples.npz and samples.png")
+                np.savez_compressed(file, **question.arrays(images))
+            partial.replace(workdir / f"{name}.npz")
+            save_grid(workdir / f"{name}.png", question.picture(images), question.columns)
+        say(f"{nfe} function evaluations an image. Wrote {workdir}/{name}.npz and {name}.png")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import traceback
 from pathlib import Path
@@ -15,6 +16,7 @@ from score_sde import config as configs
 from score_sde.errors import UserError
 
 MODES = ("train", "sample", "import")
+TASKS = ("class", "inpaint", "colorize")
 
 HELP = """Score-based generative models through stochastic differential equations, in JAX.
 
@@ -31,6 +33,12 @@ Flags:
   --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
   --mode=MODE         train (default), sample or import
   --workdir=DIR       the run's folder; runs/NAME for configs/NAME.py if not given
+  --task=TASK         what to sample: class, inpaint or colorize; plain samples if not given
+  --label=N           --task=class: which class; each in turn if not given
+  --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
+  --scale=S           --task=class: factor on the classifier's gradient, 1 by default
+  --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
+                      a PNG file, white where pixels are known
   --num_samples=N     how many images to sample; config.sampling.num_samples if not given
   --weights=WHICH     parameters to sample with: ema (default), raw, or a decay such as 0.999
   --checkpoint=FILE   the .pth file to import; needs no PyTorch and no data set
@@ -48,6 +56,25 @@ class HelpRequest(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
+class Options:
+    """What the flags say.
+
+    Attributes:
+        task: one of TASKS, or "" for plain samples.
+        classifier: the folder of a classifier's run, or None.
+        label: the class to sample; None for each in turn.
+        scale: of the classifier's guidance.
+        mask: what to inpaint: a part of the image or a PNG file, white where pixels are known.
+    """
+
+    task: str = ""
+    classifier: str | None = None
+    label: int | None = None
+    scale: float = 1.0
+    mask: str = "right"
+
+
+@dataclasses.dataclass(frozen=True)
 class CommandLine:
     """What the user asked for.
 
@@ -60,6 +87,7 @@ class CommandLine:
         step: checkpoint to sample from, or None for the newest.
         overrides: dotted paths of the fields that were set on the command line.
         checkpoint: the file to import; given in the mode import and in no other.
+        question: what to sample.
         distributed: whether this is one process of several.
         rerun: the command that means this run, to which a mode can be added.
     """
@@ -72,6 +100,7 @@ class CommandLine:
     step: int | None
     overrides: tuple[str, ...]
     checkpoint: Path | None
+    question: Options
     distributed: bool
     rerun: str
 
@@ -118,6 +147,7 @@ def parse(argv: list[str]) -> CommandLine:
         step=values.step,
         overrides=tuple(_overrides(argv)),
         checkpoint=Path(values.checkpoint) if values.checkpoint else None,
+        question=_question(values),
         distributed=values.distributed,
         rerun=f"python main.py --config={file}"
         + (f" --workdir={values.workdir}" if values.workdir else ""),
@@ -132,9 +162,28 @@ def _define(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_integer("num_samples", None, "", flag_values=values)
     flags.DEFINE_string("weights", "ema", "", flag_values=values)
     flags.DEFINE_integer("step", None, "", flag_values=values)
+    flags.DEFINE_enum("task", None, TASKS, "", flag_values=values)
+    flags.DEFINE_integer("label", None, "", flag_values=values)
+    flags.DEFINE_string("classifier", None, "", flag_values=values)
+    flags.DEFINE_float("scale", None, "", flag_values=values)
+    flags.DEFINE_string("mask", None, "", flag_values=values)
     flags.DEFINE_string("checkpoint", None, "", flag_values=values)
     flags.DEFINE_bool("distributed", False, "", flag_values=values)
     return values
+
+
+def _question(values: flags.FlagValues) -> Options:
+    """The flags that say what to sample; those of another task or mode are a mistake."""
+    if values.task and values.mode != "sample":
+        raise UserError(f"--task={values.task} goes with --mode=sample")
+    tasks = {"classifier": "class", "label": "class", "scale": "class", "mask": "inpaint"}
+    given = {name: values[name].value for name in tasks if values[name].value is not None}
+    for name in given:
+        if values.task != tasks[name]:
+            raise UserError(f"--{name} goes with --mode=sample --task={tasks[name]}")
+    if "scale" in given and not ("classifier" in given and 0 <= given["scale"] < math.inf):
+        raise UserError("--scale=S is a number of at least 0 and goes with --classifier=DIR")
+    return Options(values.task or "", **given)
 
 
 def _config_file(argv: list[str]) -> str:

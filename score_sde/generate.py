@@ -14,7 +14,8 @@ from score_sde.build import Experiment
 from score_sde.errors import UserError
 from score_sde.models.functional import Arrays
 from score_sde.samplers.ode import NOT_SOLVED
-from score_sde.training.sharding import batch_sharding, replicated
+from score_sde.tasks import Inputs, Task
+from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
 
 class Generator:
@@ -31,19 +32,28 @@ class Generator:
         sharding = batch_sharding(mesh)
         shape = (self.batch_size, *experiment.data.shape)
 
-        def draw(params: Arrays, constants: Arrays, key: jax.Array):
+        def draw(params: Arrays, constants: Arrays, key: jax.Array, task: Task, inputs: Inputs):
             key_prior, key_labels, key_noise = jax.random.split(key, 3)
-            denoise = experiment.denoiser(params, constants)
-            x_init = experiment.sde.prior_sample(key_prior, shape, jnp.float32)
-            x_init = jax.lax.with_sharding_constraint(x_init, sharding)
-            labels = None
-            if experiment.conditional:
+            sde = experiment.sde
+            inputs = jax.lax.with_sharding_constraint(inputs, sharding)
+            if "image" in inputs:
+                inputs["image"] = experiment.from_images(inputs["image"])
+            if experiment.conditional and "label" not in inputs:
                 classes = experiment.data.num_classes
-                labels = jax.random.randint(key_labels, shape[:1], 0, classes)
-            out = experiment.sampler(key_noise, denoise, experiment.sde, x_init=x_init, cond=labels)
-            return experiment.to_images(out.x), out.nfe
+                inputs["label"] = jax.random.randint(key_labels, shape[:1], 0, classes)
+            prior = sde.prior_sample(key_prior, shape, jnp.float32)
+            prior = jax.lax.with_sharding_constraint(prior, sharding)
+            out = experiment.sampler(
+                key_noise,
+                task.denoiser(experiment.denoiser(params, constants), sde, inputs),
+                sde,
+                x_init=task.start(sde, prior, inputs),
+                cond=inputs.get("label"),
+            )
+            return experiment.to_images(task.finish(out.x, inputs)), out.nfe
 
         self._draw = jax.jit(draw, out_shardings=(sharding, replicated(mesh)))
+        self._everywhere = replicated(mesh)
 
     def __call__(
         self,
@@ -52,6 +62,8 @@ class Generator:
         key: jax.Array,
         number: int,
         on_batch: Callable[[int], None] = lambda done: None,
+        task: Task = Task(),  # noqa: B008 - it is frozen
+        inputs: dict[str, np.ndarray] | None = None,
     ) -> tuple[np.ndarray, int]:
         """Draw images.
 
@@ -61,6 +73,9 @@ class Generator:
             key: JAX random key; each batch folds in its number.
             number: how many images.
             on_batch: called with the number of images done after each batch.
+            task: what is asked of the model.
+            inputs: what the task needs of each image, the same on every process: "image", uint8
+                [number, H, W, C], and "label", [number].
 
         Returns:
             uint8 [number, H, W, C] on the host, and the function evaluations of the last batch.
@@ -69,9 +84,15 @@ class Generator:
             UserError: the adaptive solver gave up.
         """
         drawn, nfe = [], 0
+        task = to_devices(self._everywhere, jax.device_get(task))
         for start in range(0, number, self.batch_size):
+            # The last batch is filled up with copies of the last example.
+            rows = np.minimum(np.arange(start, start + self.batch_size), number - 1)
+            given = {name: array[rows] for name, array in (inputs or {}).items()}
+            given = to_devices(self._everywhere, given)
+            key_batch = jax.random.fold_in(key, len(drawn))
             try:
-                batch, nfe = self._draw(params, constants, jax.random.fold_in(key, len(drawn)))
+                batch, nfe = self._draw(params, constants, key_batch, task, given)
                 drawn.append(multihost_utils.process_allgather(batch, tiled=True))
             except RuntimeError as error:
                 reason = [line for line in str(error).splitlines() if NOT_SOLVED in line]
