@@ -42,9 +42,10 @@ def get_config() -> ConfigDict:
 
     config.training.batch_size = 128
     config.training.steps = 1_300_000
+    config.training.t_min = 1e-5
     config.training.reduction = "half_sum"
     config.training.ema_decays = (0.999,)
-    config.training.keep_every = 100_000
+    config.training.keep_every = 50_000
     config.optim.learning_rate = 2e-4
     config.optim.warmup = 5000
     config.optim.clip = 1.0

@@ -47,12 +47,13 @@ def get_config() -> ConfigDict:
     config.training.steps = 1_300_000
     config.training.t_min = 1e-5
     config.training.ema_decays = (0.9999,)
-    config.training.keep_every = 100_000
+    config.training.keep_every = 50_000
     config.optim.learning_rate = 2e-4
     config.optim.warmup = 5000
     config.optim.clip = 1.0
 
     config.sampling.predictor = "euler_maruyama"
     config.sampling.corrector = "none"
+    config.sampling.snr = 0.16  # of the corrector, if one is chosen
     config.sampling.steps = 1000
     return config

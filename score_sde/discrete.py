@@ -43,6 +43,11 @@ class SMLD(VE):
         super().__post_init__()
         _check(self.scales)
 
+    def level_sigma(self, t: ArrayLike) -> jax.Array:
+        """sigma of the level whose index a network is told at t, the nearest; shape of t."""
+        xp, last = namespace(t), self.scales - 1
+        return self.sigma(1 - xp.round((1 - xp.asarray(t)) * last) / last)
+
 
 @dataclasses.dataclass(frozen=True)
 class DDPM(VP):

@@ -151,16 +151,16 @@ class ScaledScore(Parametrization):
     """The network outputs sigma times the score: it is divided by sigma outside.
 
     Technique 3 of Song and Ermon 2020 (arXiv 2006.09011); the released NCSN++ models that are told
-    a level's index, and so cannot divide by sigma inside.
+    a level's index, and so cannot divide by sigma inside. They divide by the sigma of that level.
     """
 
     def prediction(self, sde: SDE, x: jax.Array, t: jax.Array, output: jax.Array) -> Prediction:
-        """eps = -output, x0 = (x + sigma output) / alpha."""
-        return Eps().prediction(sde, x, t, -output)
+        """eps = -output (of a discrete level: see LevelEps), x0 = (x - sigma eps) / alpha."""
+        return LevelEps().prediction(sde, x, t, -output)
 
     def output(self, sde: SDE, t: jax.Array, prediction: Prediction) -> jax.Array:
         """-eps."""
-        return -prediction.eps
+        return -LevelEps().output(sde, t, prediction)
 
 
 @dataclasses.dataclass(frozen=True)

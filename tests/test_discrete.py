@@ -160,3 +160,16 @@ def test_between_two_levels_a_released_network_is_of_the_lower_one():
     np.testing.assert_allclose(pair.score(sde, t)[:, 0], -1 / exact[[9, 599]], rtol=2e-5)
     mixed = sde.alpha(t)[:, None] * pair.x0 + sde.sigma(t)[:, None] * pair.eps
     np.testing.assert_allclose(mixed, x, rtol=1e-5)
+
+
+def test_between_two_levels_smld_is_of_the_one_that_the_network_is_told(x64):
+    """score = output / sigma_i, i = round((1 - t)(N - 1)) on descending sigmas, as released."""
+    sde = SMLD(scales=N)
+    t = jnp.asarray([0.0, 0.03, 0.52, 0.77, 1.0])
+    x = jax.random.normal(jax.random.key(0), (5, 3))
+    label = NOISE_LABELS["level"](sde, t)
+    sigma = np.geomspace(50, 0.01, N)[np.asarray(label, int)]
+    pair = PARAMETRIZATIONS["scaled_score"]().prediction(sde, x, t, network(x, label, None))
+    expected = network(x, label, None) / sigma[:, None]
+    np.testing.assert_allclose(pair.score(sde, t), expected, rtol=1e-9)
+    np.testing.assert_allclose(pair.x0 + sde.sigma(t)[:, None] * pair.eps, x, rtol=1e-9)

@@ -1,12 +1,13 @@
 """configs/paper.py: the released configurations, whole and in small, and its help."""
 
+import functools
 import json
 
 import jax
 import numpy as np
 import pytest
 
-from configs import paper
+from configs import cifar_subvp, cifar_ve, cifar_vp, paper
 from score_sde import build, flags
 from score_sde import config as configs
 from score_sde.cli import main
@@ -18,6 +19,14 @@ DDPM, DDPMPP, NCSNPP, NCSNPP_256 = 35_218_947, 61_804_419, 62_693_251, 65_574_42
 # a dense layer with 512 outputs.
 FOURIER = 128 * 512
 DEEP = 107_586_947 - FOURIER  # published for VE
+# Ho et al.'s 113,673,219 have two attention blocks of 512 channels more, one after each block of a
+# level of the decoder: four 1x1 convolutions and a norm each.
+DDPM_256 = 113_673_219 - 2 * (4 * (512 + 1) * 512 + 2 * 512)
+# The convolutions of NCSN and NCSNv2 are the same; NCSN has three numbers for each of the 14,464
+# channels that it norms and each level, NCSNv2 for the 3,456 outside of the joining blocks.
+CONVOLUTIONS = 28_513_283
+NCSN_SCALES = {"": 10, "_5": 10, "_124": None, "_1245": None}
+REFINE = ("half_sum", "level")
 # Without time: no embedding, and no layer from it to the 4992 channels of the residual blocks.
 UNCONDITIONAL = DDPM - (128 + 1) * 512 - (512 + 1) * 512 - (512 + 1) * 4992
 PARAMETERS = {
@@ -39,6 +48,16 @@ PARAMETERS = {
     **{
         f"ve/{data}_ncsnpp_continuous": NCSNPP_256
         for data in ("bedroom", "church", "celebahq_256", "ffhq_256")
+    },
+    **{f"vp/ddpm/{data}": DDPM_256 for data in ("bedroom", "church", "celebahq")},
+    # Not published: as they are built here.
+    **{f"ve/{data}_ncsnpp_continuous": 105_785_880 for data in ("celebahq", "ffhq")},
+    **{f"ve/ncsnv2/{data}": CONVOLUTIONS + 3 * 3456 for data in ("cifar10", "celeba")},
+    "ve/ncsnv2/bedroom": 80_053_891,
+    **{
+        f"ve/ncsn/{data}{end}": CONVOLUTIONS + 3 * 14_464 * (scales or full)
+        for data, full in (("cifar10", 232), ("celeba", 500))
+        for end, scales in NCSN_SCALES.items()
     },
 }
 each_name = pytest.mark.parametrize("name", paper.NAMES)
@@ -81,8 +100,89 @@ def test_it_builds_at_full_size(name):
     """Abstractly: no array is made. The number of parameters is the published one."""
     config = paper.get_config(name)
     experiment = build.experiment(config, info(config, config.data.image_size))
-    assert experiment.parameters == PARAMETERS.get(name, experiment.parameters)
-    assert experiment.sampler.steps == (config.sde.scales or experiment.sampler.steps)
+    assert experiment.parameters == PARAMETERS[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vp/ddpm/cifar10",
+        "vp/ddpm/celebahq",
+        "vp/cifar10_ddpmpp_deep_continuous",
+        "ve/cifar10_ncsnpp_continuous",
+        "ve/church_ncsnpp_continuous",
+        "ve/ffhq_ncsnpp_continuous",
+        "ve/ncsn/celeba",
+        "ve/ncsnv2/bedroom",
+    ],
+)
+def test_its_loss_at_full_size(name):
+    """Abstractly, one configuration of each network: every layer meets images of its size."""
+    config = paper.get_config(name)
+    size = config.data.image_size
+    experiment = build.experiment(config, info(config, size))
+    batch = {
+        "image": jax.ShapeDtypeStruct((2, size, size, 3), np.uint8),
+        "label": jax.ShapeDtypeStruct((2,), np.int32),
+    }
+    loss = functools.partial(experiment.loss, train=True)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    shape = jax.eval_shape(loss, key, *experiment.model.shapes, batch)
+    assert (shape.shape, shape.dtype) == ((2,), np.float32)
+
+
+# What the released configurations differ in: sigma_max, sampling steps, snr; EMA, batch, steps in
+# thousands; learning rate, warm-up, clip; dropout, reduction, noise label.
+VE = (0.999, 128, 1300, 2e-4, 5000, 1.0, 0.1, "half_sum")
+VE_256 = (0.999, 64, 2400, 2e-4, 5000, 1.0, 0.0, "half_sum")
+VP = (0.9999, 128, 1300, 2e-4, 5000, 1.0, 0.1, "mean", "time")
+FACTS = {
+    "ve/cifar10_ncsnpp_continuous": (50.0, 1000, 0.16, *VE, "sigma"),
+    "ve/cifar10_ncsnpp_deep_continuous": (50.0, 1000, 0.16, 0.999, 128, 950, *VE[3:], "sigma"),
+    "ve/cifar10_ncsnpp": (50.0, 1000, 0.16, *VE, "level"),
+    "ve/cifar10_ddpm": (50.0, 1000, 0.16, *VE, "level"),
+    "ve/celeba_ncsnpp": (90.0, 1000, 0.17, *VE, "level"),
+    "ve/bedroom_ncsnpp_continuous": (378.0, 2000, 0.075, *VE_256, "sigma"),
+    "ve/church_ncsnpp_continuous": (380.0, 2000, 0.075, *VE_256, "sigma"),
+    "ve/celebahq_256_ncsnpp_continuous": (348.0, 2000, 0.075, *VE_256, "sigma"),
+    "ve/ffhq_256_ncsnpp_continuous": (348.0, 2000, 0.075, *VE_256, "sigma"),
+    "ve/celebahq_ncsnpp_continuous": (1348.0, 2000, 0.15, 0.9999, 8, *VE_256[2:], "sigma"),
+    "ve/ffhq_ncsnpp_continuous": (1348.0, 2000, 0.15, 0.9999, 8, *VE_256[2:], "sigma"),
+    "vp/cifar10_ddpmpp_continuous": (None, 1000, 0.16, *VP),
+    "vp/cifar10_ddpmpp_deep_continuous": (None, 1000, 0.16, 0.9999, 128, 950, *VP[3:]),
+    "subvp/cifar10_ncsnpp_deep_continuous": (None, 1000, 0.16, 0.9999, 128, 950, *VP[3:]),
+    "vp/ddpm/cifar10": (None, 1000, 0.16, *VP),
+    **{
+        f"vp/ddpm/{data}": (None, 1000, 0.075, 0.9999, 64, 2400, 2e-5, 5000, 1.0, 0.0, *VP[-2:])
+        for data in ("bedroom", "church", "celebahq")
+    },
+    "ve/ncsn/cifar10_1245": (50.0, 232, 0.176, 0.999, 128, 1300, 1e-3, 0, 0.0, None, *REFINE),
+    "ve/ncsnv2/cifar10": (50.0, 232, 0.176, 0.999, 128, 1300, 1e-4, 0, 0.0, None, *REFINE),
+    "ve/ncsnv2/celeba": (90.0, 500, 0.128, 0.999, 128, 1300, 1e-4, 0, 0.0, None, *REFINE),
+}
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_facts(name):
+    c = paper.get_config(name)
+    found = (c.sde.sigma_max, c.sampling.steps, c.sampling.snr, *c.training.ema_decays)
+    found += (c.training.batch_size, c.training.steps // 1000, c.optim.learning_rate)
+    found += (c.optim.warmup, c.optim.clip, c.model.get("dropout"), c.training.reduction)
+    assert (*found, c.model.noise_label) == FACTS[name]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [
+        (cifar_vp, "vp/cifar10_ddpmpp_continuous"),
+        (cifar_subvp, "subvp/cifar10_ddpmpp_continuous"),
+        (cifar_ve, "ve/cifar10_ncsnpp_continuous"),
+    ],
+)
+def test_the_recipes_of_cifar_are_the_papers(recipe, name):
+    ours, theirs = (configs.to_json(c) for c in (recipe.get_config(), paper.get_config(name)))
+    theirs["data"]["image_size"] = 0  # the images have this size already
+    assert ours == theirs
 
 
 def reduced(name):

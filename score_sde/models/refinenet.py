@@ -2,8 +2,8 @@
 
 A RefineNet (Lin et al. 2017, arXiv 1611.06612) with InstanceNorm++, after Song and Ermon 2019
 (arXiv 1907.05600, Appendix A) and 2020 (arXiv 2006.09011, Appendix B): residual blocks with the
-norm first, dilated convolutions instead of the later poolings, average pooling instead of max
-pooling, and ELU.
+norm first, dilated convolutions instead of the later poolings, and ELU. The chained pooling takes
+averages in NCSN, as its paper says, and maxima in NCSNv2, as its released network does.
 """
 
 from collections.abc import Callable, Sequence
@@ -169,7 +169,7 @@ class RefineBlock(nnx.Module):
         n_in: channels of each input, the largest size first.
         n_out: channels of the output.
         n_end: residual units at the end.
-        norm: makes a norm before each convolution or pooling; None for no norms.
+        norm: makes a norm before each convolution or pooling; None for no norms, and max pooling.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -192,6 +192,7 @@ class RefineBlock(nnx.Module):
         self.adapt = nnx.List(chain(n, 4) for n in n_in)
         self.fuse = nnx.List(_NormConv(n, n_out, norm, layer) for n in n_in) if n_in[1:] else None
         self.pool = chain(n_out, 2)
+        self.reduce = _average_pool if norm else _max_pool
         self.end = chain(n_out, 2 * n_end)
 
     def __call__(self, inputs: Sequence[jax.Array], level: jax.Array) -> jax.Array:
@@ -209,9 +210,17 @@ class RefineBlock(nnx.Module):
             h = sum(jax.image.resize(x, fused[0].shape, "bilinear") for x in fused)
         path = h = jax.nn.elu(h)
         for conv in self.pool:
-            path = conv(path, level, lambda x: smooth(x, (1, 1, 1, 1, 1)))
+            path = conv(path, level, self.reduce)
             h = h + path
         return _units(self.end, h, level)
+
+
+def _average_pool(x: jax.Array) -> jax.Array:
+    return smooth(x, (1, 1, 1, 1, 1))
+
+
+def _max_pool(x: jax.Array) -> jax.Array:
+    return nnx.max_pool(x, (5, 5), padding="SAME")
 
 
 def _units(chain: Sequence[_NormConv], x: jax.Array, level: jax.Array) -> jax.Array:

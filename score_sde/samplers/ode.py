@@ -49,7 +49,7 @@ class RK45:
         atol: absolute tolerance of a step, in units of x.
         max_steps: of the solver, rejected ones included.
         denoise_final: "none": return x at t_min; "tweedie": E[x_0 | x] there, one more evaluation,
-            which is what the published code calls denoising.
+            in place of which the published code takes the mean of one reverse-diffusion step.
     """
 
     rtol: float = 1e-5

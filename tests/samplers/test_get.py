@@ -57,14 +57,20 @@ def test_errors_are_one_line_that_helps(name, options, parts):
 
 
 @pytest.mark.parametrize(
-    ("name", "nfe"), [("P1000", 1000), ("P2000", 2000), ("PC1000", 2000), ("C2000", 2000)]
+    ("name", "steps", "corrector_steps", "nfe"),
+    [
+        ("P1000", 1000, 0, 1000),
+        ("P2000", 2000, 0, 2000),
+        ("PC1000", 1000, 1, 2000),
+        ("C2000", 1000, 2, 2000),
+    ],
 )
-def test_samplers_of_the_paper_by_name(name, nfe):
-    """Table 1: predictor steps, corrector steps and evaluations; what is free stays free."""
+def test_samplers_of_the_paper_by_name(name, steps, corrector_steps, nfe):
+    """Table 1: noise levels, corrector steps at each and evaluations; what is free stays free."""
     sampler = samplers.get(name, snr=0.17)
-    assert sampler.nfe == nfe
-    assert sampler.snr == 0.17
-    assert (sampler.corrector == "none") == (name in ("P1000", "P2000"))
+    assert (sampler.steps, sampler.nfe, sampler.snr) == (steps, nfe, 0.17)
+    assert sampler.corrector == ("langevin" if corrector_steps else "none")
+    assert sampler.corrector_steps == max(corrector_steps, 1)
     assert (sampler.predictor == "none") == (name == "C2000")
 
 
