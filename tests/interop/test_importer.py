@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import official
 import pytest
+from payload import Payload
 from program import run
 
 import score_sde
@@ -165,16 +166,6 @@ def test_files_that_are_not_checkpoints(shared, tmp_path, capsys):
     assert "not a checkpoint of score_sde_pytorch" in refused(tmp_path / "other.pth")
     assert "truncated" in refused(tmp_path / "cut.pth")
     assert "is damaged" in refused(tmp_path / "damaged.pth")
-
-
-class Payload:
-    """What an attacker writes: ordinary unpickling runs it."""
-
-    def __init__(self, target):
-        self.target = target
-
-    def __reduce__(self):
-        return (open, (str(self.target), "w"))
 
 
 def test_a_payload_is_refused_by_name_and_not_run(shared, tmp_path):
