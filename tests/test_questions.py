@@ -1,39 +1,15 @@
 """--mode=sample --task=...: what is known stays, labels are obeyed, mistakes are one line."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from untrained import untrained_run
 
-from score_sde import build, cli, questions, runs
+from score_sde import cli, questions
 from score_sde import config as configs
 from score_sde.errors import UserError
-from score_sde.training.checkpoints import Checkpoints
-from score_sde.training.optimizer import optimizer
-from score_sde.training.state import init_state
 
 ROUGH = ("--config.sampling.steps=22", "--config.sampling.batch_size=16", "--num_samples=25")
-
-
-def untrained(workdir, network, data_dir, **fields):
-    """A run at step 0, but for random numbers in every parameter, so that each has an effect."""
-    config = configs.default(network)
-    values = {"data.dir": str(data_dir), "training.ema_decays": (0.9,), **fields}
-    for path, value in values.items():
-        configs.set_field(config, path, value)
-    experiment = build.experiment(config, build.source(config, "train").info)
-    make = optimizer(experiment.optim, experiment.training.steps)
-    state = init_state(jax.random.key(0), experiment.model, make, (0.9,))
-    rng = np.random.default_rng(0)
-    params = {k: 0.2 * rng.standard_normal(a.shape).astype("f4") for k, a in state.params.items()}
-    params = jax.tree.map(jnp.asarray, params)
-    checkpoints = Checkpoints(workdir / "checkpoints")
-    state = state._replace(params=params, ema={"0.9": params})
-    checkpoints.save(state, {"next_index": 0}, configs.to_json(config))
-    checkpoints.close()
-    runs.begin(workdir, config, experiment)
-    return workdir
 
 
 TINY = {
@@ -50,6 +26,11 @@ def folders(data_dir, tmp_path_factory):
     """Runs by name: of digits, coloured digits, told the class, and of classifiers."""
     top = tmp_path_factory.mktemp("runs")
     told = TINY | {"model.class_conditional": True}
+
+    def untrained(folder, network, data_dir, **fields):
+        fields |= {"data.dir": str(data_dir), "training.ema_decays": (0.9,)}
+        return untrained_run(folder, configs.default(network), **fields)
+
     return {
         "digits": untrained(top / "digits", "unet", data_dir, **TINY),
         "rgb": untrained(top / "rgb", "unet", data_dir, **TINY, **{"data.name": "digits_rgb"}),

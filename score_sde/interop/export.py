@@ -25,7 +25,7 @@ _DEFAULT_SIGMAS = (0.01, 50.0)
 
 
 def export_run(
-    workdir: Path, path: Path, *, step: int | None = None, num_scales: int = 1000
+    workdir: Path, path: Path, *, step: int | None = None, num_scales: int | None = None
 ) -> int:
     """Write the raw and the averaged parameters of a run as an official checkpoint.
 
@@ -36,15 +36,15 @@ def export_run(
         workdir: the run's folder.
         path: the file, which must not exist.
         step: which checkpoint; the newest if None.
-        num_scales: the official config's model.num_scales, which sizes a buffer of the file: 2000
-            for the VE networks at 256 pixels and above.
+        num_scales: the official config's model.num_scales, which sizes a buffer of the file; by
+            default as many as the process has levels or, in continuous time, the sampler steps.
 
     Returns:
         The step that was written.
 
     Raises:
         UserError: there is no such run or checkpoint, its network has no place in the official
-            layout, or the file exists or cannot be written.
+            layout, num_scales is below 2, or the file exists or cannot be written.
     """
     raw = runs.load(workdir, weights="raw", step=step)
     average = runs.load(workdir, weights="ema", step=raw.step)
@@ -58,7 +58,7 @@ def export_run(
         raise UserError(f"{workdir} cannot be exported: {error}") from error
     checkpoint = {
         "optimizer": _adam(raw.experiment.optim, len(arrays)),
-        "model": OrderedDict({song.SIGMAS: _sigmas(raw.sde, num_scales), **arrays}),
+        "model": OrderedDict({song.SIGMAS: _sigmas(raw, num_scales), **arrays}),
         "ema": {
             "decay": float(raw.config.training.ema_decays[0]),
             "num_updates": raw.step,
@@ -73,12 +73,16 @@ def export_run(
     return raw.step
 
 
-def _sigmas(sde: Any, num_scales: int) -> np.ndarray:
+def _sigmas(run: runs.Run, num_scales: int | None) -> np.ndarray:
     """The noise levels that the official networks keep as a buffer: geometric, descending."""
     low, high = (
-        getattr(sde, name, default)
+        getattr(run.sde, name, default)
         for name, default in zip(("sigma_min", "sigma_max"), _DEFAULT_SIGMAS, strict=True)
     )
+    if num_scales is None:
+        num_scales = run.sde.scales or run.config.sampling.steps or 1000
+    if num_scales < 2:
+        raise UserError(f"{num_scales} noise levels are too few: give --num_scales=N, at least 2")
     return np.geomspace(high, low, num_scales)
 
 
@@ -121,8 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--num_scales",
         type=int,
-        default=1000,
-        help="the official config's model.num_scales [1000]; 2000 for VE at 256 pixels and above",
+        help="the official config's model.num_scales [the run's noise levels or sampling.steps]",
     )
     args = parser.parse_args(argv)
     try:

@@ -101,16 +101,24 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_noise_levels(config: ConfigDict, arrays: dict[str, Any]) -> None:
-    """Compare a VE process with the noise levels that the file keeps beside the network."""
+    """Compare the process with the noise levels that the file keeps beside the network.
+
+    Networks of every SDE keep those of a VE SDE: the others have only their number in common.
+    """
     sigmas = arrays.get(song.SIGMAS)
-    if config.sde.name != "ve" or sigmas is None:
+    if sigmas is None:
         return
     process = build.sde(config.sde)
+    misfit = f"the config does not fit the checkpoint, first at {song.SIGMAS}: the checkpoint has"
+    if process.scales not in (None, len(sigmas)):
+        raise UserError(f"{misfit} {len(sigmas)} noise levels, config.sde.scales={process.scales}")
+    if config.sde.name not in ("ve", "smld"):
+        return
     ours, theirs = (process.sigma_min, process.sigma_max), (float(sigmas[-1]), float(sigmas[0]))
     if not np.allclose(ours, theirs, rtol=1e-5):
         raise UserError(
-            f"the config does not fit the checkpoint, first at {song.SIGMAS}: the checkpoint has "
-            f"noise from {theirs[0]:g} to {theirs[1]:g}, config.sde from {ours[0]:g} to {ours[1]:g}"
+            f"{misfit} noise from {theirs[0]:g} to {theirs[1]:g}, "
+            f"config.sde from {ours[0]:g} to {ours[1]:g}"
         )
 
 

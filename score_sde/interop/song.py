@@ -5,6 +5,8 @@ Such a file numbers the layers of the network in the order in which they were ma
 trainable parameters in the order of the network's own dictionary.
 """
 
+import numbers
+import reprlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -32,24 +34,80 @@ def read(path: str | Path) -> dict[str, Any]:
 
     Returns:
         A dictionary: "step", int; "model", {official name: array}; "ema", a list of the trainable
-        parameters' moving averages; "ema_decay", float; "ema_updates", int. "model" also has
-        SIGMAS, the noise levels of a VE SDE, descending.
+        parameters' moving averages; "ema_decay", float. Arrays are of floating-point numbers that
+        are finite in float32. "model" also has SIGMAS, the noise levels of a VE SDE, descending,
+        [N], N > 0.
 
     Raises:
-        ValueError: the file is not such a checkpoint.
+        ValueError: the file is not such a checkpoint; the message names the first wrong value.
         pickle.UnpicklingError: see torch_file.load.
     """
     checkpoint = torch_file.load(path)
     try:
         return {
-            "step": int(checkpoint["step"]),
-            "model": dict(checkpoint["model"]),
-            "ema": list(checkpoint["ema"]["shadow_params"]),
-            "ema_decay": float(checkpoint["ema"]["decay"]),
-            "ema_updates": int(checkpoint["ema"]["num_updates"]),
+            "step": _step(_item(checkpoint, "step")),
+            "model": _model(_item(checkpoint, "model")),
+            "ema": _averages(_item(checkpoint, "ema", "shadow_params")),
+            "ema_decay": _decay(_item(checkpoint, "ema", "decay")),
         }
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a checkpoint of score_sde_pytorch: {error!r}") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is not a checkpoint of score_sde_pytorch: {error}") from error
+
+
+def _item(values: Any, *names: str) -> Any:
+    """An item of dictionaries in dictionaries."""
+    for name in names:
+        if not isinstance(values, dict) or name not in values:
+            raise ValueError(f"it has no {'.'.join(names)}")
+        values = values[name]
+    return values
+
+
+def _step(value: Any) -> int:
+    # The step of a run is an int32.
+    if not isinstance(value, numbers.Integral) or not 0 <= value < 2**31:
+        raise ValueError(f"step is {_text(value)}; it must be an int from 0 to 2**31 - 1")
+    return int(value)
+
+
+def _decay(value: Any) -> float:
+    if not isinstance(value, numbers.Real) or not 0 <= value < 1:
+        raise ValueError(f"ema.decay is {_text(value)}; it must be a number in [0, 1)")
+    return float(value)
+
+
+def _model(values: Any) -> dict[str, np.ndarray]:
+    if not isinstance(values, dict):
+        raise ValueError(f"model is {_text(values)}; it must be a dictionary")
+    arrays = {}
+    for name in values:
+        if not isinstance(name, str) or not name.isprintable():
+            raise ValueError(f"model has {_text(name)} among its names")
+        arrays[name] = _array(name, values[name])
+    if SIGMAS in arrays and (arrays[SIGMAS].ndim != 1 or arrays[SIGMAS].size == 0):
+        raise ValueError(f"{SIGMAS} has shape {arrays[SIGMAS].shape}; it must be a list of levels")
+    return arrays
+
+
+def _averages(values: Any) -> list[np.ndarray]:
+    if not isinstance(values, list):
+        raise ValueError(f"ema.shadow_params is {_text(values)}; it must be a list")
+    return [_array(f"ema.shadow_params[{i}]", value) for i, value in enumerate(values)]
+
+
+def _array(name: str, value: Any) -> np.ndarray:
+    if not isinstance(value, np.ndarray) or not jnp.issubdtype(value.dtype, jnp.floating):
+        raise ValueError(f"{name} is {_text(value)}; it must be an array of floating-point numbers")
+    if not np.all(np.abs(value) <= np.finfo(np.float32).max):  # false for NaN as well
+        raise ValueError(f"{name} holds a number that is not finite")
+    return value
+
+
+def _text(value: Any) -> str:
+    """A number, or else the type of a value: its repr could be of any length."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype}"
+    return reprlib.repr(value) if isinstance(value, numbers.Real) else f"a {type(value).__name__}"
 
 
 def to_params(

@@ -31,12 +31,17 @@ STORAGES = {
 }
 # The pickle of torch.save's magic number, with which files from before PyTorch 1.6 begin.
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# A pickle holds about 200 bytes for a tensor; the released ones are below 2 MB.
+_LARGEST_PICKLE = 64 * 2**20
+# What numpy.dtype is asked for: sizes in bytes by the kind of number.
+_SCALARS = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"}
 
 
 def load(path: str | Path) -> Any:
     """Everything in a file, with NumPy arrays in place of tensors.
 
-    Arrays are mapped from the file where it is not compressed: what is not used is not read.
+    Arrays are mapped from the file: what is not used is not read. However many there are, they
+    share one mapping, and so one file descriptor.
 
     Args:
         path: a file that `torch.save` wrote, PyTorch 1.6 or later.
@@ -64,7 +69,13 @@ def load(path: str | Path) -> Any:
     except (ValueError, pickle.UnpicklingError, OSError):
         raise
     except Exception as error:  # a damaged pickle is a random program: it can fail in any way
-        raise ValueError(f"{path} is damaged: {error!r}") from error
+        # Its message may hold a part of the file of any length.
+        raise ValueError(f"{path} is damaged: {type(error).__name__} in its pickle") from error
+
+
+def _line(text: str) -> str:
+    """A string of a file for a message: short, without line breaks and control characters."""
+    return ascii(text[:100])[1:-1]
 
 
 class _Storage(NamedTuple):
@@ -80,43 +91,53 @@ class _Archive:
 
     def __init__(self, path: Path, archive: zipfile.ZipFile):
         self.path, self.archive = path, archive
+        for member in archive.infolist():
+            # torch.save compresses nothing; a small compressed file can fill any memory.
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(
+                    f"{path} is not a PyTorch file: its {_line(member.filename)} is compressed"
+                )
         pickles = [name for name in archive.namelist() if name.split("/")[1:] == ["data.pkl"]]
         if len(pickles) != 1:
             raise ValueError(f"{path} is not a PyTorch file: it holds no data.pkl")
         self.folder = pickles[0].removesuffix("data.pkl")
-        self.arrays: dict[str, np.ndarray] = {}
+        # Each mapping costs a file descriptor; full-size checkpoints hold thousands of storages.
+        self.bytes = np.memmap(path, np.uint8, "r")
 
     def load(self) -> Any:
         order = f"{self.folder}byteorder"
-        if order in self.archive.namelist() and self.archive.read(order) != b"little":
+        if order in self.archive.namelist() and self._start(order) != b"little":
             raise ValueError(f"{self.path} holds big-endian arrays, which are not supported")
-        with self.archive.open(f"{self.folder}data.pkl") as file:
+        program = self.archive.getinfo(f"{self.folder}data.pkl")
+        if program.file_size > _LARGEST_PICKLE:
+            raise ValueError(f"{self.path} is refused: its data.pkl has {program.file_size} bytes")
+        with self.archive.open(program) as file:
             return _Unpickler(file, self).load()
+
+    def _start(self, name: str) -> bytes:
+        """The first bytes of a member of the archive, which may have any size."""
+        with self.archive.open(name) as file:
+            return file.read(16)
 
     def array(self, storage: _Storage) -> np.ndarray:
         """All of a storage, one-dimensional."""
-        if storage.key not in self.arrays:
-            self.arrays[storage.key] = self._bytes(f"{self.folder}data/{storage.key}")
-        raw = self.arrays[storage.key]
+        raw = self._raw(f"{self.folder}data/{storage.key}")
         if storage.size * storage.dtype.itemsize > raw.size:
-            raise ValueError(f"{self.path} is damaged: storage {storage.key} is too short")
+            raise ValueError(f"{self.path} is damaged: storage {_line(storage.key)} is too short")
         return raw[: storage.size * storage.dtype.itemsize].view(storage.dtype)
 
-    def _bytes(self, name: str) -> np.ndarray:
+    def _raw(self, name: str) -> np.ndarray:
+        """The bytes of a member of the archive."""
         try:
             info = self.archive.getinfo(name)
         except KeyError as error:
-            raise ValueError(f"{self.path} is damaged: {name} is missing") from error
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size == 0:
-            return np.frombuffer(self.archive.read(name), np.uint8)
+            raise ValueError(f"{self.path} is damaged: {_line(name)} is missing") from error
         # Only the header in front of the data knows where the data begin.
-        with self.path.open("rb") as file:
-            file.seek(info.header_offset)
-            header = file.read(30)
+        header = self.bytes[info.header_offset : info.header_offset + 30].tobytes()
         start = info.header_offset + 30 + sum(np.frombuffer(header[26:30], "<u2").tolist())
-        if header[:4] != b"PK\x03\x04" or start + info.file_size > self.path.stat().st_size:
-            raise ValueError(f"{self.path} is damaged at {name}")
-        return np.memmap(self.path, np.uint8, "r", start, (info.file_size,))
+        if header[:4] != b"PK\x03\x04" or start + info.file_size > self.bytes.size:
+            raise ValueError(f"{self.path} is damaged at {_line(name)}")
+        return self.bytes[start : start + info.file_size]
 
     def tensor(
         self,
@@ -128,13 +149,15 @@ class _Archive:
     ) -> np.ndarray:
         """In place of torch._utils._rebuild_tensor_v2."""
         flat = self.array(storage)
-        if len(shape) != len(stride) or min((offset, *shape, *stride), default=0) < 0:
-            raise ValueError(f"{self.path} is damaged: a tensor of shape {shape}, stride {stride}")
+        numbers = (offset, *shape, *stride)
+        if len(shape) != len(stride) or not all(type(n) is int and n >= 0 for n in numbers):
+            raise ValueError(f"{self.path} is damaged: a tensor's shape and strides do not fit")
         last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
         if math.prod(shape) == 0:
             return np.empty(shape, flat.dtype)
-        if last >= flat.size:
-            raise ValueError(f"{self.path} is damaged: a tensor reaches past its storage")
+        # With strides of zero a few bytes would be an array of any size.
+        if last >= flat.size or math.prod(shape) > flat.size:
+            raise ValueError(f"{self.path} is damaged: a tensor does not fit in its storage")
         strides = [step * flat.dtype.itemsize for step in stride]
         return np.lib.stride_tricks.as_strided(flat[offset:], shape, strides, writeable=False)
 
@@ -143,8 +166,10 @@ class _ScalarType:
     """In place of numpy.dtype, for the types of numbers only."""
 
     def __init__(self, name: str, *_: Any):
-        if np.dtype(name).kind not in "biufc":
-            raise pickle.UnpicklingError(f"a NumPy scalar of type {name!r} is refused")
+        if not isinstance(name, str):
+            raise pickle.UnpicklingError("a NumPy scalar without the name of its type is refused")
+        if name not in _SCALARS:
+            raise pickle.UnpicklingError(f"a NumPy scalar of type {_line(name)} is refused")
         self.dtype = np.dtype(name).newbyteorder("<")
 
     def __setstate__(self, state: Any) -> None:
@@ -160,7 +185,7 @@ class _ScalarType:
 def _encode(text: str, encoding: str) -> bytes:
     """In place of _codecs.encode, with which old protocols write bytes."""
     if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"an encoding {encoding!r} is refused")
+        raise pickle.UnpicklingError("an encoding other than latin1 is refused")
     return text.encode("latin1")
 
 
@@ -187,8 +212,7 @@ class _Unpickler(pickle.Unpickler):
             return self.known[module, name]
         except KeyError:
             raise pickle.UnpicklingError(
-                # A name may hold line breaks and control characters.
-                f"the file asks for {ascii(f'{module}.{name}')[1:-1]}; "
+                f"the file asks for {_line(f'{module}.{name}')}; "
                 "only tensors are read, and it was not called"
             ) from None
 
@@ -196,4 +220,5 @@ class _Unpickler(pickle.Unpickler):
         match pid:
             case ("storage", _Storage(dtype=dtype), str(key), _, int(size)) if size >= 0:
                 return _Storage(key, dtype, size)
-        raise pickle.UnpicklingError(f"an unknown persistent id {pid!r} is refused")
+        # Not its repr: of tuples in tuples, each twice, it is longer than any memory.
+        raise pickle.UnpicklingError(f"a persistent id of type {type(pid).__name__} is refused")

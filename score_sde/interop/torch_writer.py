@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import pickle
 import struct
+import tempfile
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -40,18 +41,17 @@ def save(path: str | Path, value: Any) -> None:
         raise FileExistsError(f"{path} exists")
     pickled = _Pickle()
     pickled.add(value)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with zipfile.ZipFile(partial, "w") as archive:
+    # A folder of its own, beside the file: no name in it can be a user's.
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=path.parent) as partial:
+        written = Path(partial) / "archive.pth"
+        with zipfile.ZipFile(written, "w") as archive:
             folder = path.stem or "archive"
             archive.writestr(f"{folder}/data.pkl", pickled.program())
             archive.writestr(f"{folder}/byteorder", "little")
             for key, array in enumerate(pickled.arrays):
                 archive.writestr(f"{folder}/data/{key}", array.tobytes())
             archive.writestr(f"{folder}/version", "3\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        written.replace(path)
 
 
 class _Pickle:

@@ -6,8 +6,10 @@ import zipfile
 import numpy as np
 import official
 import pytest
+from untrained import untrained_run
 
 import score_sde
+from configs import paper
 from score_sde import cli
 from score_sde.interop import export, song, torch_file
 
@@ -36,14 +38,57 @@ def exported(shared, tmp_path):
 @pytest.mark.parametrize("name", ["ncsnpp_ve", "ncsnpp_ve_output_skip", "ddpm_vp_discrete"])
 def test_import_of_export_is_the_run_bit_for_bit(shared, tmp_path, exported, name):
     run, file = exported(name)
-    again = import_run(shared, name, file, tmp_path / "again")
+    same_runs(run, import_run(shared, name, file, tmp_path / "again"), step=1234)
+
+
+def same_runs(run, again, step):
     for weights in ("raw", "ema"):
         one, two = (score_sde.load(folder, weights=weights) for folder in (run, again))
-        assert one.step == two.step == 1234
+        assert one.step == two.step == step
         for before, after in ((one.params, two.params), (one.constants, two.constants)):
             assert before.keys() == after.keys()
             for key in before:
                 np.testing.assert_array_equal(before[key], after[key])
+
+
+SMALL = {
+    "model.channels": 4,
+    "model.channel_mult": (1, 2),
+    "model.num_res_blocks": 1,
+    "model.attn_resolutions": (),
+    "data.image_size": 8,
+}
+
+
+# A discrete VE network, and one whose images are a folder that nobody has given.
+@pytest.mark.parametrize(
+    ("recipe", "levels", "sigma_max"),
+    [("ve/cifar10_ncsnpp", 1000, 50.0), ("ve/ffhq_ncsnpp_continuous", 2000, 1348.0)],
+)
+def test_recipes_that_have_no_official_file_here(tmp_path, capsys, recipe, levels, sigma_max):
+    run = untrained_run(tmp_path / "run", paper.get_config(recipe), **SMALL)
+    file = tmp_path / "out.pth"
+    assert export.main([str(run), str(file)]) == 0
+    sigmas = song.read(file)["model"][song.SIGMAS]
+    np.testing.assert_allclose(sigmas, np.geomspace(sigma_max, 0.01, levels), rtol=1e-12)
+
+    flags = [f"--config=configs/paper.py:{recipe}", "--mode=import", f"--checkpoint={file}"]
+    flags += [f"--config.{field}={value}".replace(" ", "") for field, value in SMALL.items()]
+
+    def program(folder, *more):
+        return cli.main(["main.py", *flags, f"--workdir={tmp_path / folder}", *more])
+
+    assert program("again") == 0
+    same_runs(run, tmp_path / "again", step=0)
+    capsys.readouterr()
+    wrong = {"sigma_max=90": f"noise from 0.01 to {sigma_max:g}, config.sde from 0.01 to 90"}
+    if recipe == "ve/cifar10_ncsnpp":
+        wrong["scales=500"] = "module.sigmas: the checkpoint has 1000 noise levels, config.sde.sca"
+    for value, message in wrong.items():
+        assert program("wrong", f"--config.sde.{value}") == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
+    assert not (tmp_path / "wrong").exists()
 
 
 @pytest.mark.parametrize("name", ["ncsnpp_ve", "ddpm_vp_discrete"])
@@ -107,6 +152,7 @@ def test_what_cannot_be_exported_is_one_line(exported, tmp_path, finished, capsy
     assert "no run in" in refused(tmp_path / "none", tmp_path / "b.pth")
     assert "no checkpoint 5" in refused(run, tmp_path / "b.pth", "--step=5")
     assert "cannot write" in refused(run, tmp_path / "none" / "b.pth")
+    assert "at least 2" in refused(run, tmp_path / "b.pth", "--num_scales=1")
     assert not (tmp_path / "b.pth").exists()
 
 

@@ -1,5 +1,6 @@
 """--mode=import makes a run of an official checkpoint, and refuses what it should."""
 
+import copy
 import json
 import os
 import pickle
@@ -9,11 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import official
 import pytest
+from payload import Payload
 from program import run
+from untrained import untrained_run
 
 import score_sde
+from configs import digits_vp
 from score_sde import cli
-from score_sde.interop import song
+from score_sde.interop import export, song, torch_file, torch_writer
 
 
 def flags(shared, name, workdir, *more):
@@ -167,14 +171,84 @@ def test_files_that_are_not_checkpoints(shared, tmp_path, capsys):
     assert "is damaged" in refused(tmp_path / "damaged.pth")
 
 
-class Payload:
-    """What an attacker writes: ordinary unpickling runs it."""
+TINY = {
+    "model.channels": 4,
+    "model.channel_mult": (1,),
+    "model.num_res_blocks": 1,
+    "model.attn_resolutions": (),
+}
 
-    def __init__(self, target):
-        self.target = target
 
-    def __reduce__(self):
-        return (open, (str(self.target), "w"))
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A small checkpoint, and the flags that import it but for the file's name and the folder."""
+    folder = tmp_path_factory.mktemp("tiny")
+    untrained_run(folder / "run", digits_vp.get_config(), **TINY)
+    assert export.main([str(folder / "run"), str(folder / "tiny.pth")]) == 0
+    values = [f"--config.{field}={value}".replace(" ", "") for field, value in TINY.items()]
+    flags = ["--config=configs/digits_vp.py", "--mode=import", *values]
+    return torch_file.load(folder / "tiny.pth"), flags
+
+
+BIAS = "module.all_modules.0.bias"
+STEP = "it must be an int from 0 to 2**31 - 1"
+DECAY = "it must be a number in [0, 1)"
+
+
+def filled(array, number):
+    return np.full(array.shape, number, array.dtype)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(step=2**40), f"step is 1099511627776; {STEP}"),
+        (lambda c: c.update(step=2**31), f"step is 2147483648; {STEP}"),
+        (lambda c: c.update(step=float("inf")), f"step is inf; {STEP}"),
+        (lambda c: c.update(step=-5), f"step is -5; {STEP}"),
+        (lambda c: c.update(step="5"), f"step is a str; {STEP}"),
+        (lambda c: c.pop("step"), "it has no step"),
+        (lambda c: c.pop("ema"), "it has no ema.shadow_params"),
+        (lambda c: c.update(model=[]), "model is a list"),
+        (lambda c: c["model"].update({7: np.zeros(1)}), "model has 7 among its names"),
+        (lambda c: c["model"].update({"\x1b": np.zeros(1)}), "model has a str among its names"),
+        (lambda c: c["model"].update({BIAS: 1.0}), f"{BIAS} is 1.0; it must be an array"),
+        (
+            lambda c: c["model"].update({BIAS: c["model"][BIAS].astype(np.int64)}),
+            f"{BIAS} is an array of int64; it must be an array of floating-point numbers",
+        ),
+        (
+            lambda c: c["model"].update({BIAS: filled(c["model"][BIAS], np.nan)}),
+            f"{BIAS} holds a number that is not finite",
+        ),
+        (
+            lambda c: c["model"].update({BIAS: c["model"][BIAS].astype(float) + 1e300}),
+            f"{BIAS} holds a number that is not finite",  # it is not in float32
+        ),
+        (lambda c: c["model"].update({song.SIGMAS: np.zeros(0)}), f"{song.SIGMAS} has shape (0,)"),
+        (lambda c: c["model"].update({song.SIGMAS: np.ones(())}), f"{song.SIGMAS} has shape ()"),
+        (lambda c: c["ema"].update(shadow_params={}), "ema.shadow_params is a dict"),
+        (
+            lambda c: c["ema"].update(shadow_params=[0.5] * len(c["ema"]["shadow_params"])),
+            "ema.shadow_params[0] is 0.5; it must be an array",
+        ),
+        (
+            lambda c: c["ema"]["shadow_params"].insert(0, np.full(3, -np.inf)),
+            "ema.shadow_params[0] holds a number that is not finite",
+        ),
+        (lambda c: c["ema"].update(decay=1.0), f"ema.decay is 1.0; {DECAY}"),
+        (lambda c: c["ema"].update(decay=float("nan")), f"ema.decay is nan; {DECAY}"),
+        (lambda c: c["ema"].update(decay=[]), f"ema.decay is a list; {DECAY}"),
+    ],
+)
+def test_values_that_cannot_be_right_are_named(tiny, tmp_path, capsys, change, message):
+    checkpoint, flags = copy.deepcopy(tiny[0]), tiny[1]
+    change(checkpoint)
+    torch_writer.save(tmp_path / "a.pth", checkpoint)
+    folder = tmp_path / "run"
+    flags = [*flags, f"--checkpoint={tmp_path / 'a.pth'}", f"--workdir={folder}"]
+    assert f"not a checkpoint of score_sde_pytorch: {message}" in error_of(capsys, *flags)
+    assert not folder.exists()
 
 
 def test_a_payload_is_refused_by_name_and_not_run(shared, tmp_path):

@@ -2,12 +2,15 @@
 
 import io
 import pickle
+import resource
+import time
 import zipfile
 from collections import OrderedDict
 
 import ml_dtypes
 import numpy as np
 import pytest
+from payload import Payload
 
 from score_sde.interop import torch_file
 
@@ -69,7 +72,6 @@ def write(path, value, storages=(), *, compression=zipfile.ZIP_STORED, byteorder
     return path
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize(
     ("kind", "dtype"),
     [
@@ -83,11 +85,10 @@ def write(path, value, storages=(), *, compression=zipfile.ZIP_STORED, byteorder
         ("BoolStorage", np.bool_),
     ],
 )
-def test_tensors_of_every_type(tmp_path, kind, dtype, compression):
+def test_tensors_of_every_type(tmp_path, kind, dtype):
     array = (np.arange(12) % 5).astype(dtype)
     value = {"a": tensor(Stored(kind, "0", 12), 0, (3, 4), (4, 1)), "n": [1, 2.5, "x", None]}
-    path = write(tmp_path / "a.pth", value, {"0": array}, compression=compression)
-    read = torch_file.load(path)
+    read = torch_file.load(write(tmp_path / "a.pth", value, {"0": array}))
     assert read["n"] == [1, 2.5, "x", None]
     assert read["a"].dtype == dtype
     np.testing.assert_array_equal(read["a"], array.reshape(3, 4))
@@ -128,16 +129,6 @@ def test_any_other_global_is_refused_by_name_and_not_run(tmp_path, module, name)
     assert not (tmp_path / "ran").exists()
 
 
-class Payload:
-    """What an attacker writes: ordinary unpickling runs it."""
-
-    def __init__(self, target):
-        self.target = target
-
-    def __reduce__(self):
-        return (open, (str(self.target), "w"))
-
-
 @pytest.mark.parametrize("protocol", range(6))
 def test_a_reduce_payload_is_refused_and_not_run(tmp_path, protocol):
     target, payload = tmp_path / "ran", pickle.dumps(Payload(tmp_path / "ran"), protocol)
@@ -152,7 +143,14 @@ def test_a_reduce_payload_is_refused_and_not_run(tmp_path, protocol):
 
 @pytest.mark.parametrize(
     ("offset", "shape", "stride"),
-    [(0, (13,), (1,)), (9, (4,), (1,)), (0, (2, 2), (11, 1)), (0, (4,), (-1,)), (-1, (2,), (1,))],
+    [
+        (0, (13,), (1,)),
+        (9, (4,), (1,)),
+        (0, (2, 2), (11, 1)),
+        (0, (4,), (-1,)),
+        (-1, (2,), (1,)),
+        (0, (2**40,), (0,)),  # an array of terabytes in a few bytes
+    ],
 )
 def test_a_tensor_cannot_reach_past_its_storage(tmp_path, offset, shape, stride):
     value = tensor(Stored("FloatStorage", "0", 12), offset, shape, stride)
@@ -177,6 +175,68 @@ def test_damaged_files(tmp_path):
         archive.writestr("readme", "a zip of something else")
     with pytest.raises(ValueError, match=r"no data\.pkl"):
         torch_file.load(tmp_path / "other.pth")
+
+
+@pytest.fixture
+def few_files():
+    """At most 256 open files, as some systems have it; 1,024 is common."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_many_storages_are_one_open_file(tmp_path, few_files):
+    """The released checkpoints hold 1,200 to 3,900 of them."""
+    storages = {str(i): np.full(2, i, np.float32) for i in range(1500)}
+    value = [tensor(Stored("FloatStorage", key, 2), 0, (2,), (1,)) for key in storages]
+    read = torch_file.load(write(tmp_path / "a.pth", value, storages))
+    np.testing.assert_array_equal(read, list(storages.values()))
+
+
+def test_a_small_file_cannot_fill_the_memory(tmp_path, monkeypatch):
+    value = tensor(Stored("FloatStorage", "0", 2**20), 0, (2**20,), (1,))
+    zeros = {"0": np.zeros(2**20, np.float32)}
+    bomb = write(tmp_path / "a.pth", value, zeros, compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="is compressed"):
+        torch_file.load(bomb)
+    monkeypatch.setattr(torch_file, "_LARGEST_PICKLE", 1000)
+    with pytest.raises(ValueError, match=r"its data\.pkl has 1\d\d\d bytes"):
+        torch_file.load(write(tmp_path / "b.pth", "x" * 1000))
+
+
+def nested(depth):
+    """A tuple that is as small as its depth in a pickle, and of 2**depth tuples as text."""
+    value = ()
+    for _ in range(depth):
+        value = (value, value)
+    return value
+
+
+@pytest.mark.parametrize("depth", [3, 24])
+def test_no_message_spells_out_what_the_file_holds(tmp_path, depth):
+    storage, value = Stored("FloatStorage", "0", 12), nested(depth)
+    other = Stored("FloatStorage", "0", 12)
+    other.pid = value
+    text = "x\x1b\n" * 2 ** min(depth, 16)
+    for odd in (
+        other,
+        tensor(storage, 0, value, value),
+        tensor(storage, 0, (value, nested(depth)), (1, 1)),
+        tensor(Stored("FloatStorage", text, 12), 0, (12,), (1,)),
+        Call("numpy", "dtype", value, False, True),
+        Call("numpy", "dtype", text, False, True),
+        Call("_codecs", "encode", "x", value),
+        Call("_codecs", "encode", "\u20ac" + text, "latin1"),
+    ):
+        path = write(tmp_path / "a.pth", odd, {"0": np.zeros(12, np.float32)})
+        begin = time.monotonic()
+        with pytest.raises((ValueError, pickle.UnpicklingError)) as error:
+            torch_file.load(path)
+        assert time.monotonic() - begin < 5
+        message = str(error.value)
+        assert len(message) < 300 + len(str(path))
+        assert message.isprintable()
 
 
 def test_the_legacy_format_is_refused_with_a_way_out(tmp_path):

@@ -39,3 +39,13 @@ def test_a_file_is_not_replaced_and_a_failure_leaves_none(tmp_path):
         with pytest.raises(TypeError, match="cannot write"):
             torch_writer.save(tmp_path / "b.pth", [value])
     assert [p.name for p in tmp_path.iterdir()] == ["a.pth"]
+
+
+def test_only_the_file_itself_is_written(tmp_path):
+    """Not even one that looks like a part of it is touched, and the umask holds."""
+    (tmp_path / "a.pth.partial").write_text("years of work")
+    torch_writer.save(tmp_path / "a.pth", {})
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "a.pth.partial").read_text() == "years of work"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pth", "a.pth.partial", "plain"]
+    assert (tmp_path / "a.pth").stat().st_mode == (tmp_path / "plain").stat().st_mode

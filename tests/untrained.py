@@ -1,0 +1,45 @@
+"""Runs that need no training: random numbers in every array, so that each has an effect."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from score_sde import build, runs
+from score_sde import config as configs
+from score_sde.data.known import describe
+from score_sde.training.checkpoints import Checkpoints
+from score_sde.training.optimizer import optimizer
+from score_sde.training.state import TrainState
+
+
+def untrained_run(workdir, config, **fields):
+    """A run at step 0 of a config with other values in some fields; the images need not be there.
+
+    Its averages are other random numbers than its parameters. No program is compiled for it.
+    """
+    for path, value in fields.items():
+        configs.set_field(config, path, value)
+    data = config.data
+    info = describe(data.name, data_dir=data.dir or None, image_size=data.image_size or None)
+    experiment = build.experiment(config, info)
+    rng = np.random.default_rng(0)
+    shapes, constants = experiment.model.shapes
+    params = _random(rng, shapes)
+    state = TrainState(
+        step=jnp.asarray(0),
+        params=params,
+        constants=_random(rng, constants),
+        optimizer=optimizer(experiment.optim, experiment.training.steps).init(params),
+        ema={str(decay): _random(rng, shapes) for decay in experiment.training.ema_decays},
+    )
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    checkpoints.save(state, {"next_index": 0}, configs.to_json(config))
+    checkpoints.close()
+    runs.begin(workdir, config, experiment)
+    return workdir
+
+
+def _random(rng, shapes):
+    return {
+        name: jnp.asarray(0.2 * rng.standard_normal(array.shape), array.dtype)
+        for name, array in shapes.items()
+    }
