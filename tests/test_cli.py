@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from program import ROOT, metrics, run
+from program import QUICK, ROOT, metrics, run
 
 import score_sde
 from score_sde import cli
@@ -52,15 +52,17 @@ def test_a_second_run_has_nothing_to_do(finished, small):
 
 
 def test_cifar_trains_on_real_images(shared, tmp_path):
-    """The recipe at reduced width; the full network is measured in the config's docstring."""
+    """The recipe at reduced size; the full network is measured in the config's docstring."""
     result = run(
         "--config=configs/cifar_ve.py",
         f"--config.data.dir={shared / 'data' / 'tfds'}",
         f"--workdir={tmp_path / 'cifar'}",
         "--config.model.channels=8",
+        "--config.model.channel_mult=(1,2)",
         "--config.model.num_res_blocks=1",
         "--config.training.batch_size=4",
         "--config.training.steps=2",
+        **QUICK,
     )
     assert result.returncode == 0, result.stderr
     assert "cifar10: 49,927 training and 9,980 held-out images, 32x32x3" in result.stdout
@@ -115,11 +117,11 @@ def test_classes_folders_and_low_precision_train(small, tmp_path):
         "--config.training.steps=6",
         "--config.evaluation.batch_size=4",
     )
-    result = run(*arguments)
+    result = run(*arguments, **QUICK)
     assert result.returncode == 0, result.stderr
     assert "folder: 36 training and 4 held-out images, 8x8x3" in result.stdout
     assert metrics(tmp_path / "run")[2]["eval_loss"]
-    assert run(*arguments, "--mode=sample").returncode == 0
+    assert run(*arguments, "--mode=sample", **QUICK).returncode == 0
     labels = np.zeros(2, np.int32)
     loaded = score_sde.load(tmp_path / "run")
     x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))

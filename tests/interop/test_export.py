@@ -11,6 +11,8 @@ import score_sde
 from score_sde import cli
 from score_sde.interop import export, song, torch_file
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 def import_run(shared, name, checkpoint, workdir):
     """Through the command line, in this process."""

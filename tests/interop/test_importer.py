@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import official
 import pytest
-from program import run
+from program import QUICK, run
 
 import score_sde
 from score_sde import cli
 from score_sde.interop import song
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
 
 
 def flags(shared, name, workdir, *more):
@@ -52,7 +54,7 @@ def test_the_command_line_gives_the_official_scores(shared, tmp_path, compilatio
     """In a place without data."""
     workdir = tmp_path / "run"
     arguments = flags(shared, name, workdir, f"--config.data.dir={tmp_path / 'no_data'}")
-    result = run(*arguments)
+    result = run(*arguments, **QUICK)
     assert result.returncode == 0, result.stderr
     assert "at step 1234" in result.stdout
     assert "The optimiser's state was not read" in result.stdout
