@@ -23,6 +23,14 @@ def x64():
         yield
 
 
+@pytest.fixture(scope="module")
+def quick_compile():
+    """Compile soon rather than well: for programs that run once."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture
 def shared():
     """Folder of reference outputs and data; it exists beside developers' checkouts and in CI."""

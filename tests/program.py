@@ -38,6 +38,10 @@ def environment(**more):
     return {**clean, "JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1", **more}
 
 
+# For programs that take a few steps of what takes long to compile.
+QUICK = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+
+
 def run(*arguments, timeout=300, **env):
     """Run main.py to its end."""
     return subprocess.run(

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from program import ROOT, metrics, run
+from program import QUICK, ROOT, metrics, run
 
 import score_sde
 from score_sde import cli
@@ -52,15 +52,17 @@ def test_a_second_run_has_nothing_to_do(finished, small):
 
 
 def test_cifar_trains_on_real_images(shared, tmp_path):
-    """The recipe at reduced width; the full network is measured in the config's docstring."""
+    """The recipe at reduced size; the full network is measured in the config's docstring."""
     result = run(
         "--config=configs/cifar_ve.py",
         f"--config.data.dir={shared / 'data' / 'tfds'}",
         f"--workdir={tmp_path / 'cifar'}",
         "--config.model.channels=8",
+        "--config.model.channel_mult=(1,2)",
         "--config.model.num_res_blocks=1",
         "--config.training.batch_size=4",
         "--config.training.steps=2",
+        **QUICK,
     )
     assert result.returncode == 0, result.stderr
     assert "cifar10: 49,927 training and 9,980 held-out images, 32x32x3" in result.stdout
@@ -115,11 +117,11 @@ def test_classes_folders_and_low_precision_train(small, tmp_path):
         "--config.training.steps=6",
         "--config.evaluation.batch_size=4",
     )
-    result = run(*arguments)
+    result = run(*arguments, **QUICK)
     assert result.returncode == 0, result.stderr
     assert "folder: 36 training and 4 held-out images, 8x8x3" in result.stdout
     assert metrics(tmp_path / "run")[2]["eval_loss"]
-    assert run(*arguments, "--mode=sample").returncode == 0
+    assert run(*arguments, "--mode=sample", **QUICK).returncode == 0
     labels = np.zeros(2, np.int32)
     loaded = score_sde.load(tmp_path / "run")
     x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
@@ -253,8 +255,8 @@ def test_an_ode_that_is_not_solved_is_one_line(finished, small):
 
 
 def test_a_missing_config_is_one_line():
-    assert "give --config=FILE" in error_of(run())
-    assert "did you mean configs/digits_vp.py?" in error_of(run("--config=configs/digit_vp.py"))
+    assert "give --config=FILE" in refused()
+    assert "did you mean configs/digits_vp.py?" in refused("--config=configs/digit_vp.py")
 
 
 def test_a_batch_that_the_devices_cannot_share(small, tmp_path):
@@ -270,25 +272,21 @@ def test_a_batch_that_the_devices_cannot_share(small, tmp_path):
 
 
 def test_a_data_set_that_is_not_there(small, tmp_path):
-    result = run(
-        *small,
-        f"--workdir={tmp_path / 'none'}",
-        "--config.data.name=mnist",
-        f"--config.data.dir={tmp_path}",
-    )
-    assert "python -m score_sde.data prepare mnist" in error_of(result)
+    arguments = (*small, f"--workdir={tmp_path / 'none'}", f"--config.data.dir={tmp_path}")
+    message = refused(*arguments, "--config.data.name=mnist")
+    assert "python -m score_sde.data prepare mnist" in message
     assert not (tmp_path / "none").exists()
 
 
 def test_a_workdir_that_cannot_be_written(small, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    assert "cannot write to" in error_of(run(*small, f"--workdir={blocked / 'run'}"))
+    assert "cannot write to" in refused(*small, f"--workdir={blocked / 'run'}")
     assert blocked.read_text() == "not a folder"
     full = tmp_path / "full"
     full.mkdir()
     (full / "thesis.tex").write_text("years of work")
-    assert "holds files but no run" in error_of(run(*small, f"--workdir={full}"))
+    assert "holds files but no run" in refused(*small, f"--workdir={full}")
     assert os.listdir(full) == ["thesis.tex"]
 
 
@@ -296,10 +294,9 @@ def test_another_config_does_not_touch_a_run(finished, small):
     workdir, _ = finished
     before = files(workdir)
     for mode in ("train", "sample"):
-        result = run(
-            *small, f"--workdir={workdir}", f"--mode={mode}", "--config.training.batch_size=32"
-        )
-        assert "config.training.batch_size was 16 and is 32" in error_of(result)
+        arguments = (*small, f"--workdir={workdir}", f"--mode={mode}")
+        message = refused(*arguments, "--config.training.batch_size=32")
+        assert "config.training.batch_size was 16 and is 32" in message
     assert files(workdir) == before
 
 

@@ -84,7 +84,7 @@ def test_scale_zero_is_no_guidance_and_a_scalar_time_will_do(x64):
         (score_sde.VP(), "predictor_corrector", {"corrector": "none"}),
         (score_sde.SubVP(), "predictor_corrector", {"corrector": "none"}),
         (score_sde.VE(), "predictor_corrector", {"corrector": "langevin", "snr": 0.02}),
-        (score_sde.VP(), "rk45", {"denoise_final": True}),
+        (score_sde.VP(), "rk45", {"denoise_final": "tweedie"}),
         (score_sde.VE(), "rk45", {}),
         (score_sde.EDM(), "rk45", {}),
     ],

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 HEAVY = ("tensorflow", "tensorflow_datasets", "grain", "orbax", "diffrax", "matplotlib", "sklearn")
 
@@ -17,14 +16,21 @@ def test_import_is_light():
 
 
 def test_import_is_quick():
-    """The best of three, since the machine may be busy with something else."""
+    """It costs less than a tenth of what JAX, Flax and optax cost, in the same process.
+
+    In processor time, the best of three: how busy the machine is does not matter.
+    """
+    code = """
+from time import process_time
+begin = process_time()
+import flax.nnx, jax, optax
+theirs = process_time()
+import score_sde
+print((process_time() - theirs) / (theirs - begin))
+"""
     fresh("import score_sde")  # compiles the byte code
-    seconds = []
-    for _ in range(3):
-        begin = time.monotonic()
-        fresh("import score_sde")
-        seconds.append(time.monotonic() - begin)
-    assert min(seconds) < 2, seconds
+    ratios = [float(fresh(code).stdout) for _ in range(3)]
+    assert min(ratios) < 0.1, ratios
 
 
 def test_public_names():

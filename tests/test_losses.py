@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from score_sde import analytic, losses
+from score_sde.discrete import DDPM, SMLD
 from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Prediction, from_network
 from score_sde.sde import EDM, VE, VP, CosineVP, RectifiedFlow, SubVP
 
@@ -95,8 +96,9 @@ def test_time_distributions_have_the_stated_law(x64):
 
 
 def test_times_are_finite_in_float32():
-    for sde in SDES:
-        for name, make in losses.TIMES.items():
+    processes = dict.fromkeys(losses.TIMES, SDES) | {"discrete": [SMLD(), DDPM()]}
+    for name, make in losses.TIMES.items():
+        for sde in processes[name]:
             for stratified in (False, True):
                 t, c = losses.draw_times(jax.random.key(0), sde, 4096, make(), stratified)
                 assert t.dtype == jnp.float32, name

@@ -13,6 +13,8 @@ from configs import paper
 from score_sde import cli
 from score_sde.interop import export, song, torch_file
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 def import_run(shared, name, checkpoint, workdir):
     """Through the command line, in this process."""

@@ -11,13 +11,15 @@ import numpy as np
 import official
 import pytest
 from payload import Payload
-from program import run
+from program import QUICK, run
 from untrained import untrained_run
 
 import score_sde
 from configs import digits_vp
 from score_sde import cli
 from score_sde.interop import export, song, torch_file, torch_writer
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
 
 
 def flags(shared, name, workdir, *more):
@@ -56,7 +58,7 @@ def test_the_command_line_gives_the_official_scores(shared, tmp_path, compilatio
     """In a place without data."""
     workdir = tmp_path / "run"
     arguments = flags(shared, name, workdir, f"--config.data.dir={tmp_path / 'no_data'}")
-    result = run(*arguments)
+    result = run(*arguments, **QUICK)
     assert result.returncode == 0, result.stderr
     assert "at step 1234" in result.stdout
     assert "The optimiser's state was not read" in result.stdout
