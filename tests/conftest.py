@@ -31,7 +31,7 @@ def quick_compile():
     jax.config.update("jax_disable_most_optimizations", False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared():
     """Folder of reference outputs and data; it exists beside developers' checkouts and in CI."""
     if not SHARED.exists():

@@ -1,5 +1,6 @@
 """A run written as an official checkpoint, and read back."""
 
+import functools
 import pickletools
 import zipfile
 
@@ -24,14 +25,16 @@ def import_run(shared, name, checkpoint, workdir):
     return workdir
 
 
-@pytest.fixture
-def exported(shared, tmp_path):
-    """Imports a golden network and exports it again: the run, and the file."""
+@pytest.fixture(scope="module")
+def exported(shared, tmp_path_factory):
+    """Imports a golden network and exports it again, once: the run, and the file."""
 
+    @functools.cache
     def make(name):
-        run = import_run(shared, name, shared / "golden" / f"{name}.pth", tmp_path / "run")
-        assert export.main([str(run), str(tmp_path / "out.pth")]) == 0
-        return run, tmp_path / "out.pth"
+        folder = tmp_path_factory.mktemp(name)
+        run = import_run(shared, name, shared / "golden" / f"{name}.pth", folder / "run")
+        assert export.main([str(run), str(folder / "out.pth")]) == 0
+        return run, folder / "out.pth"
 
     return make
 

@@ -1,6 +1,7 @@
 """--mode=import makes a run of an official checkpoint, and refuses what it should."""
 
 import copy
+import functools
 import json
 import os
 import pickle
@@ -38,6 +39,19 @@ def program(*arguments):
     return cli.main(["main.py", *arguments])
 
 
+@pytest.fixture(scope="module")
+def imported(shared, tmp_path_factory):
+    """The run of a golden network, imported once."""
+
+    @functools.cache
+    def make(name):
+        workdir = tmp_path_factory.mktemp(name) / "run"
+        assert program(*flags(shared, name, workdir)) == 0
+        return workdir
+
+    return make
+
+
 def check_scores(shared, name, workdir):
     """Raw and averaged weights give the stored scores, to relative L2 < 1e-5."""
     golden = np.load(shared / "golden" / f"{name}.npz")
@@ -66,10 +80,9 @@ def test_the_command_line_gives_the_official_scores(shared, tmp_path, compilatio
     assert not (tmp_path / "no_data").exists()
 
 
-def test_an_imported_network_draws_samples(shared, tmp_path):
-    workdir = tmp_path / "run"
+def test_an_imported_network_draws_samples(shared, imported):
+    workdir = imported("ddpm_vp_discrete")
     arguments = flags(shared, "ddpm_vp_discrete", workdir)
-    assert program(*arguments) == 0
     sample = [a for a in arguments if not a.startswith(("--mode", "--checkpoint"))]
     few = ("--num_samples=2", "--config.sampling.steps=2")
     assert program(*sample, "--mode=sample", *few) == 0
@@ -80,9 +93,8 @@ OTHERS = [name for name in official.NAMES if name not in ("ncsnpp_ve", "ddpm_vp_
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_the_other_networks_give_the_official_scores(shared, tmp_path, name):
-    assert program(*flags(shared, name, tmp_path / "run")) == 0
-    check_scores(shared, name, tmp_path / "run")
+def test_the_other_networks_give_the_official_scores(shared, imported, name):
+    check_scores(shared, name, imported(name))
 
 
 def test_training_goes_on_from_an_imported_checkpoint(shared, tmp_path):
@@ -271,9 +283,8 @@ def test_a_payload_is_refused_by_name_and_not_run(shared, tmp_path):
     assert target.exists()  # the payload is a live one
 
 
-def test_the_config_of_the_run_is_the_given_one(shared, tmp_path):
-    assert program(*flags(shared, "ddpmpp_vp", tmp_path / "run")) == 0
-    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+def test_the_config_of_the_run_is_the_given_one(shared, imported):
+    saved = json.loads((imported("ddpmpp_vp") / "config.json").read_text())
     assert saved["model"]["channels"] == 16
     assert saved["run"]["data"]["shape"] == [16, 16, 3]
     stored = song.read(shared / "golden" / "ddpmpp_vp.pth")["ema"]
