@@ -166,10 +166,9 @@ def _evaluate(line: CommandLine) -> int:
     import jax
 
     from score_sde import build, runs
-    from score_sde.evaluation.evaluate import METRICS, evaluate
+    from score_sde.evaluation.evaluate import evaluate, metric_options
     from score_sde.evaluation.subject import Subject
     from score_sde.models import CLASSIFIERS
-    from score_sde.samplers.options import check_name
     from score_sde.training.sharding import make_mesh
 
     _distribute(line)
@@ -180,10 +179,8 @@ def _evaluate(line: CommandLine) -> int:
             f"python -m score_sde.evaluation.classifier {workdir} evaluates it"
         )
     _check_trained(line)
-    options, metrics = build.evaluation(config.evaluation), {}
-    for name in options.metrics:
-        check_name("config.evaluation.metrics", name, METRICS)
-        metrics[name] = METRICS[name][1](**config.evaluation[name])
+    options = build.evaluation(config.evaluation)
+    metrics = metric_options(options.metrics, config.evaluation.to_dict())
     run = runs.load(workdir, weights=line.weights, step=line.step)
     source = build.source(config, options.split)
     number = min(options.num_images or len(source), len(source))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from score_sde.errors import UserError
 from score_sde.evaluation.bits import bits_per_dim
 from score_sde.evaluation.options import BitsOptions
 from score_sde.evaluation.subject import Subject
+from score_sde.samplers.options import check_name
 
 # A metric is measured by a function of the subject and of its own options, which the section
 # evaluation.NAME of the config holds; it returns its entry of evaluation.json: "value",
@@ -19,6 +20,24 @@ from score_sde.evaluation.subject import Subject
 METRICS: dict[str, tuple[Callable[..., dict[str, Any]], type]] = {
     "bits_per_dim": (bits_per_dim, BitsOptions),
 }
+
+
+def metric_options(names: Sequence[str], sections: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of each metric.
+
+    Args:
+        names: of the metrics.
+        sections: the fields of each metric's options, by the metric's name.
+
+    Raises:
+        UserError: there is no such metric, or an option cannot work.
+    """
+    try:
+        for name in names:
+            check_name("config.evaluation.metrics", name, METRICS)
+        return {name: METRICS[name][1](**sections[name]) for name in names}
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def evaluate(subject: Subject, metrics: dict[str, Any], first: bool) -> dict[str, Any]:

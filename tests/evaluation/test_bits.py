@@ -15,8 +15,10 @@ from score_sde import analytic
 from score_sde.data import Info
 from score_sde.data.base import Source
 from score_sde.errors import UserError
+from score_sde.evaluation import bits
 from score_sde.evaluation.bits import bits_per_dim
 from score_sde.evaluation.evaluate import evaluate, read
+from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.options import BitsOptions, EvaluationOptions
 from score_sde.evaluation.subject import Subject
 from score_sde.training.options import OptionError
@@ -114,19 +116,17 @@ def test_numbers_depend_on_neither_batch_size_nor_order(tmp_path):
 
 def test_a_killed_evaluation_goes_on(tmp_path):
     """After a cut in the second row, one row is kept; nothing is redone, nothing counted twice."""
-    whole = bits_per_dim(subject(tmp_path / "whole", batch_size=4)[0], BitsOptions())
-    what, _, said = subject(tmp_path / "cut", batch_size=4)
-    bits_per_dim(what, BitsOptions())
-    (journal,) = (tmp_path / "cut" / "evaluation").iterdir()
+    what, _, said = subject(tmp_path, batch_size=4)
+    whole = bits_per_dim(what, BitsOptions())
+    (journal,) = (tmp_path / "evaluation").iterdir()
     lines = journal.read_bytes().splitlines(keepends=True)
     assert len(lines) == 4
     journal.write_bytes(b"".join(lines[:2]) + lines[2][:20])
-    said.clear()
     # With another batch size: the four that are there stay, six remain.
-    again, _, said = subject(tmp_path / "cut", batch_size=5)
+    again, _, said = subject(tmp_path, batch_size=5)
     entry = bits_per_dim(again, BitsOptions())
     assert entry["value"] == pytest.approx(whole["value"], rel=1e-6)
-    assert "4 of 10 log-likelihoods are there from before" in said[0]
+    assert said[0] == "4 of 10 log-likelihoods are there from before"
     rows = [json.loads(line) for line in journal.read_bytes().splitlines()[1:]]
     indices = [index for row in rows for _, _, index in row["triples"]]
     assert sorted(indices) == list(range(10))
@@ -135,24 +135,30 @@ def test_a_killed_evaluation_goes_on(tmp_path):
     assert said == ["10 of 10 log-likelihoods are there from before"]
 
 
-def test_other_weights_or_seeds_start_anew(tmp_path):
-    values = {
-        bits_per_dim(subject(tmp_path, seed=seed)[0], BitsOptions())["value"] for seed in (0, 1)
-    }
-    assert len(values) == 2
-    what = subject(tmp_path)[0]
-    what.run.params["w"] = jnp.zeros(3)
-    bits_per_dim(what, BitsOptions())
-    assert len(list((tmp_path / "evaluation").iterdir())) == 3
+def test_whatever_changes_the_numbers_is_another_journal(tmp_path):
+    """Batch size and devices change none; the weights, the seed and every option do."""
+
+    def path(options=EXACT, weights=1.0, **changes):
+        what = subject(tmp_path, **changes)[0]
+        what.run.params["w"] = jnp.full(3, weights)
+        protocol = bits._protocol(what, options, bits._process(SDE, options.t_min))
+        return Journal(tmp_path, "bits_per_dim", protocol).path
+
+    assert path() == path(batch_size=5)
+    others = {"dequantization": "truncated_normal", "divergence": "hutchinson", "t_min": 1e-2}
+    others |= {"probe": "gaussian", "rtol": 1e-3, "atol": 1e-3}
+    others |= dict.fromkeys(("draws", "repeats", "probes", "max_steps"), 7)
+    assert others.keys() == dataclasses.asdict(EXACT).keys()
+    paths = [path(dataclasses.replace(EXACT, **{name: value})) for name, value in others.items()]
+    paths += [path(), path(seed=1), path(number=9), path(levels=256), path(weights=2.0)]
+    assert len(set(paths)) == len(paths)
 
 
-def test_num_images_takes_the_first(tmp_path):
-    what, _, _ = subject(tmp_path, number=6)
-    assert bits_per_dim(what, BitsOptions())["images"] == 6
-
-
-def test_one_image_has_no_standard_error(tmp_path):
-    assert bits_per_dim(subject(tmp_path, number=1)[0], BitsOptions())["standard_error"] is None
+def test_the_first_image_alone(tmp_path):
+    """It has no standard error."""
+    entry = bits_per_dim(subject(tmp_path, number=1)[0], BitsOptions())
+    assert entry["images"] == 1
+    assert entry["standard_error"] is None
 
 
 def test_the_file_keeps_what_others_measured(tmp_path):
@@ -176,11 +182,10 @@ def test_the_file_keeps_what_others_measured(tmp_path):
     assert {"jax", "diffrax", "score_sde"} <= protocol["versions"].keys()
 
 
-def test_t_min_is_an_option(tmp_path):
-    entry = bits_per_dim(subject(tmp_path)[0], BitsOptions(t_min=1e-2))
-    assert entry["protocol"]["t_min"] == entry["protocol"]["sde"]["t_min"] == 1e-2
+def test_t_min_is_an_option():
+    assert bits._process(SDE, 1e-2) == dataclasses.replace(SDE, t_min=1e-2)
     with pytest.raises(UserError, match=r"t_min=2.0: times must satisfy"):
-        bits_per_dim(subject(tmp_path)[0], BitsOptions(t_min=2.0))
+        bits._process(SDE, 2.0)
 
 
 def test_a_solver_that_gives_up_is_one_line(tmp_path):
