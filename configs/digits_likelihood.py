@@ -1,0 +1,26 @@
+"""Handwritten digits, 8x8, VP SDE, trained for likelihood: dequantised data, g^2 as the weight.
+
+    python main.py --config=configs/digits_likelihood.py
+    python main.py --config=configs/digits_likelihood.py --mode=evaluate
+
+Against digits_vp.py: uniform dequantisation, the likelihood weighting with importance-sampled times
+(Song et al. 2021, arXiv 2101.09258), a smaller t_min, twice the steps with a cosine decay.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import digits_vp
+
+
+def get_config() -> ConfigDict:
+    """The recipe."""
+    config = digits_vp.get_config()
+    config.data.dequantize = True
+    # sigma(1e-4) is 0.003. At the usual 1e-3 it is 0.01, which blurs the edges of the intervals,
+    # 0.12 wide, that dequantised levels fill: by 0.09 bits/dim for a pixel that is always black.
+    config.sde.t_min = 1e-4
+    config.training.weighting = "likelihood"
+    config.training.times = "importance"
+    config.training.steps = 2000
+    config.optim.decay = "cosine"
+    return config
