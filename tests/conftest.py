@@ -23,7 +23,7 @@ def x64():
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared():
     """Folder of reference outputs and data; it exists beside developers' checkouts and in CI."""
     if not SHARED.exists():
