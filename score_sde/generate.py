@@ -24,6 +24,17 @@ from score_sde.tasks import Inputs, Task
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
 
+def image_key(seed: int, sampling_seed: int) -> jax.Array:
+    """The key that a run's images are drawn from.
+
+    Args:
+        seed: of the run.
+        sampling_seed: of this set of images.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), 4)  # 0 to 3 are training's
+    return jax.random.fold_in(key, sampling_seed)
+
+
 class Generator:
     """Draws batches of images; compiled once.
 
@@ -138,9 +149,10 @@ class Generator:
         Returns:
             uint8 [number, H, W, C] on the host, and the function evaluations of the last batch.
         """
-        drawn, done, nfe = [], 0, 0
+        drawn, evaluations, done = [], [0], 0
         for batch, nfe in self.batches(params, constants, key, number, task, inputs):
             drawn.append(batch)
+            evaluations.append(nfe)
             done += len(batch)
             on_batch(done)
-        return np.concatenate(drawn), nfe
+        return np.concatenate(drawn), evaluations[-1]

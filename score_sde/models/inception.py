@@ -63,6 +63,7 @@ class Unit(nnx.Module):
         self.padding = padding or ("SAME" if stride == 1 else "VALID")
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        """[batch, H, W, n_in] to [batch, H', W', n_out]."""
         y = jax.lax.conv_general_dilated(
             x,
             self.kernel[...],
@@ -87,6 +88,7 @@ class BlockA(nnx.Module):
         self.branch_pool = Unit(n_in, n_pool, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        """The branches side by side, [batch, H', W', channels]."""
         b5 = self.branch5x5_2(self.branch5x5_1(x))
         b3 = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
         return _join(self.branch1x1(x), b5, b3, self.branch_pool(_average_pool(x)))
@@ -102,6 +104,7 @@ class BlockB(nnx.Module):
         self.branch3x3dbl_3 = Unit(96, 96, (3, 3), 2, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        """The branches side by side, [batch, H', W', channels]."""
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
         return _join(self.branch3x3(x), double, _max_pool(x, 2, "VALID"))
 
@@ -122,6 +125,7 @@ class BlockC(nnx.Module):
         self.branch_pool = Unit(n_in, 192, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        """The branches side by side, [batch, H', W', channels]."""
         b7 = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
         double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(x)))
         double = self.branch7x7dbl_5(self.branch7x7dbl_4(double))
@@ -140,6 +144,7 @@ class BlockD(nnx.Module):
         self.branch7x7x3_4 = Unit(192, 192, (3, 3), 2, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        """The branches side by side, [batch, H', W', channels]."""
         b3 = self.branch3x3_2(self.branch3x3_1(x))
         b7 = self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(x)))
         return _join(b3, self.branch7x7x3_4(b7), _max_pool(x, 2, "VALID"))
@@ -161,6 +166,7 @@ class BlockE(nnx.Module):
         self.branch_pool = Unit(n_in, 192, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        """The branches side by side, [batch, H', W', channels]."""
         b3 = self.branch3x3_1(x)
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
         pooled = _max_pool(x, 1, "SAME") if self.max_pool else _average_pool(x)
