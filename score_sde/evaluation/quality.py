@@ -98,14 +98,16 @@ def judge(
         for by name and cannot be had.
 
     Raises:
-        UserError: the features are of another size, or a metric that was asked for by name cannot
-            be had.
+        UserError: the features are of another size or not finite, or a metric that was asked for
+            by name cannot be had.
     """
     if reference.mean.shape != drawn.features.shape[1:]:
         raise UserError(
             f"the reference statistics are of {reference.mean.size} features an image, the samples "
             f"of {drawn.features.shape[1]}: take the same extractor for both"
         )
+    if not np.isfinite(drawn.features).all():
+        raise UserError("the extractor gave features that are not finite: look at the samples")
     results: dict[str, Any] = {}
     unavailable: dict[str, str] = {}
     for name in options.metrics or METRICS:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,11 @@ def load(path: str | Path) -> Reference:
     try:
         with np.load(path, allow_pickle=False) as file:
             return _read(path, file)
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path} is not a file of statistics: {error}") from error
+    except UserError:
+        raise
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is not a file of statistics: {reason}") from error
 
 
 def _read(path: Path, file: Any) -> Reference:
