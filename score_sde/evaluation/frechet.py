@@ -87,10 +87,15 @@ def frechet_standard_error(groups: Sequence[Moments], mean: np.ndarray, cov: np.
         mean: of the reference, [d].
         cov: of the reference, [d, d].
     """
-    distances = []
+    factor, distances = _factor(cov), []
     for left_out in range(len(groups)):
         rest = functools.reduce(Moments.merge, (*groups[:left_out], *groups[left_out + 1 :]))
-        distances.append(frechet_distance(rest.mean, rest.covariance, mean, cov))
+        # A third of the time of the distance itself, and less exact, which does not matter here.
+        squares = np.linalg.eigvalsh(factor.T @ rest.covariance @ factor)
+        overlap = np.sqrt(np.maximum(squares, 0)).sum()
+        distances.append(
+            np.sum((rest.mean - mean) ** 2) + np.trace(rest.covariance) - 2 * overlap
+        )  # but for the trace of cov, the same in all
     return float(np.sqrt((len(groups) - 1) * np.var(distances)))
 
 
