@@ -94,7 +94,7 @@ def _sample(line: CommandLine) -> int:
     import numpy as np
 
     from score_sde import build, questions, runs
-    from score_sde.generate import Generator
+    from score_sde.generate import Generator, image_key
     from score_sde.images import save_grid
     from score_sde.models import CLASSIFIERS
     from score_sde.training.sharding import make_mesh, replicated, to_devices
@@ -132,8 +132,7 @@ def _sample(line: CommandLine) -> int:
     def report(done: int) -> None:
         say(f"{done}/{number} images, {time.monotonic() - begin:.0f} s")
 
-    key = jax.random.fold_in(jax.random.key(run.experiment.seed), 4)  # 0 to 3 are training's
-    key = jax.random.fold_in(key, config.sampling.seed)
+    key = image_key(run.experiment.seed, config.sampling.seed)
     images, nfe = generator(params, constants, key, number, report, question.task, question.inputs)
     if first:
         name = question.name

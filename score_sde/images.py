@@ -1,10 +1,12 @@
-"""Pictures of samples."""
+"""Pictures of samples, and keeping them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 
 
@@ -39,13 +41,56 @@ def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> Non
         images: uint8, [N, H, W, C] with C = 1 or 3.
         columns: images a row; as square as possible if None.
     """
-    from PIL import Image
-
     factor = max(1, round(32 / images.shape[1]))
     enlarged = images.repeat(factor, axis=1).repeat(factor, axis=2)
     canvas = grid(enlarged, columns, border=2)
+    save_png(path, canvas)
+
+
+def save_png(path: Path, image: np.ndarray) -> None:
+    """Write one image whole or not at all; its folder is made.
+
+    Args:
+        path: where.
+        image: uint8, [H, W, C] with C = 1 or 3.
+    """
+    from PIL import Image
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    Image.fromarray(canvas[..., 0] if canvas.shape[-1] == 1 else canvas).save(partial, "PNG")
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(partial, "PNG")
     partial.replace(path)
+
+
+def save_npz(path: Path, images: np.ndarray) -> None:
+    """Write images, uint8 [N, H, W, C], as "samples" of an .npz file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, samples=images)
+    partial.replace(path)
+
+
+def keep_images(path: Path | None, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pass images on, and keep them; of several processes, only the first writes.
+
+    Args:
+        path: a file NAME.npz, written when the batches end; or a folder, for 000000.png and so on,
+            written as they come; None keeps nothing.
+        batches: uint8, [batch, H, W, C].
+    """
+    if path is None or jax.process_index() > 0:
+        yield from batches
+        return
+    path, kept, start = Path(path), [], 0
+    for images in batches:
+        if path.suffix == ".npz":
+            kept.append(images)
+        else:
+            for number, image in enumerate(images, start):
+                save_png(path / f"{number:06d}.png", image)
+        start += len(images)
+        yield images
+    if kept:
+        save_npz(path, np.concatenate(kept))

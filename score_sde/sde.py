@@ -29,6 +29,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
+from score_sde import keys
+
 
 def expand(coefficient: ArrayLike, x: jax.Array) -> jax.Array:
     """Reshape a per-example coefficient, [batch] or a scalar, so that it multiplies x.
@@ -173,12 +175,12 @@ class SDE:
         """Draw x at t_max from the prior.
 
         Args:
-            key: JAX random key.
+            key: JAX random key, or one for each example, [batch]; see score_sde.keys.
             shape: [batch, *data].
             dtype: of the result; JAX's default float if None.
         """
         dtype = jnp.result_type(float) if dtype is None else dtype
-        return self.prior_std * jax.random.normal(key, shape, dtype)
+        return self.prior_std * keys.normal(key, shape, dtype)
 
     def prior_logp(self, x: jax.Array) -> jax.Array:
         """Log-density of the prior.

@@ -79,6 +79,11 @@ class RK45:
     def check(self, sde: SDE) -> None:
         """Every process will do."""
 
+    @property
+    def coupling(self) -> str:
+        """What makes a sample depend on the others of its batch."""
+        return "rk45 has one step size for the batch: samples differ within its tolerances"
+
     def __call__(
         self,
         key: jax.Array,
@@ -92,7 +97,7 @@ class RK45:
         """Sample; the only randomness is the draw from the prior.
 
         Args:
-            key: JAX random key.
+            key: JAX random key, or one for each example, [batch].
             denoise: (x [batch, *data], t [batch], cond) -> Prediction.
             sde: the forward process that `denoise` belongs to.
             shape: [batch, *data], to draw x at t_max from the prior; or None.

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from score_sde import keys
 from score_sde.prediction import Denoiser
 from score_sde.samplers.correctors import CORRECTORS, NOISE_NORMS
 from score_sde.samplers.grids import GRIDS
@@ -132,6 +133,14 @@ class PredictorCorrector:
         """Raise ValueError if the steps are too few for the process."""
         self.plan(sde)
 
+    @property
+    def coupling(self) -> str:
+        """What makes a sample depend on the others of its batch."""
+        if self.corrector != "langevin":
+            return ""
+        norms = "norms of score and noise" if self.noise_norm == "batch" else "norm of the score"
+        return f"langevin averages the {norms} over the batch, which sets its step size"
+
     def __call__(
         self,
         key: jax.Array,
@@ -145,7 +154,8 @@ class PredictorCorrector:
         """Sample.
 
         Args:
-            key: JAX random key. The noise of a step is a function of it and the step's index.
+            key: JAX random key, or one for each example, [batch]. The noise of a step is a
+                function of it and the step's index.
             denoise: (x [batch, *data], t [batch], cond) -> Prediction.
             sde: the forward process that `denoise` belongs to.
             shape: [batch, *data], to draw x at t_max from the prior; or None.
@@ -160,17 +170,15 @@ class PredictorCorrector:
         """
         x = initial_state(key, sde, shape, x_init)
         plan = jax.tree.map(lambda leaf: jnp.asarray(leaf, x.dtype), self.plan(sde))
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(
-            jax.random.fold_in(key, NOISE), jnp.arange(self.steps)
-        )
+        key = keys.fold_in(key, NOISE)
 
         def score_and_noise(x: jax.Array, t: jax.Array, key: jax.Array):
             t = jnp.full(x.shape[:1], t)
-            return denoise(x, t, cond).score(sde, t), jax.random.normal(key, x.shape, x.dtype)
+            return denoise(x, t, cond).score(sde, t), keys.normal(key, x.shape, x.dtype)
 
         def correct(x: jax.Array, key: jax.Array, plan: Plan) -> jax.Array:
             def langevin_step(k: jax.Array, x: jax.Array) -> jax.Array:
-                score, z = score_and_noise(x, plan.t, jax.random.fold_in(key, 1 + k))
+                score, z = score_and_noise(x, plan.t, keys.fold_in(key, 1 + k))
                 return CORRECTORS[self.corrector](
                     score,
                     z,
@@ -187,13 +195,16 @@ class PredictorCorrector:
         def predict(x: jax.Array, key: jax.Array, plan: Plan) -> jax.Array:
             if self.predictor == "none":
                 return x
-            return plan.predict(x, *score_and_noise(x, plan.t, jax.random.fold_in(key, 0)))
+            return plan.predict(x, *score_and_noise(x, plan.t, keys.fold_in(key, 0)))
 
-        def step(x: jax.Array, key_and_plan: tuple[jax.Array, Plan]) -> tuple[jax.Array, None]:
-            return predict(correct(x, *key_and_plan), *key_and_plan), None
+        def step(x: jax.Array, number_and_plan: tuple[jax.Array, Plan]) -> tuple[jax.Array, None]:
+            number, plan = number_and_plan
+            key_of_step = keys.fold_in(key, number)
+            return predict(correct(x, key_of_step, plan), key_of_step, plan), None
 
-        steps = (keys, plan)
+        steps = (jnp.arange(self.steps), plan)
         if self.order == "predictor_first":
-            x = predict(x, *jax.tree.map(lambda leaf: leaf[0], steps))
+            number, first = jax.tree.map(lambda leaf: leaf[0], steps)
+            x = predict(x, keys.fold_in(key, number), first)
             steps = jax.tree.map(lambda leaf: leaf[1:], steps)
         return Samples(jax.lax.scan(step, x, steps)[0], self.nfe)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from score_sde import keys
 from score_sde.prediction import Denoiser
 from score_sde.sde import SDE
 
@@ -39,7 +40,14 @@ class Sampler(Protocol):
         x_init: jax.Array | None = None,
         cond: Any = None,
     ) -> Samples:
-        """Sample; exactly one of `shape` and `x_init` (the state at t_max), [batch, *data]."""
+        """Sample; exactly one of `shape` and `x_init` (the state at t_max), [batch, *data].
+
+        With a vector of keys, [batch], the randomness of an example is a function of its own key.
+        """
+
+    @property
+    def coupling(self) -> str:
+        """What makes a sample depend on the others of its batch, in words; "" if nothing does."""
 
     def check(self, sde: SDE) -> None:
         """Raise ValueError if these options cannot work for a process; nothing is computed."""
@@ -51,7 +59,7 @@ def initial_state(
     """The state at t_max: a draw from the prior, or the one that is given.
 
     Args:
-        key: the sampler's key.
+        key: the sampler's key, or keys.
         sde: the forward process.
         shape: [batch, *data], to draw from the prior in JAX's default float; or None.
         x_init: [batch, *data] of a floating dtype, to start there; or None.
@@ -62,7 +70,7 @@ def initial_state(
     if (shape is None) == (x_init is None):
         raise ValueError("give exactly one of shape (to draw from the prior) and x_init")
     if shape is not None:
-        return sde.prior_sample(jax.random.fold_in(key, PRIOR), tuple(shape))
+        return sde.prior_sample(keys.fold_in(key, PRIOR), tuple(shape))
     x_init = jnp.asarray(x_init)
     if not jnp.issubdtype(x_init.dtype, jnp.floating):
         raise ValueError(f"x_init must be of a floating dtype, not {x_init.dtype}")

@@ -104,3 +104,14 @@ def to_devices(sharding: NamedSharding, batch: Any) -> Any:
         return jax.make_array_from_process_local_data(sharding, array)
 
     return jax.tree.map(put, batch)
+
+
+def shared_batch(mesh: Mesh, batch: np.ndarray) -> jax.Array:
+    """A batch split over all devices, which every process has all of.
+
+    Args:
+        mesh: the mesh.
+        batch: the same on every process, [batch, ...].
+    """
+    sharding = batch_sharding(mesh)
+    return jax.make_array_from_callback(batch.shape, sharding, lambda index: batch[index])
