@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from score_sde import analytic, guidance, samplers
 from score_sde.discrete import DDPM, SMLD
+from score_sde.likelihood import log_likelihood
 from score_sde.prediction import Prediction
 from score_sde.sde import EDM, SDE, VE, VP, CosineVP, RectifiedFlow, SubVP
 from score_sde.version import __version__
@@ -27,6 +28,7 @@ __all__ = [
     "guidance",
     "load",
     "load_classifier",
+    "log_likelihood",
     "samplers",
 ]
 

@@ -17,6 +17,7 @@ from score_sde.config import flatten
 from score_sde.data import Info, Source, load, transforms
 from score_sde.discrete import PROCESSES
 from score_sde.errors import UserError
+from score_sde.evaluation.options import EvaluationOptions
 from score_sde.models import CLASSIFIERS, NETWORKS
 from score_sde.models.functional import Arrays, Functional, functional
 from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Denoiser, from_network
@@ -71,6 +72,11 @@ class Experiment:
     def centered(self) -> bool:
         """Whether the model's range is [-1, 1] and not [0, 1]."""
         return self.config.data.centered
+
+    @property
+    def dequantized(self) -> bool:
+        """Whether the model was trained on dequantised data."""
+        return self.config.data.dequantize
 
     @property
     def evaluation_batch_size(self) -> int:
@@ -181,6 +187,12 @@ def sampler(section: ConfigDict) -> samplers.Sampler:
         return samplers.get(section.sampler, **options)
     except ValueError as error:
         raise UserError(f"config.sampling: {error}") from error
+
+
+def evaluation(section: ConfigDict) -> EvaluationOptions:
+    """The section `evaluation`, but for the sections in it."""
+    values = section.to_dict()
+    return EvaluationOptions(**{k: v for k, v in values.items() if not isinstance(v, dict)})
 
 
 def check_sampler(sampler: samplers.Sampler, process: SDE) -> None:

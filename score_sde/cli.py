@@ -94,7 +94,6 @@ def _sample(line: CommandLine) -> int:
     import numpy as np
 
     from score_sde import build, questions, runs
-    from score_sde import config as configs
     from score_sde.generate import Generator
     from score_sde.images import save_grid
     from score_sde.models import CLASSIFIERS
@@ -107,12 +106,7 @@ def _sample(line: CommandLine) -> int:
             f"config.model.name={config.model.name} is a classifier, which draws no samples: "
             "give the config of a score network"
         )
-    # The run's own record says what was trained; the command line and the recipe, how to sample it.
-    trained, _ = configs.read(workdir)
-    fixed = tuple(path for path in line.overrides if path.startswith(runs.FIXED))
-    changed = configs.difference(trained, config, fixed)
-    if changed:
-        raise UserError(f"{workdir} was trained with another config: {changed}")
+    _check_trained(line)
     sampler = build.sampler(config.sampling)
     run = runs.load(workdir, weights=line.weights, step=line.step)
     build.check_sampler(sampler, run.sde)
@@ -153,6 +147,64 @@ def _sample(line: CommandLine) -> int:
     return 0
 
 
+def _check_trained(line: CommandLine) -> None:
+    """Raise UserError if the command line contradicts what was trained.
+
+    The run's own record says what that was; the command line and the recipe, what to do with it.
+    """
+    from score_sde import config as configs
+    from score_sde import runs
+
+    trained, _ = configs.read(line.workdir)
+    fixed = tuple(path for path in line.overrides if path.startswith(runs.FIXED))
+    changed = configs.difference(trained, line.config, fixed)
+    if changed:
+        raise UserError(f"{line.workdir} was trained with another config: {changed}")
+
+
+def _evaluate(line: CommandLine) -> int:
+    import jax
+
+    from score_sde import build, runs
+    from score_sde.evaluation.evaluate import METRICS, evaluate
+    from score_sde.evaluation.subject import Subject
+    from score_sde.models import CLASSIFIERS
+    from score_sde.samplers.options import check_name
+    from score_sde.training.sharding import make_mesh
+
+    _distribute(line)
+    config, workdir = line.config, line.workdir
+    if config.model.name in CLASSIFIERS:
+        raise UserError(
+            f"config.model.name={config.model.name} is a classifier: "
+            f"python -m score_sde.evaluation.classifier {workdir} evaluates it"
+        )
+    _check_trained(line)
+    options, metrics = build.evaluation(config.evaluation), {}
+    for name in options.metrics:
+        check_name("config.evaluation.metrics", name, METRICS)
+        metrics[name] = METRICS[name][1](**config.evaluation[name])
+    run = runs.load(workdir, weights=line.weights, step=line.step)
+    source = build.source(config, options.split)
+    number = min(options.num_images or len(source), len(source))
+    first, mesh = jax.process_index() == 0, make_mesh()
+
+    def say(text: str) -> None:
+        if first:
+            print(text, flush=True)
+
+    say(
+        f"evaluating {workdir} at step {run.step} ({run.weights} weights) on {number} of "
+        f"{len(source):,} {options.split} images of {source.info.name}, on {_devices(mesh)}"
+    )
+    subject = Subject(run, source, number, mesh, options.batch_size, options.seed, say)
+    for name, entry in evaluate(subject, metrics, first).items():
+        error = entry["standard_error"]
+        say(f"{name}: {entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}"))
+    say(f"Wrote {workdir / 'evaluation.json'}")
+    return 0
+
+
 def _import(line: CommandLine) -> int:
     from score_sde.interop.importer import import_run
 
@@ -170,6 +222,7 @@ def _import(line: CommandLine) -> int:
 _MODES: dict[str, Callable[[CommandLine], int]] = {
     "train": _train,
     "sample": _sample,
+    "evaluate": _evaluate,
     "import": _import,
 }
 

@@ -1,9 +1,10 @@
 """Configs: ml_collections ConfigDicts of plain values, their defaults, and reading them back.
 
 A recipe in configs/ starts from `default` and changes what it needs. The sections `training` and
-`optim` are the fields of the dataclasses of the same purpose in score_sde/training/options.py, the
-section `model` the arguments of the network, `sde` and `sampling` the fields of the processes and
-samplers that they name, where None leaves a field at its own default.
+`optim` are the fields of the dataclasses of the same purpose in score_sde/training/options.py,
+`evaluation` and the sections in it those of score_sde/evaluation/options.py, the section `model`
+the arguments of the network, `sde` and `sampling` the fields of the processes and samplers that
+they name, where None leaves a field at its own default.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ml_collections import ConfigDict, config_dict
 
 from score_sde.discrete import PROCESSES
 from score_sde.errors import UserError
+from score_sde.evaluation.options import BitsOptions, EvaluationOptions
 from score_sde.models import CLASSIFIERS, NETWORKS
 from score_sde.samplers import SAMPLERS
 from score_sde.samplers.options import check_name
@@ -40,6 +42,7 @@ _SCORE_ONLY = {
         "reduction",
         "sample_every",
     ),
+    "evaluation": ("metrics", "split", "num_images", "seed", "bits_per_dim"),
 }
 
 
@@ -78,7 +81,10 @@ def default(network: str = "unet") -> ConfigDict:
                 "seed": 0,
                 **_placeholders(SAMPLERS.values()),
             },
-            "evaluation": {"batch_size": 128},
+            "evaluation": {
+                **dataclasses.asdict(EvaluationOptions()),
+                "bits_per_dim": dataclasses.asdict(BitsOptions()),
+            },
             "seed": 0,
         }
     )

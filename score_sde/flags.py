@@ -15,7 +15,7 @@ from ml_collections import ConfigDict, config_flags
 from score_sde import config as configs
 from score_sde.errors import UserError
 
-MODES = ("train", "sample", "import")
+MODES = ("train", "sample", "evaluate", "import")
 TASKS = ("class", "inpaint", "colorize")
 
 HELP = """Score-based generative models through stochastic differential equations, in JAX.
@@ -24,6 +24,8 @@ Train, or go on with a run that was interrupted:
   python main.py --config=configs/digits_vp.py
 Draw samples from a run:
   python main.py --config=configs/digits_vp.py --mode=sample --num_samples=64
+Measure a run, by default the bits/dim of the held-out images:
+  python main.py --config=configs/digits_vp.py --mode=evaluate
 Make a run of a released PyTorch checkpoint (back again: python -m score_sde.interop.export):
   python main.py --config=configs/paper.py:NAME --mode=import --checkpoint=FILE.pth --workdir=DIR
 
@@ -31,7 +33,7 @@ Flags:
   --config=FILE       the recipe; those that come with the code are in configs/
                       (configs/paper.py:NAME for those of the paper; NAME=help lists them)
   --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
-  --mode=MODE         train (default), sample or import
+  --mode=MODE         train (default), sample, evaluate or import
   --workdir=DIR       the run's folder; runs/NAME for configs/NAME.py if not given
   --task=TASK         what to sample: class, inpaint or colorize; plain samples if not given
   --label=N           --task=class: which class; each in turn if not given
@@ -40,14 +42,16 @@ Flags:
   --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
                       a PNG file, white where pixels are known
   --num_samples=N     how many images to sample; config.sampling.num_samples if not given
-  --weights=WHICH     parameters to sample with: ema (default), raw, or a decay such as 0.999
+  --weights=WHICH     parameters to sample or evaluate with: ema (default), raw, or a decay such as
+                      0.999
   --checkpoint=FILE   the .pth file to import; needs no PyTorch and no data set
-  --step=N            checkpoint to sample from; the newest if not given
+  --step=N            checkpoint to sample from or to evaluate; the newest if not given
   --distributed       one process of several: call jax.distributed.initialize() first. Slurm and
                       TPU pods are recognised by themselves; elsewhere see its documentation
   --help              this text; with --config=FILE also every field of that config
 
-A run's folder holds config.json, metrics.csv, tensorboard/, checkpoints/ and samples/STEP.png.
+A run's folder holds config.json, metrics.csv, tensorboard/, checkpoints/, samples/STEP.png and
+evaluation.json.
 """
 
 
@@ -83,8 +87,8 @@ class CommandLine:
         mode: one of MODES.
         workdir: the run's folder.
         num_samples: how many images to sample, or None.
-        weights: parameters to sample with.
-        step: checkpoint to sample from, or None for the newest.
+        weights: parameters to sample or evaluate with.
+        step: checkpoint to sample from or to evaluate, or None for the newest.
         overrides: dotted paths of the fields that were set on the command line.
         checkpoint: the file to import; given in the mode import and in no other.
         question: what to sample.

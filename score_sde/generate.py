@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from score_sde.build import Experiment
 from score_sde.errors import UserError
 from score_sde.models.functional import Arrays
-from score_sde.samplers.ode import NOT_SOLVED
+from score_sde.samplers.ode import solver_error_as
 from score_sde.tasks import Inputs, Task
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
@@ -91,13 +91,8 @@ class Generator:
             given = {name: array[rows] for name, array in (inputs or {}).items()}
             given = to_devices(self._everywhere, given)
             key_batch = jax.random.fold_in(key, len(drawn))
-            try:
+            with solver_error_as(UserError):
                 batch, nfe = self._draw(params, constants, key_batch, task, given)
                 drawn.append(multihost_utils.process_allgather(batch, tiled=True))
-            except RuntimeError as error:
-                reason = [line for line in str(error).splitlines() if NOT_SOLVED in line]
-                if not reason:
-                    raise
-                raise UserError(reason[0][reason[0].index(NOT_SOLVED) :]) from error
             on_batch(min(start + self.batch_size, number))
         return np.concatenate(drawn)[:number], int(nfe)

@@ -71,6 +71,7 @@ class Run:
         experiment: everything else that its config names.
         params: the parameters that denoise uses.
         constants: the network's other arrays.
+        weights: which they are: "raw", or "ema" and its decay.
     """
 
     workdir: Path
@@ -81,6 +82,7 @@ class Run:
     experiment: build.Experiment
     params: Arrays
     constants: Arrays
+    weights: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +131,7 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
     experiment = _experiment(workdir)
     if experiment.denoiser is None:
         raise UserError(f"{workdir} holds a classifier: open it with score_sde.load_classifier")
-    params, constants, step = _weights(workdir, experiment, weights, step)
+    params, constants, step, name = _weights(workdir, experiment, weights, step)
 
     @jax.jit
     def denoise(params, constants, x, t, cond=None):
@@ -137,7 +139,15 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
 
     bound = jax.tree_util.Partial(denoise, params, constants)
     return Run(
-        workdir, experiment.config, step, experiment.sde, bound, experiment, params, constants
+        workdir=workdir,
+        config=experiment.config,
+        step=step,
+        sde=experiment.sde,
+        denoise=bound,
+        experiment=experiment,
+        params=params,
+        constants=constants,
+        weights=name,
     )
 
 
@@ -158,7 +168,7 @@ def load_classifier(
     experiment = _experiment(workdir)
     if experiment.classifier is None:
         raise UserError(f"{workdir} holds no classifier: train configs/digits_classifier.py")
-    params, constants, step = _weights(workdir, experiment, weights, step)
+    params, constants, step, _ = _weights(workdir, experiment, weights, step)
 
     @jax.jit
     def log_probs(params, constants, x, t):
@@ -190,8 +200,8 @@ def _experiment(workdir: Path) -> build.Experiment:
 
 def _weights(
     workdir: Path, experiment: build.Experiment, weights: str, step: int | None
-) -> tuple[Arrays, Arrays, int]:
-    """Parameters, constants and step of a checkpoint, as `load` takes them."""
+) -> tuple[Arrays, Arrays, int, str]:
+    """Parameters, constants, step and name of the parameters of a checkpoint; see `load`."""
     decays = [str(decay) for decay in experiment.training.ema_decays]
     item = decays[0] if weights == "ema" else weights
     if item not in ("raw", *decays):
@@ -206,7 +216,7 @@ def _weights(
         params, constants = checkpoints.restore_weights(shapes, item, step)
     finally:
         checkpoints.close()
-    return params, constants, step
+    return params, constants, step, item if item == "raw" else f"ema {item}"
 
 
 def check(workdir: Path, config: ConfigDict) -> None:

@@ -6,6 +6,7 @@ Import this module where it is used: `import score_sde` must not import diffrax.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import diffrax
 import equinox
@@ -13,6 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from score_sde.samplers.ode import NOT_SOLVED
+
+State = TypeVar("State")  # an array, or a pytree of arrays
 
 
 class _Dopri5(diffrax.Dopri5):
@@ -28,20 +31,22 @@ class _Dopri5(diffrax.Dopri5):
 
 
 def solve(
-    velocity: Callable[[jax.Array, jax.Array], jax.Array],
-    x: jax.Array,
+    velocity: Callable[[jax.Array, State], State],
+    x: State,
     t0: float,
     t1: float,
     *,
     rtol: float,
     atol: float,
     max_steps: int,
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[State, jax.Array]:
     """Solve dx/dt = velocity(t, x) from t0 to t1, forwards or backwards.
+
+    Under `jax.vmap` each state has steps of its own, and the loop runs until all are done.
 
     Args:
         velocity: (t [], x) -> dx/dt of the shape and dtype of x.
-        x: the state at t0, of any shape; time has its dtype.
+        x: the state at t0, an array of any shape or a pytree of arrays; time has its dtype.
         t0: where to start.
         t1: where to end.
         rtol: relative tolerance of a step.
@@ -54,7 +59,8 @@ def solve(
     Raises:
         RuntimeError: max_steps were not enough, or a NaN appeared; under `jax.jit` too.
     """
-    t0, t1 = jnp.asarray(t0, x.dtype), jnp.asarray(t1, x.dtype)
+    dtype = jnp.result_type(*jax.tree.leaves(x))
+    t0, t1 = jnp.asarray(t0, dtype), jnp.asarray(t1, dtype)
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(lambda t, x, args: velocity(t, x)),
         _Dopri5(),
@@ -75,4 +81,5 @@ def solve(
         f"{NOT_SOLVED} in max_steps={max_steps} steps: look for NaN in the denoiser, "
         "raise max_steps, or loosen rtol and atol",
     )
-    return jnp.where(solved, solution.ys[-1], jnp.nan), 6 * solution.stats["num_steps"] + 1
+    end = jax.tree.map(lambda y: jnp.where(solved, y[-1], jnp.nan), solution.ys)
+    return end, 6 * solution.stats["num_steps"] + 1

@@ -7,8 +7,9 @@ the velocity of the Prediction (Song et al. 2021, arXiv 2011.13456, equation 13 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -23,6 +24,18 @@ from score_sde.sde import SDE
 NOT_SOLVED = "the ODE was not solved"
 
 DENOISE_FINAL = ("none", "tweedie")
+
+
+@contextlib.contextmanager
+def solver_error_as(error: type[Exception]) -> Iterator[None]:
+    """Turn the RuntimeError of a solver that gave up, raised within, into another of one line."""
+    try:
+        yield
+    except RuntimeError as caught:
+        reason = [line for line in str(caught).splitlines() if NOT_SOLVED in line]
+        if not reason:
+            raise
+        raise error(reason[0][reason[0].index(NOT_SOLVED) :]) from caught
 
 
 def probability_flow(

@@ -1,0 +1,77 @@
+"""What is evaluated: a model, the images that it is held against, and where the work is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from score_sde.data import Source
+from score_sde.models.functional import Arrays
+from score_sde.runs import Run
+from score_sde.version import __version__
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What every metric is given.
+
+    Attributes:
+        run: the model, at one checkpoint.
+        source: the images.
+        number: evaluate the first so many of them.
+        mesh: the devices.
+        batch_size: examples a batch, over all devices.
+        seed: of everything random in evaluation.
+        say: tells the user something, on the first process only.
+    """
+
+    run: Run
+    source: Source
+    number: int
+    mesh: Mesh
+    batch_size: int
+    seed: int
+    say: Callable[[str], None]
+
+    @property
+    def folder(self) -> Path:
+        """Where a metric keeps what it needs to go on after it was killed."""
+        return self.run.workdir / "evaluation"
+
+    def protocol(self) -> dict[str, Any]:
+        """What determines the numbers of any metric, as JSON values."""
+        info = self.source.info
+        return {
+            "data": {
+                "name": info.name,
+                "split": info.split,
+                "images": self.number,
+                "of": info.size,
+                "shape": list(info.shape),
+            },
+            "step": self.run.step,
+            "weights": self.run.weights,
+            "weights_sha256": fingerprint(self.run.params, self.run.constants),
+            "seed": self.seed,
+            "precision": self.run.config.model.dtype,
+            "versions": {"score_sde": __version__, "jax": importlib.metadata.version("jax")},
+        }
+
+
+def fingerprint(*groups: Arrays) -> str:
+    """SHA-256 of arrays, their names and shapes."""
+    digest = hashlib.sha256()
+    for arrays in groups:
+        for name, array in sorted(jax.device_get(arrays).items()):
+            array = np.ascontiguousarray(array)
+            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,207 @@
+"""Bits/dim of a data set: exact models, every image once, no trace of batches or kills."""
+
+import dataclasses
+import json
+import math
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+import score_sde
+from score_sde import analytic
+from score_sde.data import Info
+from score_sde.data.base import Source
+from score_sde.errors import UserError
+from score_sde.evaluation.bits import bits_per_dim
+from score_sde.evaluation.evaluate import evaluate, read
+from score_sde.evaluation.options import BitsOptions, EvaluationOptions
+from score_sde.evaluation.subject import Subject
+from score_sde.training.options import OptionError
+from score_sde.training.sharding import make_mesh
+
+# It ends in its prior to 1e-5 nats.
+SDE = score_sde.VP(beta_max=50.0)
+MEAN, STD, SHAPE = -0.2, 0.5, (2, 2, 1)
+EXACT = BitsOptions(divergence="exact")
+
+
+class Denoisers:
+    """Makes the exact denoiser of N(MEAN, STD^2) as a network's is made; can be made to fail."""
+
+    fail = False
+
+    def __call__(self, params, constants, key=None):
+        gaussian = analytic.gaussian(SDE, np.full(SHAPE, MEAN), STD)
+        return (lambda x, t, cond=None: gaussian(x * jnp.nan, t)) if self.fail else gaussian
+
+
+def subject(folder, batch_size=4, number=10, seed=0, levels=17, denoiser=None):
+    level = np.random.RandomState(0).randint(0, levels, (10, *SHAPE))
+    images = np.round(level * (255 / (levels - 1))).astype(np.uint8)
+    info = Info("made", "test", 10, SHAPE, 0, levels)
+    experiment = SimpleNamespace(
+        denoiser=denoiser or Denoisers(),
+        data=info,
+        centered=True,
+        dequantized=True,
+        conditional=False,
+    )
+    run = SimpleNamespace(
+        workdir=folder,
+        step=7,
+        sde=SDE,
+        experiment=experiment,
+        params={"w": jnp.ones(3)},
+        constants={},
+        weights="ema 0.9",
+        config=SimpleNamespace(model=SimpleNamespace(dtype="float32")),
+    )
+    source = Source(info, lambda i: (images[i], np.full(len(i), -1, np.int32)))
+    said = []
+    return Subject(run, source, number, make_mesh(), batch_size, seed, said.append), level, said
+
+
+def exact_bits(level, levels):
+    """-log2 P(k) / D of each image, for the tiles of [-1, 1]."""
+    edges = -1 + 2 * np.stack([level, level + 1]) / levels
+    alpha, sigma = (float(c(np.float64(SDE.t_min))) for c in (SDE.alpha, SDE.sigma))
+    std = math.sqrt((alpha * STD) ** 2 + sigma**2)
+    mass = np.diff(stats.norm.cdf(edges, alpha * MEAN, std), axis=0)[0]
+    return -np.log2(mass).reshape(len(level), -1).mean(1)
+
+
+@pytest.mark.parametrize("levels", [17, 256])
+def test_bits_of_an_exact_model(tmp_path, levels):
+    """256 levels are so fine that one draw is enough (5e-3); for 17, 30 draws are (1e-2)."""
+    what, level, _ = subject(tmp_path, levels=levels, batch_size=300)
+    draws = 30 if levels == 17 else 1
+    entry = bits_per_dim(what, dataclasses.replace(EXACT, draws=draws, repeats=2))
+    expected = exact_bits(level, levels)
+    assert abs(entry["value"] - expected.mean()) < (1e-2 if levels == 17 else 5e-3)
+    error = expected.std(ddof=1) / math.sqrt(10)
+    np.testing.assert_allclose(entry["standard_error"], error, rtol=0.05)
+    assert np.mean(entry["of_each_repeat"]) == pytest.approx(entry["value"])
+    assert entry["images"] == 10
+
+
+def test_more_draws_tighten_the_bound(tmp_path):
+    """Wide intervals and one draw: the bound is loose by more than what 30 draws leave."""
+    loose, tight = (
+        bits_per_dim(
+            subject(tmp_path, levels=3, batch_size=300)[0],
+            dataclasses.replace(EXACT, draws=draws, repeats=3),
+        )["value"]
+        for draws in (1, 30)
+    )
+    exact = exact_bits(subject(tmp_path, levels=3)[1], 3).mean()
+    assert abs(tight - exact) < 0.02 < loose - exact
+
+
+def test_numbers_depend_on_neither_batch_size_nor_order(tmp_path):
+    """Batches of 3 leave a remainder of 1, which is filled up and not counted twice."""
+    small, large = (
+        bits_per_dim(subject(tmp_path / str(size), batch_size=size)[0], BitsOptions(repeats=2))
+        for size in (3, 20)
+    )
+    np.testing.assert_allclose(small["value"], large["value"], rtol=1e-5)
+    np.testing.assert_allclose(small["standard_error"], large["standard_error"], rtol=1e-4)
+    assert small["protocol"] == large["protocol"]
+    assert (small["nfe_mean"], small["nfe_max"]) == (large["nfe_mean"], large["nfe_max"])
+
+
+def test_a_killed_evaluation_goes_on(tmp_path):
+    """After a cut in the second row, one row is kept; nothing is redone, nothing counted twice."""
+    whole = bits_per_dim(subject(tmp_path / "whole", batch_size=4)[0], BitsOptions())
+    what, _, said = subject(tmp_path / "cut", batch_size=4)
+    bits_per_dim(what, BitsOptions())
+    (journal,) = (tmp_path / "cut" / "evaluation").iterdir()
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4
+    journal.write_bytes(b"".join(lines[:2]) + lines[2][:20])
+    said.clear()
+    # With another batch size: the four that are there stay, six remain.
+    again, _, said = subject(tmp_path / "cut", batch_size=5)
+    entry = bits_per_dim(again, BitsOptions())
+    assert entry["value"] == pytest.approx(whole["value"], rel=1e-6)
+    assert "4 of 10 log-likelihoods are there from before" in said[0]
+    rows = [json.loads(line) for line in journal.read_bytes().splitlines()[1:]]
+    indices = [index for row in rows for _, _, index in row["triples"]]
+    assert sorted(indices) == list(range(10))
+    said.clear()
+    assert bits_per_dim(again, BitsOptions()) == entry
+    assert said == ["10 of 10 log-likelihoods are there from before"]
+
+
+def test_other_weights_or_seeds_start_anew(tmp_path):
+    values = {
+        bits_per_dim(subject(tmp_path, seed=seed)[0], BitsOptions())["value"] for seed in (0, 1)
+    }
+    assert len(values) == 2
+    what = subject(tmp_path)[0]
+    what.run.params["w"] = jnp.zeros(3)
+    bits_per_dim(what, BitsOptions())
+    assert len(list((tmp_path / "evaluation").iterdir())) == 3
+
+
+def test_num_images_takes_the_first(tmp_path):
+    what, _, _ = subject(tmp_path, number=6)
+    assert bits_per_dim(what, BitsOptions())["images"] == 6
+
+
+def test_one_image_has_no_standard_error(tmp_path):
+    assert bits_per_dim(subject(tmp_path, number=1)[0], BitsOptions())["standard_error"] is None
+
+
+def test_the_file_keeps_what_others_measured(tmp_path):
+    (tmp_path / "evaluation.json").write_text('{"fid": {"value": 2.2}}')
+    entry = evaluate(subject(tmp_path)[0], {"bits_per_dim": BitsOptions()}, True)["bits_per_dim"]
+    values = read(tmp_path / "evaluation.json")
+    assert values == {"fid": {"value": 2.2}, "bits_per_dim": entry}
+    protocol = values["bits_per_dim"]["protocol"]
+    assert protocol["data"] == {
+        "name": "made",
+        "split": "test",
+        "images": 10,
+        "of": 10,
+        "shape": [2, 2, 1],
+    }
+    assert protocol["weights"] == "ema 0.9"
+    assert protocol["step"] == 7
+    assert protocol["sde"]["beta_max"] == 50.0
+    assert len(protocol["weights_sha256"]) == 64
+    assert {"rtol", "atol", "t_min", "probe", "probes", "draws", "repeats"} <= protocol.keys()
+    assert {"jax", "diffrax", "score_sde"} <= protocol["versions"].keys()
+
+
+def test_t_min_is_an_option(tmp_path):
+    entry = bits_per_dim(subject(tmp_path)[0], BitsOptions(t_min=1e-2))
+    assert entry["protocol"]["t_min"] == entry["protocol"]["sde"]["t_min"] == 1e-2
+    with pytest.raises(UserError, match=r"t_min=2.0: times must satisfy"):
+        bits_per_dim(subject(tmp_path)[0], BitsOptions(t_min=2.0))
+
+
+def test_a_solver_that_gives_up_is_one_line(tmp_path):
+    broken = Denoisers()
+    broken.fail = True
+    with pytest.raises(UserError, match=r"^the ODE was not solved") as caught:
+        bits_per_dim(subject(tmp_path, denoiser=broken)[0], BitsOptions())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dequantization": "unifrom"}, "did you mean 'uniform'"),
+        ({"draws": 0}, "draws must be a whole number of at least 1"),
+        ({"atol": -1.0}, "atol must be a finite number above 0"),
+        ({"divergence": "trace"}, "unknown divergence 'trace'"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(OptionError, match=f"config.evaluation.bits_per_dim: .*{message}"):
+        BitsOptions(**options)
+    with pytest.raises(OptionError, match=r"config\.evaluation\.num_images=-1"):
+        EvaluationOptions(num_images=-1)

@@ -1,0 +1,287 @@
+"""Log-likelihoods: exact transports, the variance of Hutchinson's estimate, no coupling."""
+
+import math
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sampler_oracles import Counted, mixture
+from scipy import stats
+
+import score_sde
+from score_sde import analytic, guidance, log_likelihood
+
+KEY = jax.random.key(3)
+TIGHT = {"divergence": "exact", "rtol": 1e-9, "atol": 1e-9}
+POINTS = np.array([-1.4, -0.8, -0.1, 0.3, 0.9, 1.6])
+PROCESSES = {
+    "vp": score_sde.VP(),
+    "subvp": score_sde.SubVP(),
+    "ve": score_sde.VE(),
+    "rectified_flow": score_sde.RectifiedFlow(),
+    "edm": score_sde.EDM(),
+}
+# Processes that end in their prior: what is left of the data at t_max changes log p by < 1e-4.
+FORGETFUL = {
+    "vp": score_sde.VP(beta_max=50.0),
+    "subvp": score_sde.SubVP(beta_max=50.0),
+    "ve": score_sde.VE(sigma_max=1e6),
+    "rectified_flow": score_sde.RectifiedFlow(t_max=1 - 1e-6),
+}
+
+# The Gaussian and the two bumps of ORACLES are mixtures of these, with weights of each example.
+MEANS, STDS = np.array([[0.3], [-1.0], [1.0]]), np.array([0.5, 0.25, 0.25])
+WEIGHTS = np.repeat([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]], len(POINTS), axis=0)
+X = np.tile(POINTS, 2)
+
+
+def solve(sde):
+    """log p at X of the Gaussian, then of the two bumps, in one solve."""
+
+    def denoise(x, t, weights):
+        def one(x, t, weights):
+            pair = analytic.gaussian_mixture(sde, MEANS, STDS, weights)(x[None], t[None])
+            return jax.tree.map(lambda a: a[0], pair)
+
+        return jax.vmap(one)(x, t, weights)
+
+    x, weights = jnp.asarray(X)[:, None], jnp.asarray(WEIGHTS)
+    return jax.jit(lambda x: log_likelihood(KEY, denoise, sde, x, **TIGHT, cond=weights))(x)
+
+
+def levels(sde, t):
+    alpha, sigma = (level(np.float64(t)) for level in (sde.alpha, sde.sigma))
+    return float(alpha), float(sigma)
+
+
+def marginal(sde, t):
+    """Distribution functions at time t: (cdf, pdf) of x, an array of the shape of X."""
+    alpha, sigma = levels(sde, t)
+    means, stds = alpha * MEANS[:, 0], np.sqrt((alpha * STDS) ** 2 + sigma**2)
+
+    def average(function):
+        return lambda x: np.sum(WEIGHTS * function(x[:, None], means, stds), axis=1)
+
+    return average(stats.norm.cdf), average(stats.norm.pdf)
+
+
+@pytest.mark.parametrize("sde", PROCESSES.values(), ids=list(PROCESSES))
+def test_the_closed_form_with_its_prior(x64, sde):
+    """In one dimension the flow keeps quantiles, so x goes to z = F_max^-1(F_min(x)), and
+
+        log p(x) = log prior(z) + log dz/dx,    dz/dx = p_min(x) / p_max(z),
+
+    which includes what the process remembers of the data at t_max. 1e-5 nats.
+    """
+    (cdf_min, pdf_min), (cdf_max, pdf_max) = marginal(sde, sde.t_min), marginal(sde, sde.t_max)
+    z = _quantile(cdf_min(X), cdf_max)
+    expected = stats.norm.logpdf(z, 0, sde.prior_std) + np.log(pdf_min(X) / pdf_max(z))
+    out = solve(sde)
+    np.testing.assert_allclose(out.logp, expected, atol=1e-5)
+    np.testing.assert_allclose(out.latent[:, 0], z, rtol=1e-6, atol=1e-6)
+
+
+def _quantile(probability, cdf):
+    low, high = np.full(len(probability), -1e4), np.full(len(probability), 1e4)
+    for _ in range(100):
+        middle = (low + high) / 2
+        below = cdf(middle) < probability
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return (low + high) / 2
+
+
+@pytest.mark.parametrize("sde", FORGETFUL.values(), ids=list(FORGETFUL))
+def test_the_log_density_at_t_min(x64, sde):
+    """1e-4 nats from the density at t_min itself, where the process ends in its prior."""
+    np.testing.assert_allclose(solve(sde).logp, np.log(marginal(sde, sde.t_min)[1](X)), atol=1e-4)
+
+
+COVARIANCE = 0.3 * np.array(
+    [[1.0, 0.9, 0.2, 0.1], [0.9, 1.2, 0.3, 0.0], [0.2, 0.3, 0.7, -0.4], [0.1, 0.0, -0.4, 0.8]]
+)
+
+
+@pytest.mark.parametrize(("probe", "probes"), [("rademacher", 1), ("gaussian", 3)])
+def test_hutchinson_of_a_correlated_gaussian(x64, probe, probes):
+    """Mean and variance within 3 standard errors.
+
+    The flow is linear, J depends on t alone and has the eigenvectors of the covariance, so that the
+    estimate of the integral is e^T A e averaged over probes, where A = int J dt has the eigenvalues
+    log sqrt(v(t_max) / v(t_min)).
+    """
+    sde, n = score_sde.VP(), 2048
+    denoise = analytic.correlated_gaussian(sde, np.zeros(4), COVARIANCE)
+    x = jnp.broadcast_to(jnp.array([0.3, -0.2, 0.5, 0.1]), (n, 4))
+    out = jax.jit(lambda x: log_likelihood(KEY, denoise, sde, x, probes=probes, probe=probe))(x)
+    values, vectors = np.linalg.eigh(COVARIANCE)
+    (a_s, s_s), (a_t, s_t) = levels(sde, sde.t_min), levels(sde, sde.t_max)
+    growth = 0.5 * np.log((a_t**2 * values + s_t**2) / (a_s**2 * values + s_s**2))
+    a = (vectors * growth) @ vectors.T
+    trace_free = probe == "rademacher"
+    variance = 2 * (np.sum(a**2) - trace_free * np.sum(np.diag(a) ** 2)) / probes
+    logp = np.asarray(out.logp)
+    z = (np.asarray(x[0]) @ vectors * np.exp(growth)) @ vectors.T
+    exact = stats.norm.logpdf(z).sum() + growth.sum()
+    assert abs(logp.mean() - exact) < 3 * math.sqrt(variance / n)
+    centred = (logp - logp.mean()) ** 2
+    assert abs(centred.mean() - variance) < 3 * centred.std() / math.sqrt(n)
+
+
+def test_the_exact_trace_in_chunks(x64):
+    """5 dimensions in chunks of 2: the last one is filled up."""
+    sde = score_sde.VP()
+    denoise = analytic.gaussian_mixture(sde, np.eye(2, 5), np.array([0.3, 0.5]), np.ones(2))
+    x = jax.random.normal(KEY, (3, 5))
+    whole, parts = (
+        log_likelihood(KEY, denoise, sde, x, **TIGHT, chunk=chunk).logp for chunk in (64, 2)
+    )
+    np.testing.assert_allclose(whole, parts, rtol=1e-10)
+
+
+@pytest.mark.parametrize("divergence", ["exact", "hutchinson"])
+def test_an_example_has_the_same_answer_in_every_batch(x64, divergence):
+    """Alone, and among examples that need other step sizes; and it takes the same steps."""
+    sde = score_sde.VE()
+    x = jnp.concatenate([jax.random.normal(KEY, (5, 2)), jnp.array([[30.0, -20.0]])])
+    keys = jax.random.split(KEY, 6)
+    run = jax.jit(lambda k, x: log_likelihood(k, mixture(sde), sde, x, divergence))
+    together = run(keys, x)
+    assert len(set(together.nfe_each.tolist())) > 1
+    assert together.nfe == together.nfe_each.max()
+    for rows in ([2], [4, 1, 0]):
+        apart = run(keys[np.array(rows)], x[np.array(rows)])
+        np.testing.assert_allclose(apart.logp, together.logp[np.array(rows)], rtol=1e-12)
+        np.testing.assert_array_equal(apart.nfe_each, together.nfe_each[np.array(rows)])
+
+
+def test_one_key_is_folded_with_the_position(x64):
+    sde, x = score_sde.VP(), jnp.ones((3, 2))
+    keys = jnp.stack([jax.random.fold_in(KEY, i) for i in range(3)])
+    one, each = (log_likelihood(k, mixture(sde), sde, x).logp for k in (KEY, keys))
+    np.testing.assert_array_equal(one, each)
+    assert len(set(one.tolist())) > 1
+
+
+def test_nfe_counts_real_evaluations(x64):
+    """One for the drift and all four products, on the whole batch, rejected steps included."""
+    sde = score_sde.VE()
+    denoise = Counted(mixture(sde))
+    out = jax.jit(lambda x: log_likelihood(KEY, denoise, sde, x, probes=4, rtol=1e-9, atol=1e-9))(
+        jnp.ones((1, 2))
+    )
+    assert int(out.nfe) == denoise.count
+
+
+def test_drift_and_products_are_one_linearisation(x64):
+    """However many probes, the program evaluates the denoiser's nonlinearity equally often."""
+    sde, weight = score_sde.VP(), jax.random.normal(KEY, (7, 7))
+
+    def denoise(x, t, cond=None):
+        return score_sde.Prediction(x, jnp.tanh(x @ weight))
+
+    def evaluations(**options):
+        run = jax.make_jaxpr(lambda x: log_likelihood(KEY, denoise, sde, x, **options).logp)
+        return str(run(jnp.ones((2, 7)))).count(" tanh ")
+
+    assert evaluations(probes=1) == evaluations(probes=5) == evaluations(divergence="exact") > 0
+
+
+def test_guidance_by_labels(x64):
+    """A classifier whose log-probability is linear moves a Gaussian: by Bayes' rule the score of
+    N(m, 1) plus c is that of N(m + v c, 1), and the two classes are mirror images."""
+    sde = score_sde.VP()
+
+    def log_prob(x, t, label):
+        return jnp.sum(x, axis=1) * jnp.where(label == 1, 0.4, -0.4)
+
+    guided = guidance.classifier(analytic.gaussian(sde, np.zeros(2), 1.0), sde, log_prob)
+    x, labels = jnp.array([[1.0, 1.0], [-1.0, -1.0], [1.0, 1.0]]), jnp.array([1, 0, 0])
+    logp = log_likelihood(KEY, guided, sde, x, **TIGHT, cond=labels).logp
+    np.testing.assert_allclose(logp[0], logp[1], rtol=1e-10)
+    assert abs(logp[0] - logp[2]) > 0.1
+
+
+def test_float32_stays_float32(x64):
+    """At the default tolerance, within 1e-3 nats of float64."""
+    sde, x = score_sde.VP(), jnp.asarray(POINTS)[:, None]
+    denoise = analytic.gaussian(sde, np.array([0.3]), 0.5)
+    single, double = (
+        log_likelihood(KEY, denoise, sde, x.astype(dtype), "exact").logp
+        for dtype in (jnp.float32, jnp.float64)
+    )
+    assert (single.dtype, double.dtype) == (jnp.float32, jnp.float64)
+    np.testing.assert_allclose(single, double, atol=1e-3)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_an_example_that_is_not_solved_is_an_error(jit):
+    sde = score_sde.VP()
+
+    def run(x):
+        return log_likelihood(KEY, mixture(sde), sde, x, max_steps=3).logp
+
+    with pytest.raises(RuntimeError, match="not solved in max_steps=3 steps"):
+        jax.block_until_ready((jax.jit(run) if jit else run)(jnp.ones((2, 2))))
+
+
+def test_a_nan_of_one_example_is_an_error():
+    sde = score_sde.VP()
+
+    def broken(x, t, cond=None):
+        return mixture(sde)(jnp.where(x > 2, jnp.nan, x), t)
+
+    with pytest.raises(RuntimeError, match="look for NaN"):
+        log_likelihood(KEY, broken, sde, jnp.array([[0.0, 0.0], [9.0, 9.0]]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"divergence": "hutchison"}, "did you mean 'hutchinson'"),
+        ({"probe": "normal"}, "unknown probe 'normal'"),
+        ({"probes": 0}, "probes must be a whole number of at least 1"),
+        ({"rtol": 0.0}, "rtol must be a finite number above 0"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    sde = score_sde.VP()
+    with pytest.raises(ValueError, match=message):
+        log_likelihood(KEY, mixture(sde), sde, jnp.ones((2, 2)), **options)
+
+
+def test_pixels_are_no_data():
+    sde = score_sde.VP()
+    with pytest.raises(ValueError, match="floating dtype, in the model's range, not uint8"):
+        log_likelihood(KEY, mixture(sde), sde, jnp.zeros((2, 2), jnp.uint8))
+
+
+SHARDED = """
+import jax, numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from score_sde import VE, log_likelihood
+from sampler_oracles import mixture
+
+mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
+sde, key = VE(), jax.random.key(0)
+x = 2 * jax.random.normal(key, (8, 2))
+sharded = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
+run = jax.jit(lambda x: log_likelihood(key, mixture(sde), sde, x))
+whole, parts = run(x), run(sharded)
+assert parts.latent.sharding.is_equivalent_to(sharded.sharding, 2), parts.latent.sharding
+np.testing.assert_allclose(whole.logp, parts.logp, rtol=1e-12)
+np.testing.assert_array_equal(whole.nfe_each, parts.nfe_each)
+"""
+
+
+def test_sharded_batch():
+    """On a mesh of four (virtual) devices a batch in four parts has the same answers."""
+    environment = os.environ | {
+        "JAX_ENABLE_X64": "1",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path]),
+    }
+    subprocess.run([sys.executable, "-c", SHARDED], check=True, env=environment)
