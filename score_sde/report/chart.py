@@ -72,7 +72,7 @@ def thin(points: Points) -> Points:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers between two numbers, at most so many: steps of 1, 2 or 5 times a power of 10."""
+    """Round numbers in an interval, at most so many: steps of 1, 2 or 5 times a power of 10."""
     if high <= low:
         return [low]
     rough = (high - low) / most

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from score_sde.errors import UserError
-
-CONFIG = "config"  # the change that names the recipe's file
+from score_sde.sweep.pipeline import Program
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,27 +24,36 @@ class Point:
         labels: what a table calls it, by axis.
         changes: values by the dotted path of a field; "config" is the recipe, such as
             configs/digits_vp.py or configs/paper.py:NAME.
+        programs: what is run for it after the programs that measure every row of the study.
     """
 
     labels: Mapping[str, str]
     changes: Mapping[str, Any]
+    programs: tuple[Program, ...] = ()
 
     def __or__(self, other: Point) -> Point:
         """Both at once; where both change a field, the right one wins."""
         twice = self.labels.keys() & other.labels.keys()
         if twice:
             raise UserError(f"two axes of a grid are called {min(twice)!r}: give them two names")
-        return Point({**self.labels, **other.labels}, {**self.changes, **other.changes})
+        return Point(
+            {**self.labels, **other.labels},
+            {**self.changes, **other.changes},
+            self.programs + other.programs,
+        )
 
 
-def axis(name: str, values: Mapping[str, Mapping[str, Any]]) -> list[Point]:
+def axis(
+    name: str, values: Mapping[str, Mapping[str, Any]], programs: Sequence[Program] = ()
+) -> list[Point]:
     """A point for each value.
 
     Args:
         name: what varies; the heading of its column.
         values: the changes that each label means.
+        programs: see Point.
     """
-    return [Point({name: label}, dict(changes)) for label, changes in values.items()]
+    return [Point({name: label}, dict(v), tuple(programs)) for label, v in values.items()]
 
 
 def product(*grids: Sequence[Point]) -> list[Point]:

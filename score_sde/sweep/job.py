@@ -41,7 +41,7 @@ class Job:
         runs: the folder of all runs.
         root: where its programs run.
         programs: its programs, with nothing left to fill in.
-        trained: identity of the run that it measures; "" if it trains.
+        trained: the folder of the run that it measures; None if it trains.
         result: the file that it leaves in the end; None if it trains.
         record: what goes into that file beside the evaluation.
     """
@@ -51,7 +51,7 @@ class Job:
     runs: Path
     root: Path
     programs: tuple[Program, ...]
-    trained: str = ""
+    trained: Path | None = None
     result: Path | None = None
     record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -115,8 +115,8 @@ def execute(
     with Lock(job.lock) as lock:
         if job.done():
             return
-        if job.trained:
-            _view(job.runs / job.trained, job.folder)
+        if job.trained is not None:
+            _view(job.trained, job.folder)
         outputs = job.outputs()
         for program in job.programs[len(outputs) :]:
             try:
@@ -179,7 +179,8 @@ def _view(trained: Path, folder: Path) -> None:
         partial.replace(folder / "config.json")
     link = folder / "checkpoints"
     if (trained / "checkpoints").exists() and not link.is_symlink():
-        link.symlink_to(Path("..") / trained.name / "checkpoints", target_is_directory=True)
+        target = os.path.relpath(trained / "checkpoints", folder)
+        link.symlink_to(target, target_is_directory=True)
 
 
 def _short(path: Path) -> str:

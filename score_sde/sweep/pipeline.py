@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from score_sde.sweep.grid import CONFIG
+CONFIG = "config"  # the change that names the recipe
 
 
 @dataclasses.dataclass(frozen=True)

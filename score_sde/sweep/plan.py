@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,21 +69,25 @@ def plan(folder: Path, smoke: bool = False, data_dir: str | None = None) -> Plan
     trainings: dict[str, Job] = {}
     for row in found:
         if row.trained not in trainings:
+            home = _home(folder, row.trained)
             trainings[row.trained] = Job(
                 id=row.trained,
                 name=f"training of {row.name}",
-                runs=folder / "runs",
+                runs=home,
                 root=root,
-                programs=_programs(study.train, row, folder, {**_of_training(row), **more}),
+                programs=_expanded(
+                    study.train, row, home / row.trained, root, {**_of_training(row), **more}
+                ),
             )
+    runs = folder / "runs"
     evaluations = {
         row.id: Job(
             id=row.id,
             name=row.name,
-            runs=folder / "runs",
+            runs=runs,
             root=root,
-            programs=_programs(study.evaluate, row, folder, {**row.changes, **more}, row.id),
-            trained=row.trained,
+            programs=_expanded(row.programs, row, runs / row.id, root, {**row.changes, **more}),
+            trained=trainings[row.trained].folder,
             result=results / f"{row.id}.json",
             record=_record(row),
         )
@@ -96,12 +102,22 @@ def _of_training(row: Row) -> dict[str, Any]:
     return {path: value for path, value in row.changes.items() if not path.startswith(others)}
 
 
-def _programs(
-    programs: Any, row: Row, folder: Path, changes: dict[str, Any], run: str = ""
+def _home(folder: Path, trained: str) -> Path:
+    """The folder of runs that a training belongs to: that of the study which began it.
+
+    Studies side by side share what they train: Tables 1, 4 and 5 ask about the same two networks.
+    """
+    own = folder / "runs"
+    others = sorted(folder.parent.glob(f"*/runs/{trained}"))
+    return own if (own / trained).exists() or not others else others[0].parent
+
+
+def _expanded(
+    programs: Sequence[Program], row: Row, run: Path, root: Path, changes: dict[str, Any]
 ) -> tuple[Program, ...]:
     values = {
         "python": sys.executable,
-        "run": str(folder / "runs" / (run or row.trained)),
+        "run": os.path.relpath(run, root),
         "steps": str(row.config.training.steps),
     }
     return tuple(program.expand(values, flags(changes)) for program in programs)

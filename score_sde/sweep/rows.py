@@ -12,7 +12,7 @@ import hashlib
 import importlib.util
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,8 +21,8 @@ from ml_collections import ConfigDict
 
 from score_sde import config as configs
 from score_sde.errors import UserError
-from score_sde.sweep.grid import CONFIG, Point
-from score_sde.sweep.pipeline import Program
+from score_sde.sweep.grid import Point
+from score_sde.sweep.pipeline import CONFIG, Program
 from score_sde.sweep.study import Study
 
 # What does not change what a training arrives at: where the data lie, how often it reports.
@@ -45,9 +45,10 @@ class Row:
 
     Attributes:
         point: where it is in the grid.
-        seed: the value of the study's field `seed`.
+        seed: the value of the study's fields `seed_fields`.
         changes: everything that it changes in its recipe, in order; "config" is the recipe.
         config: what comes out.
+        programs: what measures it.
         trained: identity of the trained run: the hash of what determines it.
         id: identity of the row: the hash of that, of how it is sampled and of how it is evaluated.
     """
@@ -56,6 +57,7 @@ class Row:
     seed: int
     changes: Mapping[str, Any]
     config: ConfigDict
+    programs: tuple[Program, ...]
     trained: str
     id: str
 
@@ -85,17 +87,17 @@ def rows(study: Study, root: Path = Path()) -> list[Row]:
 
 
 def _row(study: Study, point: Point, seed: int, root: Path) -> Row:
-    changes = {**study.base, **point.changes, study.seed: seed}
+    changes = {**study.base, **point.changes, **dict.fromkeys(study.seed_fields, seed)}
     try:
         config = resolve(changes, root)
     except UserError as error:
         raise UserError(f"{' | '.join(point.labels.values())}: {error}") from error
+    programs = (*study.evaluate, *point.programs)
     trained = fingerprint(_training_part(config), study.train)
     values = config.to_dict()
-    evaluated = {name: values.get(name) for name in ("sampling", "evaluation")}
-    return Row(
-        point, seed, changes, config, trained, fingerprint([trained, evaluated], study.evaluate)
-    )
+    measured = {name: values.get(name) for name in ("sampling", "evaluation")}
+    identity = fingerprint([trained, measured], programs)
+    return Row(point, seed, changes, config, programs, trained, identity)
 
 
 def resolve(changes: Mapping[str, Any], root: Path = Path()) -> ConfigDict:
@@ -140,7 +142,7 @@ def _training_part(config: ConfigDict) -> dict[str, Any]:
     }
 
 
-def fingerprint(values: Any, programs: tuple[Program, ...] | list[Program] = ()) -> str:
+def fingerprint(values: Any, programs: Sequence[Program] = ()) -> str:
     """Twelve hexadecimal digits that stand for values and the programs that use them.
 
     A field that is None is as good as absent, so that a new optional field changes no identity.

@@ -95,7 +95,7 @@ class _Sweep:
 
     def _needs_nothing(self, task: Task) -> bool:
         """Whether the run that it measures is trained; if that failed, so has this."""
-        training = self.tasks.get(task.job.trained)
+        training = self.tasks.get(task.job.trained.name) if task.job.trained else None
         if training is not None and training.status == "failed":
             self._end(task, "failed", f"its {training.job.name} failed")
         return not task.over and (training is None or training.status == "done")

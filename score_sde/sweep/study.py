@@ -73,12 +73,12 @@ class Study:
     Attributes:
         title: of its table.
         points: its settings; all have the same axes.
-        evaluate: the programs that measure a trained run.
+        evaluate: the programs that measure a trained run, before those of the point.
         metrics: the numbers wanted.
         base: changes that all points share; the point's own win.
         note: what a reader of the table must know, a sentence or more.
-        seed: the field that differs between repetitions. sampling.seed repeats the sampling of one
-            trained run, seed the training too.
+        seed_fields: the fields that differ between repetitions. These repeat the measurement of one
+            trained run; with the field "seed" the training is repeated too.
         seeds: its values; standard errors are over them.
         published: for the labels of a point, the published number of each metric as printed there.
             With `best`, for the labels but that axis, the published best value of it.
@@ -93,7 +93,7 @@ class Study:
     metrics: Sequence[Metric]
     base: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     note: str = ""
-    seed: str = "sampling.seed"
+    seed_fields: Labels = ("sampling.seed", "evaluation.seed")
     seeds: Sequence[int] = (0,)
     published: Mapping[Labels, Labels] = dataclasses.field(default_factory=dict)
     best: Best | None = None
