@@ -1,0 +1,102 @@
+"""Sample quality and bits/dim against the number of function evaluations, on digits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from experiments import small
+from score_sde.sweep import (
+    DIGITS,
+    EVALUATE,
+    SAMPLE,
+    Metric,
+    Plot,
+    Point,
+    Study,
+    axis,
+    product,
+)
+
+STEPS = (10, 25, 50, 100, 250)
+TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+# Each evaluates the network once a step, but for the correctors, which do it twice.
+PREDICTORS: dict[str, dict[str, Any]] = {
+    "Euler-Maruyama": {"predictor": "euler_maruyama"},
+    "Reverse diffusion": {"predictor": "reverse_diffusion"},
+    "Ancestral sampling": {"predictor": "ancestral"},
+    "Probability flow, fixed steps": {"predictor": "reverse_diffusion", "probability_flow": True},
+}
+CORRECTED: dict[str, dict[str, Any]] = {
+    "Reverse diffusion + Langevin": {
+        "predictor": "reverse_diffusion",
+        "corrector": "langevin",
+        "snr": 0.16,
+    },
+}
+
+
+def points(steps: Sequence[int], tolerances: Sequence[float]) -> list[Point]:
+    """Solvers by steps; the adaptive one, which computes bits/dim too, by tolerance."""
+    fixed = product(
+        axis("solver", {name: _sampling(**v) for name, v in PREDICTORS.items()}), _steps(steps)
+    )
+    corrected = product(
+        axis("solver", {name: _sampling(**v) for name, v in CORRECTED.items()}),
+        _steps([n // 2 for n in steps]),
+    )
+    adaptive = product(
+        axis("solver", {"Probability flow, RK45": _sampling(sampler="rk45")}, [EVALUATE]),
+        axis("setting", {f"tolerance {v:g}": _tolerance(v) for v in tolerances}),
+    )
+    return [*fixed, *corrected, *adaptive]
+
+
+def _sampling(**fields: Any) -> dict[str, Any]:
+    return {f"sampling.{name}": value for name, value in fields.items()}
+
+
+def _steps(steps: Sequence[int]) -> list[Point]:
+    return axis("setting", {f"{n} steps": _sampling(steps=n) for n in steps})
+
+
+def _tolerance(value: float) -> dict[str, Any]:
+    sections = ("sampling", "evaluation.bits_per_dim")
+    return {f"{section}.{name}": value for section in sections for name in ("rtol", "atol")}
+
+
+def study() -> Study:
+    """One network, sampled and measured in many ways, three times each."""
+    return Study(
+        title="Digits: sample quality and bits/dim by number of function evaluations",
+        note=(
+            "VP, the network of configs/digits_vp.py. Fréchet ratio: Fréchet distance in pixel "
+            "space of 500 samples to the training images, over that of the 500 held-out images. "
+            "Bits/dim: of all held-out images."
+        ),
+        points=points(STEPS, TOLERANCES),
+        base={"config": "configs/digits_vp.py", "sampling.num_samples": 500},
+        seeds=(0, 1, 2),
+        evaluate=[SAMPLE, DIGITS],
+        metrics=[
+            Metric("NFE", "sampling.nfe", 0),
+            Metric("Fréchet ratio", "digits.frechet_ratio"),
+            Metric("NFE of bits/dim", "bits_per_dim.nfe_mean", 0),
+            Metric("bits/dim", "bits_per_dim", 3),
+        ],
+        plots=[
+            Plot("quality", "NFE", "Fréchet ratio", along="setting", log_x=True, log_y=True),
+            Plot("bits", "NFE of bits/dim", "bits/dim", along="setting", log_x=True),
+        ],
+    )
+
+
+def smoke() -> Study:
+    """Three settings of each, of a network trained for half a minute."""
+    return Study(
+        title="Digits in small: sample quality and bits/dim by number of function evaluations",
+        note="The network is trained for half a minute: this shows that the study runs.",
+        points=points((10, 30), (1e-1, 1e-3)),
+        base={**small.VP, **small.SMALL, "evaluation.num_images": 100},
+        evaluate=[SAMPLE, DIGITS],
+        metrics=study().metrics,
+        plots=study().plots,
+    )

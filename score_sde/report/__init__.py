@@ -1,0 +1,10 @@
+"""Reports: one HTML file that opens from disk, without network access, on a phone and in the dark.
+
+    python -m score_sde.report runs/digits_vp     # writes runs/digits_vp/report.html
+
+That of a sweep, which compares runs: python -m score_sde.sweep report experiments/NAME.
+"""
+
+from score_sde.report.run import write
+
+__all__ = ["write"]

@@ -1,0 +1,188 @@
+"""A job: training a run, or measuring a trained one. What it has done is on disk, and only there.
+
+    runs/ID/             the run's folder, --workdir of its programs
+    runs/ID.log          what they printed
+    runs/ID.state.json   how far it is: what each program that has succeeded left
+    runs/ID.lock         held while it is worked on
+
+A job that measures works in a view of the trained run: a folder with its config.json and a link to
+its checkpoints. So any number of rows sample one trained network at the same time, and each keeps
+its own samples and evaluation.json.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from score_sde.sweep import results
+from score_sde.sweep.locks import Lock
+from score_sde.sweep.pipeline import Program
+
+Popen = Callable[..., subprocess.Popen]
+
+
+class JobFailed(Exception):
+    """A program of a job failed; the message is one line."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is to be done, in plain values that can be sent to another machine.
+
+    Attributes:
+        id: its identity.
+        name: what people call it.
+        runs: the folder of all runs.
+        root: where its programs run.
+        programs: its programs, with nothing left to fill in.
+        trained: the folder of the run that it measures; None if it trains.
+        result: the file that it leaves in the end; None if it trains.
+        record: what goes into that file beside the evaluation.
+    """
+
+    id: str
+    name: str
+    runs: Path
+    root: Path
+    programs: tuple[Program, ...]
+    trained: Path | None = None
+    result: Path | None = None
+    record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.runs / self.id
+
+    @property
+    def lock(self) -> Path:
+        """Held while it is worked on."""
+        return self.runs / f"{self.id}.lock"
+
+    @property
+    def log(self) -> Path:
+        """What its programs printed."""
+        return self.runs / f"{self.id}.log"
+
+    @property
+    def state(self) -> Path:
+        """How far it is."""
+        return self.runs / f"{self.id}.state.json"
+
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        if self.result is not None:
+            return self.result.exists()
+        return len(self.outputs()) == len(self.programs)
+
+    def outputs(self) -> list[dict[str, Any]]:
+        """What the programs that have succeeded printed for the evaluation.
+
+        A program whose file has gone since, and those after it, count as not run.
+        """
+        found = (results.read(self.state) or {}).get("outputs", [])
+        for index, program in enumerate(self.programs[: len(found)]):
+            if program.creates and not (self.folder / program.creates).exists():
+                return found[:index]
+        return found
+
+    def error(self) -> str:
+        """Why it failed last; "" if it did not."""
+        return (results.read(self.state) or {}).get("error", "")
+
+
+def execute(
+    job: Job, popen: Popen = subprocess.Popen, stopping: Callable[[], bool] = lambda: False
+) -> None:
+    """Do what is left of a job.
+
+    Args:
+        job: the job.
+        popen: starts a program.
+        stopping: whether programs are being stopped, so that one which ends has not failed.
+
+    Raises:
+        Busy: another process works on it.
+        JobFailed: a program failed, or did not do what it should.
+        UserError: a file or the file system is in the way.
+    """
+    with Lock(job.lock) as lock:
+        if job.done():
+            return
+        if job.trained is not None:
+            _view(job.trained, job.folder)
+        outputs = job.outputs()
+        for program in job.programs[len(outputs) :]:
+            try:
+                outputs.append(_run(job, program, lock, popen))
+            except JobFailed as failure:
+                if stopping():
+                    return
+                results.write_json(job.state, {"outputs": outputs, "error": str(failure)})
+                raise
+            results.write_json(job.state, {"outputs": outputs, "error": ""})
+        if job.result is not None:
+            evaluation = results.read(job.folder / "evaluation.json") or {}
+            for output in outputs:
+                evaluation |= output
+            results.write_json(job.result, {**job.record, "evaluation": evaluation})
+
+
+def _run(job: Job, program: Program, lock: Lock, popen: Popen) -> dict[str, Any]:
+    """Run a program to its end.
+
+    Returns:
+        What it printed for the evaluation.
+    """
+    with job.log.open("ab") as log:
+        start = log.tell()
+        log.write(f"+ {' '.join(program.argv)}\n".encode())
+        log.flush()
+        process = popen(
+            program.argv,
+            cwd=job.root,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=(lock.fd,),
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        lock.note(process.pid)
+        code = process.wait()
+    with job.log.open("rb") as log:
+        log.seek(start)
+        printed = log.read().decode(errors="replace")
+    if code:
+        last = printed.strip().splitlines()[-1]
+        raise JobFailed(f"exit code {code}: {last} (see {_short(job.log)})")
+    if program.creates and not (job.folder / program.creates).exists():
+        # main.py ends with 0 after SIGTERM too, for example.
+        raise JobFailed(f"ended without {program.creates} (see {_short(job.log)})")
+    try:
+        return program.collected(printed)
+    except ValueError as error:
+        raise JobFailed(f"{error} (see {_short(job.log)})") from error
+
+
+def _view(trained: Path, folder: Path) -> None:
+    """Make a folder that is read like a trained run, but written on its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (trained / "config.json").exists():
+        partial = folder / "config.json.partial"
+        shutil.copyfile(trained / "config.json", partial)
+        partial.replace(folder / "config.json")
+    link = folder / "checkpoints"
+    if (trained / "checkpoints").exists() and not link.is_symlink():
+        target = os.path.relpath(trained / "checkpoints", folder)
+        link.symlink_to(target, target_is_directory=True)
+
+
+def _short(path: Path) -> str:
+    """A path as one would type it here."""
+    return os.path.relpath(path)

@@ -1,0 +1,91 @@
+"""What is run for a row: command lines, and what they leave behind.
+
+A program's arguments may hold {python}, the interpreter; {run}, the folder of the run; {steps}, the
+number of training steps; and, as an argument of its own, {config}: --config=FILE and a flag for
+each field that the row changes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+CONFIG = "config"  # the change that names the recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A command line of a pipeline.
+
+    Attributes:
+        argv: its arguments, with the placeholders above.
+        creates: a path in the run's folder that exists when, and only when, it has succeeded; ""
+            if nothing but the exit code says so.
+        collect: name under which what it printed belongs to the evaluation; "" for nothing.
+        pattern: regular expression whose named groups are the numbers to collect; "" if it prints
+            them as a line of JSON.
+    """
+
+    argv: tuple[str, ...]
+    creates: str = ""
+    collect: str = ""
+    pattern: str = ""
+
+    def expand(self, values: Mapping[str, str], config: Sequence[str]) -> Program:
+        """The same with the placeholders filled in.
+
+        Args:
+            values: of {python}, {run} and {steps}.
+            config: the arguments that {config} stands for.
+        """
+
+        def fill(text: str) -> str:
+            return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], text)
+
+        argv = [a for t in self.argv for a in (config if t == "{config}" else [fill(t)])]
+        return dataclasses.replace(self, argv=tuple(argv), creates=fill(self.creates))
+
+    def collected(self, printed: str) -> dict[str, Any]:
+        """What it printed, as part of an evaluation.
+
+        Raises:
+            ValueError: it did not print that.
+        """
+        if not self.collect:
+            return {}
+        if self.pattern:
+            found = list(re.finditer(self.pattern, printed))
+            if found:
+                numbers = found[-1].groupdict().items()
+                return {self.collect: {name: float(number) for name, number in numbers}}
+        for line in () if self.pattern else reversed(printed.splitlines()):
+            if line.startswith("{"):
+                return {self.collect: json.loads(line)}
+        raise ValueError(f"did not print {self.pattern or 'a line of JSON'!r}")
+
+
+def flags(changes: Mapping[str, Any]) -> list[str]:
+    """The arguments of main.py that mean these changes."""
+    fields = (f"--config.{path}={value}" for path, value in changes.items() if path != CONFIG)
+    return [f"--config={changes[CONFIG]}", *fields]
+
+
+_MAIN = ("{python}", "main.py", "{config}", "--workdir={run}")
+
+TRAIN = Program(_MAIN, creates="checkpoints/{steps}")
+# Draws config.sampling.num_samples images into the run's samples.npz.
+SAMPLE = Program(
+    (*_MAIN, "--mode=sample"),
+    creates="samples.npz",
+    collect="sampling",
+    pattern=r"(?P<nfe>\d+) function evaluations an image",
+)
+# Compares the samples with real digits.
+DIGITS = Program(
+    ("{python}", "-m", "score_sde.evaluation.digits", "{run}/samples.npz"), collect="digits"
+)
+# Measures what config.evaluation asks for; writes evaluation.json.
+EVALUATE = Program((*_MAIN, "--mode=evaluate"), creates="evaluation.json")

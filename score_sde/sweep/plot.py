@@ -1,0 +1,66 @@
+"""Pictures of a study's curves."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+from score_sde.errors import UserError
+from score_sde.sweep.plan import Plan
+from score_sde.sweep.study import Plot
+from score_sde.sweep.table import Line, lines
+
+
+def write(plan: Plan) -> list[Path]:
+    """Draw every plot of a study into its folder of results.
+
+    Returns:
+        The paths of the pictures.
+
+    Raises:
+        UserError: matplotlib is missing, or nothing has been measured yet.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise UserError('plots need matplotlib: pip install -e ".[plot]"') from error
+    matplotlib.use("agg")
+    found = lines(plan)
+    return [_draw(plot, found, plan.results / f"{plot.name}.png") for plot in plan.study.plots]
+
+
+def curves(plot: Plot, found: list[Line]) -> dict[str, list[tuple[float, float, float]]]:
+    """The curves of a plot: x, y and the standard error of y (0 if unknown), in the order of x."""
+    groups: dict[str, list[tuple[float, float, float]]] = {}
+    for line in found:
+        x, y = line.numbers[plot.x], line.numbers[plot.y]
+        if x is not None and y is not None:
+            name = " | ".join(v for axis, v in line.labels.items() if axis != plot.along)
+            groups.setdefault(name, []).append((x.value, y.value, y.error or 0.0))
+    return {name: sorted(points) for name, points in groups.items()}
+
+
+def _draw(plot: Plot, found: list[Line], path: Path) -> Path:
+    from matplotlib import pyplot
+
+    groups = curves(plot, found)
+    if not groups:
+        raise UserError(f"nothing to plot yet: no row has both {plot.x} and {plot.y}")
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    for (name, points), marker in zip(groups.items(), "os^vDP*X<>" * len(groups), strict=False):
+        x, y, error = zip(*points, strict=True)
+        axes.errorbar(x, y, error, label=name, marker=marker, markersize=5, capsize=2)
+    axes.set(xlabel=plot.x, ylabel=plot.y)
+    axes.set_xscale("log" if plot.log_x else "linear")
+    axes.set_yscale("log" if plot.log_y else "linear")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
+    pyplot.close(figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(buffer.getvalue())
+    partial.replace(path)
+    return path
