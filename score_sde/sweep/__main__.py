@@ -56,10 +56,15 @@ def main(argv: list[str]) -> int:
         # Reading the recipes imports JAX; a mistake in the flags comes before.
         from score_sde.sweep.plan import plan
 
-        return _COMMANDS[line.command](plan(line.folder, line.smoke, line.data_dir), line, slurm)
+        code = _COMMANDS[line.command](plan(line.folder, line.smoke, line.data_dir), line, slurm)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
         return 130
