@@ -84,7 +84,15 @@ def study() -> Study:
             Metric("bits/dim", "bits_per_dim", 3),
         ],
         plots=[
-            Plot("quality", "NFE", "Fréchet ratio", along="setting", log_x=True, log_y=True),
+            Plot(
+                "quality",
+                "NFE",
+                "Fréchet ratio",
+                along="setting",
+                log_x=True,
+                log_y=True,
+                levels={"held-out images": 1.0},
+            ),
             Plot("bits", "NFE of bits/dim", "bits/dim", along="setting", log_x=True),
         ],
     )

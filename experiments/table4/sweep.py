@@ -23,8 +23,8 @@ def study() -> Study:
         title="Table 4: FID on CIFAR-10 with P2000, by interpolated noise levels",
         points=grid(FULL, ["P2000"]),
         base={
-            "sampling.num_samples": 50_000,
-            "sampling.batch_size": 1024,
+            "evaluation.samples.num_samples": 50_000,
+            "evaluation.batch_size": 1024,
             "evaluation.metrics": ("fid",),
         },
         seeds=(0, 1, 2),

@@ -62,8 +62,8 @@ def study() -> Study:
         title="Table 5: the best snr on CIFAR-10",
         points=over_snr(grid(FULL, ["PC1000", "C2000"]), SNRS),
         base={
-            "sampling.num_samples": 50_000,
-            "sampling.batch_size": 1024,
+            "evaluation.samples.num_samples": 50_000,
+            "evaluation.batch_size": 1024,
             "evaluation.metrics": ("fid",),
         },
         evaluate=[EVALUATE],

@@ -115,6 +115,7 @@ def _run(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
         complete = run(plan, launcher, Progress(sys.stdout))
     markdown, _ = table.write(plan)
     print(f"wrote {os.path.relpath(markdown)} and table.csv")
+    _warn(plan)
     if not complete:
         print("error: rows failed; the same command tries them again", file=sys.stderr)
     return 0 if complete else 1
@@ -147,7 +148,15 @@ def _table(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
     markdown, comma = table.write(plan)
     print(markdown.read_text(), end="")
     print(f"\nwrote {os.path.relpath(markdown)} and {os.path.relpath(comma)}", file=sys.stderr)
+    _warn(plan)
     return 0
+
+
+def _warn(plan) -> None:
+    from score_sde.sweep import table
+
+    for path in table.unknown(plan):
+        print(f"warning: no result has the metric {path}: see {plan.results}", file=sys.stderr)
 
 
 def _plot(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:

@@ -19,7 +19,7 @@ from score_sde.errors import UserError
 from score_sde.sweep import identity
 from score_sde.sweep.grid import Point
 from score_sde.sweep.pipeline import CONFIG, Program
-from score_sde.sweep.study import Study
+from score_sde.sweep.study import Study, mistake
 from score_sde.training.options import OptimOptions, TrainingOptions
 
 
@@ -105,7 +105,12 @@ def resolve(changes: Mapping[str, Any], root: Path = Path()) -> ConfigDict:
     path = (Path(root) / file).resolve()
     if not path.is_file():
         raise UserError(f"no config file {file}")
-    config = _recipe(path).get_config(*([argument] if argument else []))
+    try:
+        config = _recipe(path).get_config(*([argument] if argument else []))
+    except UserError:
+        raise
+    except Exception as error:  # it is a program: anything can happen in it
+        raise mistake(error, path) from error
     for field, value in changes.items():
         if field != CONFIG:
             configs.set_field(config, field, value)

@@ -48,6 +48,15 @@ def lines(plan: Plan) -> list[Line]:
     return found
 
 
+def unknown(plan: Plan) -> list[str]:
+    """The paths of metrics that no result has, although there are results: mistyped, it seems."""
+    found = lines(plan)
+    if not any(line.seeds for line in found):
+        return []
+    wanted = plan.study.metrics
+    return [m.path for m in wanted if all(line.numbers[m.name] is None for line in found)]
+
+
 def write(plan: Plan) -> tuple[Path, Path]:
     """Write table.md and table.csv into the folder of results.
 
