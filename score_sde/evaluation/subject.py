@@ -31,6 +31,8 @@ class Subject:
         batch_size: examples a batch, over all devices.
         seed: of everything random in evaluation.
         say: tells the user something, on the first process only.
+        training: gives the images that the model was trained on, to hold its samples against.
+        sampling_seed: of the samples; another one gives an independent set of them.
     """
 
     run: Run
@@ -40,6 +42,8 @@ class Subject:
     batch_size: int
     seed: int
     say: Callable[[str], None]
+    training: Callable[[], Source]
+    sampling_seed: int = 0
 
     @property
     def folder(self) -> Path:
@@ -47,7 +51,7 @@ class Subject:
         return self.run.workdir / "evaluation"
 
     def protocol(self) -> dict[str, Any]:
-        """What determines the numbers of any metric, as JSON values."""
+        """What determines the numbers of any metric of the images, as JSON values."""
         info = self.source.info
         return {
             "data": {
@@ -57,13 +61,20 @@ class Subject:
                 "of": info.size,
                 "shape": list(info.shape),
             },
-            "step": self.run.step,
-            "weights": self.run.weights,
-            "weights_sha256": fingerprint(self.run.params, self.run.constants),
             "seed": self.seed,
-            "precision": self.run.config.model.dtype,
-            "versions": {"score_sde": __version__, "jax": importlib.metadata.version("jax")},
+            **of_model(self.run),
         }
+
+
+def of_model(run: Run) -> dict[str, Any]:
+    """What determines what a model computes, as JSON values."""
+    return {
+        "step": run.step,
+        "weights": run.weights,
+        "weights_sha256": fingerprint(run.params, run.constants),
+        "precision": run.config.model.dtype,
+        "versions": {"score_sde": __version__, "jax": importlib.metadata.version("jax")},
+    }
 
 
 def fingerprint(*groups: Arrays) -> str:
