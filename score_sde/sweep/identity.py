@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 
 from score_sde import build
 from score_sde import config as configs
+from score_sde.evaluation.evaluate import measurements
 from score_sde.sweep.pipeline import Program
 
 Settings = dict[str, Any]
@@ -40,8 +41,7 @@ _NOT_TRAINING = (
 )
 # What no number of an evaluation depends on; sections are taken one by one.
 _NOT_EVALUATION = ("batch_size", "samples.keep")
-# The section of those metrics that have none of their own; they judge what `sampling` draws.
-_SAMPLES = "samples"
+_SAMPLES = "samples"  # the section of the metrics that judge what `sampling` draws
 
 
 def of_training(config: ConfigDict) -> Settings:
@@ -51,12 +51,16 @@ def of_training(config: ConfigDict) -> Settings:
 
 
 def of_measurement(config: ConfigDict, programs: Sequence[Program]) -> Settings:
-    """The settings, beside those of the training, that determine what programs measure."""
+    """The settings, beside those of the training, that determine what programs measure.
+
+    Raises:
+        UserError: there is no such metric or sampler, or an option cannot work.
+    """
     read = {section for program in programs for section in program.reads}
     found: Settings = {}
     if "evaluation" in read:
-        metrics = config.evaluation.metrics
-        sections = {name if name in config.evaluation else _SAMPLES for name in metrics}
+        asked = measurements(config.evaluation.metrics, config.evaluation.to_dict())
+        sections = {measurement.section for measurement in asked}
         found |= _of_evaluation(config, sections)
         if _SAMPLES in sections:
             found |= _of_sampling(config, config.evaluation.batch_size)

@@ -176,6 +176,11 @@ def test_mistakes_in_the_command_line_are_one_line(tiny, tmp_path):
         ('"sampling.steps": 5', '"sampling.steps": 0', "steps must be a whole number"),
         ('"sampling.steps": 5', '"sampling.steps": "many"', "this field takes int"),
         ('"model.channels": 8', '"training.steps": 0', "training.steps=0 must be at least 1"),
+        (
+            '"sampling.steps": 5',
+            '"evaluation.metrics": ("bits",)',
+            "unknown config.evaluation.metrics 'bits': did you mean 'bits_per_dim'?",
+        ),
         ("digits_vp.py", "digits_pv.py", "no config file configs/digits_pv.py"),
         ('{"config": "configs/digits_vp.py"}', "{}", 'no recipe: give "config"'),
         ('"{steps}", ', '"{step}", ', "there are {python}, {run}, {steps}"),

@@ -7,6 +7,7 @@ import pytest
 from program import ROOT
 
 from score_sde import config as configs
+from score_sde.evaluation.evaluate import SECTIONS
 from score_sde.evaluation.options import BitsOptions
 from score_sde.sweep import (
     DIGITS,
@@ -139,7 +140,15 @@ def test_fid_depends_on_how_samples_are_drawn_and_not_on_bits_per_dim():
     assert evaluated(coupled) != evaluated(coupled | {"evaluation.batch_size": 7})
 
 
-def test_a_field_or_a_metric_that_is_new_changes_no_identity(monkeypatch):
+@pytest.fixture
+def fresh():
+    """No recipe is kept that was read with other defaults."""
+    recipe.cache_clear()
+    yield
+    recipe.cache_clear()
+
+
+def test_a_field_or_a_metric_that_is_new_changes_no_identity(fresh, monkeypatch):
     """One more field in a section that is used, and one more section beside it."""
     before = row(evaluate=[SAMPLE, EVALUATE])
 
@@ -157,9 +166,10 @@ def test_a_field_or_a_metric_that_is_new_changes_no_identity(monkeypatch):
 
     monkeypatch.setattr(configs, "BitsOptions", More)
     monkeypatch.setattr(configs, "default", later)
-    recipe.cache_clear()  # it holds recipes that were read with the old defaults
-    after = row(evaluate=[SAMPLE, EVALUATE])
     recipe.cache_clear()
+    bits = SECTIONS["bits_per_dim"]._replace(options=More)
+    monkeypatch.setitem(SECTIONS, "bits_per_dim", bits)
+    after = row(evaluate=[SAMPLE, EVALUATE])
     assert after.config.model.new == 3
     assert after.config.evaluation.bits_per_dim.new == 3
     assert (after.id, after.trained) == (before.id, before.trained)
