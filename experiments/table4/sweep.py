@@ -35,7 +35,7 @@ def study() -> Study:
 
 
 def smoke() -> Study:
-    """The same grid on digits: 200 steps between 100 noise levels."""
+    """The same grid on digits: 100 steps between 50 noise levels."""
     models = {"VE": small.SMLD, "VP": small.DDPM}
     return Study(
         title="Table 4 in small: Fréchet ratio on digits between the noise levels",
