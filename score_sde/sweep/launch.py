@@ -89,7 +89,7 @@ class _Work:
 
     def __call__(self, job: Job) -> Exception | None:
         try:
-            execute(job)
+            execute(job, _deaf)
         except (Busy, JobFailed, UserError) as error:
             return error
 
@@ -97,6 +97,17 @@ class _Work:
         import submitit
 
         return submitit.helpers.DelayedSubmission(self, job)
+
+
+def _deaf(*args: Any, **kwargs: Any) -> subprocess.Popen:
+    """Start a program that ignores SIGUSR2.
+
+    Slurm sends it to every process of a job before its time limit, as submitit asks; submitit then
+    has the job queued again, and the program is ended by SIGTERM, on which it can save its work.
+    """
+    return subprocess.Popen(
+        *args, **kwargs, preexec_fn=lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,12 +2,16 @@
 
 import os
 import re
+import signal
 import stat
+import subprocess
 import sys
 
 import pytest
 from program import ROOT
 from tiny import ALL
+
+from score_sde.sweep import launch
 
 try:
     # Here, and not in a test: it configures logging anew, which makes absl close the stream that
@@ -96,3 +100,12 @@ def test_without_submitit_the_launcher_says_what_to_install(tiny, monkeypatch):
     assert err == (
         'error: --launcher=slurm needs submitit: pip install -e ".[slurm]", or leave it out\n'
     )
+
+
+def test_a_program_on_a_cluster_outlives_the_warning_and_ends_on_sigterm():
+    process = launch._deaf(["sleep", "60"])
+    process.send_signal(signal.SIGUSR2)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.2)
+    process.terminate()
+    assert process.wait(20) == -signal.SIGTERM
