@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from score_sde import runs
 from score_sde.errors import UserError
-from score_sde.evaluation import quality
+from score_sde.evaluation import loss_by_time, quality
 from score_sde.evaluation.bits import bits_per_dim
-from score_sde.evaluation.options import BitsOptions, SampleOptions
+from score_sde.evaluation.options import BitsOptions, BoundOptions, CurveOptions, SampleOptions
 from score_sde.evaluation.subject import Subject
+from score_sde.evaluation.variational_bound import variational_bound
 from score_sde.samplers.options import check_name
 
 # A metric's entries of evaluation.json, by name: "value", "standard_error" or None, "protocol", and
@@ -43,6 +44,8 @@ def _single(name: str, options: type, measure: Callable[..., dict[str, Any]]) ->
 SECTIONS: dict[str, Section] = {
     "bits_per_dim": _single("bits_per_dim", BitsOptions, bits_per_dim),
     "samples": Section(SampleOptions, quality.prepare, tuple(quality.METRICS)),
+    "variational_bound": _single("variational_bound", BoundOptions, variational_bound),
+    "loss_by_time": Section(CurveOptions, loss_by_time.prepare, ("loss_by_time",)),
 }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from score_sde.data import Source
+from score_sde.evaluation.dequantization import Lattice
 from score_sde.models.functional import Arrays
 from score_sde.runs import Run
 from score_sde.version import __version__
@@ -49,6 +50,23 @@ class Subject:
     def folder(self) -> Path:
         """Where a metric keeps what it needs to go on after it was killed."""
         return self.run.workdir / "evaluation"
+
+    @property
+    def lattice(self) -> Lattice:
+        """Where the levels of the images lie in the model's range."""
+        experiment = self.run.experiment
+        return Lattice(experiment.data.levels, experiment.centered, experiment.dequantized)
+
+    def data_protocol(self) -> dict[str, Any]:
+        """What determines how the model is held against the images, as JSON values."""
+        lattice, sde = self.lattice, self.run.sde
+        return {
+            "sde": {"name": type(sde).__name__, **dataclasses.asdict(sde)},
+            "levels": lattice.levels,
+            "range": [-1, 1] if lattice.centered else [0, 1],
+            "trained_on_dequantized": lattice.tiled,
+            "conditional": self.run.experiment.conditional,
+        }
 
     def protocol(self) -> dict[str, Any]:
         """What determines the numbers of any metric of the images, as JSON values."""
