@@ -9,6 +9,7 @@ from program import ROOT
 from score_sde import config as configs
 from score_sde.evaluation.evaluate import SECTIONS
 from score_sde.evaluation.options import BitsOptions
+from score_sde.models import NETWORKS
 from score_sde.sweep import (
     DIGITS,
     EVALUATE,
@@ -93,6 +94,12 @@ def test_other_samples_are_another_row_of_the_same_training(base, changes):
 def test_another_training_makes_other_rows(changes):
     assert row().trained != row(changes).trained
     assert row().id != row(changes).id
+
+
+def test_networks_differ_even_where_both_have_only_defaults():
+    found = [configs.default(name) for name in NETWORKS]
+    ids = {identity.fingerprint(identity.of_training(config), config, [TRAIN]) for config in found}
+    assert len(ids) == len(NETWORKS) > 1
 
 
 def evaluated(changes):

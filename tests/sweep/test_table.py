@@ -132,7 +132,6 @@ def test_of_one_seed_the_error_is_the_evaluations():
 
 
 def test_plots_have_a_curve_for_each_combination_of_the_other_axes(made, capsys):
-    pytest.importorskip("matplotlib")
     from score_sde.sweep.__main__ import main
 
     found = made(MEAN, {("VP", "40"): (1.0, 3.0), ("VP", "30"): (2.0,), ("sub-VP", "50"): (5.0,)})
