@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 from program import ROOT, environment
@@ -55,7 +56,8 @@ if task == "measure":
 with (here / "calls").open("a") as file:
     file.write(name + "\\n")
 (here / f"started-{name}").touch()
-while (here / f"hold-{name}").exists():
+limit = time.monotonic() + 120
+while (here / f"hold-{name}").exists() and time.monotonic() < limit:
     time.sleep(0.02)
 fail = here / f"fail-{name}"
 if fail.exists() and (here / "calls").read_text().split().count(name) <= int(fail.read_text()):
@@ -125,8 +127,8 @@ class Tiny:
         return code, *self._capsys.readouterr()
 
     def start(self, *arguments):
-        """The real command."""
-        return subprocess.Popen(
+        """The real command, for two minutes at most."""
+        process = subprocess.Popen(
             [sys.executable, "-m", "score_sde.sweep", "run", str(self.folder), *arguments],
             cwd=ROOT,
             env=environment(PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path])),
@@ -134,3 +136,7 @@ class Tiny:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        watchdog = threading.Timer(120, process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        return process

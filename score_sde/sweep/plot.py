@@ -57,7 +57,10 @@ def _draw(plot: Plot, found: list[Line], path: Path) -> Path:
         if log:
             _logarithmic(axis)
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside right upper", frameon=False)
+    if len(groups) == 1 and not plot.levels:
+        axes.set_title(next(iter(groups)))
+    else:
+        figure.legend(loc="outside right upper", frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
     pyplot.close(figure)

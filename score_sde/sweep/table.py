@@ -133,7 +133,8 @@ def show(number: Number | None, metric: Metric) -> str:
     if number is None:
         return MISSING
     text = f"{number.value:.{metric.digits}f}"
-    return text if number.error is None else f"{text} ± {number.error:.{metric.digits}f}"
+    # An error of 0 is that of what no seed changes, such as a number of steps.
+    return f"{text} ± {number.error:.{metric.digits}f}" if number.error else text
 
 
 def as_csv(study: Study, found: Sequence[Line]) -> str:

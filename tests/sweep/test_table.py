@@ -86,7 +86,7 @@ def test_means_stand_beside_the_published_numbers(made):
     text = path.read_text()
     head, *rows = grid(text, "SDE")
     assert head == ["SDE", "steps", "FID", "FID, published", "NFE", "NFE, published", "seeds"]
-    assert rows[0] == ["VP", "30", "3.00 ± 1.53", "3.24±.02", "30 ± 0", "30", "3"]
+    assert rows[0] == ["VP", "30", "3.00 ± 1.53", "3.24±.02", "30", "30", "3"]
     assert rows[1] == ["VP", "40", "4.00 ± 0.25", "—", "40", "—", "1"]  # its evaluation's error
     assert rows[5] == ["sub-VP", "50", "—", "9.99", "—", "50", "0"]
     assert "± is the standard error of the mean over the seeds." in text
