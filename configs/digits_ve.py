@@ -55,4 +55,6 @@ def get_config() -> ConfigDict:
     config.sampling.snr = 0.16
     config.sampling.steps = 150
     config.sampling.batch_size = 250
+    config.evaluation.samples.features = "pixels"
+    config.evaluation.samples.num_samples = 500
     return config

@@ -165,7 +165,7 @@ def _evaluate(line: CommandLine) -> int:
     import jax
 
     from score_sde import build, runs
-    from score_sde.evaluation.evaluate import evaluate, metric_options
+    from score_sde.evaluation.evaluate import evaluate, measurements
     from score_sde.evaluation.subject import Subject
     from score_sde.models import CLASSIFIERS
     from score_sde.training.sharding import make_mesh
@@ -179,8 +179,11 @@ def _evaluate(line: CommandLine) -> int:
         )
     _check_trained(line)
     options = build.evaluation(config.evaluation)
-    metrics = metric_options(options.metrics, config.evaluation.to_dict())
+    asked = measurements(options.metrics, config.evaluation.to_dict())
+    sampler = build.sampler(config.sampling)
     run = runs.load(workdir, weights=line.weights, step=line.step)
+    build.check_sampler(sampler, run.sde)
+    run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, sampler=sampler))
     source = build.source(config, options.split)
     number = min(options.num_images or len(source), len(source))
     first, mesh = jax.process_index() == 0, make_mesh()
@@ -193,8 +196,18 @@ def _evaluate(line: CommandLine) -> int:
         f"evaluating {workdir} at step {run.step} ({run.weights} weights) on {number} of "
         f"{len(source):,} {options.split} images of {source.info.name}, on {_devices(mesh)}"
     )
-    subject = Subject(run, source, number, mesh, options.batch_size, options.seed, say)
-    for name, entry in evaluate(subject, metrics, first).items():
+    subject = Subject(
+        run,
+        source,
+        number,
+        mesh,
+        options.batch_size,
+        options.seed,
+        say,
+        lambda: build.source(config, "train"),
+        config.sampling.seed,
+    )
+    for name, entry in evaluate(subject, asked, first).items():
         error = entry["standard_error"]
         say(f"{name}: {entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}"))
     say(f"Wrote {workdir / 'evaluation.json'}")

@@ -90,6 +90,7 @@ class Generator:
         number: int,
         task: Task = Task(),  # noqa: B008 - it is frozen
         inputs: dict[str, np.ndarray] | None = None,
+        first: int = 0,
     ) -> Iterator[tuple[np.ndarray, int]]:
         """Draw images, a batch at a time.
 
@@ -101,6 +102,7 @@ class Generator:
             task: what is asked of the model.
             inputs: what the task needs of each image, the same on every process: "image", uint8
                 [number, H, W, C], and "label", [number].
+            first: the number of the first image to draw: those before it are left out.
 
         Yields:
             uint8 [batch, H, W, C] on the host, and the function evaluations of that batch. The
@@ -110,7 +112,7 @@ class Generator:
             UserError: the adaptive solver gave up.
         """
         task = to_devices(self._everywhere, jax.device_get(task))
-        for start in range(0, number, self.batch_size):
+        for start in range(first, number, self.batch_size):
             # The last batch is filled up: with more images, for which the last inputs are repeated.
             rows = np.minimum(np.arange(start, start + self.batch_size), number - 1)
             given = {name: array[rows] for name, array in (inputs or {}).items()}

@@ -30,7 +30,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from score_sde.errors import UserError
-from score_sde.evaluation.dequantization import DEQUANTIZATIONS, Lattice
+from score_sde.evaluation.dequantization import DEQUANTIZATIONS
 from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.options import BitsOptions
 from score_sde.evaluation.subject import Subject
@@ -89,14 +89,9 @@ def _process(sde: SDE, t_min: float) -> SDE:
         raise UserError(f"config.evaluation.bits_per_dim.t_min={t_min}: {error}") from error
 
 
-def _lattice(subject: Subject) -> Lattice:
-    experiment = subject.run.experiment
-    return Lattice(experiment.data.levels, experiment.centered, experiment.dequantized)
-
-
 def _weigh(subject: Subject, options: BitsOptions, process: SDE) -> Weigh:
     """log w of equation (1) for a batch, compiled."""
-    experiment, lattice = subject.run.experiment, _lattice(subject)
+    experiment, lattice = subject.run.experiment, subject.lattice
     dequantize = DEQUANTIZATIONS[options.dequantization]
     sharding = batch_sharding(subject.mesh)
 
@@ -191,17 +186,13 @@ def _entry(
 
 
 def _protocol(subject: Subject, options: BitsOptions, process: SDE) -> dict[str, Any]:
-    lattice = _lattice(subject)
     versions = {name: importlib.metadata.version(name) for name in ("diffrax", "equinox")}
     return {
         **subject.protocol(),
+        **subject.data_protocol(),
         **dataclasses.asdict(options),
         "solver": "Dormand-Prince 5(4), steps of each image its own",
         "sde": {"name": type(process).__name__, **dataclasses.asdict(process)},
         "t_min": process.t_min,
-        "levels": lattice.levels,
-        "range": [-1, 1] if lattice.centered else [0, 1],
-        "trained_on_dequantized": lattice.tiled,
-        "conditional": subject.run.experiment.conditional,
         "versions": subject.protocol()["versions"] | versions,
     }

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from score_sde.data import transforms
 from score_sde.sde import SDE
@@ -52,6 +53,17 @@ class Lattice(NamedTuple):
         """c_k of each pixel of uint8 images; their shape."""
         x = transforms.to_model(images, self.centered)
         return x * ((self.levels - 1) / self.levels) + self._shift if self.tiled else x
+
+    def intervals(self, images: jax.Array, dtype: DTypeLike) -> tuple[jax.Array, jax.Array]:
+        """Ends of the interval of each pixel's level: they tile the line, to the last digit.
+
+        A uint8 pixel, and so its middle, is up to 1/510 of the range away from that of k.
+        """
+        k = jnp.round(images.astype(dtype) * ((self.levels - 1) / 255))
+        ends = (k, k + 1) if self.tiled else (k - 0.5, k + 0.5)
+        count = self.levels if self.tiled else self.levels - 1
+        low, high = (end / count for end in ends)
+        return (2 * low - 1, 2 * high - 1) if self.centered else (low, high)
 
     @property
     def _shift(self) -> float:

@@ -5,62 +5,111 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from score_sde import runs
 from score_sde.errors import UserError
+from score_sde.evaluation import loss_by_time, quality
 from score_sde.evaluation.bits import bits_per_dim
-from score_sde.evaluation.options import BitsOptions
+from score_sde.evaluation.options import BitsOptions, BoundOptions, CurveOptions, SampleOptions
 from score_sde.evaluation.subject import Subject
+from score_sde.evaluation.variational_bound import variational_bound
 from score_sde.samplers.options import check_name
 
-# A metric is measured by a function of the subject and of its own options, which the section
-# evaluation.NAME of the config holds; it returns its entry of evaluation.json: "value",
-# "standard_error" or None, "protocol", and whatever else it has to tell.
-METRICS: dict[str, tuple[Callable[..., dict[str, Any]], type]] = {
-    "bits_per_dim": (bits_per_dim, BitsOptions),
+# A metric's entries of evaluation.json, by name: "value", "standard_error" or None, "protocol", and
+# whatever else it has to tell.
+Entries = dict[str, dict[str, Any]]
+
+
+class Section(NamedTuple):
+    """Metrics that are measured together, with the options of one section evaluation.NAME.
+
+    Attributes:
+        options: the dataclass of that section.
+        prepare: of the subject, the options and the metrics' names; it finds out what is missing
+            before hours of work, not after, and returns what measures.
+        metrics: the names of the metrics.
+    """
+
+    options: type
+    prepare: Callable[[Subject, Any, Sequence[str]], Callable[[], Entries]]
+    metrics: tuple[str, ...]
+
+
+def _single(name: str, options: type, measure: Callable[..., dict[str, Any]]) -> Section:
+    """One metric with a section of its own: a function of the subject and the options."""
+    return Section(options, lambda what, how, _: lambda: {name: measure(what, how)}, (name,))
+
+
+SECTIONS: dict[str, Section] = {
+    "bits_per_dim": _single("bits_per_dim", BitsOptions, bits_per_dim),
+    "samples": Section(SampleOptions, quality.prepare, tuple(quality.METRICS)),
+    "variational_bound": _single("variational_bound", BoundOptions, variational_bound),
+    "loss_by_time": Section(CurveOptions, loss_by_time.prepare, ("loss_by_time",)),
 }
 
 
-def metric_options(names: Sequence[str], sections: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of each metric.
+class Measurement(NamedTuple):
+    """What is asked of a section.
+
+    Attributes:
+        section: its name.
+        options: an instance of its options.
+        names: some of its metrics.
+    """
+
+    section: str
+    options: Any
+    names: tuple[str, ...]
+
+
+def measurements(names: Sequence[str], sections: Mapping[str, Any]) -> list[Measurement]:
+    """What measures the metrics of these names, in their order.
 
     Args:
         names: of the metrics.
-        sections: the fields of each metric's options, by the metric's name.
+        sections: the fields of each section of the config, by its name.
 
     Raises:
         UserError: there is no such metric, or an option cannot work.
     """
+    of_metric = {metric: name for name, section in SECTIONS.items() for metric in section.metrics}
+    asked: dict[str, list[str]] = {}
     try:
         for name in names:
-            check_name("config.evaluation.metrics", name, METRICS)
-        return {name: METRICS[name][1](**sections[name]) for name in names}
+            check_name("config.evaluation.metrics", name, of_metric)
+            asked.setdefault(of_metric[name], []).append(name)
+        return [
+            Measurement(section, SECTIONS[section].options(**sections[section]), tuple(metrics))
+            for section, metrics in asked.items()
+        ]
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def evaluate(subject: Subject, metrics: dict[str, Any], first: bool) -> dict[str, Any]:
+def evaluate(subject: Subject, asked: Sequence[Measurement], first: bool) -> Entries:
     """Measure, and write each number to evaluation.json as soon as it is there.
 
     Args:
         subject: what to evaluate.
-        metrics: the options of each metric, by its name.
+        asked: what to measure.
         first: whether this process writes.
 
     Returns:
-        The entries that were measured, by the metric's name.
+        The entries that were measured, by name.
 
     Raises:
         UserError: a metric cannot be measured, or the folder cannot be written.
     """
     path = subject.run.workdir / "evaluation.json"
-    known = read(path)  # before hours of work, not after
-    measured = {}
-    for name, options in metrics.items():
-        measured[name] = METRICS[name][0](subject, options)
+    known = read(path)
+    ready = [SECTIONS[one.section].prepare(subject, one.options, one.names) for one in asked]
+    measured: Entries = {}
+    for measure in ready:
+        entries = measure()
+        measured |= entries
         if first:
-            known[name] = measured[name]
+            known |= entries
             with runs.writing(subject.run.workdir):
                 runs.write_json(path, known)
     return measured

@@ -10,17 +10,22 @@ were resized and rounded. Asking again for what a file already holds costs nothi
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from score_sde.data import Source, eval_batches, load
 from score_sde.errors import UserError
-from score_sde.evaluation import extractors, reference
+from score_sde.evaluation import cache, extractors, reference
 from score_sde.evaluation.frechet import Moments
 from score_sde.evaluation.reference import Reference
 from score_sde.training.sharding import make_mesh
@@ -77,6 +82,7 @@ def protocol(source: Source, extractor: extractors.Extractor) -> dict[str, Any]:
         "split": info.split,
         "n": len(source),
         "image_shape": list(info.shape),
+        "images_sha256": _fingerprint(source),
         "rounding": "uint8; images of another size were cropped to the central square and resized "
         "by area or, when enlarged, bicubic",
         **extractors.protocol(extractor),
@@ -111,6 +117,48 @@ def cached(path: Path, source: Source, extractor: extractors.Extractor, **option
                 "give another --out"
             )
     return False
+
+
+def remembered(
+    source: Source, extractor: extractors.Extractor, mesh: Mesh, batch_size: int
+) -> Reference:
+    """The statistics of `compute`, from the cache if they are there, else put there.
+
+    Args:
+        source: as for `compute`.
+        extractor: as for `compute`.
+        mesh: as for `compute`.
+        batch_size: as for `compute`.
+
+    Raises:
+        UserError: as `compute`, or the cache cannot be written.
+    """
+    about = protocol(source, extractor)
+    text = json.dumps(about | {"kept_features": KEPT}, sort_keys=True)
+    name = re.sub(r"[^\w.-]+", "_", f"{about['data']}-{about['split']}-{about['extractor']}")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = cache.folder() / "statistics" / f"{name}-{digest}.npz"
+    known = path.exists()
+    # Every process has looked for the file before the first one writes it.
+    multihost_utils.sync_global_devices("the statistics were looked for")
+    if known:
+        return reference.load(path)
+    found = compute(source, extractor, mesh=mesh, batch_size=batch_size)
+    if jax.process_index() == 0:
+        try:
+            reference.save(path, found)
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {path.parent}: {error.strerror}. Set SCORE_SDE_CACHE to a folder "
+                "that can be written"
+            ) from error
+    return found
+
+
+def _fingerprint(source: Source) -> str:
+    """SHA-256 of 256 images, evenly spaced: tells folders apart that are as large."""
+    rows = np.linspace(0, len(source) - 1, min(256, len(source))).astype(np.int64)
+    return hashlib.sha256(source.gather(rows)["image"].tobytes()).hexdigest()
 
 
 def _batches(source: Source, size: int) -> Iterator[np.ndarray]:

@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from score_sde.data import Source
+from score_sde.evaluation.dequantization import Lattice
 from score_sde.models.functional import Arrays
 from score_sde.runs import Run
 from score_sde.version import __version__
@@ -31,6 +32,8 @@ class Subject:
         batch_size: examples a batch, over all devices.
         seed: of everything random in evaluation.
         say: tells the user something, on the first process only.
+        training: gives the images that the model was trained on, to hold its samples against.
+        sampling_seed: of the samples; another one gives an independent set of them.
     """
 
     run: Run
@@ -40,14 +43,33 @@ class Subject:
     batch_size: int
     seed: int
     say: Callable[[str], None]
+    training: Callable[[], Source]
+    sampling_seed: int = 0
 
     @property
     def folder(self) -> Path:
         """Where a metric keeps what it needs to go on after it was killed."""
         return self.run.workdir / "evaluation"
 
+    @property
+    def lattice(self) -> Lattice:
+        """Where the levels of the images lie in the model's range."""
+        experiment = self.run.experiment
+        return Lattice(experiment.data.levels, experiment.centered, experiment.dequantized)
+
+    def data_protocol(self) -> dict[str, Any]:
+        """What determines how the model is held against the images, as JSON values."""
+        lattice, sde = self.lattice, self.run.sde
+        return {
+            "sde": {"name": type(sde).__name__, **dataclasses.asdict(sde)},
+            "levels": lattice.levels,
+            "range": [-1, 1] if lattice.centered else [0, 1],
+            "trained_on_dequantized": lattice.tiled,
+            "conditional": self.run.experiment.conditional,
+        }
+
     def protocol(self) -> dict[str, Any]:
-        """What determines the numbers of any metric, as JSON values."""
+        """What determines the numbers of any metric of the images, as JSON values."""
         info = self.source.info
         return {
             "data": {
@@ -57,13 +79,20 @@ class Subject:
                 "of": info.size,
                 "shape": list(info.shape),
             },
-            "step": self.run.step,
-            "weights": self.run.weights,
-            "weights_sha256": fingerprint(self.run.params, self.run.constants),
             "seed": self.seed,
-            "precision": self.run.config.model.dtype,
-            "versions": {"score_sde": __version__, "jax": importlib.metadata.version("jax")},
+            **of_model(self.run),
         }
+
+
+def of_model(run: Run) -> dict[str, Any]:
+    """What determines what a model computes, as JSON values."""
+    return {
+        "step": run.step,
+        "weights": run.weights,
+        "weights_sha256": fingerprint(run.params, run.constants),
+        "precision": run.config.model.dtype,
+        "versions": {"score_sde": __version__, "jax": importlib.metadata.version("jax")},
+    }
 
 
 def fingerprint(*groups: Arrays) -> str:

@@ -17,7 +17,7 @@ from score_sde.data.base import Source
 from score_sde.errors import UserError
 from score_sde.evaluation import bits
 from score_sde.evaluation.bits import bits_per_dim
-from score_sde.evaluation.evaluate import evaluate, read
+from score_sde.evaluation.evaluate import Measurement, evaluate, read
 from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.options import BitsOptions, EvaluationOptions
 from score_sde.evaluation.subject import Subject
@@ -63,7 +63,8 @@ def subject(folder, batch_size=4, number=10, seed=0, levels=17, denoiser=None):
     )
     source = Source(info, lambda i: (images[i], np.full(len(i), -1, np.int32)))
     said = []
-    return Subject(run, source, number, make_mesh(), batch_size, seed, said.append), level, said
+    what = Subject(run, source, number, make_mesh(), batch_size, seed, said.append, lambda: source)
+    return what, level, said
 
 
 def exact_bits(level, levels):
@@ -163,7 +164,8 @@ def test_the_first_image_alone(tmp_path):
 
 def test_the_file_keeps_what_others_measured(tmp_path):
     (tmp_path / "evaluation.json").write_text('{"fid": {"value": 2.2}}')
-    entry = evaluate(subject(tmp_path)[0], {"bits_per_dim": BitsOptions()}, True)["bits_per_dim"]
+    asked = [Measurement("bits_per_dim", BitsOptions(), ("bits_per_dim",))]
+    entry = evaluate(subject(tmp_path)[0], asked, True)["bits_per_dim"]
     values = read(tmp_path / "evaluation.json")
     assert values == {"fid": {"value": 2.2}, "bits_per_dim": entry}
     protocol = values["bits_per_dim"]["protocol"]

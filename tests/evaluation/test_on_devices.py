@@ -13,11 +13,14 @@ import jax, numpy as np
 from jax.sharding import AxisType
 from score_sde.evaluation import extractors
 from score_sde.evaluation.frechet import moments
-from score_sde.evaluation.quality import Drawn, QualityOptions, judge
+from score_sde.evaluation.options import SampleOptions
+from score_sde.evaluation.quality import judge
 from score_sde.evaluation.reference import Reference
+from score_sde.evaluation.samples import Drawn
 
 images = np.random.default_rng(0).integers(0, 256, (2, 90, 2, 2, 1), np.uint8)
-options = QualityOptions(kid_size=20, kid_subsets=5, metrics=("fid", "kid", "precision_recall"))
+options = SampleOptions(num_samples=90, kid_size=20, kid_subsets=5)
+names = "fid", "kid", "precision_recall"
 for devices in (1, 8):
     mesh = jax.make_mesh(
         (devices, 1), ("data", "fsdp"), (AxisType.Auto,) * 2, devices=jax.devices()[:devices]
@@ -27,7 +30,7 @@ for devices in (1, 8):
         found = extractors.extract(extractors.pixels, batches, mesh, 30)
         return np.concatenate([f.features for f in found])
     drawn, real = map(features, images)
-    found = judge(Drawn(drawn, None), Reference(*moments(real), 90, real), options, mesh)
+    found = judge(Drawn(drawn, None), Reference(*moments(real), 90, real), options, names, 0, mesh)
     print(json.dumps(found))
 """
 
