@@ -21,7 +21,13 @@ from ml_collections import ConfigDict, config_dict
 
 from score_sde.discrete import PROCESSES
 from score_sde.errors import UserError
-from score_sde.evaluation.options import BitsOptions, EvaluationOptions
+from score_sde.evaluation.options import (
+    BitsOptions,
+    BoundOptions,
+    CurveOptions,
+    EvaluationOptions,
+    SampleOptions,
+)
 from score_sde.models import CLASSIFIERS, NETWORKS
 from score_sde.samplers import SAMPLERS
 from score_sde.samplers.options import check_name
@@ -42,7 +48,16 @@ _SCORE_ONLY = {
         "reduction",
         "sample_every",
     ),
-    "evaluation": ("metrics", "split", "num_images", "seed", "bits_per_dim"),
+    "evaluation": (
+        "metrics",
+        "split",
+        "num_images",
+        "seed",
+        "bits_per_dim",
+        "samples",
+        "variational_bound",
+        "loss_by_time",
+    ),
 }
 
 
@@ -84,6 +99,9 @@ def default(network: str = "unet") -> ConfigDict:
             "evaluation": {
                 **dataclasses.asdict(EvaluationOptions()),
                 "bits_per_dim": dataclasses.asdict(BitsOptions()),
+                "samples": dataclasses.asdict(SampleOptions()),
+                "variational_bound": dataclasses.asdict(BoundOptions()),
+                "loss_by_time": dataclasses.asdict(CurveOptions()),
             },
             "seed": 0,
         }
