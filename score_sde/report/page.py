@@ -42,8 +42,8 @@ p { margin: .25rem 0 .75rem }
 .cards { grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); align-items: start }
 .columns { columns: 19rem; column-gap: .75rem }
 .columns > * { break-inside: avoid; margin-bottom: .75rem }
-.pictures { grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr));
-  align-items: start }
+.pictures { grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr)) }
+.pictures figure { display: flex; flex-direction: column; justify-content: space-between }
 .tiles > div, .card, figure { margin: 0; padding: .75rem; background: var(--card);
   border-radius: .5rem; min-width: 0 }
 dt, small, .legend, table { font-size: .875rem }
@@ -209,7 +209,7 @@ def figure(content: str, caption: str, note: str = "", legend: str = "") -> str:
     return f"<figure><figcaption>{escape(caption)}{small}</figcaption>{legend}{content}</figure>"
 
 
-def image(path: Path, text: str) -> str:
+def image(path: Path, text: str, corner: tuple[int, int] | None = None) -> str:
     """A PNG file as part of the document; a large one is made smaller.
 
     One that cannot be read is said to be so: it does not cost the reader the rest.
@@ -217,23 +217,23 @@ def image(path: Path, text: str) -> str:
     Args:
         path: the file.
         text: what it shows, for those who cannot see it.
+        corner: show only so many pixels, across and down, at the top left.
     """
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            content = path.read_bytes()
-            if max(picture.size) > _WIDEST:
-                picture.thumbnail((_WIDEST, _WIDEST))
-                buffer = io.BytesIO()
-                picture.save(buffer, "PNG")
-                content = buffer.getvalue()
-            width, height = picture.size
+        with Image.open(path) as opened:
+            right, bottom = corner or opened.size
+            box = (0, 0, min(right, opened.width), min(bottom, opened.height))
+            picture = opened.crop(box)
+        picture.thumbnail((_WIDEST, _WIDEST))
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        width, height = picture.size
     # Pillow raises SyntaxError for some damage.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return paragraph(f"{path.name} cannot be shown: {error}")
-    data = base64.b64encode(content).decode()
+    data = base64.b64encode(buffer.getvalue()).decode()
     kind = ' class="pixels"' if max(width, height) <= _ENLARGED else ""
     return (
         f'<img{kind} width="{width}" height="{height}" alt="{escape(text)}" '

@@ -188,7 +188,7 @@ def _samples(record: Record) -> Iterator[str]:
     ]
     if drawn:
         yield page.paragraph("Drawn last with --mode=sample.")
-        yield page.side_by_side("pictures", drawn)
+        yield page.side_by_side("charts", drawn)
 
 
 def _configuration(record: Record) -> Iterator[str]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from score_sde.images import picture_size
 from score_sde.report import chart, page, read
 from score_sde.report.chart import Axis, Point
 from score_sde.report.run import STEP, plot
 from score_sde.sweep import results, table
 from score_sde.sweep.plan import Plan
 from score_sde.sweep.plot import curves
-from score_sde.sweep.rows import Row
 from score_sde.sweep.table import Line
 
 # Columns of metrics.csv that say how one training compares with another.
@@ -20,6 +21,8 @@ _COMPARED = (
     ("eval_loss", "Held-out loss", Axis(log=True)),
     ("images_per_second", "Throughput, images/s", Axis(zero=True)),
 )
+
+_SHOWN = 8  # rows and columns of the samples of a row: enough to compare, and each is legible
 
 
 def write(plan: Plan) -> Path:
@@ -88,33 +91,38 @@ def _training(plan: Plan) -> Iterator[str]:
 
 def _names(plan: Plan) -> dict[str, str]:
     """What tells each training from the others: the labels that all of its rows share."""
-    served: dict[str, list[Row]] = {}
+    varied, served = _varied(plan), {}
     for row in plan.rows:
         served.setdefault(row.trained, []).append(row)
     names = {}
     for id, rows in served.items():
-        first = rows[0].point.labels
-        same = [
-            label
-            for axis, label in first.items()
-            if all(row.point.labels[axis] == label for row in rows)
-        ]
+        same = [axis for axis in varied if len({row.point.labels[axis] for row in rows}) == 1]
+        words = [rows[0].point.labels[axis] for axis in same]
         if "seed" in plan.study.seed_fields and len(plan.study.seeds) > 1:
-            same.append(f"seed {rows[0].seed}")
-        names[id] = " | ".join(same) or "the network"
-    # Labels that differ in how a run is measured may not tell two trainings apart.
-    return {
-        id: name if list(names.values()).count(name) == 1 else f"{name} ({id})".strip()
-        for id, name in names.items()
-    }
+            words.append(f"seed {rows[0].seed}")
+        names[id] = " | ".join(words) or "the network"
+    # Two trainings may differ in what no label says.
+    several = {name for name, count in Counter(names.values()).items() if count > 1}
+    return {id: f"{name} ({id})" if name in several else name for id, name in names.items()}
+
+
+def _varied(plan: Plan) -> list[str]:
+    """The axes along which anything differs."""
+    points = plan.study.points
+    return [axis for axis in plan.study.axes if len({p.labels[axis] for p in points}) > 1]
 
 
 def _samples(plan: Plan) -> Iterator[str]:
-    """Of each point, with its first seed."""
+    """Some of each point, with its first seed."""
+    varied = _varied(plan)
     for row in plan.rows:
-        path = plan.evaluations[row.id].folder / "samples.png"
+        folder = plan.evaluations[row.id].folder
+        path = folder / "samples.png"
         if row.seed == plan.study.seeds[0] and path.exists():
-            yield page.figure(page.image(path, f"samples of {row.name}"), row.name)
+            name = " | ".join(row.point.labels[axis] for axis in varied) or row.name
+            height, width = read.record(folder).found["data"]["shape"][:2]
+            corner = picture_size(height, width, _SHOWN, _SHOWN)
+            yield page.figure(page.image(path, f"samples of {name}", corner), name)
 
 
 def _trained(plan: Plan) -> Iterator[str]:
