@@ -130,19 +130,19 @@ def labels(values: Sequence[float], log: bool = False) -> list[str]:
 
     Args:
         values: the ticks.
-        log: whether they are of a logarithmic axis, so that each has its own decimals.
+        log: whether they are of a logarithmic axis, so that each is written on its own.
 
     Returns:
         Such as 0.05 and 0.10; 200k and 1000k; 2e-4.
     """
+    if log:
+        return [label for value in values for label in labels([value])]
     largest = max(abs(value) for value in values)
     if 0 < largest < 1e-3:
         return [_power(value) for value in values]
     sizes = ((1e6, "M"), (1e3, "k"))
     size, letter = next((pair for pair in sizes if largest >= 10 * pair[0]), (1.0, ""))
     scaled = [value / size for value in values]
-    if log:
-        return [f"{value:.3g}{letter}" for value in scaled]
     digits = next(d for d in range(9) if d == 8 or all(_is_short(value, d) for value in scaled))
     return [f"{value:.{digits}f}{letter}" if value else "0" for value in scaled]
 

@@ -76,7 +76,7 @@ summary { cursor: pointer; padding: .5rem 0; color: var(--soft); font-size: .875
 @media (min-width: 50rem) { body { padding: 1rem 1.5rem } .chart text { font-size: 9px } }
 """  # noqa: E501 - a selector and its rules stay on a line
 
-_WIDEST = 1024  # pixels of a picture; a grid of large images would make a file of 100 MB
+_WIDEST = 640  # pixels of a picture; grids of large images would make a file of 100 MB
 _ENLARGED = 600  # pixels up to which a picture is shown larger than it is
 _NUMBER = re.compile(r"[-+\d.,e±\s]+|—")
 
@@ -197,10 +197,11 @@ def side_by_side(kind: str, parts: Sequence[str]) -> str:
     Args:
         kind: "charts"; "cards", in rows; "columns", which cards of any height fill; or "pictures",
             which are on a phone in one row that scrolls.
-        parts: HTML.
+        parts: HTML; those that are "" are left out.
     """
+    shown = [part for part in parts if part]
     scrolls = ' tabindex="0" role="region" aria-label="pictures"' if kind == "pictures" else ""
-    return f'<div class="{kind}"{scrolls}>\n' + "\n".join(parts) + "\n</div>" if parts else ""
+    return f'<div class="{kind}"{scrolls}>\n' + "\n".join(shown) + "\n</div>" if shown else ""
 
 
 def figure(content: str, caption: str, note: str = "", legend: str = "") -> str:
@@ -227,9 +228,9 @@ def image(path: Path, text: str, corner: tuple[int, int] | None = None) -> str:
             box = (0, 0, min(right, opened.width), min(bottom, opened.height))
             picture = opened.crop(box)
         picture.thumbnail((_WIDEST, _WIDEST))
+        width, height = picture.size
         buffer = io.BytesIO()
         picture.save(buffer, "PNG")
-        width, height = picture.size
     # Pillow raises SyntaxError for some damage.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return paragraph(f"{path.name} cannot be shown: {error}")

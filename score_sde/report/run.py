@@ -162,7 +162,7 @@ def _training(record: Record) -> str:
         plot(curves(grad_norm=""), "Norm of the gradient", "", STEP, Axis(log=True)),
         plot(curves(learning_rate=""), "Learning rate", "", STEP, Axis(zero=True)),
     ]
-    return page.side_by_side("charts", [chart for chart in charts if chart])
+    return page.side_by_side("charts", charts)
 
 
 def plot(curves: chart.Curves, caption: str, note: str, x: Axis, y: Axis) -> str:
