@@ -74,6 +74,7 @@ summary { cursor: pointer; padding: .5rem 0; color: var(--soft); font-size: .875
   .pictures > :only-child { grid-column: 1 / -1 }
 }
 @media (min-width: 50rem) { body { padding: 1rem 1.5rem } .chart text { font-size: 9px } }
+.card .chart text { font-size: 12px }
 """  # noqa: E501 - a selector and its rules stay on a line
 
 _WIDEST = 640  # pixels of a picture; grids of large images would make a file of 100 MB
@@ -182,7 +183,9 @@ def details(summary: str, *parts: str) -> str:
 
 def card(heading: str, *parts: str) -> str:
     """HTML in a box of its own."""
-    return "\n".join([f'<div class="card"><h3>{escape(heading)}</h3>', *parts, "</div>"])
+    return "\n".join(
+        [f'<div class="card"><h3>{escape(heading)}</h3>', *filter(None, parts), "</div>"]
+    )
 
 
 def number(text: str, note: str = "") -> str:

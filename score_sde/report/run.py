@@ -13,7 +13,7 @@ from typing import Any
 
 from score_sde.errors import UserError
 from score_sde.report import chart, page, read
-from score_sde.report.chart import Axis
+from score_sde.report.chart import Axis, Point
 from score_sde.report.page import Tile
 from score_sde.report.read import Record, Values
 
@@ -128,15 +128,22 @@ def _metric(record: Record, name: str, entry: Any) -> str:
     if isinstance(entry.get("value"), int | float):
         unit = str(entry.get("unit", ""))
         parts.append(page.number(measured(entry["value"], entry.get("standard_error")), unit))
-    path = record.workdir / "evaluation" / f"{name}.png"
-    if path.exists():
-        parts.append(page.image(path, f"{name} as a curve"))
+    parts.append(chart.line_chart({name: _curve(entry)}, f"{name} by t", Axis("t"), Axis(log=True)))
     protocol = entry.get("protocol", {})
     values = {key: value for key, value in entry.items() if key != "protocol"}
     parts.append(page.details("All values", page.fields(flat(values))))
     if protocol:
         parts.append(page.details("Protocol", page.fields(flat({"": protocol}))))
     return page.card(name.replace("_", " "), *parts)
+
+
+def _curve(entry: Values) -> list[Point]:
+    """The loss by time of an entry that has one, with its standard errors."""
+    columns = entry.get("curve", {})
+    if not {"t", "loss", "standard_error"} <= columns.keys():
+        return []
+    rows = zip(columns["t"], columns["loss"], columns["standard_error"], strict=True)
+    return [Point(t, loss, error or 0.0) for t, loss, error in rows]
 
 
 def _training(record: Record) -> str:

@@ -15,6 +15,8 @@ from score_sde.training.metrics import COLUMNS
 # A page that did not escape it would change its title, or lose what comes after.
 HOSTILE = """<script>document.title = "run"</script></table><b x="'&amp;"""
 
+ERRORS = [0.1, 0.01, None]
+
 STUDY = """
 from score_sde.sweep import DIGITS, SAMPLE, Metric, Plot, Study, axis, product
 
@@ -84,11 +86,15 @@ def run(tmp_path):
             "unit": "bits/dim",
             "protocol": protocol,
         },
-        "loss_by_time": {"value": 0.0816, "standard_error": None, "protocol": protocol},
+        "loss_by_time": {
+            "value": 0.0816,
+            "standard_error": None,
+            "curve": {"t": [0.1, 0.5, 1.0], "loss": [0.4, 0.04, 0.004], "standard_error": ERRORS},
+            "protocol": protocol,
+        },
         "a" * 80: {"value": None, "standard_error": None, "protocol": {HOSTILE: HOSTILE}},
     }
     (workdir / "evaluation.json").write_text(json.dumps(entries))
-    write_samples(workdir, "evaluation/loss_by_time.png")
     return workdir
 
 

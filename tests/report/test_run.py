@@ -63,6 +63,11 @@ def test_a_finished_run_tells_everything(run):
     assert "0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, … (500 in all)" in text
     for heading in ("Evaluation", "Training", "Samples", "Configuration"):
         assert heading in text
+    (curve,) = re.findall(
+        r'"loss_by_time by t">(.*?)</svg>', (run / "report.html").read_text(), re.S
+    )
+    assert curve.count("<circle") == 3
+    assert len(re.findall(r"M[\d.]+ [\d.]+V", curve)) == 2  # one error is not known
     for caption in ("Loss", "Throughput", "Norm of the gradient", "Learning rate", "Step 750"):
         assert caption in text
     config = json.loads((run / "config.json").read_text())
@@ -86,7 +91,7 @@ def test_nothing_is_loaded(run):
         for name, value in Document(path).attributes
         if name in ("src", "href", "srcset", "data", "action", "xlink:href", "poster")
     ]
-    assert len(loading) == 7
+    assert len(loading) == 6
     assert all(value.startswith("data:image/png;base64,") for value in loading)
     text = path.read_text()
     assert "url(" not in text
@@ -146,7 +151,7 @@ def test_a_picture_that_is_damaged_costs_only_itself(run):
     damaged.write_bytes(damaged.read_bytes()[:200])
     document = Document(report.write(run))
     assert "500.png cannot be shown" in document.text
-    assert document.tags.count("img") == 6
+    assert document.tags.count("img") == 5
 
 
 def test_large_pictures_are_made_smaller(tmp_path):
@@ -215,6 +220,10 @@ def add_a_column_without_a_name(run):
         file.write("1050,1,1,1,1,1,1,1\n")
 
 
+def leave_a_quotation_open(run):
+    (run / "metrics.csv").write_text('step,loss\n1,"' + 200_000 * "1")
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -225,6 +234,7 @@ def add_a_column_without_a_name(run):
         (put_a_picture_in_place_of_the_metrics, "metrics.csv is not a run's metrics"),
         (lose_the_step, "metrics.csv is not a run's metrics"),
         (add_a_column_without_a_name, "metrics.csv is not a run's metrics"),
+        (leave_a_quotation_open, "metrics.csv is not a run's metrics: Error: field larger"),
         (shutil.rmtree, "no run in"),
     ],
 )

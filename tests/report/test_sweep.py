@@ -35,6 +35,7 @@ def test_trainings_share_one_legend_of_what_tells_them_apart(study):
     html = (study.results / "report.html").read_text()
     losses = re.findall(r'aria-label="Held-out loss by step">(.*?)</svg>', html, re.DOTALL)
     assert set(re.findall(r'stroke="(var[^"]*)"', losses[0])) == {"var(--c0)", "var(--c1)"}
+    assert losses[0].count("<circle") == 8  # four of each
 
 
 def test_samples_are_those_of_the_first_seed(study):
