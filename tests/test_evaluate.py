@@ -39,6 +39,7 @@ def test_evaluation_goes_on_after_a_kill(arguments, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "of 24 log-likelihoods are there from before" in result.stdout
     killed = entry(tmp_path / "run")
+    assert f"<td>{killed['value']:.6g}</td>" in (tmp_path / "run" / "report.html").read_text()
     assert f"bits_per_dim: {killed['value']:.4f} +- {killed['standard_error']:.4f}" in result.stdout
     shutil.rmtree(tmp_path / "run" / "evaluation")
     # Two devices, another batch size.
