@@ -224,6 +224,15 @@ def test_what_cannot_be_had_is_said_before_sampling(make, tmp_path, options, nam
     assert not (tmp_path / "evaluation").exists()
 
 
+def test_inception_is_taken_from_its_file(make, inception_file, tmp_path):
+    """Features and logits are known to be there without an image; another file is refused."""
+    options = dataclasses.replace(OPTIONS, features="inception", weights=str(inception_file))
+    own = dataclasses.replace(options, check_hash=False)
+    assert callable(prepare(make(tmp_path)[0], own, ["fid", "inception_score"]))
+    with pytest.raises(UserError, match="is not FID's Inception network"):
+        prepare(make(tmp_path)[0], options, ["fid"])
+
+
 def test_logits_give_the_inception_score():
     """Two classes that are certain and even would give 2."""
     logits = (np.random.default_rng(0).normal(size=(90, 2)) * 1e4).astype(np.float32)
