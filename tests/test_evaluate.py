@@ -59,6 +59,7 @@ def test_evaluation_goes_on_after_a_kill(arguments, tmp_path):
     for name, entry in killed.items():
         shown = f"{name}: {entry['value']:.4f} +- {entry['standard_error']:.4f}"
         assert shown in result.stdout
+        assert f"<td>{entry['value']:.6g}</td>" in (folder / "report.html").read_text()
     shutil.rmtree(folder / "evaluation")
     # Two devices, another batch size.
     flags = "--xla_force_host_platform_device_count=2"

@@ -19,12 +19,10 @@ def write(plan: Plan) -> list[Path]:
         The paths of the pictures.
 
     Raises:
-        UserError: matplotlib is missing, or nothing has been measured yet.
+        UserError: nothing has been measured yet.
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise UserError('plots need matplotlib: pip install -e ".[plot]"') from error
+    import matplotlib
+
     matplotlib.use("agg")
     found = lines(plan)
     return [_draw(plot, found, plan.results / f"{plot.name}.png") for plot in plan.study.plots]
