@@ -43,7 +43,7 @@ def _data(name: str, image_size: int) -> Part:
 
 _SMALL = {"training.batch_size": 128, "training.steps": 1_300_000}
 CIFAR = _data("cifar10", 32) | _SMALL | {"sampling.snr": 0.16}
-CELEBA = _data("celeb_a", 64) | _SMALL | {"sampling.snr": 0.17}
+CELEBA = _data("celeb_a", 64) | {"data.crop": 140} | _SMALL | {"sampling.snr": 0.17}
 _LSUN = {
     "training.batch_size": 64,
     "training.steps": 2_400_000,

@@ -160,7 +160,13 @@ def source(config: ConfigDict, split: str) -> Source:
         DataError: it cannot be found; SplitError if it has no such split.
     """
     data = config.data
-    return load(data.name, split, data_dir=data.dir or None, image_size=data.image_size or None)
+    return load(
+        data.name,
+        split,
+        data_dir=data.dir or None,
+        image_size=data.image_size or None,
+        crop=data.crop,
+    )
 
 
 def sde(section: ConfigDict) -> SDE:

@@ -93,7 +93,7 @@ def _sample(line: CommandLine) -> int:
     import jax
     import numpy as np
 
-    from score_sde import build, questions, runs
+    from score_sde import build, questions, report, runs
     from score_sde.generate import Generator, image_key
     from score_sde.images import save_grid
     from score_sde.models import CLASSIFIERS
@@ -129,11 +129,11 @@ def _sample(line: CommandLine) -> int:
         f"with {config.sampling.sampler} on {_devices(mesh)}"
     )
 
-    def report(done: int) -> None:
+    def count(done: int) -> None:
         say(f"{done}/{number} images, {time.monotonic() - begin:.0f} s")
 
     key = image_key(run.experiment.seed, config.sampling.seed)
-    images, nfe = generator(params, constants, key, number, report, question.task, question.inputs)
+    images, nfe = generator(params, constants, key, number, count, question.task, question.inputs)
     if first:
         name = question.name
         with runs.writing(workdir):
@@ -142,6 +142,7 @@ def _sample(line: CommandLine) -> int:
                 np.savez_compressed(file, **question.arrays(images))
             partial.replace(workdir / f"{name}.npz")
             save_grid(workdir / f"{name}.png", question.picture(images), question.columns)
+        report.refresh(workdir)
         say(f"{nfe} function evaluations an image. Wrote {workdir}/{name}.npz and {name}.png")
     return 0
 
@@ -164,7 +165,7 @@ def _check_trained(line: CommandLine) -> None:
 def _evaluate(line: CommandLine) -> int:
     import jax
 
-    from score_sde import build, runs
+    from score_sde import build, report, runs
     from score_sde.evaluation.evaluate import evaluate, measurements
     from score_sde.evaluation.subject import Subject
     from score_sde.models import CLASSIFIERS
@@ -210,14 +211,18 @@ def _evaluate(line: CommandLine) -> int:
     for name, entry in evaluate(subject, asked, first).items():
         error = entry["standard_error"]
         say(f"{name}: {entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}"))
+    if first:
+        report.refresh(workdir)
     say(f"Wrote {workdir / 'evaluation.json'}")
     return 0
 
 
 def _import(line: CommandLine) -> int:
+    from score_sde import report
     from score_sde.interop.importer import import_run
 
     imported = import_run(line.config, line.checkpoint, line.workdir)
+    report.refresh(line.workdir)
     print(
         f"{line.checkpoint} is now the run {line.workdir} at step {imported.step}: "
         f"{imported.parameters:,} parameters, raw and averaged (by {imported.file_decay} in the "

@@ -83,6 +83,7 @@ def default(network: str = "unet") -> ConfigDict:
                 "name": "digits",
                 "dir": "",
                 "image_size": 0,
+                "crop": config_dict.placeholder(int),
                 "centered": True,
                 "flip": False,
                 "dequantize": False,

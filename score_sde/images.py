@@ -9,6 +9,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
+_BORDER = 2  # white pixels between the images of a picture
+
 
 def grid(images: np.ndarray, columns: int | None = None, border: int = 1) -> np.ndarray:
     """Images side by side.
@@ -33,6 +35,18 @@ def grid(images: np.ndarray, columns: int | None = None, border: int = 1) -> np.
     return canvas
 
 
+def picture_size(height: int, width: int, rows: int, columns: int) -> tuple[int, int]:
+    """Pixels across and down of what `save_grid` draws of images of this size."""
+    factor = _enlarged(height)
+    across, down = (factor * size + _BORDER for size in (width, height))
+    return columns * across + _BORDER, rows * down + _BORDER
+
+
+def _enlarged(height: int) -> int:
+    """The factor by which `save_grid` enlarges images of this height."""
+    return max(1, round(32 / height))
+
+
 def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> None:
     """Write a PNG of the images side by side; small images are enlarged by a whole factor.
 
@@ -41,9 +55,9 @@ def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> Non
         images: uint8, [N, H, W, C] with C = 1 or 3.
         columns: images a row; as square as possible if None.
     """
-    factor = max(1, round(32 / images.shape[1]))
+    factor = _enlarged(images.shape[1])
     enlarged = images.repeat(factor, axis=1).repeat(factor, axis=2)
-    canvas = grid(enlarged, columns, border=2)
+    canvas = grid(enlarged, columns, border=_BORDER)
     save_png(path, canvas)
 
 

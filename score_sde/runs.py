@@ -34,6 +34,7 @@ FIXED = (
     "model",
     "data.name",
     "data.image_size",
+    "data.crop",
     "data.centered",
     "data.flip",
     "data.dequantize",

@@ -32,6 +32,9 @@ def test_a_run_leaves_everything_there_is_to_know(finished):
     assert sorted(p.name for p in (workdir / "samples").iterdir()) == ["12.png", "6.png"]
     assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["12", "8"]
     assert list((workdir / "tensorboard").glob("events.*"))
+    report = (workdir / "report.html").read_text()
+    assert "of 12: finished" in report
+    assert "Step 12" in report
     first, *_, last = printed.splitlines()
     assert "1 x cpu" in first
     assert f"{config['run']['parameters']:,} parameters" in first
@@ -74,6 +77,7 @@ def test_sample_writes_images_and_a_picture(finished, small):
     arguments = (*small, f"--workdir={workdir}", "--mode=sample", "--num_samples=20")
     result = run(*arguments)
     assert result.returncode == 0, result.stderr
+    assert "Drawn last with --mode=sample" in (workdir / "report.html").read_text()
     samples = np.load(workdir / "samples.npz")["samples"]
     assert samples.shape == (20, 8, 8, 1)
     assert samples.dtype == np.uint8

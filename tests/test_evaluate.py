@@ -6,58 +6,103 @@ import json
 import shutil
 
 import pytest
+from program import QUICK as SOON
 from program import ROOT, SIGKILL, run, run_until
 
 from score_sde import cli
+from score_sde.report.run import write
 
 QUICK = (
     "--mode=evaluate",
+    "--config.evaluation.samples.features=pixels",
+    "--config.evaluation.samples.num_samples=16",
+    "--config.evaluation.variational_bound.steps=5",
+    "--config.evaluation.loss_by_time.points=3",
     "--config.evaluation.num_images=24",
     "--config.evaluation.batch_size=8",
     "--config.evaluation.bits_per_dim.rtol=1e-3",
     "--config.evaluation.bits_per_dim.atol=1e-3",
 )
 
+TWO = "--config.evaluation.metrics=('fid','bits_per_dim')"
+
 
 @pytest.fixture
-def arguments(finished, small, tmp_path):
+def arguments(finished, small, tmp_path, monkeypatch):
     """Evaluate a copy of the finished run."""
+    monkeypatch.setenv("SCORE_SDE_CACHE", str(tmp_path / "cache"))
     shutil.copytree(finished[0], tmp_path / "run")
     return (*small, f"--workdir={tmp_path / 'run'}", *QUICK)
 
 
-def entry(folder):
-    return json.loads((folder / "evaluation.json").read_text())["bits_per_dim"]
+def entries(folder):
+    return json.loads((folder / "evaluation.json").read_text())
 
 
 def test_evaluation_goes_on_after_a_kill(arguments, tmp_path):
-    """The same numbers as without one; the parameters, the step and the data are written down."""
-    _, printed = run_until("8/24 log-likelihoods", SIGKILL, *arguments)
+    """Killed while it samples, then while it solves ODEs: the same numbers as without.
+
+    The parameters, the step and the data are written down.
+    """
+    folder = tmp_path / "run"
+    _, printed = run_until("8/16 samples", SIGKILL, *arguments, TWO, **SOON)
     assert "evaluating" in printed
-    assert not (tmp_path / "run" / "evaluation.json").exists()
-    result = run(*arguments)
+    assert not (folder / "evaluation.json").exists()
+    _, printed = run_until("8/24 log-likelihoods", SIGKILL, *arguments, TWO, **SOON)
+    assert "of 16 samples are there from before" in printed
+    assert set(entries(folder)) == {"fid"}
+    result = run(*arguments, TWO, **SOON)
     assert result.returncode == 0, result.stderr
+    assert "16 of 16 samples are there from before" in result.stdout
     assert "of 24 log-likelihoods are there from before" in result.stdout
-    killed = entry(tmp_path / "run")
-    assert f"bits_per_dim: {killed['value']:.4f} +- {killed['standard_error']:.4f}" in result.stdout
-    shutil.rmtree(tmp_path / "run" / "evaluation")
+    killed = entries(folder)
+    for name, entry in killed.items():
+        shown = f"{name}: {entry['value']:.4f} +- {entry['standard_error']:.4f}"
+        assert shown in result.stdout
+        assert f"<td>{entry['value']:.6g}</td>" in (folder / "report.html").read_text()
+    shutil.rmtree(folder / "evaluation")
     # Two devices, another batch size.
     flags = "--xla_force_host_platform_device_count=2"
     more = "--config.evaluation.batch_size=10"
-    assert run(*arguments, more, XLA_FLAGS=flags).returncode == 0
-    whole = entry(tmp_path / "run")
-    assert whole["value"] == pytest.approx(killed["value"], rel=1e-3)
-    assert whole["protocol"] == killed["protocol"]
-    assert killed["protocol"]["weights"] == "ema 0.995"
-    assert killed["protocol"]["step"] == 12
-    assert killed["protocol"]["levels"] == 17
-    assert killed["protocol"]["data"]["images"] == 24
+    assert run(*arguments, TWO, more, XLA_FLAGS=flags, **SOON).returncode == 0
+    for name, whole in entries(folder).items():
+        assert whole["value"] == pytest.approx(killed[name]["value"], rel=1e-3), name
+        assert whole["protocol"] == killed[name]["protocol"]
+    protocol = killed["bits_per_dim"]["protocol"]
+    assert protocol["weights"] == "ema 0.995"
+    assert protocol["step"] == 12
+    assert protocol["levels"] == 17
+    assert protocol["data"]["images"] == 24
+    assert killed["fid"]["protocol"]["reference"]["n"] > 1000
+
+
+def test_every_metric(arguments, tmp_path, quick_compile, capsys):
+    """One set of samples for those that judge it; the report takes every entry."""
+    names = "kid", "precision_recall", "variational_bound", "loss_by_time"
+    folder = tmp_path / "run"
+    with contextlib.chdir(ROOT):
+        assert cli.main(["main.py", *arguments, f"--config.evaluation.metrics={names}"]) == 0
+    found = entries(folder)
+    assert set(found) == {"kid", "precision", "recall", "variational_bound", "loss_by_time"}
+    printed = capsys.readouterr().out
+    for name, entry in found.items():
+        assert f"{name}: {entry['value']:.4f} +- {entry['standard_error']:.4f}" in printed
+    assert len(list((folder / "evaluation").glob("samples-*"))) == 1
+    assert (folder / "evaluation" / "loss_by_time.png").exists()
+    write(folder)
+    assert "variational_bound" in (folder / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
         ("--config.evaluation.metrics=('bits',)", "did you mean 'bits_per_dim'?"),
+        ("--config.evaluation.samples.features=inception", "no Inception weights at"),
+        ("--config.evaluation.metrics=('bits_per_dim','inception_score')", "gives logits"),
+        ("--config.evaluation.samples.keep=jpg", "did you mean 'png'?"),
+        ("--config.evaluation.variational_bound.variance=no", "unknown variance 'no'"),
+        ("--config.evaluation.loss_by_time.points=1", "points=1 must be at least 2"),
+        ("--config.sampling.sampler=P100", "did you mean 'P1000'?"),
         ("--config.evaluation.num_images=-1", "config.evaluation.num_images=-1 must be at least 0"),
         (
             "--config.evaluation.bits_per_dim.dequantization=normal",
@@ -73,9 +118,11 @@ def test_evaluation_goes_on_after_a_kill(arguments, tmp_path):
         ("--config=configs/digits_classifier.py", "--config is given 2 times"),
     ],
 )
-def test_bad_input_is_one_line(finished, small, argument, message):
+def test_bad_input_is_one_line(finished, small, argument, message, monkeypatch, tmp_path):
+    """Found before anything is measured."""
+    monkeypatch.setenv("SCORE_SDE_CACHE", str(tmp_path))
     errors = io.StringIO()
-    line = ["main.py", *small, f"--workdir={finished[0]}", *QUICK, argument]
+    line = ["main.py", *small, f"--workdir={finished[0]}", *QUICK, TWO, argument]
     with (
         contextlib.chdir(ROOT),
         contextlib.redirect_stderr(errors),
@@ -85,6 +132,7 @@ def test_bad_input_is_one_line(finished, small, argument, message):
     (only,) = errors.getvalue().splitlines()
     assert only.startswith("error: ")
     assert message in only
+    assert not (finished[0] / "evaluation").exists()
 
 
 def test_a_classifier_is_sent_elsewhere(capsys):

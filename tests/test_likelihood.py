@@ -25,7 +25,12 @@ PROCESSES = {
     "rectified_flow": score_sde.RectifiedFlow(),
 }
 # Processes that end in their prior: what is left of the data at t_max changes log p by < 1e-4.
-FORGETFUL = {"vp": score_sde.VP(beta_max=50.0), "ve": score_sde.VE(sigma_max=1e6)}
+FORGETFUL = {
+    "vp": score_sde.VP(beta_max=50.0),
+    "subvp": score_sde.SubVP(beta_max=50.0),
+    "ve": score_sde.VE(sigma_max=1e6),
+    "rectified_flow": score_sde.RectifiedFlow(t_max=1 - 1e-6),
+}
 
 # The Gaussian and the two bumps of ORACLES are mixtures of these, with weights of each example.
 MEANS, STDS = np.array([[0.3], [-1.0], [1.0]]), np.array([0.5, 0.25, 0.25])
@@ -203,6 +208,26 @@ def test_guidance_by_labels(x64):
     assert abs(logp[0] - logp[2]) > 0.1
 
 
+def test_classifier_free_guidance_of_gaussians(x64):
+    """Of two of the same variance it is the Gaussian with mean mu_u + w (mu_c - mu_u) (ORACLES)."""
+    sde, w = FORGETFUL["vp"], 2.5
+    means = jnp.array([[0.1], [-0.4], [0.6]])  # of no condition, and of the classes 1 and 2
+
+    def conditional(x, t, cond):
+        pair = analytic.gaussian(sde, np.zeros(1), 0.5)
+        shift = means[cond]
+        moved = pair(x - sde.alpha(t)[:, None] * shift, t)
+        return moved._replace(x0=moved.x0 + shift)
+
+    guided = guidance.classifier_free(conditional, w, jnp.zeros(2, int))
+    x, labels = jnp.array([[-0.3], [0.9]]), jnp.array([1, 2])
+    logp = log_likelihood(KEY, guided, sde, x, **TIGHT, cond=labels).logp
+    alpha, sigma = levels(sde, sde.t_min)
+    centre = alpha * (means[:1] + w * (means[labels] - means[:1]))[:, 0]
+    std = math.sqrt((alpha * 0.5) ** 2 + sigma**2)
+    np.testing.assert_allclose(logp, stats.norm.logpdf(x[:, 0], centre, std), atol=1e-4)
+
+
 def test_an_example_that_is_not_solved_is_an_error():
     sde = score_sde.VP()
     run = jax.jit(lambda x: log_likelihood(KEY, mixture(sde), sde, x, max_steps=3).logp)
@@ -247,7 +272,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from score_sde import VE, log_likelihood
 from sampler_oracles import mixture
 
-mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
+mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
 sde, key = VE(), jax.random.key(0)
 x = 2 * jax.random.normal(key, (8, 2))
 sharded = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
@@ -260,10 +285,10 @@ np.testing.assert_array_equal(whole.nfe_each, parts.nfe_each)
 
 
 def test_sharded_batch():
-    """On a mesh of four (virtual) devices a batch in four parts has the same answers."""
+    """On a mesh of eight (virtual) devices a batch in eight parts has the same answers."""
     environment = os.environ | {
         "JAX_ENABLE_X64": "1",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
         "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path]),
     }
     subprocess.run([sys.executable, "-c", SHARDED], check=True, env=environment)

@@ -169,6 +169,7 @@ def test_facts(name):
     found += (c.training.batch_size, c.training.steps // 1000, c.optim.learning_rate)
     found += (c.optim.warmup, c.optim.clip, c.model.get("dropout"), c.training.reduction)
     assert (*found, c.model.noise_label) == FACTS[name]
+    assert c.data.crop == (140 if "celeba" in name.split("/")[-1].split("_") else None)
 
 
 @pytest.mark.parametrize(

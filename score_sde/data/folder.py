@@ -16,7 +16,7 @@ _SPLITS = ("train", "test")
 _HOLD_OUT = 10
 
 
-def load(split: str, data_dir: str, image_size: int | None) -> Source:
+def load(split: str, data_dir: str, image_size: int | None, crop: int | None = None) -> Source:
     """Finds the images under a folder, in the order of their paths.
 
     The split is the sub-folder of that name. Where neither train/ nor test/ exists, every tenth
@@ -28,6 +28,7 @@ def load(split: str, data_dir: str, image_size: int | None) -> Source:
       split: "train" or "test".
       data_dir: the folder.
       image_size: side in pixels; None only if all images have the same size.
+      crop: side of the square that is resized to it; None for the largest.
 
     Returns:
       The source; its name is "folder".
@@ -68,7 +69,7 @@ def load(split: str, data_dir: str, image_size: int | None) -> Source:
     channels = info.shape[2]
 
     def read(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        pixels = [_decode(files[index], channels, image_size) for index in indices]
+        pixels = [_decode(files[index], channels, image_size, crop) for index in indices]
         return np.stack(pixels), np.array([labels[index] for index in indices], np.int32)
 
     return Source(info, read)
@@ -136,8 +137,8 @@ def _header(file: Path) -> tuple[tuple[int, int], str]:
         raise DataError(f"{file} is not a readable image: remove or repair it") from error
 
 
-def _decode(file: Path, channels: int, image_size: int | None) -> np.ndarray:
+def _decode(file: Path, channels: int, image_size: int | None, crop: int | None) -> np.ndarray:
     try:
-        return images.decode(file, channels, image_size)
+        return images.decode(file, channels, image_size, crop)
     except OSError as error:
         raise DataError(f"{file} cannot be decoded ({error}): remove or repair it") from error

@@ -12,6 +12,7 @@ def load(
     *,
     data_dir: str | os.PathLike | None = None,
     image_size: int | None = None,
+    crop: int | None = None,
 ) -> Source:
     """Opens a data set for random access; TensorFlow is never imported.
 
@@ -25,6 +26,8 @@ def load(
       image_size: side in pixels of the images to give: images of another size are cropped to the
         largest central square and resized (by area when smaller, bicubic when larger). None keeps
         the set's own size, which must then be the same for all images.
+      crop: side in pixels of the central square to crop to, before resizing to image_size, in place
+        of the largest one.
 
     Returns:
       A source: `len(source)`, `source[i]`, `source.gather(indices)`, `source.info`.
@@ -34,15 +37,17 @@ def load(
     """
     if image_size is not None and image_size < 1:
         raise DataError(f"image_size is {image_size}: give a number of pixels, at least 1")
+    if crop is not None and (crop < 1 or image_size is None):
+        raise DataError(f"crop is {crop}: give a number of pixels, at least 1, and image_size")
     if name == "folder":
         from score_sde.data import folder
 
         if data_dir is None:
             raise DataError("a folder of images needs data_dir, the path of that folder")
-        return folder.load(split, os.fspath(data_dir), image_size)
+        return folder.load(split, os.fspath(data_dir), image_size, crop)
     from score_sde.data import tfds_source
 
-    return tfds_source.load(name, split, _tfds_dir(data_dir), image_size)
+    return tfds_source.load(name, split, _tfds_dir(data_dir), image_size, crop)
 
 
 def prepare(name: str, *, data_dir: str | os.PathLike | None = None) -> str:

@@ -13,7 +13,9 @@ from score_sde.data import digits, images
 from score_sde.data.base import DataError, Info, Source, SplitError
 
 
-def load(name: str, split: str, data_dir: str, image_size: int | None) -> Source:
+def load(
+    name: str, split: str, data_dir: str, image_size: int | None, crop: int | None = None
+) -> Source:
     """Opens one split of a prepared set; `score_sde.data.load` says the rest.
 
     Args:
@@ -21,6 +23,7 @@ def load(name: str, split: str, data_dir: str, image_size: int | None) -> Source
       split: a split, or a slice of one such as "train[:1000]".
       data_dir: TFDS folder.
       image_size: side in pixels; None keeps the set's own fixed size.
+      crop: side of the square that is resized to it; None for the largest.
 
     Returns:
       The source.
@@ -37,7 +40,8 @@ def load(name: str, split: str, data_dir: str, image_size: int | None) -> Source
     channels = 1 if channels == 1 else 3
     if image_size is None and None in (height, width):
         raise DataError(f"the images of {name} differ in size: give image_size")
-    unchanged = image_size is None or (height, width) == (image_size, image_size)
+    same = image_size is None or (height, width) == (image_size, image_size)
+    unchanged = same and (crop is None or crop >= height)
     size = None if unchanged else image_size
     label = builder.info.features[label_key] if label_key else None
     info = Info(
@@ -52,7 +56,7 @@ def load(name: str, split: str, data_dir: str, image_size: int | None) -> Source
 
     def read(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         examples = records.__getitems__(indices.tolist())
-        pixels = [images.decode(example[image_key], channels, size) for example in examples]
+        pixels = [images.decode(example[image_key], channels, size, crop) for example in examples]
         labels = [example[label_key] if label_key else -1 for example in examples]
         return np.stack(pixels), np.array(labels, np.int32)
 

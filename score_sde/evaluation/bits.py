@@ -21,7 +21,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -42,6 +42,18 @@ from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
 # (parameters, constants, images, labels, repeat, draw, index) -> log w and nfe; all [batch].
 Weigh = Callable[..., tuple[jax.Array, jax.Array]]
+
+
+def prepare(
+    subject: Subject, options: BitsOptions, names: Sequence[str]
+) -> Callable[[], dict[str, Any]]:
+    """As evaluate.Section says.
+
+    Raises:
+        UserError: t_min cannot work.
+    """
+    _process(subject.run.sde, options.t_min)
+    return lambda: {"bits_per_dim": bits_per_dim(subject, options)}
 
 
 def bits_per_dim(subject: Subject, options: BitsOptions) -> dict[str, Any]:

@@ -9,11 +9,9 @@ from typing import Any, NamedTuple
 
 from score_sde import runs
 from score_sde.errors import UserError
-from score_sde.evaluation import loss_by_time, quality
-from score_sde.evaluation.bits import bits_per_dim
+from score_sde.evaluation import bits, loss_by_time, quality, variational_bound
 from score_sde.evaluation.options import BitsOptions, BoundOptions, CurveOptions, SampleOptions
 from score_sde.evaluation.subject import Subject
-from score_sde.evaluation.variational_bound import variational_bound
 from score_sde.samplers.options import check_name
 
 # A metric's entries of evaluation.json, by name: "value", "standard_error" or None, "protocol", and
@@ -36,15 +34,10 @@ class Section(NamedTuple):
     metrics: tuple[str, ...]
 
 
-def _single(name: str, options: type, measure: Callable[..., dict[str, Any]]) -> Section:
-    """One metric with a section of its own: a function of the subject and the options."""
-    return Section(options, lambda what, how, _: lambda: {name: measure(what, how)}, (name,))
-
-
 SECTIONS: dict[str, Section] = {
-    "bits_per_dim": _single("bits_per_dim", BitsOptions, bits_per_dim),
+    "bits_per_dim": Section(BitsOptions, bits.prepare, ("bits_per_dim",)),
     "samples": Section(SampleOptions, quality.prepare, tuple(quality.METRICS)),
-    "variational_bound": _single("variational_bound", BoundOptions, variational_bound),
+    "variational_bound": Section(BoundOptions, variational_bound.prepare, ("variational_bound",)),
     "loss_by_time": Section(CurveOptions, loss_by_time.prepare, ("loss_by_time",)),
 }
 
@@ -79,8 +72,10 @@ def measurements(names: Sequence[str], sections: Mapping[str, Any]) -> list[Meas
         for name in names:
             check_name("config.evaluation.metrics", name, of_metric)
             asked.setdefault(of_metric[name], []).append(name)
+        # A mistake is one also where it would make no difference.
+        options = {name: SECTIONS[name].options(**sections[name]) for name in SECTIONS}
         return [
-            Measurement(section, SECTIONS[section].options(**sections[section]), tuple(metrics))
+            Measurement(section, options[section], tuple(metrics))
             for section, metrics in asked.items()
         ]
     except ValueError as error:

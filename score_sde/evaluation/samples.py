@@ -75,7 +75,8 @@ def draw(subject: Subject, extractor: Extractor, options: SampleOptions) -> Draw
         done += len(images)
         subject.say(f"{done}/{number} samples, {time.monotonic() - begin:.0f} s")
     multihost_utils.sync_global_devices("the samples are complete")
-    return _drawn(parts, _keep(parts, options.keep) if keeping else None)
+    with runs.writing(subject.run.workdir):
+        return _drawn(parts, _keep(parts, options.keep) if keeping else None)
 
 
 def _images(

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -53,6 +54,13 @@ class Terms(NamedTuple):
     prior: jax.Array
     diffusion: jax.Array
     decoder: jax.Array
+
+
+def prepare(
+    subject: Subject, options: BoundOptions, names: Sequence[str]
+) -> Callable[[], dict[str, Any]]:
+    """As evaluate.Section says; nothing can be missing."""
+    return lambda: {"variational_bound": variational_bound(subject, options)}
 
 
 def variational_bound(subject: Subject, options: BoundOptions) -> dict[str, Any]:

@@ -1,18 +1,33 @@
-"""The report of one run."""
+"""The report of one run, report.html in its folder."""
 
 from __future__ import annotations
 
-import csv
 import json
+import math
 import os
+import statistics
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from score_sde.errors import UserError
-from score_sde.report import chart, page
+from score_sde.report import chart, page, read
+from score_sde.report.chart import Axis, Point
+from score_sde.report.page import Tile
+from score_sde.report.read import Record, Values
 
-_PICTURES = 8  # at most so many steps of the samples over training
+STEP = Axis("step", zero=True)
+_PICTURES = 8  # at most so many of those drawn during training
+_LONG = 12  # elements of a list that are written out
+
+# What --mode=sample leaves, by the question that it answers.
+_DRAWN = {
+    "samples": "Samples",
+    "class": "Samples of classes",
+    "inpaint": "Missing parts: what is known, the sample, the truth",
+    "colorize": "Colours: what is known, the sample, the truth",
+}
 
 
 def write(workdir: str | os.PathLike[str]) -> Path:
@@ -25,159 +40,219 @@ def write(workdir: str | os.PathLike[str]) -> Path:
         The path of the report.
 
     Raises:
-        UserError: there is no run in the folder, or a file of it cannot be read.
+        UserError: there is no run in the folder, a file of it cannot be read, or the report cannot
+            be written.
     """
     workdir = Path(workdir)
-    config = read_json(workdir / "config.json")
-    if config is None:
-        raise UserError(f"no run in {workdir}: it has no config.json; train one first")
-    metrics = read_metrics(workdir)
-    parts = [
-        page.table((), _summary(config, metrics)),
-        page.section("Evaluation", _evaluation(read_json(workdir / "evaluation.json"))),
-        page.section("Training", training_charts({"": metrics})),
-        page.section("Samples", page.figures("samples", list(_samples(workdir)))),
-        page.section("Configuration", *_configuration(config)),
-    ]
+    text = render(read.record(workdir))
     path = workdir / "report.html"
-    partial = workdir / "report.html.partial"
-    partial.write_text(page.page(f"Run {workdir.resolve().name}", parts), encoding="utf-8")
-    partial.replace(path)
+    # Training and sampling may write it at the same time.
+    partial = workdir / f"report.html.{os.getpid()}.partial"
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
     return path
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON file, or None if there is none.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from error
-
-
-def read_metrics(workdir: Path) -> dict[str, chart.Points]:
-    """The curves of a run's metrics.csv by column: points (step, value)."""
-    curves: dict[str, list[tuple[float, float]]] = {}
-    try:
-        with (workdir / "metrics.csv").open(newline="") as file:
-            for row in csv.DictReader(file):
-                step = float(row.pop("step"))
-                for name, text in row.items():
-                    if text:  # what was not measured at this step is empty
-                        curves.setdefault(name, []).append((step, float(text)))
-    except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{workdir / 'metrics.csv'} is not a run's metrics: {error}") from error
-    return curves
-
-
-def training_charts(runs: Mapping[str, Mapping[str, chart.Points]]) -> str:
-    """Charts of loss and throughput.
+def refresh(workdir: str | os.PathLike[str]) -> None:
+    """Write report.html of a run on the side: whatever goes wrong is a warning, one line.
 
     Args:
-        runs: the curves of each run, by its name; that of a single run may be "".
+        workdir: its folder.
     """
-    charts = []
-    for columns, caption, log_y in (
-        ({"loss": "loss", "eval_loss": "held-out loss"}, "loss, by step", True),
-        ({"images_per_second": "images/s"}, "training throughput, images/s, by step", False),
-        ({"grad_norm": "gradient norm"}, "norm of the gradient, by step", True),
-        ({"learning_rate": "learning rate"}, "learning rate, by step", False),
-    ):
-        series = {
-            " ".join(filter(None, (run, label if len(columns) > 1 or not run else ""))): points
-            for run, curves in runs.items()
-            for column, label in columns.items()
-            if (points := curves.get(column))
-        }
-        if svg := chart.line_chart(series, caption, log_y):
-            names = chart.legend(list(series)) if len(series) > 1 else ""
-            charts.append(page.figure(svg, caption, names))
-    return page.figures("charts", charts)
+    try:
+        write(workdir)
+    except Exception as error:  # no training is worth less than its report
+        text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        print(f"warning: no report: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Pairs of a dotted path and its value as text."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            text = f"{value:.6g}" if isinstance(value, float) else value
-            yield f"{prefix}{name}", text if isinstance(text, str) else json.dumps(text)
-
-
-def pictures(workdir: Path) -> list[tuple[int, Path]]:
-    """Pairs of a step and the picture drawn there, spread over training, the last one included."""
-    found = sorted(
-        (int(path.stem), path)
-        for path in (workdir / "samples").glob("*.png")
-        if path.stem.isdigit()
+def render(record: Record) -> str:
+    """The report as HTML."""
+    return page.page(
+        f"Run {record.workdir.resolve().name}",
+        [
+            page.paragraph(_what(record)),
+            page.tiles(_tiles(record)),
+            page.section("Evaluation", _evaluation(record)),
+            page.section("Training", _training(record)),
+            page.section("Samples", *_samples(record)),
+            page.section("Configuration", *_configuration(record)),
+        ],
     )
-    if len(found) <= _PICTURES:
-        return found
-    return [found[(len(found) - 1) * i // (_PICTURES - 1)] for i in range(_PICTURES)]
 
 
-def _summary(
-    config: Mapping[str, Any], metrics: Mapping[str, chart.Points]
-) -> Iterator[tuple[str, str]]:
-    """What a reader wants to know first."""
-    found = config.get("run", {})
-    data, training = found.get("data", {}), config.get("training", {})
-    step = max((points[-1][0] for points in metrics.values()), default=0)
-    yield "process", str(config.get("sde", {}).get("name", ""))
-    yield "data", f"{data.get('name', '')} {'x'.join(map(str, data.get('shape', ())))}".strip()
-    yield "parameters", f"{found.get('parameters', 0):,}"
-    yield "steps", f"{step:,.0f} of {training.get('steps', 0):,}, batch {training['batch_size']:,}"
-    for column, name in (("loss", "last loss"), ("eval_loss", "last held-out loss")):
-        if metrics.get(column):
-            yield name, f"{metrics[column][-1][1]:.4g}"
-    if rates := metrics.get("images_per_second"):
-        middle = sorted(rate for _, rate in rates)[len(rates) // 2]
-        yield "throughput", f"{middle:,.0f} images/s (median)"
-    versions = found.get("versions", {}).items()
-    yield "versions", ", ".join(f"{name} {version}" for name, version in versions)
+def _what(record: Record) -> str:
+    """What was trained on what."""
+    data, training = record.found.get("data", {}), record.config["training"]
+    shape = "x".join(map(str, data.get("shape", ())))
+    return (
+        f"{record.config['sde'].get('name')} on {data.get('name')} "
+        f"({_text(data.get('size'))} images {shape}), batch {_text(training.get('batch_size'))}"
+    )
 
 
-def _evaluation(evaluation: Mapping[str, Any] | None) -> str:
-    """The numbers, and for each all that determined it."""
-    if not evaluation:
-        return ""
-    body, protocols, rest = [], [], {}
-    for name, entry in evaluation.items():
-        if isinstance(entry, Mapping) and "value" in entry:
-            error = entry.get("standard_error")
-            text = f"{entry['value']:.6g}" if entry["value"] is not None else "—"
-            body.append((name, text, "" if error is None else f"{error:.2g}"))
-            others = {k: v for k, v in entry.items() if k not in ("value", "standard_error")}
-            if others:
-                protocols.append(page.details(f"Protocol of {name}", page.table((), flat(others))))
+def _tiles(record: Record) -> Iterator[Tile]:
+    steps = record.config["training"].get("steps", 0)
+    share = "finished" if record.step >= steps else f"{record.step / steps:.0%}, unfinished"
+    yield Tile("step", _text(record.step), f"of {_text(steps)}: {share}")
+    loss, held_out = (record.metrics.get(name, ()) for name in ("loss", "eval_loss"))
+    if loss:
+        last = f"{loss[-1].y:.4g}"
+        if held_out:
+            yield Tile("held-out loss", f"{held_out[-1].y:.4g}", f"training loss {last}")
         else:
-            rest[name] = entry
-    if rest:
-        protocols.append(page.details("Everything else", page.table((), flat(rest))))
-    numbers = page.table(("", "value", "standard error"), body) if body else ""
-    return "\n".join(filter(None, [numbers, *protocols]))
+            yield Tile("training loss", last)
+    if rates := [p for p in record.metrics.get("images_per_second", ()) if p.y > 0]:
+        batch, starts = record.config["training"].get("batch_size", 0), [0, *(p.x for p in rates)]
+        seconds = sum((p.x - x) * batch / p.y for p, x in zip(rates, starts, strict=False))
+        rate = statistics.median(p.y for p in rates)
+        yield Tile("images/s", _text(round(rate)), f"median; {duration(seconds)} of training steps")
+    yield Tile("parameters", _text(record.found.get("parameters")))
 
 
-def _samples(workdir: Path) -> Iterator[str]:
-    for step, path in pictures(workdir):
-        text = f"samples at step {step:,}"
-        yield page.figure(page.image(path, text), text)
-    if (path := workdir / "samples.png").exists():
-        yield page.figure(page.image(path, "samples"), "drawn with --mode=sample")
+def _evaluation(record: Record) -> str:
+    """The numbers, and for each all that determined it."""
+    if not record.evaluation:
+        return page.paragraph("Not evaluated yet.")
+    cards = [_metric(record, name, entry) for name, entry in record.evaluation.items()]
+    return page.side_by_side("cards", cards)
 
 
-def _configuration(config: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in config.items():
-        if name == "run":
-            continue
-        section = value if isinstance(value, Mapping) else {name: value}
-        known = {k: v for k, v in section.items() if v is not None}
-        yield page.details(name, page.table((), flat(known)))
+def _metric(record: Record, name: str, entry: Any) -> str:
+    entry = entry if isinstance(entry, Mapping) else {"value": entry}
+    parts = []
+    if isinstance(entry.get("value"), int | float):
+        unit = str(entry.get("unit", ""))
+        parts.append(page.number(measured(entry["value"], entry.get("standard_error")), unit))
+    parts.append(chart.line_chart({name: _curve(entry)}, f"{name} by t", Axis("t"), Axis(log=True)))
+    protocol = entry.get("protocol", {})
+    values = {key: value for key, value in entry.items() if key != "protocol"}
+    parts.append(page.details("All values", page.fields(flat(values))))
+    if protocol:
+        parts.append(page.details("Protocol", page.fields(flat({"": protocol}))))
+    return page.card(name.replace("_", " "), *parts)
+
+
+def _curve(entry: Values) -> list[Point]:
+    """The loss by time of an entry that has one, with its standard errors."""
+    columns = entry.get("curve", {})
+    if not {"t", "loss", "standard_error"} <= columns.keys():
+        return []
+    rows = zip(columns["t"], columns["loss"], columns["standard_error"], strict=True)
+    return [Point(t, loss, error or 0.0) for t, loss, error in rows]
+
+
+def _training(record: Record) -> str:
+    if not record.metrics:
+        return page.paragraph("No step has been logged yet.")
+
+    def curves(**labels: str) -> chart.Curves:
+        return {
+            label: record.metrics[column]
+            for column, label in labels.items()
+            if column in record.metrics
+        }
+
+    charts = [
+        plot(curves(loss="training", eval_loss="held-out"), "Loss", "", STEP, Axis(log=True)),
+        plot(
+            curves(images_per_second=""),
+            "Throughput",
+            "images/s, training steps only",
+            STEP,
+            Axis(zero=True),
+        ),
+        plot(curves(grad_norm=""), "Norm of the gradient", "", STEP, Axis(log=True)),
+        plot(curves(learning_rate=""), "Learning rate", "", STEP, Axis(zero=True)),
+    ]
+    return page.side_by_side("charts", charts)
+
+
+def plot(curves: chart.Curves, caption: str, note: str, x: Axis, y: Axis) -> str:
+    """A chart with its caption and, if there are several curves, its legend; "" without a point."""
+    shown = {name: points for name, points in curves.items() if points}
+    svg = chart.line_chart(shown, f"{caption} by {x.name}", x, y)
+    legend = chart.legend(list(shown)) if len(shown) > 1 else ""
+    return page.figure(svg, caption, note, legend) if svg else ""
+
+
+def _samples(record: Record) -> Iterator[str]:
+    during = [
+        page.figure(page.image(path, f"samples at step {step}"), f"Step {_text(step)}")
+        for step, path in read.pictures(record.workdir, _PICTURES)
+    ]
+    if during:
+        yield page.paragraph("Drawn during training, always from the same noise.")
+        yield page.side_by_side("pictures", during)
+    drawn = [
+        page.figure(page.image(path, caption), caption, path.name)
+        for name, caption in _DRAWN.items()
+        if (path := record.workdir / f"{name}.png").exists()
+    ]
+    if drawn:
+        yield page.paragraph("Drawn last with --mode=sample.")
+        yield page.side_by_side("charts", drawn)
+
+
+def _configuration(record: Record) -> Iterator[str]:
+    sections = {name: v for name, v in record.config.items() if isinstance(v, Mapping)}
+    others = {name: v for name, v in record.config.items() if name not in sections}
+    sections["others"] = others
+    cards = [page.card(name, page.fields(flat(v))) for name, v in sections.items() if v]
+    yield page.details(
+        "All fields; — is the default of what was chosen", page.side_by_side("columns", cards)
+    )
+    found = [(name, value) for name, value in record.found.items() if name != "versions"]
+    cards = [
+        page.card("Software", page.fields(flat(record.found.get("versions", {})))),
+        page.card("Data and network", page.fields(flat(dict(found)))),
+    ]
+    yield page.details("Software, data and network", page.side_by_side("columns", cards))
+
+
+def flat(values: Values, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Pairs of a dotted path and its value as text; a long list is cut short."""
+    for name, value in values.items():
+        path = f"{prefix}.{name}".strip(".")
+        if isinstance(value, Mapping):
+            yield from flat(value, path)
+        else:
+            yield path, _long(value) if isinstance(value, list) else _text(value)
+
+
+def _long(values: list[Any]) -> str:
+    shown = ", ".join(map(_text, values[:_LONG]))
+    return shown if len(values) <= _LONG else f"{shown}, … ({len(values):,} in all)"
+
+
+def _text(value: Any) -> str:
+    """A value as a reader writes it."""
+    if value is None:
+        return "—"
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+def measured(value: float, error: float | None) -> str:
+    """A number with its standard error, to two digits of that: 2.238 ± 0.011."""
+    if error is None or not (0 < error < math.inf and math.isfinite(value)):
+        return f"{value:.5g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """A time in the two largest units: 1 d 4 h, 12 min 5 s, 42 s."""
+    left, parts = round(seconds), []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if left >= size or (unit == "s" and not parts):
+            parts.append(f"{left // size} {unit}")
+        left %= size
+    return " ".join(parts[:2])

@@ -19,6 +19,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 
+from score_sde import report
 from score_sde.build import Experiment
 from score_sde.config import to_json
 from score_sde.data import Source, eval_batches, train_batches
@@ -149,6 +150,8 @@ class _Training:
                 step += count
                 self._events(state, step, batches.get_state())
             self._save(state, batches.get_state())
+            if self.first:
+                report.refresh(self.workdir)
             complete = step >= self.options.steps
             # Where another process was asked to stop, this one did not see the signal.
             return Outcome(start, step, None if complete else stop.received or signal.SIGTERM)
@@ -239,6 +242,8 @@ class _Training:
             self._sample(state, step)
         if due["checkpoint"]:
             self._save(state, data_state)
+        if self.first and (due["sample"] or due["checkpoint"]):
+            report.refresh(self.workdir)
         self._start_clock()
 
     def _start_window(self) -> None:

@@ -75,6 +75,18 @@ def test_centre_crop(tmp_path):
         assert np.all(image == 200)
 
 
+def test_crop_of_a_given_size(tmp_path):
+    pixels = np.zeros((6, 10, 3), np.uint8)
+    pixels[1:5, 3:7] = 200  # Exactly the central 4 by 4.
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    for size in (2, 4, 6, 8):
+        image = data.load("folder", data_dir=tmp_path, image_size=size, crop=4)[0]["image"]
+        assert image.shape == (size, size, 3)
+        assert np.all(image == 200)
+    larger = data.load("folder", data_dir=tmp_path, image_size=6, crop=100)[0]["image"]
+    np.testing.assert_array_equal(larger, pixels[:, 2:8])
+
+
 def test_errors_say_what_to_do(write, tmp_path):
     def load(split="train", data_dir=tmp_path, **kwargs):
         return data.load("folder", split, data_dir=data_dir, **kwargs)
@@ -90,6 +102,10 @@ def test_errors_say_what_to_do(write, tmp_path):
         load("validation")
     with pytest.raises(data.DataError, match="at least 1"):
         load(image_size=0)
+    with pytest.raises(data.DataError, match=r"crop is 0: .* at least 1"):
+        load(image_size=4, crop=0)
+    with pytest.raises(data.DataError, match=r"crop is 4: .* and image_size"):
+        load(crop=4)
     write("b.png", size=(6, 4))
     with pytest.raises(data.DataError, match=r"4x4 to 6x4\): give image_size"):
         load()

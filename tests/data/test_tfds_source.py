@@ -38,6 +38,16 @@ def test_image_size_averages_areas(cifar_dir):
     assert np.abs(half[1]["image"] - means).max() <= 1  # Pillow rounds after each of two passes.
 
 
+def test_crop_of_a_given_size(cifar_dir):
+    full = data.load("cifar10", "test[:4]", data_dir=cifar_dir)
+    middle = data.load("cifar10", "test[:4]", data_dir=cifar_dir, image_size=16, crop=16)
+    np.testing.assert_array_equal(middle[1]["image"], full[1]["image"][8:24, 8:24])
+    assert middle.info.shape == (16, 16, 3)
+    # The set's own size, but from fewer pixels.
+    zoomed = data.load("cifar10", "test[:4]", data_dir=cifar_dir, image_size=32, crop=16)
+    assert not np.array_equal(zoomed[1]["image"], full[1]["image"])
+
+
 def test_resized_digits_no_longer_have_17_levels(digits_dir):
     assert data.load("digits", data_dir=digits_dir, image_size=8).info.levels == 17
     assert data.load("digits", data_dir=digits_dir, image_size=16).info.levels == 256

@@ -4,19 +4,25 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 
 CODE = """
-import json
+import dataclasses, json, pathlib, sys
 import jax, numpy as np
+import score_sde
+from made_subject import made_subject
+from score_sde import analytic
 from jax.sharding import AxisType
 from score_sde.evaluation import extractors
 from score_sde.evaluation.frechet import moments
-from score_sde.evaluation.options import SampleOptions
+from score_sde.evaluation.loss_by_time import loss_by_time
+from score_sde.evaluation.options import BoundOptions, CurveOptions, SampleOptions
 from score_sde.evaluation.quality import judge
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.samples import Drawn
+from score_sde.evaluation.variational_bound import variational_bound
 
 images = np.random.default_rng(0).integers(0, 256, (2, 90, 2, 2, 1), np.uint8)
 options = SampleOptions(num_samples=90, kid_size=20, kid_subsets=5)
@@ -31,20 +37,35 @@ for devices in (1, 8):
         return np.concatenate([f.features for f in found])
     drawn, real = map(features, images)
     found = judge(Drawn(drawn, None), Reference(*moments(real), 90, real), options, names, 0, mesh)
+    sde, folder = score_sde.VP(), pathlib.Path(sys.argv[1]) / str(devices)
+    denoise = analytic.gaussian(sde, np.zeros((2, 2, 1)), 0.6)
+    what, _ = made_subject(folder, sde, denoise, np.arange(40).reshape(10, 2, 2, 1) % 17, 17)
+    what = dataclasses.replace(what, mesh=mesh, batch_size=8)
+    bound = variational_bound(what, BoundOptions(steps=10))
+    curve = loss_by_time(what, CurveOptions(points=5))
+    found["bound"] = {name: bound[name] for name in ("value", "standard_error")}
+    found["curve"] = curve["curve"]
+    assert bound["protocol"].pop("weights_sha256")
+    found["protocol"] = {"bound": json.dumps(bound["protocol"])}
     print(json.dumps(found))
 """
 
 
-def test_one_device_and_eight():
+def test_one_device_and_eight(tmp_path):
     environment = os.environ | {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent.parent), *sys.path]),
     }
     done = subprocess.run(
-        [sys.executable, "-c", CODE], check=True, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", CODE, str(tmp_path)],
+        check=True,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     one, eight = map(json.loads, done.stdout.splitlines())
     assert 0 < one["precision"]["value"] < 1
+    assert eight.pop("protocol") == one.pop("protocol")
     for name, metric in one.items():
         for field, value in metric.items():
             np.testing.assert_allclose(eight[name][field], value, rtol=1e-5, atol=1e-8)

@@ -24,6 +24,8 @@ def test_sigkill_and_resume_is_bit_exact(finished, small, tmp_path, at):
     workdir = tmp_path / "killed"
     code, _ = run_until(at, SIGKILL, *small, f"--workdir={workdir}")
     assert code == -SIGKILL
+    # It is written with the first checkpoint, at step 4.
+    assert (workdir / "report.html").exists() == (at != "step 2/")
     result = run(*small, f"--workdir={workdir}")
     assert result.returncode == 0, result.stderr
     assert_same_state(finished[0], workdir)
@@ -42,6 +44,7 @@ def test_a_stop_signal_saves_and_resumes(finished, small, tmp_path, signal, code
     stopped = int(printed.split(f"{signal.name} at step ")[1].split(",")[0])
     assert 6 <= stopped < 12
     assert (workdir / "checkpoints" / str(stopped)).is_dir()
+    assert f"{stopped / 12:.0%}, unfinished" in (workdir / "report.html").read_text()
     assert run(*small, f"--workdir={workdir}").returncode == 0
     assert_same_state(finished[0], workdir)
 
@@ -66,12 +69,18 @@ def test_ctrl_c_before_the_first_step_acts_at_once(small, tmp_path, at):
 
 
 def test_a_run_goes_on_with_more_steps(finished, small, tmp_path):
-    """Also from a step between two calls: the next call ends where rows and checkpoints fall."""
+    """Also from a step between two calls: the next call ends where rows and checkpoints fall.
+
+    And if no report can be written.
+    """
     workdir = tmp_path / "longer"
     shutil.copytree(finished[0], workdir)
+    (workdir / "report.html").unlink()
+    (workdir / "report.html").mkdir()
     for steps in (13, 18):
         result = run(*small, f"--workdir={workdir}", f"--config.training.steps={steps}")
         assert result.returncode == 0, result.stderr
+        assert f"warning: no report: cannot write {workdir / 'report.html'}" in result.stderr
     assert [int(row["step"]) for row in metrics(workdir)][5:] == [12, 13, 14, 16, 18]
     assert score_sde.load(workdir).step == 18
 
