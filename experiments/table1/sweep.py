@@ -28,8 +28,8 @@ def study() -> Study:
         title="Table 1: FID on CIFAR-10 by predictor and corrector",
         points=grid(FULL, SAMPLERS),
         base={
-            "sampling.num_samples": 50_000,
-            "sampling.batch_size": 1024,
+            "evaluation.samples.num_samples": 50_000,
+            "evaluation.batch_size": 1024,
             "evaluation.metrics": ("fid",),
         },
         seeds=(0, 1, 2),

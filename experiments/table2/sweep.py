@@ -36,8 +36,8 @@ def study() -> Study:
         points=points,
         base={
             "sampling.sampler": "rk45",
-            "sampling.num_samples": 50_000,
-            "sampling.batch_size": 1024,
+            "evaluation.samples.num_samples": 50_000,
+            "evaluation.batch_size": 1024,
             "evaluation.metrics": ("bits_per_dim", "fid"),
             "evaluation.bits_per_dim.repeats": 5,
         },

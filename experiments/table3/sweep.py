@@ -50,8 +50,8 @@ def study() -> Study:
         title="Table 3: FID and Inception Score on CIFAR-10 by architecture",
         points=axis("model", configs),
         base={
-            "sampling.num_samples": 50_000,
-            "sampling.batch_size": 1024,
+            "evaluation.samples.num_samples": 50_000,
+            "evaluation.batch_size": 1024,
             "evaluation.metrics": ("fid", "inception_score"),
         },
         evaluate=[EVALUATE],

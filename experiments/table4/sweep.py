@@ -23,8 +23,8 @@ def study() -> Study:
         title="Table 4: FID on CIFAR-10 with P2000, by interpolated noise levels",
         points=grid(FULL, ["P2000"]),
         base={
-            "sampling.num_samples": 50_000,
-            "sampling.batch_size": 1024,
+            "evaluation.samples.num_samples": 50_000,
+            "evaluation.batch_size": 1024,
             "evaluation.metrics": ("fid",),
         },
         seeds=(0, 1, 2),
@@ -35,7 +35,7 @@ def study() -> Study:
 
 
 def smoke() -> Study:
-    """The same grid on digits: 200 steps between 100 noise levels."""
+    """The same grid on digits: 100 steps between 50 noise levels."""
     models = {"VE": small.SMLD, "VP": small.DDPM}
     return Study(
         title="Table 4 in small: Fréchet ratio on digits between the noise levels",

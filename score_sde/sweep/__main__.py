@@ -56,10 +56,15 @@ def main(argv: list[str]) -> int:
         # Reading the recipes imports JAX; a mistake in the flags comes before.
         from score_sde.sweep.plan import plan
 
-        return _COMMANDS[line.command](plan(line.folder, line.smoke, line.data_dir), line, slurm)
+        code = _COMMANDS[line.command](plan(line.folder, line.smoke, line.data_dir), line, slurm)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
         return 130
@@ -110,6 +115,7 @@ def _run(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
         complete = run(plan, launcher, Progress(sys.stdout))
     markdown, _ = table.write(plan)
     print(f"wrote {os.path.relpath(markdown)} and table.csv")
+    _warn(plan)
     if not complete:
         print("error: rows failed; the same command tries them again", file=sys.stderr)
     return 0 if complete else 1
@@ -142,7 +148,15 @@ def _table(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
     markdown, comma = table.write(plan)
     print(markdown.read_text(), end="")
     print(f"\nwrote {os.path.relpath(markdown)} and {os.path.relpath(comma)}", file=sys.stderr)
+    _warn(plan)
     return 0
+
+
+def _warn(plan) -> None:
+    from score_sde.sweep import table
+
+    for path in table.unknown(plan):
+        print(f"warning: no result has the metric {path}: see {plan.results}", file=sys.stderr)
 
 
 def _plot(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:

@@ -144,15 +144,18 @@ def _run(job: Job, program: Program, lock: Lock, popen: Popen) -> dict[str, Any]
         start = log.tell()
         log.write(f"+ {' '.join(program.argv)}\n".encode())
         log.flush()
-        process = popen(
-            program.argv,
-            cwd=job.root,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=(lock.fd,),
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+        try:
+            process = popen(
+                program.argv,
+                cwd=job.root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lock.fd,),
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        except OSError as error:
+            raise JobFailed(f"{program.argv[0]} cannot be started: {error.strerror}") from error
         lock.note(process.pid)
         code = process.wait()
     with job.log.open("rb") as log:

@@ -6,17 +6,19 @@ import dataclasses
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
 from score_sde.errors import UserError
-from score_sde.sweep.job import Job, execute
+from score_sde.sweep.job import Job, JobFailed, execute
+from score_sde.sweep.locks import Busy
 
 
 class Running(Protocol):
-    """A job that was started: a Future, or submitit's Job."""
+    """A job that was started."""
 
     def done(self) -> bool:
         """Whether it has ended."""
@@ -53,6 +55,7 @@ class Local:
         self._threads = ThreadPoolExecutor(slots)
         self._processes: set[subprocess.Popen] = set()
         self._stopping = False
+        self._starting = threading.Lock()  # so that none is started behind the back of stop()
 
     def start(self, job: Job) -> Future:
         """Start one."""
@@ -60,32 +63,69 @@ class Local:
 
     def stop(self) -> None:
         """Ask the programs to save and end, as a cluster does, and wait for them."""
-        self._stopping = True
-        for process in list(self._processes):
+        with self._starting:
+            self._stopping = True
+        for process in self._processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         self._threads.shutdown()
 
     def _popen(self, *args: Any, **kwargs: Any) -> subprocess.Popen:
-        if self._stopping:
-            raise KeyboardInterrupt
-        # In a group of its own Ctrl-C does not reach it twice: once from the terminal, once by us.
-        process = subprocess.Popen(*args, **kwargs, process_group=0)
-        self._processes.add(process)
-        return process
+        with self._starting:
+            if self._stopping:
+                raise KeyboardInterrupt
+            # In a group of its own: Ctrl-C would reach it from the terminal, and SIGTERM from us.
+            process = subprocess.Popen(*args, **kwargs, process_group=0)
+            self._processes.add(process)
+            return process
 
 
 @dataclasses.dataclass(frozen=True)
 class _Work:
-    """`execute`, as submitit wants it: a job that reaches its time limit is queued again."""
+    """`execute`, as submitit wants it: a job that reaches its time limit is queued again.
 
-    def __call__(self, job: Job) -> None:
-        execute(job)
+    What it raises for a reason comes back as a value: of an exception submitit keeps but the text.
+    """
+
+    def __call__(self, job: Job) -> Exception | None:
+        try:
+            execute(job, _deaf)
+        except (Busy, JobFailed, UserError) as error:
+            return error
 
     def checkpoint(self, job: Job) -> Any:
         import submitit
 
         return submitit.helpers.DelayedSubmission(self, job)
+
+
+def _deaf(*args: Any, **kwargs: Any) -> subprocess.Popen:
+    """Start a program that ignores SIGUSR2.
+
+    Slurm sends it to every process of a job before its time limit, as submitit asks; submitit then
+    has the job queued again, and the program is ended by SIGTERM, on which it can save its work.
+    """
+    return subprocess.Popen(
+        *args, **kwargs, preexec_fn=lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Submitted:
+    """A job that was submitted.
+
+    Attributes:
+        job: submitit's.
+    """
+
+    job: Any
+
+    def done(self) -> bool:
+        return self.job.done()
+
+    def result(self) -> None:
+        if error := self.job.result():
+            raise error
 
 
 class Cluster:
@@ -104,7 +144,7 @@ class Cluster:
 
     def start(self, job: Job) -> Running:
         """Submit one."""
-        return self._executor.submit(_Work(), job)
+        return _Submitted(self._executor.submit(_Work(), job))
 
     def stop(self) -> None:
         """Leave them to the cluster."""

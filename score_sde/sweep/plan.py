@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from score_sde import config as configs
+from score_sde.errors import UserError
+from score_sde.sweep import identity, results
 from score_sde.sweep.job import Job
 from score_sde.sweep.pipeline import Program, flags
 from score_sde.sweep.rows import Row, rows
@@ -63,7 +64,7 @@ def plan(folder: Path, smoke: bool = False, data_dir: str | None = None) -> Plan
     """
     folder = Path(folder).resolve()
     study, root = load(folder, smoke), root_of(folder)
-    results = folder / "results" / ("smoke" if smoke else "")
+    measured = folder / "results" / ("smoke" if smoke else "")
     found = tuple(rows(study, root))
     more = {"data.dir": data_dir} if data_dir else {}
     trainings: dict[str, Job] = {}
@@ -80,6 +81,8 @@ def plan(folder: Path, smoke: bool = False, data_dir: str | None = None) -> Plan
                 ),
             )
     runs = folder / "runs"
+    for row in found:
+        _check_result(measured / f"{row.id}.json", row)
     evaluations = {
         row.id: Job(
             id=row.id,
@@ -88,12 +91,12 @@ def plan(folder: Path, smoke: bool = False, data_dir: str | None = None) -> Plan
             root=root,
             programs=_expanded(row.programs, row, runs / row.id, root, {**row.changes, **more}),
             trained=trainings[row.trained].folder,
-            result=results / f"{row.id}.json",
+            result=measured / f"{row.id}.json",
             record=_record(row),
         )
         for row in found
     }
-    return Plan(study, folder, results, found, trainings, evaluations)
+    return Plan(study, folder, measured, found, trainings, evaluations)
 
 
 def _of_training(row: Row) -> dict[str, Any]:
@@ -123,6 +126,17 @@ def _expanded(
     return tuple(program.expand(values, flags(changes)) for program in programs)
 
 
+def _check_result(path: Path, row: Row) -> None:
+    """Raise UserError if a row has a result that was measured while a default was another."""
+    known = results.read(path)
+    changed = known and identity.contradiction(known.get("settings", {}), row.settings)
+    if changed:
+        raise UserError(
+            f"{path} is a result of another default: {changed}. Delete it to measure {row.name} "
+            "again, or give the old value in sweep.py"
+        )
+
+
 def _record(row: Row) -> dict[str, Any]:
     return {
         "labels": dict(row.point.labels),
@@ -130,6 +144,6 @@ def _record(row: Row) -> dict[str, Any]:
         "id": row.id,
         "trained": row.trained,
         "changes": dict(row.changes),
-        "config": configs.to_json(row.config),
+        "settings": dict(row.settings),
         "score_sde": __version__,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 from score_sde.errors import UserError
 from score_sde.sweep.plan import Plan
@@ -21,7 +22,7 @@ def write(plan: Plan) -> list[Path]:
     Raises:
         UserError: nothing has been measured yet.
     """
-    import matplotlib
+    import matplotlib  # it is slow to import
 
     matplotlib.use("agg")
     found = lines(plan)
@@ -45,15 +46,21 @@ def _draw(plot: Plot, found: list[Line], path: Path) -> Path:
     groups = curves(plot, found)
     if not groups:
         raise UserError(f"nothing to plot yet: no row has both {plot.x} and {plot.y}")
-    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
     for (name, points), marker in zip(groups.items(), "os^vDP*X<>" * len(groups), strict=False):
         x, y, error = zip(*points, strict=True)
         axes.errorbar(x, y, error, label=name, marker=marker, markersize=5, capsize=2)
+    for name, level in plot.levels.items():
+        axes.axhline(level, label=name, color="0.4", linestyle="--", linewidth=1, zorder=0)
     axes.set(xlabel=plot.x, ylabel=plot.y)
-    axes.set_xscale("log" if plot.log_x else "linear")
-    axes.set_yscale("log" if plot.log_y else "linear")
+    for axis, log in ((axes.xaxis, plot.log_x), (axes.yaxis, plot.log_y)):
+        if log:
+            _logarithmic(axis)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    if len(groups) == 1 and not plot.levels:
+        axes.set_title(next(iter(groups)))
+    else:
+        figure.legend(loc="outside right upper", frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
     pyplot.close(figure)
@@ -62,3 +69,13 @@ def _draw(plot: Plot, found: list[Line], path: Path) -> Path:
     partial.write_bytes(buffer.getvalue())
     partial.replace(path)
     return path
+
+
+def _logarithmic(axis: Any) -> None:
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 times the powers of ten."""
+    from matplotlib import ticker
+
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())

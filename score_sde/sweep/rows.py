@@ -1,42 +1,26 @@
-"""Rows of a study: its points, once for each seed, with the configs that they mean.
-
-A row's identity is the hash of its resolved config, not of the words that led to it: a recipe that
-is renamed, or a default that is spelt out, remains the same run.
-"""
+"""Rows of a study: its points, once for each seed, with the configs that they mean."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import importlib.util
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from score_sde import build
 from score_sde import config as configs
 from score_sde.errors import UserError
+from score_sde.sweep import identity
 from score_sde.sweep.grid import Point
 from score_sde.sweep.pipeline import CONFIG, Program
-from score_sde.sweep.study import Study
-
-# What does not change what a training arrives at: where the data lie, how often it reports.
-_NOT_TRAINING = (
-    "sampling",
-    "evaluation",
-    "data.dir",
-    "training.log_every",
-    "training.eval_every",
-    "training.sample_every",
-    "training.checkpoint_every",
-    "training.keep_last",
-    "training.keep_every",
-)
+from score_sde.sweep.study import Study, mistake
+from score_sde.training.options import OptimOptions, TrainingOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +33,9 @@ class Row:
         changes: everything that it changes in its recipe, in order; "config" is the recipe.
         config: what comes out.
         programs: what measures it.
-        trained: identity of the trained run: the hash of what determines it.
-        id: identity of the row: the hash of that, of how it is sampled and of how it is evaluated.
+        settings: what its numbers depend on: fields of the config, by dotted path.
+        trained: identity of the trained run.
+        id: identity of the row.
     """
 
     point: Point
@@ -58,6 +43,7 @@ class Row:
     changes: Mapping[str, Any]
     config: ConfigDict
     programs: tuple[Program, ...]
+    settings: Mapping[str, Any]
     trained: str
     id: str
 
@@ -88,16 +74,19 @@ def rows(study: Study, root: Path = Path()) -> list[Row]:
 
 def _row(study: Study, point: Point, seed: int, root: Path) -> Row:
     changes = {**study.base, **point.changes, **dict.fromkeys(study.seed_fields, seed)}
+    programs = (*study.evaluate, *point.programs)
     try:
         config = resolve(changes, root)
-    except UserError as error:
-        raise UserError(f"{' | '.join(point.labels.values())}: {error}") from error
-    programs = (*study.evaluate, *point.programs)
-    trained = fingerprint(_training_part(config), study.train)
-    values = config.to_dict()
-    measured = {name: values.get(name) for name in ("sampling", "evaluation")}
-    identity = fingerprint([trained, measured], programs)
-    return Row(point, seed, changes, config, programs, trained, identity)
+        _check(config)
+        training = identity.of_training(config)
+        settings = training | identity.of_measurement(config, programs)
+    except ValueError as error:  # a UserError, or of the classes that check their own arguments
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{' | '.join(point.labels.values())}: {reason}") from error
+    trained = identity.fingerprint(training, config, study.train)
+    # The programs that train are in it, by the identity of what they train.
+    own = identity.fingerprint({**settings, "trained": trained}, config, programs)
+    return Row(point, seed, changes, config, programs, settings, trained, own)
 
 
 def resolve(changes: Mapping[str, Any], root: Path = Path()) -> ConfigDict:
@@ -116,7 +105,12 @@ def resolve(changes: Mapping[str, Any], root: Path = Path()) -> ConfigDict:
     path = (Path(root) / file).resolve()
     if not path.is_file():
         raise UserError(f"no config file {file}")
-    config = _recipe(path).get_config(*([argument] if argument else []))
+    try:
+        config = _recipe(path).get_config(*([argument] if argument else []))
+    except UserError:
+        raise
+    except Exception as error:  # it is a program: anything can happen in it
+        raise mistake(error, path) from error
     for field, value in changes.items():
         if field != CONFIG:
             configs.set_field(config, field, value)
@@ -133,26 +127,14 @@ def _recipe(path: Path) -> ModuleType:
     return module
 
 
-def _training_part(config: ConfigDict) -> dict[str, Any]:
-    """The fields that determine what is trained, by dotted path."""
-    return {
-        path: value
-        for path, value in configs.flatten(configs.to_json(config))
-        if not any(path == part or path.startswith(f"{part}.") for part in _NOT_TRAINING)
-    }
+def _check(config: ConfigDict) -> None:
+    """Raise UserError for what would stop a program of the row when it reads its config.
 
-
-def fingerprint(values: Any, programs: Sequence[Program] = ()) -> str:
-    """Twelve hexadecimal digits that stand for values and the programs that use them.
-
-    A field that is None is as good as absent, so that a new optional field changes no identity.
+    That is what can be seen without the data and without making the network.
     """
-    words = [[*program.argv, program.collect, program.pattern] for program in programs]
-    text = json.dumps([_without_none(values), words], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _without_none(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {k: _without_none(v) for k, v in values.items() if v is not None}
-    return [_without_none(v) for v in values] if isinstance(values, list | tuple) else values
+    TrainingOptions(**config.training)
+    OptimOptions(**config.optim)
+    process = build.sde(config.sde)
+    if "sampling" in config:
+        build.check_sampler(build.sampler(config.sampling), process)
+    build.evaluation(config.evaluation)

@@ -15,7 +15,7 @@ from score_sde.sweep.plan import Plan
 from score_sde.sweep.progress import Progress
 
 ATTEMPTS = 2  # the second one for what chance broke: a full disk, a lost node
-_PAUSE = 0.2  # seconds between two looks at what runs
+_PAUSE = 0.1  # seconds between two looks at what runs
 _PATIENCE = 2.0  # seconds between two looks at a lock of somebody else
 
 
@@ -101,13 +101,15 @@ class _Sweep:
         return not task.over and (training is None or training.status == "done")
 
     def _start(self, task: Task) -> None:
+        if sum(t.status == "running" for t in self.tasks.values()) >= self.launcher.slots:
+            return
         if task.status == "elsewhere" and time.monotonic() - task.began < _PATIENCE:
             return
         if task.job.done():  # by somebody else, since this sweep began
             self._end(task, "done")
         elif who := holder(task.job.lock):
             self._elsewhere(task, who)
-        elif sum(t.status == "running" for t in self.tasks.values()) < self.launcher.slots:
+        else:
             task.status, task.began = "running", time.monotonic()
             task.attempts += 1
             self.progress.started(task)

@@ -56,6 +56,7 @@ class Plot:
         along: the axis whose values make up a curve.
         log_x: whether its scale is logarithmic.
         log_y: whether its scale is logarithmic.
+        levels: values of y to compare with, by what they are; horizontal lines.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Plot:
     along: str
     log_x: bool = False
     log_y: bool = False
+    levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,12 +162,17 @@ def load(folder: Path, smoke: bool = False) -> Study:
     except UserError:
         raise
     except Exception as error:  # it is a program: anything can happen in it
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        line = f":{frames[-1].lineno}" if frames else ""
-        raise UserError(f"{path}{line}: {type(error).__name__}: {error}") from error
+        raise mistake(error, path) from error
     if not isinstance(found, Study):
         raise UserError(f"{path}: {name}() must return a score_sde.sweep.Study")
     return found
+
+
+def mistake(error: Exception, path: Path) -> UserError:
+    """What went wrong in a file of Python, in one line with its place."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    line = f":{frames[-1].lineno}" if frames else ""
+    return UserError(f"{path}{line}: {type(error).__name__}: {error}")
 
 
 def root_of(folder: Path) -> Path:

@@ -48,6 +48,15 @@ def lines(plan: Plan) -> list[Line]:
     return found
 
 
+def unknown(plan: Plan) -> list[str]:
+    """The paths of metrics that no result has, although there are results: mistyped, it seems."""
+    found = lines(plan)
+    if not any(line.seeds for line in found):
+        return []
+    wanted = plan.study.metrics
+    return [m.path for m in wanted if all(line.numbers[m.name] is None for line in found)]
+
+
 def write(plan: Plan) -> tuple[Path, Path]:
     """Write table.md and table.csv into the folder of results.
 
@@ -124,7 +133,8 @@ def show(number: Number | None, metric: Metric) -> str:
     if number is None:
         return MISSING
     text = f"{number.value:.{metric.digits}f}"
-    return text if number.error is None else f"{text} ± {number.error:.{metric.digits}f}"
+    # An error of 0 is that of what no seed changes, such as a number of steps.
+    return f"{text} ± {number.error:.{metric.digits}f}" if number.error else text
 
 
 def as_csv(study: Study, found: Sequence[Line]) -> str:
