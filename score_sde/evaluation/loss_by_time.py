@@ -20,7 +20,6 @@ import numpy as np
 
 from score_sde import keys, runs
 from score_sde.data import transforms
-from score_sde.errors import UserError
 from score_sde.evaluation import per_image
 from score_sde.evaluation.dequantization import Lattice
 from score_sde.evaluation.options import CurveOptions
@@ -36,15 +35,9 @@ COLUMNS = ("t", "log_snr", "loss", "standard_error")
 def prepare(
     subject: Subject, options: CurveOptions, names: Sequence[str]
 ) -> Callable[[], dict[str, Any]]:
-    """As evaluate.Section says: the curve is to be drawn.
+    """As evaluate.Section says."""
+    import matplotlib
 
-    Raises:
-        UserError: matplotlib is missing.
-    """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise UserError('loss_by_time needs matplotlib: pip install -e ".[plot]"') from error
     matplotlib.use("agg")
     return lambda: {"loss_by_time": loss_by_time(subject, options)}
 
