@@ -19,7 +19,7 @@ SMALL: Changes = {
 }
 NOTE = (
     "This is the study in small: digits and a network trained for half a minute. It shows that the "
-    "study runs; the published numbers beside it are of CIFAR-10 and another metric."
+    "study runs; the published numbers beside it are of CIFAR-10."
 )
 THOUSAND = 50  # steps in place of 1000
 

@@ -48,6 +48,6 @@ def smoke() -> Study:
         points=shorten(grid(models, SAMPLERS), small.THOUSAND),
         base=small.SMALL,
         evaluate=[SAMPLE, DIGITS],
-        metrics=[Metric("Fréchet ratio", "digits.frechet_ratio")],
+        metrics=[Metric("Fréchet ratio", "digits.frechet_ratio", published="FID")],
         published=PUBLISHED,
     )

@@ -68,7 +68,7 @@ def smoke() -> Study:
         evaluate=[SAMPLE, DIGITS, EVALUATE],
         metrics=[
             Metric("bits/dim", "bits_per_dim"),
-            Metric("Fréchet ratio", "digits.frechet_ratio"),
+            Metric("Fréchet ratio", "digits.frechet_ratio", published="FID"),
         ],
         published=PUBLISHED,
     )

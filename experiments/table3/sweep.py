@@ -69,8 +69,8 @@ def smoke() -> Study:
         base={**small.SMALL, "sampling.steps": small.THOUSAND},
         evaluate=[SAMPLE, DIGITS],
         metrics=[
-            Metric("Fréchet ratio", "digits.frechet_ratio"),
-            Metric("nearest ratio", "digits.nearest_ratio"),
+            Metric("Fréchet ratio", "digits.frechet_ratio", published="FID"),
+            Metric("nearest ratio", "digits.nearest_ratio", published="IS"),
         ],
         published=PUBLISHED,
     )

@@ -43,6 +43,6 @@ def smoke() -> Study:
         points=shorten(grid(models, ["P2000"]), small.THOUSAND),
         base=small.SMALL,
         evaluate=[SAMPLE, DIGITS],
-        metrics=[Metric("Fréchet ratio", "digits.frechet_ratio")],
+        metrics=[Metric("Fréchet ratio", "digits.frechet_ratio", published="FID")],
         published=PUBLISHED,
     )

@@ -25,11 +25,13 @@ class Metric:
         name: its heading.
         path: where it is in the evaluation, with dots: "fid", "digits.frechet_ratio".
         digits: decimals to print.
+        published: what the published number beside it is; the same if empty.
     """
 
     name: str
     path: str
     digits: int = 2
+    published: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -96,7 +96,8 @@ def cells(study: Study, found: Sequence[Line]) -> tuple[list[str], list[list[str
     published = study.published and not study.best
     head = list(study.axes)
     for metric in study.metrics:
-        head += [metric.name, f"{metric.name}, published"] if published else [metric.name]
+        head.append(metric.name)
+        head += [f"{metric.published or metric.name}, published"] if published else []
     body = []
     for line in found:
         row = list(line.labels.values())
@@ -141,7 +142,8 @@ def as_csv(study: Study, found: Sequence[Line]) -> str:
     """The table of all points as CSV, in full precision; empty where nothing is known."""
     head = list(study.axes)
     for metric in study.metrics:
-        head += [metric.name, f"{metric.name} standard error", f"{metric.name} published"]
+        head += [metric.name, f"{metric.name} standard error"]
+        head.append(f"{metric.published or metric.name} published")
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*head, "seeds"])

@@ -26,7 +26,7 @@ def study(**more):
         ),
         base={"config": "configs/digits_vp.py"},
         evaluate=[SAMPLE],
-        metrics=[Metric("FID", "fid"), Metric("NFE", "sampling.nfe", 0)],
+        metrics=[Metric("FID", "fid"), Metric("NFE", "sampling.nfe", 0, published="cost")],
         **more,
     )
 """
@@ -85,7 +85,7 @@ def test_means_stand_beside_the_published_numbers(made):
     path, _ = table.write(found)
     text = path.read_text()
     head, *rows = grid(text, "SDE")
-    assert head == ["SDE", "steps", "FID", "FID, published", "NFE", "NFE, published", "seeds"]
+    assert head == ["SDE", "steps", "FID", "FID, published", "NFE", "cost, published", "seeds"]
     assert rows[0] == ["VP", "30", "3.00 ± 1.53", "3.24±.02", "30", "30", "3"]
     assert rows[1] == ["VP", "40", "4.00 ± 0.25", "—", "40", "—", "1"]  # its evaluation's error
     assert rows[5] == ["sub-VP", "50", "—", "9.99", "—", "50", "0"]
