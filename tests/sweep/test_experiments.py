@@ -140,3 +140,21 @@ def test_tables_1_4_and_5_share_two_trainings(monkeypatch):
     trained = [set(plan(ROOT / "experiments" / f"table{n}").trainings) for n in (1, 4, 5)]
     assert trained[0] == trained[1] == trained[2]
     assert len(trained[0]) == 2
+
+
+def test_the_study_that_the_readme_shows_can_be_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "experiments" / "README.md").read_text()
+    (tmp_path / "sweep.py").write_text(text.split("```python\n")[1].split("```")[0])
+    found = plan(tmp_path)
+    assert (len(found.trainings), len(found.rows)) == (2, 12)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_index_counts_trainings_and_rows(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    found = plan(ROOT / "experiments" / name)
+    lines = (ROOT / "experiments" / "README.md").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith(f"| [{name}]")]
+    assert line.endswith(f"| {len(found.rows)} |")
+    assert f"| {len(found.trainings)} |" in line or "| those of table1 |" in line
