@@ -107,7 +107,7 @@ def test_drawing_goes_on_after_a_kill(make, folder, result, tmp_path):
         f"{start:08d}.npz" for start in (0, 32, 64)
     ]
     (parts / "00000032.npz").unlink()
-    (parts / "00000064.npz").rename(parts / "00000064.partial")
+    (parts / "00000032.partial").write_bytes(b"half a file")
     what, said = make(tmp_path, batch_size=25)
     again = draw(what, extractors.pixels, OPTIONS)
     assert said[0] == "32 of 90 samples are there from before"
@@ -118,6 +118,13 @@ def test_drawing_goes_on_after_a_kill(make, folder, result, tmp_path):
         "value"
     ] == pytest.approx(result["fid"]["value"], rel=1e-3)
     assert said == ["90 of 90 samples are there from before"]
+
+
+def test_the_seed_chooses_kids_subsets(make, folder, result):
+    what = dataclasses.replace(make(folder)[0], seed=3)
+    other = sample_quality(what, extractors.pixels, REFERENCE, OPTIONS, ["kid"])["kid"]
+    assert (result["kid"]["subset_seed"], other["subset_seed"]) == (0, 3)
+    assert other["value"] != result["kid"]["value"]
 
 
 def test_a_damaged_part_is_one_line(make, tmp_path):

@@ -78,7 +78,7 @@ def expected_step(sde, s, t, x, variance):
 @pytest.mark.parametrize("variance", ["small", "large"])
 def test_each_step_is_a_divergence_of_gaussians(x64, sde, variance):
     """Mean over 2000 draws within 4 standard errors; the prior's term exactly."""
-    options = BoundOptions(steps=5, variance=variance)
+    options = BoundOptions(steps=20, grid="log_snr", variance=variance)
     times, denoise = noise_levels(sde, options), analytic.gaussian(sde, [MEAN], STD)
     level = np.full(2000, 2)
     _, found = per_image(sde, denoise, level, 4, options)
