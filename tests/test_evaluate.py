@@ -90,7 +90,9 @@ def test_every_metric(arguments, tmp_path, quick_compile, capsys):
     assert len(list((folder / "evaluation").glob("samples-*"))) == 1
     assert (folder / "evaluation" / "loss_by_time.png").exists()
     write(folder)
-    assert "variational_bound" in (folder / "report.html").read_text()
+    report = (folder / "report.html").read_text()
+    assert "variational bound" in report
+    assert "loss_by_time by t" in report  # the curve
 
 
 @pytest.mark.parametrize(
