@@ -30,6 +30,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from score_sde.errors import UserError
+from score_sde.evaluation import variational
 from score_sde.evaluation.dequantization import DEQUANTIZATIONS
 from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.options import BitsOptions
@@ -82,8 +83,7 @@ def bits_per_dim(subject: Subject, options: BitsOptions) -> dict[str, Any]:
     if len(missing) < log_weights.size:
         done = log_weights.size - len(missing)
         subject.say(f"{done} of {log_weights.size} log-likelihoods are there from before")
-    weigh = _weigh(subject, options, process)
-    for row in _work(subject, weigh, missing):
+    for row in _work(subject, options, process, missing):
         if jax.process_index() == 0:
             journal.append(row)
         _fill(row, log_weights, nfe)
@@ -104,7 +104,10 @@ def _process(sde: SDE, t_min: float) -> SDE:
 def _weigh(subject: Subject, options: BitsOptions, process: SDE) -> Weigh:
     """log w of equation (1) for a batch, compiled."""
     experiment, lattice = subject.run.experiment, subject.lattice
-    dequantize = DEQUANTIZATIONS[options.dequantization]
+    if options.dequantization == "variational":
+        dequantize = variational.fit(subject, process, options.dequantization_steps)
+    else:
+        dequantize = DEQUANTIZATIONS[options.dequantization]
     sharding = batch_sharding(subject.mesh)
 
     def key(repeat: jax.Array, draw: jax.Array, index: jax.Array) -> jax.Array:
@@ -136,13 +139,18 @@ def _weigh(subject: Subject, options: BitsOptions, process: SDE) -> Weigh:
     return jax.jit(weigh, out_shardings=replicated(subject.mesh))
 
 
-def _work(subject: Subject, weigh: Weigh, missing: np.ndarray) -> Iterator[dict[str, Any]]:
+def _work(
+    subject: Subject, options: BitsOptions, process: SDE, missing: np.ndarray
+) -> Iterator[dict[str, Any]]:
     """Work through the triples (repeat, draw, index), [n, 3], in batches; a row for each."""
+    if not len(missing):
+        return
+    weigh = _weigh(subject, options, process)
     everywhere = replicated(subject.mesh)
     weights = jax.device_get((subject.run.params, subject.run.constants))
     params, constants = to_devices(everywhere, weights)
     size = -(-min(subject.batch_size, len(missing)) // subject.mesh.size) * subject.mesh.size
-    for start in range(0, len(missing), max(size, 1)):
+    for start in range(0, len(missing), size):
         triples = missing[start : start + size]
         # The last batch is filled up with copies of its last triple, which are not counted.
         filled = triples[np.minimum(np.arange(size), len(triples) - 1)].astype(np.int32)

@@ -47,7 +47,9 @@ class BitsOptions:
     """The section `evaluation.bits_per_dim` of a config: see evaluation.bits and likelihood.
 
     Attributes:
-        dequantization: a name in evaluation.dequantization.DEQUANTIZATIONS.
+        dequantization: a name in evaluation.dequantization.DEQUANTIZATIONS, or "variational": see
+            evaluation.variational.
+        dequantization_steps: of the fit of variational noise.
         draws: K, the importance-weighted draws of one bound.
         repeats: bounds, each from draws of its own, whose mean is reported.
         divergence: "hutchinson" or "exact".
@@ -60,6 +62,7 @@ class BitsOptions:
     """
 
     dequantization: str = "uniform"
+    dequantization_steps: int = 1000
     draws: int = 1
     repeats: int = 1
     divergence: str = "hutchinson"
@@ -72,10 +75,10 @@ class BitsOptions:
 
     def __post_init__(self):
         with _section("bits_per_dim"):
-            check_name("dequantization", self.dequantization, DEQUANTIZATIONS)
+            check_name("dequantization", self.dequantization, (*DEQUANTIZATIONS, "variational"))
             check_name("divergence", self.divergence, DIVERGENCES)
             check_name("probe", self.probe, PROBES)
-            for name in ("draws", "repeats", "probes", "max_steps"):
+            for name in ("dequantization_steps", "draws", "repeats", "probes", "max_steps"):
                 check_count(name, getattr(self, name))
             for name in ("rtol", "atol"):
                 check_positive(name, getattr(self, name))

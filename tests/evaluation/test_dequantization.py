@@ -10,6 +10,8 @@ from scipy import stats
 
 import score_sde
 from score_sde.evaluation.dequantization import Lattice, truncated_normal, uniform
+from score_sde.evaluation.variational import Noise, Variational
+from score_sde.models.functional import functional
 
 KEY = jax.random.key(1)
 DRAWS = 4000
@@ -49,6 +51,19 @@ def weights(dequantize, lattice, sde, mean, std):
 def within(draws, expected):
     error = draws.std(1) / np.sqrt(draws.shape[1])
     return np.abs(draws.mean(1) - expected) < 4 * error + 1e-5 * expected
+
+
+@each_lattice
+def test_variational_weights_give_the_mass_of_each_tile(lattice):
+    """4 standard errors, whatever the network says: here something random."""
+    low, high = (-1, 1) if lattice.centered else (0, 1)
+    mean, std = (low + high) / 2 + 0.1, 0.4
+    params, _ = functional(lambda rngs: Noise(1, rngs=rngs)).init(jax.random.key(3))
+    params["last/bias"] = jnp.array([0.4, 0.3])
+    draws, level = weights(Variational(params, 1), lattice, score_sde.VP(), mean, std)
+    edges = low + (high - low) * np.stack([level, level + 1]) / lattice.levels
+    assert within(draws, np.diff(stats.norm.cdf(edges, mean, std), axis=0)[0]).all()
+    assert (draws.std(1) > 0.3 * draws.mean(1)).all()  # that of uniform noise is 0.22 at most
 
 
 @each_lattice
