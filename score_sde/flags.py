@@ -50,8 +50,8 @@ Flags:
                       TPU pods are recognised by themselves; elsewhere see its documentation
   --help              this text; with --config=FILE also every field of that config
 
-A run's folder holds config.json, metrics.csv, tensorboard/, checkpoints/, samples/STEP.png and
-evaluation.json.
+A run's folder holds config.json, metrics.csv, tensorboard/, checkpoints/, samples/STEP.png,
+evaluation.json and report.html, which shows all of it.
 """
 
 
