@@ -148,7 +148,8 @@ def test_whatever_changes_the_numbers_is_another_journal(tmp_path):
     assert path() == path(batch_size=5)
     others = {"dequantization": "truncated_normal", "divergence": "hutchinson", "t_min": 1e-2}
     others |= {"probe": "gaussian", "rtol": 1e-3, "atol": 1e-3}
-    others |= dict.fromkeys(("draws", "repeats", "probes", "max_steps"), 7)
+    counts = ("dequantization_steps", "draws", "repeats", "probes", "max_steps")
+    others |= dict.fromkeys(counts, 7)
     assert others.keys() == dataclasses.asdict(EXACT).keys()
     paths = [path(dataclasses.replace(EXACT, **{name: value})) for name, value in others.items()]
     paths += [path(), path(seed=1), path(number=9), path(levels=256), path(weights=2.0)]
