@@ -23,6 +23,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtr
 from jax.typing import DTypeLike
 
 from score_sde.data import transforms
@@ -108,8 +109,9 @@ def truncated_normal(keys: jax.Array, images: jax.Array, lattice: Lattice, sde: 
     """u normal, truncated to the interval, and a = alpha(t_min): nearly the noise of t_min itself.
 
     Zheng et al. 2023 (arXiv 2305.03935), Section 4.1. u has the standard deviation sigma / alpha
-    at t_min, so that x has the distribution on which the model was trained there, except for the
-    tails that reach other levels. It suits models that were not trained on dequantised data.
+    at t_min around the value that the pixel had in training, so that x has the distribution on
+    which the model was trained there, except for the tails that reach other levels. It suits
+    models that were not trained on dequantised data.
 
     Args:
         keys: JAX random keys, [batch].
@@ -120,15 +122,18 @@ def truncated_normal(keys: jax.Array, images: jax.Array, lattice: Lattice, sde: 
     t_min = np.float64(sde.t_min)
     alpha = float(sde.alpha(t_min))
     std = float(sde.sigma(t_min)) / alpha
-    bound = lattice.half_width / std
+    middles = lattice.middles(images)
+    ends = ((end - middles) / std for end in lattice.intervals(images, middles.dtype))
 
-    def one(key: jax.Array, middle: jax.Array) -> tuple[jax.Array, jax.Array]:
-        e = jax.random.truncated_normal(key, -bound, bound, middle.shape)
-        log_norm = 0.5 * math.log(2 * math.pi) + math.log(std * math.erf(bound / math.sqrt(2)))
-        log_q = -0.5 * jnp.sum(e**2) - middle.size * log_norm
+    def one(
+        key: jax.Array, middle: jax.Array, low: jax.Array, high: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        e = jax.random.truncated_normal(key, low, high)
+        density = std * math.sqrt(2 * math.pi) * (ndtr(high) - ndtr(low))
+        log_q = -jnp.sum(0.5 * e**2 + jnp.log(density))
         return alpha * (middle + std * e), middle.size * math.log(alpha) - log_q
 
-    return Dequantized(*jax.vmap(one)(keys, lattice.middles(images)))
+    return Dequantized(*jax.vmap(one)(keys, middles, *ends))
 
 
 DEQUANTIZATIONS: dict[str, Callable[[jax.Array, jax.Array, Lattice, SDE], Dequantized]] = {

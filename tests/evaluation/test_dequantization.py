@@ -92,6 +92,20 @@ def test_truncated_weights_give_the_mass_around_each_point(lattice):
     assert within(draws, expected).all()
 
 
+@pytest.mark.parametrize("tiled", [True, False])
+def test_truncated_noise_of_two_levels_never_overlaps(tiled):
+    """With 100 levels a uint8 pixel is beside the middle of its level, wide noise all around it."""
+    levels, sde = 100, score_sde.VE(sigma_min=0.5)
+    k = np.repeat(np.arange(levels), 50)
+    images = np.round(k * (255 / 99)).astype(np.uint8).reshape(-1, 1, 1, 1)
+    keys = jax.random.split(KEY, len(k))
+    x, _ = truncated_normal(keys, images, Lattice(levels, False, tiled), sde)
+    place = np.ravel(x).astype(np.float64) * (levels if tiled else levels - 1)
+    edge = k if tiled else k - 0.5
+    assert (place > edge - 1e-4).all()
+    assert (place < edge + 1 + 1e-4).all()
+
+
 @pytest.mark.parametrize(("centered", "offset"), [(False, 8), (True, 7)])
 def test_the_offset_of_256_levels(centered, offset):
     """ORACLES: bits/dim = -log2 p / D + 8 in [0, 1], + 7 in [-1, 1]."""
