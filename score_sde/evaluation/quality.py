@@ -74,7 +74,8 @@ def _of_file(path: Path) -> Reference:
 def _of_training(subject: Subject, extractor: extractors.Extractor) -> Reference:
     source = subject.training()
     subject.say(f"statistics of {len(source):,} {source.info.split} images of {source.info.name}")
-    return statistics.remembered(source, extractor, subject.mesh, subject.batch_size)
+    size = subject.batch_size
+    return statistics.remembered(source, extractor, subject.mesh, size, say=subject.say)
 
 
 def sample_quality(

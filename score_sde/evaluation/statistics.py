@@ -14,7 +14,8 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,6 +42,7 @@ def compute(
     mesh: Mesh | None = None,
     batch_size: int = 256,
     keep: int = KEPT,
+    say: Callable[[str], None] | None = None,
 ) -> Reference:
     """The statistics of all images of a source; every image counts once.
 
@@ -50,6 +52,7 @@ def compute(
         mesh: the devices; all if None.
         batch_size: images at a time, over all devices.
         keep: how many features to keep, evenly spaced over the source.
+        say: told after each batch how far it is.
 
     Raises:
         UserError: there are fewer than two images, or the extractor does not give features.
@@ -59,12 +62,14 @@ def compute(
     mesh = make_mesh() if mesh is None else mesh
     chosen = np.zeros(len(source), bool)
     chosen[np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int)] = True
-    total, kept = None, []
+    total, kept, begin = None, [], time.monotonic()
     for found in extractors.extract(extractor, _batches(source, batch_size), mesh, batch_size):
         part = Moments.of(found.features)
         start = 0 if total is None else total.n
         kept.append(found.features[chosen[start : start + part.n]])
         total = part if total is None else total.merge(part)
+        if say is not None:
+            say(f"{total.n:,}/{len(source):,} images, {time.monotonic() - begin:.0f} s")
     return Reference(
         total.mean,
         total.covariance,
@@ -120,7 +125,11 @@ def cached(path: Path, source: Source, extractor: extractors.Extractor, **option
 
 
 def remembered(
-    source: Source, extractor: extractors.Extractor, mesh: Mesh, batch_size: int
+    source: Source,
+    extractor: extractors.Extractor,
+    mesh: Mesh,
+    batch_size: int,
+    say: Callable[[str], None] | None = None,
 ) -> Reference:
     """The statistics of `compute`, from the cache if they are there, else put there.
 
@@ -129,6 +138,7 @@ def remembered(
         extractor: as for `compute`.
         mesh: as for `compute`.
         batch_size: as for `compute`.
+        say: as for `compute`.
 
     Raises:
         UserError: as `compute`, or the cache cannot be written.
@@ -143,7 +153,7 @@ def remembered(
     multihost_utils.sync_global_devices("the statistics were looked for")
     if known:
         return reference.load(path)
-    found = compute(source, extractor, mesh=mesh, batch_size=batch_size)
+    found = compute(source, extractor, mesh=mesh, batch_size=batch_size, say=say)
     if jax.process_index() == 0:
         try:
             reference.save(path, found)
@@ -164,6 +174,10 @@ def _fingerprint(source: Source) -> str:
 def _batches(source: Source, size: int) -> Iterator[np.ndarray]:
     for batch in eval_batches(source, size):  # whole batches, of which the mask leaves out copies
         yield batch["image"][batch["mask"]]
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -208,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError("--batch_size must be at least 1, and --keep at least 0")
         extractor = extractors.get(args.features, args.weights, not args.no_check_hash)
         source = load(args.name, args.split, data_dir=args.data_dir, image_size=args.image_size)
-        options = {"batch_size": args.batch_size, "keep": args.keep}
+        options = {"batch_size": args.batch_size, "keep": args.keep, "say": _say}
         new = cached(args.out, source, extractor, **options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -61,7 +61,9 @@ def command(data_dir, out, *more):
 def test_the_command(data_dir, tmp_path, capsys):
     out = tmp_path / "digits.npz"
     assert command(data_dir, out) == 0
-    assert "wrote" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1,024/1,297 images" in said  # 256 at a time
+    assert "wrote" in said
     found = reference.load(out)
     train = data.load("digits", "train", data_dir=data_dir)
     images = train.gather(np.arange(len(train)))["image"].reshape(len(train), -1)
