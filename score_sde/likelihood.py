@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from score_sde import keys
 from score_sde.prediction import Denoiser
 from score_sde.samplers.ode import probability_flow
 from score_sde.samplers.options import check_count, check_name, check_positive
@@ -100,7 +101,8 @@ def log_likelihood(
         LogLikelihood.
 
     Raises:
-        ValueError: an option is unknown or cannot work, or x is not of a floating dtype.
+        ValueError: an option is unknown or cannot work, x is not of a floating dtype, or there are
+            more or fewer keys than examples.
         RuntimeError: max_steps were not enough for some example (or the denoiser gave a NaN);
             under jit too.
     """
@@ -109,8 +111,10 @@ def log_likelihood(
     _check(divergence, probe, x, probes=probes, max_steps=max_steps, chunk=chunk)
     check_positive("rtol", rtol)
     check_positive("atol", atol)
-    if not key.shape:
-        key = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(len(x)))
+    if not keys.is_vector(key):
+        key = keys.of_examples(key, jnp.arange(len(x)))
+    if len(key) != len(x):
+        raise ValueError(f"{len(key)} keys for {len(x)} examples: give one key, or one each")
 
     def one(key: jax.Array, x: jax.Array, cond: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         velocity = probability_flow(denoise, sde, jax.tree.map(lambda a: a[None], cond))

@@ -171,6 +171,17 @@ def test_an_example_has_the_same_answer_in_every_batch(x64):
     np.testing.assert_array_equal(apart.nfe_each, together.nfe_each[rows])
 
 
+def test_keys_of_both_kinds():
+    """An old key, two numbers, is one key and not a key for each of two examples."""
+    sde, x = score_sde.VP(), jnp.ones((2, 2))
+    old = jax.random.PRNGKey(3)
+    found = log_likelihood(old, mixture(sde), sde, x).logp
+    same = log_likelihood(jax.random.wrap_key_data(old), mixture(sde), sde, x).logp
+    np.testing.assert_array_equal(found, same)
+    with pytest.raises(ValueError, match="2 keys for 3 examples"):
+        log_likelihood(jax.random.split(KEY, 2), mixture(sde), sde, jnp.ones((3, 2)))
+
+
 def test_nfe_counts_real_evaluations(x64):
     """One for the drift and all four products, on the whole batch, rejected steps included."""
     sde = score_sde.VE()
