@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
+from score_sde import runs
 from score_sde.errors import UserError
 from score_sde.evaluation import variational
 from score_sde.evaluation.dequantization import DEQUANTIZATIONS
@@ -68,7 +69,7 @@ def bits_per_dim(subject: Subject, options: BitsOptions) -> dict[str, Any]:
         The entry of evaluation.json: value and standard error, bits/dim; how they were made.
 
     Raises:
-        UserError: t_min cannot work, or the solver gave up.
+        UserError: t_min cannot work, the solver gave up, or the run's folder cannot be written.
     """
     process = _process(subject.run.sde, options.t_min)
     protocol = _protocol(subject, options, process)
@@ -85,7 +86,8 @@ def bits_per_dim(subject: Subject, options: BitsOptions) -> dict[str, Any]:
         subject.say(f"{done} of {log_weights.size} log-likelihoods are there from before")
     for row in _work(subject, options, process, missing):
         if jax.process_index() == 0:
-            journal.append(row)
+            with runs.writing(subject.run.workdir):
+                journal.append(row)
         _fill(row, log_weights, nfe)
         done = log_weights.size - int(np.isnan(log_weights).sum())
         subject.say(f"{done}/{log_weights.size} log-likelihoods, {_running(subject, log_weights)}")

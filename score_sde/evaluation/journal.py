@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from score_sde.errors import UserError
+
 
 class Journal:
     """Rows of JSON, one a line, below a first line that says what they are pieces of.
@@ -27,10 +29,17 @@ class Journal:
         self.path = folder / f"{name}-{digest}.jsonl"
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows that are whole; part of a row at the end of the file is left out."""
+        """The rows that are whole; part of a row at the end of the file is left out.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         if not self.path.exists():
             return []
-        return [json.loads(line) for line in self._whole().splitlines()[1:]]
+        try:
+            return [json.loads(line) for line in self._whole().splitlines()[1:]]
+        except ValueError as error:
+            raise UserError(f"{self.path} is damaged ({error}): remove it") from error
 
     def append(self, row: dict[str, Any]) -> None:
         """Write a row, and wait until it is on the disk."""

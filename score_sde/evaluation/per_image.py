@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from score_sde import runs
 from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.subject import Subject
 from score_sde.models.functional import Arrays
@@ -34,6 +35,9 @@ def of_images(
 
     Returns:
         Its numbers by name, float64, [number of images, ...].
+
+    Raises:
+        UserError: the run's folder cannot be written, or what is there from before is damaged.
     """
     journal = Journal(subject.folder, name, protocol)
     rows = {index: numbers for row in journal.rows() for index, numbers in _pairs(row)}
@@ -56,7 +60,8 @@ def of_images(
         row = {"index": indices.tolist()}
         row |= {key: array[: len(indices)].tolist() for key, array in out.items()}
         if jax.process_index() == 0:
-            journal.append(row)
+            with runs.writing(subject.run.workdir):
+                journal.append(row)
         rows |= dict(_pairs(row))
         subject.say(f"{name}: {len(rows)}/{subject.number} images")
     names = rows[0].keys()

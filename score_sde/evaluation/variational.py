@@ -27,7 +27,7 @@ import optax
 from flax import nnx
 from jax.experimental import multihost_utils
 
-from score_sde import losses
+from score_sde import losses, runs
 from score_sde.evaluation.dequantization import Dequantized, Lattice
 from score_sde.evaluation.parts import Parts
 from score_sde.evaluation.subject import Subject
@@ -129,7 +129,8 @@ def fit(subject: Subject, process: SDE, steps: int) -> Variational:
     multihost_utils.sync_global_devices("the fitted noise was looked for")
     params = _fitted(subject, process, steps)
     if jax.process_index() == 0:
-        parts.append(0, params)
+        with runs.writing(subject.run.workdir):
+            parts.append(0, params)
     return Variational(params, channels)
 
 

@@ -199,6 +199,12 @@ def test_a_solver_that_gives_up_is_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "evaluation").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match=r"^cannot write to \S+: .*Give another --workdir$"):
+        bits_per_dim(subject(tmp_path)[0], BitsOptions())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from score_sde.errors import UserError
 from score_sde.evaluation.journal import Journal
 
 ROWS = [{"a": 1, "b": [0.1, 1e-17]}, {"a": 2}, {"a": 3}]
@@ -36,3 +39,15 @@ def test_a_kill_at_any_byte_loses_the_last_row_only(tmp_path):
         journal.append(ROWS[2])
         assert journal.rows() == [*ROWS[: len(whole)], ROWS[2]]
         assert journal.path.read_bytes().startswith(lines[0])
+
+
+def test_a_damaged_row_is_one_line(tmp_path):
+    """Zeros where a row was, as after a power cut."""
+    journal = Journal(tmp_path, "bits", {})
+    for row in ROWS:
+        journal.append(row)
+    lines = journal.path.read_bytes().splitlines(keepends=True)
+    for broken in (bytes(len(lines[2]) - 1) + b"\n", b'{"a" 2}\n'):
+        journal.path.write_bytes(lines[0] + lines[1] + broken + lines[3])
+        with pytest.raises(UserError, match=r"^\S+\.jsonl is damaged \([^\n]*\): remove it$"):
+            journal.rows()

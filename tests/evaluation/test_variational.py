@@ -11,6 +11,7 @@ from scipy import stats
 
 import score_sde
 from score_sde import analytic
+from score_sde.errors import UserError
 from score_sde.evaluation import variational
 from score_sde.evaluation.bits import bits_per_dim
 from score_sde.evaluation.options import BitsOptions
@@ -86,6 +87,14 @@ def test_the_fit_is_kept(tmp_path):
         np.testing.assert_array_equal(one, other)
     variational.fit(subject, SDE, 4)
     assert said  # another number of steps is another fit
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    denoise = analytic.gaussian(SDE, np.full((1, 1, 1), MEAN), STD)
+    subject, _ = made_subject(tmp_path, SDE, denoise, LEVEL, LEVELS, tiled=True)
+    (tmp_path / "evaluation").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match=r"^cannot write to \S+: .*Give another --workdir$"):
+        variational.fit(subject, SDE, 1)
 
 
 def test_a_count_that_cannot_work_is_refused():

@@ -15,6 +15,7 @@ from scipy import stats
 import score_sde
 from score_sde import analytic, keys
 from score_sde.discrete import DDPM, SMLD
+from score_sde.errors import UserError
 from score_sde.evaluation import variational_bound as module
 from score_sde.evaluation.dequantization import Lattice
 from score_sde.evaluation.options import BoundOptions
@@ -199,6 +200,12 @@ def test_the_entry(tmp_path):
     other = entry(tmp_path, variance="large")[0]
     assert other["value"] != found["value"]
     assert len(list((tmp_path / "evaluation").iterdir())) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "evaluation").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match=r"^cannot write to \S+: .*Give another --workdir$"):
+        entry(tmp_path)
 
 
 @pytest.mark.parametrize(
