@@ -97,16 +97,16 @@ def evaluate(subject: Subject, asked: Sequence[Measurement], first: bool) -> Ent
         UserError: a metric cannot be measured, or the folder cannot be written.
     """
     path = subject.run.workdir / "evaluation.json"
-    known = read(path)
+    read(path)  # a file that is damaged is found before hours of work
     ready = [SECTIONS[one.section].prepare(subject, one.options, one.names) for one in asked]
     measured: Entries = {}
     for measure in ready:
         entries = measure()
         measured |= entries
         if first:
-            known |= entries
             with runs.writing(subject.run.workdir):
-                runs.write_json(path, known)
+                # Read again: another evaluation of this run may have written in the meantime.
+                runs.write_json(path, read(path) | entries)
     return measured
 
 

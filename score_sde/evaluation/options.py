@@ -22,7 +22,7 @@ class EvaluationOptions:
     Attributes:
         batch_size: examples a batch, over all devices; no number depends on it, except those of
             samples from a sampler that couples a batch.
-        metrics: what to measure, names in evaluation.evaluate.METRICS.
+        metrics: what to measure, names in the sections of evaluation.evaluate.SECTIONS.
         split: of the data set.
         num_images: evaluate the first so many; 0 for all.
         seed: of everything random in evaluation.

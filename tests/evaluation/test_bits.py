@@ -185,6 +185,18 @@ def test_the_file_keeps_what_others_measured(tmp_path):
     assert {"jax", "diffrax", "score_sde"} <= protocol["versions"].keys()
 
 
+def test_the_file_keeps_what_others_measured_in_the_meantime(tmp_path):
+    """Two evaluations of a run side by side, of different metrics."""
+    what, _, _ = subject(tmp_path)
+
+    def another(said):
+        (tmp_path / "evaluation.json").write_text('{"fid": {"value": 2.2}}')
+
+    asked = [Measurement("bits_per_dim", BitsOptions(), ("bits_per_dim",))]
+    evaluate(dataclasses.replace(what, say=another), asked, True)
+    assert read(tmp_path / "evaluation.json").keys() == {"fid", "bits_per_dim"}
+
+
 def test_t_min_is_an_option():
     assert bits._process(SDE, 1e-2) == dataclasses.replace(SDE, t_min=1e-2)
     with pytest.raises(UserError, match=r"t_min=2.0: times must satisfy"):
