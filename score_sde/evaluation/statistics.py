@@ -29,6 +29,7 @@ from score_sde.errors import UserError
 from score_sde.evaluation import cache, extractors, reference
 from score_sde.evaluation.frechet import Moments
 from score_sde.evaluation.reference import Reference
+from score_sde.evaluation.subject import images_fingerprint
 from score_sde.training.sharding import make_mesh
 
 # Features that are kept for KID, precision and recall: 82 MB of Inception's.
@@ -87,7 +88,7 @@ def protocol(source: Source, extractor: extractors.Extractor) -> dict[str, Any]:
         "split": info.split,
         "n": len(source),
         "image_shape": list(info.shape),
-        "images_sha256": _fingerprint(source),
+        "images_sha256": images_fingerprint(source, len(source)),
         "rounding": "uint8; images of another size were cropped to the central square and resized "
         "by area or, when enlarged, bicubic",
         **extractors.protocol(extractor),
@@ -163,12 +164,6 @@ def remembered(
                 "that can be written"
             ) from error
     return found
-
-
-def _fingerprint(source: Source) -> str:
-    """SHA-256 of 256 images, evenly spaced: tells folders apart that are as large."""
-    rows = np.linspace(0, len(source) - 1, min(256, len(source))).astype(np.int64)
-    return hashlib.sha256(source.gather(rows)["image"].tobytes()).hexdigest()
 
 
 def _batches(source: Source, size: int) -> Iterator[np.ndarray]:

@@ -30,7 +30,7 @@ from jax.experimental import multihost_utils
 from score_sde import losses, runs
 from score_sde.evaluation.dequantization import Dequantized, Lattice
 from score_sde.evaluation.parts import Parts
-from score_sde.evaluation.subject import Subject
+from score_sde.evaluation.subject import Subject, images_fingerprint
 from score_sde.models.functional import Arrays, functional
 from score_sde.models.layers import Conv
 from score_sde.sde import SDE, expand
@@ -118,7 +118,12 @@ def fit(subject: Subject, process: SDE, steps: int) -> Variational:
     protocol = subject.protocol() | subject.data_protocol()
     del protocol["data"]  # what is evaluated: the noise is fitted to other images
     protocol |= {
-        "fitted_to": {"name": source.info.name, "split": source.info.split, "of": len(source)},
+        "fitted_to": {
+            "name": source.info.name,
+            "split": source.info.split,
+            "of": len(source),
+            "images_sha256": images_fingerprint(source, len(source)),
+        },
         "steps": steps,
         "t_min": process.t_min,
     }

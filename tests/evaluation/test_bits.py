@@ -40,8 +40,8 @@ class Denoisers:
         return (lambda x, t, cond=None: gaussian(x * jnp.nan, t)) if self.fail else gaussian
 
 
-def subject(folder, batch_size=4, number=10, seed=0, levels=17, denoiser=None):
-    level = np.random.RandomState(0).randint(0, levels, (10, *SHAPE))
+def subject(folder, batch_size=4, number=10, seed=0, levels=17, denoiser=None, images=0):
+    level = np.random.RandomState(images).randint(0, levels, (10, *SHAPE))
     images = np.round(level * (255 / (levels - 1))).astype(np.uint8)
     info = Info("made", "test", 10, SHAPE, 0, levels)
     experiment = SimpleNamespace(
@@ -137,7 +137,7 @@ def test_a_killed_evaluation_goes_on(tmp_path):
 
 
 def test_whatever_changes_the_numbers_is_another_journal(tmp_path):
-    """Batch size and devices change none; the weights, the seed and every option do."""
+    """Batch size and devices change none; the images, the weights, the seed, every option do."""
 
     def path(options=EXACT, weights=1.0, **changes):
         what = subject(tmp_path, **changes)[0]
@@ -153,6 +153,7 @@ def test_whatever_changes_the_numbers_is_another_journal(tmp_path):
     assert others.keys() == dataclasses.asdict(EXACT).keys()
     paths = [path(dataclasses.replace(EXACT, **{name: value})) for name, value in others.items()]
     paths += [path(), path(seed=1), path(number=9), path(levels=256), path(weights=2.0)]
+    paths += [path(images=1)]  # another folder of as many images
     assert len(set(paths)) == len(paths)
 
 
@@ -170,6 +171,7 @@ def test_the_file_keeps_what_others_measured(tmp_path):
     values = read(tmp_path / "evaluation.json")
     assert values == {"fid": {"value": 2.2}, "bits_per_dim": entry}
     protocol = values["bits_per_dim"]["protocol"]
+    assert len(protocol["data"].pop("images_sha256")) == 64
     assert protocol["data"] == {
         "name": "made",
         "split": "test",
