@@ -147,17 +147,21 @@ def _sample(line: CommandLine) -> int:
     return 0
 
 
-def _check_trained(line: CommandLine) -> None:
+def _check_trained(line: CommandLine, also: tuple[str, ...] = ()) -> None:
     """Raise UserError if the command line contradicts what was trained.
 
     The run's own record says what that was; the command line and the recipe, what to do with it.
+
+    Args:
+        line: the command line.
+        also: sections or dotted fields in which the recipe may not contradict it either.
     """
     from score_sde import config as configs
     from score_sde import runs
 
     trained, _ = configs.read(line.workdir)
     fixed = tuple(path for path in line.overrides if path.startswith(runs.FIXED))
-    changed = configs.difference(trained, line.config, fixed)
+    changed = configs.difference(trained, line.config, (*fixed, *also))
     if changed:
         raise UserError(f"{line.workdir} was trained with another config: {changed}")
 
@@ -178,7 +182,8 @@ def _evaluate(line: CommandLine) -> int:
             f"config.model.name={config.model.name} is a classifier: "
             f"python -m score_sde.evaluation.classifier {workdir} evaluates it"
         )
-    _check_trained(line)
+    # The images come from the command line and the recipe, so these must be those of the run.
+    _check_trained(line, also=("data.name", "data.image_size", "data.crop"))
     options = build.evaluation(config.evaluation)
     asked = measurements(options.metrics, config.evaluation.to_dict())
     sampler = build.sampler(config.sampling)
@@ -186,6 +191,9 @@ def _evaluate(line: CommandLine) -> int:
     build.check_sampler(sampler, run.sde)
     run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, sampler=sampler))
     source = build.source(config, options.split)
+    if source.info.shape != run.experiment.data.shape:
+        shapes = ("x".join(map(str, info.shape)) for info in (run.experiment.data, source.info))
+        raise UserError("{} was trained on images of {}, and these are {}".format(workdir, *shapes))
     number = min(options.num_images or len(source), len(source))
     first, mesh = jax.process_index() == 0, make_mesh()
 

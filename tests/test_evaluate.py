@@ -8,8 +8,10 @@ import shutil
 import pytest
 from program import QUICK as SOON
 from program import ROOT, SIGKILL, run, run_until
+from untrained import untrained_run
 
 from score_sde import cli
+from score_sde import config as configs
 from score_sde.report.run import write
 
 QUICK = (
@@ -135,6 +137,55 @@ def test_bad_input_is_one_line(finished, small, argument, message, monkeypatch, 
     assert only.startswith("error: ")
     assert message in only
     assert not (finished[0] / "evaluation").exists()
+
+
+def refused(*line):
+    """The message of a command that ends with exit code 2."""
+    errors = io.StringIO()
+    with (
+        contextlib.chdir(ROOT),
+        contextlib.redirect_stderr(errors),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        assert cli.main(["main.py", *line]) == 2, errors.getvalue()
+    return errors.getvalue()
+
+
+def test_the_recipe_of_other_images_is_refused(finished, small):
+    """Where images are of the same shape nothing else would tell that they are others."""
+    _, *rest = small
+    recipe = "--config=configs/digits_rgb_vp.py"
+    message = refused(recipe, *rest, f"--workdir={finished[0]}", *QUICK, TWO)
+    assert message.startswith(f"error: {finished[0]} was trained with another config: ")
+    assert message.endswith("config.data.name was digits and is digits_rgb\n")
+
+
+def test_images_of_another_shape_are_refused(tmp_path):
+    """A folder of grey images, for a run on images in colour."""
+    from PIL import Image
+
+    for mode in ("RGB", "L"):
+        (tmp_path / mode).mkdir()
+        for number in range(10):
+            Image.new(mode, (8, 8)).save(tmp_path / mode / f"{number}.png")
+    fields = {"data.name": "folder", "data.dir": str(tmp_path / "RGB"), "data.image_size": 8}
+    config = configs.default()
+    config.model.channels, config.model.channel_mult = 4, (1,)
+    config.model.attn_resolutions = ()
+    workdir = untrained_run(tmp_path / "run", config, **fields)
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(
+        "from score_sde import config\n"
+        "def get_config():\n"
+        "    found = config.default()\n"
+        f"    for path, value in {fields}.items():\n"
+        "        config.set_field(found, path, value)\n"
+        "    return found\n"
+    )
+    other = f"--config.data.dir={tmp_path / 'L'}"
+    message = refused(f"--config={recipe}", other, f"--workdir={workdir}", "--mode=evaluate")
+    expected = f"error: {workdir} was trained on images of 8x8x3, and these are 8x8x1\n"
+    assert message == expected
 
 
 def test_a_classifier_is_sent_elsewhere(capsys):
