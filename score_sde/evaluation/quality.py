@@ -56,7 +56,7 @@ def prepare(
         real.check(extractors.protocol(extractor))
         _check_size(real, features.shape[1])
     # Statistics that are made here have features.
-    _check(names, options, logits is not None, real is None or real.features is not None)
+    _check(names, options, logits is not None, statistics.KEPT if real is None else _known(real))
 
     def measure() -> dict[str, Any]:
         against = real or _of_training(subject, extractor)
@@ -140,7 +140,7 @@ def judge(
     _check_size(real, drawn.features.shape[1])
     if not np.isfinite(drawn.features).all():
         raise UserError("the extractor gave features that are not finite: look at the samples")
-    _check(names, options, drawn.logits is not None, real.features is not None)
+    _check(names, options, drawn.logits is not None, _known(real))
     results: dict[str, Any] = {}
     for name in names:
         try:
@@ -158,17 +158,23 @@ def _check_size(real: Reference, features: int) -> None:
         )
 
 
-def _check(names: Sequence[str], options: SampleOptions, logits: bool, neighbours: bool) -> None:
+def _known(real: Reference) -> int:
+    """Of how many real images the features are known."""
+    return 0 if real.features is None else len(real.features)
+
+
+def _check(names: Sequence[str], options: SampleOptions, logits: bool, known: int) -> None:
     """Raise UserError if a metric cannot be had.
 
     Args:
         names: of the metrics.
         options: how they are had.
         logits: whether the extractor gives logits.
-        neighbours: whether the features of real images are known, not only their moments.
+        known: of how many real images the features are known, not only their moments.
     """
     n = options.num_samples
-    smallest = {"fid": 3, "kid": 4, "inception_score": options.splits}
+    # Half of the samples, which the jackknife of FID may leave, have a covariance from 4 on.
+    smallest = {"fid": 4, "kid": 4, "inception_score": options.splits}
     smallest["precision_recall"] = options.neighbours + 1
     for name in names:
         if name == "inception_score" and not logits:
@@ -176,10 +182,11 @@ def _check(names: Sequence[str], options: SampleOptions, logits: bool, neighbour
                 f"{name}: needs an extractor that gives logits: use "
                 "config.evaluation.samples.features=inception"
             )
-        if name in ("kid", "precision_recall") and not neighbours:
+        if name in ("kid", "precision_recall") and known < smallest[name]:
             raise UserError(
-                f"{name}: needs features of real images, which the reference statistics lack: make "
-                "them with python -m score_sde.evaluation.statistics"
+                f"{name}: needs features of {smallest[name]} real images, and the reference "
+                f"statistics have {known or 'none'}: make others with python -m "
+                "score_sde.evaluation.statistics"
             )
         if n < smallest[name]:
             raise UserError(
@@ -201,8 +208,6 @@ def _fid(drawn: Drawn, real: Reference, options: SampleOptions, seed: int, mesh:
 
 def _kid(drawn: Drawn, real: Reference, options: SampleOptions, seed: int, mesh: Any) -> Any:
     size = min(options.kid_size, len(real.features) // 2, len(drawn.features) // 2)
-    if size < 2:
-        raise ValueError("needs at least 4 real images")
     found = kernel_distance(
         drawn.features, real.features, subsets=options.kid_subsets, size=size, seed=seed
     )

@@ -203,7 +203,12 @@ def test_a_file_is_the_reference(make, folder, tmp_path):
     entry = prepare(make(folder)[0], options, ["fid"])()["fid"]
     assert entry["protocol"]["reference"]["file"] == "real.npz"
     assert len(entry["protocol"]["reference"]["file_sha256"]) == 64
-    with pytest.raises(UserError, match="kid: needs features of real images"):
+    save(tmp_path / "few.npz", dataclasses.replace(REFERENCE, features=REAL[:3]))
+    few = dataclasses.replace(OPTIONS, reference=str(tmp_path / "few.npz"))
+    for name in ("kid", "precision_recall"):
+        with pytest.raises(UserError, match=rf"{name}: needs features of 4 real images, .* have 3"):
+            prepare(make(folder)[0], few, [name])
+    with pytest.raises(UserError, match=r"kid: needs features of 4 real images, .* have none"):
         prepare(make(folder)[0], options, ["kid"])
 
 
@@ -247,6 +252,15 @@ def test_logits_give_the_inception_score():
     found = judge(Drawn(REAL[:90], logits), REFERENCE, options, ["inception_score"])
     assert 1.8 < found["inception_score"]["value"] < 2
     assert found["inception_score"]["classes"] == 2
+
+
+def test_the_fewest_samples_of_fid_in_the_largest_groups():
+    """Without one of two groups a covariance is left; of 3 samples it would not be."""
+    options = dataclasses.replace(OPTIONS, frechet_groups=2, num_samples=4)
+    found = judge(Drawn(REAL[:4]), REFERENCE, options, ["fid"])["fid"]
+    assert 0 < found["standard_error"] < 10
+    with pytest.raises(UserError, match="num_samples=3 must be at least 4"):
+        judge(Drawn(REAL[:3]), REFERENCE, dataclasses.replace(options, num_samples=3), ["fid"])
 
 
 def test_features_must_be_finite():
