@@ -52,9 +52,11 @@ def prepare(
     """As evaluate.Section says.
 
     Raises:
-        UserError: t_min cannot work.
+        UserError: t_min cannot work, or the process does not go with the dequantisation.
     """
-    _process(subject.run.sde, options.t_min)
+    process = _process(subject.run.sde, options.t_min)
+    if options.dequantization == "variational":
+        variational.log_snr_range(process)
     return lambda: {"bits_per_dim": bits_per_dim(subject, options)}
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from score_sde import keys, runs
 from score_sde.data import transforms
+from score_sde.errors import UserError
 from score_sde.evaluation import per_image
 from score_sde.evaluation.dequantization import Lattice
 from score_sde.evaluation.options import CurveOptions
@@ -35,10 +36,18 @@ COLUMNS = ("t", "log_snr", "loss", "standard_error")
 def prepare(
     subject: Subject, options: CurveOptions, names: Sequence[str]
 ) -> Callable[[], dict[str, Any]]:
-    """As evaluate.Section says."""
+    """As evaluate.Section says.
+
+    Raises:
+        UserError: the process does not go with the grid.
+    """
     import matplotlib
 
     matplotlib.use("agg")
+    try:
+        GRIDS[options.grid](subject.run.sde, options.points)
+    except ValueError as error:
+        raise UserError(f"config.evaluation.loss_by_time.grid: {error}") from error
     return lambda: {"loss_by_time": loss_by_time(subject, options)}
 
 

@@ -28,6 +28,7 @@ from flax import nnx
 from jax.experimental import multihost_utils
 
 from score_sde import losses, runs
+from score_sde.errors import UserError
 from score_sde.evaluation.dequantization import Dequantized, Lattice
 from score_sde.evaluation.parts import Parts
 from score_sde.evaluation.subject import Subject, images_fingerprint
@@ -139,6 +140,22 @@ def fit(subject: Subject, process: SDE, steps: int) -> Variational:
     return Variational(params, channels)
 
 
+def log_snr_range(process: SDE) -> tuple[float, float]:
+    """log SNR at t_min and at t_max, between which equation (2) integrates.
+
+    Raises:
+        UserError: it has no end.
+    """
+    with np.errstate(divide="ignore"):
+        first, last = process.log_snr(np.array([process.t_min, process.t_max])).tolist()
+    if not np.isfinite(last):
+        raise UserError(
+            f"config.evaluation.bits_per_dim.dequantization=variational: {process} ends at a "
+            "signal-to-noise ratio of 0, which the fit cannot reach: use another dequantization"
+        )
+    return first, last
+
+
 def _network(channels: int) -> Any:
     return functional(lambda rngs: Noise(channels, rngs=rngs))
 
@@ -190,7 +207,7 @@ def _fitted(subject: Subject, process: SDE, steps: int) -> dict[str, np.ndarray]
 def _bound(subject: Subject, process: SDE, apply: Callable[..., Any]) -> Callable[..., jax.Array]:
     """Equation (2) and log q, nats: the mean over a batch, but for a constant."""
     experiment, lattice = subject.run.experiment, subject.lattice
-    first, last = (float(process.log_snr(np.float64(t))) for t in (process.t_min, process.t_max))
+    first, last = log_snr_range(process)
 
     def bound(params: Arrays, model: Any, batch: dict[str, jax.Array], key: jax.Array) -> jax.Array:
         keys, key_times, key_noise = jax.random.split(key, 3)

@@ -33,6 +33,7 @@ import numpy as np
 from jax.scipy.special import log_ndtr
 
 from score_sde import keys
+from score_sde.errors import UserError
 from score_sde.evaluation import per_image
 from score_sde.evaluation.dequantization import Lattice
 from score_sde.evaluation.options import BoundOptions
@@ -59,7 +60,15 @@ class Terms(NamedTuple):
 def prepare(
     subject: Subject, options: BoundOptions, names: Sequence[str]
 ) -> Callable[[], dict[str, Any]]:
-    """As evaluate.Section says; nothing can be missing."""
+    """As evaluate.Section says.
+
+    Raises:
+        UserError: the process does not go with the grid.
+    """
+    try:
+        noise_levels(subject.run.sde, options)
+    except ValueError as error:
+        raise UserError(f"config.evaluation.variational_bound.grid: {error}") from error
     return lambda: {"variational_bound": variational_bound(subject, options)}
 
 

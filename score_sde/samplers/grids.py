@@ -19,8 +19,14 @@ def _line(
     forward: Callable[[np.ndarray], np.ndarray],
     inverse: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """The times at which forward(t) is equally spaced."""
-    first, last = forward(np.array([sde.t_max, sde.t_min], np.float64))
+    """The times at which forward(t) is equally spaced; ValueError if it is infinite at an end."""
+    with np.errstate(divide="ignore"):  # reported here
+        first, last = forward(np.array([sde.t_max, sde.t_min], np.float64))
+    if not np.isfinite([first, last]).all():
+        raise ValueError(
+            f"{sde} ends at a signal-to-noise ratio of 0, which this grid cannot reach: "
+            "use a smaller t_max, or the uniform grid"
+        )
     t = np.array(inverse(np.linspace(first, last, steps)), np.float64)
     t[-1] = sde.t_min  # forward and inverse round: put the ends back
     t[0] = sde.t_max

@@ -12,7 +12,7 @@ from scipy import stats
 import score_sde
 from score_sde import analytic
 from score_sde.errors import UserError
-from score_sde.evaluation import variational
+from score_sde.evaluation import bits, variational
 from score_sde.evaluation.bits import bits_per_dim
 from score_sde.evaluation.options import BitsOptions
 from score_sde.training.options import OptionError
@@ -95,6 +95,16 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "evaluation").write_text("a file where the folder should be")
     with pytest.raises(UserError, match=r"^cannot write to \S+: .*Give another --workdir$"):
         variational.fit(subject, SDE, 1)
+
+
+def test_a_process_without_an_end_is_refused(tmp_path):
+    """At t_max = 1 a rectified flow has no signal left: the fit would not be of numbers."""
+    sde = score_sde.RectifiedFlow(t_max=1.0)
+    denoise = analytic.gaussian(sde, np.full((1, 1, 1), MEAN), STD)
+    subject, _ = made_subject(tmp_path, sde, denoise, LEVEL, LEVELS, tiled=True)
+    with pytest.raises(UserError, match=r"=variational: RectifiedFlow.* ratio of 0"):
+        bits.prepare(subject, OPTIONS, ["bits_per_dim"])
+    assert bits.prepare(subject, BitsOptions(), ["bits_per_dim"])
 
 
 def test_a_count_that_cannot_work_is_refused():

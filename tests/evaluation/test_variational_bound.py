@@ -16,9 +16,10 @@ import score_sde
 from score_sde import analytic, keys
 from score_sde.discrete import DDPM, SMLD
 from score_sde.errors import UserError
+from score_sde.evaluation import loss_by_time
 from score_sde.evaluation import variational_bound as module
 from score_sde.evaluation.dequantization import Lattice
-from score_sde.evaluation.options import BoundOptions
+from score_sde.evaluation.options import BoundOptions, CurveOptions
 from score_sde.evaluation.variational_bound import noise_levels, terms, variational_bound
 from score_sde.training.options import OptionError
 
@@ -206,6 +207,19 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "evaluation").write_text("a file where the folder should be")
     with pytest.raises(UserError, match=r"^cannot write to \S+: .*Give another --workdir$"):
         entry(tmp_path)
+
+
+@pytest.mark.parametrize("grid", ["log_snr", "karras"])
+def test_a_grid_that_cannot_reach_the_end_is_refused(tmp_path, grid):
+    """At t_max = 1 a rectified flow has no signal left: the times would not be numbers."""
+    sde = score_sde.RectifiedFlow(t_max=1.0)
+    level = np.zeros((1, 2, 2, 1), int)
+    what, _ = made_subject(tmp_path, sde, analytic.gaussian(sde, [0.0], 0.6), level, 17)
+    with pytest.raises(UserError, match=r"variational_bound\.grid: RectifiedFlow.* ratio of 0"):
+        module.prepare(what, BoundOptions(grid=grid), ["variational_bound"])
+    with pytest.raises(UserError, match=r"loss_by_time\.grid: RectifiedFlow.* ratio of 0"):
+        loss_by_time.prepare(what, CurveOptions(grid=grid), ["loss_by_time"])
+    assert module.prepare(what, BoundOptions(), ["variational_bound"])
 
 
 @pytest.mark.parametrize(
