@@ -6,7 +6,8 @@ For each image, `repeats` times, the bound of K importance-weighted draws (see `
 
 with log p by the probability-flow ODE (see score_sde.likelihood); what is reported is the mean over
 repeats, then over images, with the standard error over images. It is the protocol of Song et al.
-2021 (arXiv 2011.13456, Section 4.3) for uniform noise, K = 1 and 5 repeats.
+2021 (arXiv 2011.13456, Section 4.3) for uniform noise, K = 1, 5 repeats and t_min = 1e-5 (which is
+not that of their samples).
 
 With K = 1 its expectation is an upper bound of the bits, also under Hutchinson's estimate, which is
 unbiased for log w. With K > 1 the estimate is exponentiated, and its noise biases (1) downwards:
