@@ -132,6 +132,7 @@ def test_the_tables_are_measured_as_in_the_paper(name, monkeypatch):
             assert evaluation.bits_per_dim.t_min == 1e-5
             assert evaluation.bits_per_dim.dequantization == "uniform"
             assert row.config.sampling.sampler == "rk45"
+            assert row.config.sampling.denoise_final == "tweedie"
         if name == "table3":
             assert "inception_score" in evaluation.metrics
 
