@@ -15,7 +15,7 @@ from score_sde import analytic
 from score_sde.data import Info
 from score_sde.data.base import Source
 from score_sde.errors import UserError
-from score_sde.evaluation import bits
+from score_sde.evaluation import bits, per_image
 from score_sde.evaluation.bits import bits_per_dim
 from score_sde.evaluation.evaluate import Measurement, evaluate, read
 from score_sde.evaluation.journal import Journal
@@ -67,12 +67,12 @@ def subject(folder, batch_size=4, number=10, seed=0, levels=17, denoiser=None, i
     return what, level, said
 
 
-def exact_bits(level, levels):
+def exact_bits(level, levels, mean=MEAN):
     """-log2 P(k) / D of each image, for the tiles of [-1, 1]."""
     edges = -1 + 2 * np.stack([level, level + 1]) / levels
     alpha, sigma = (float(c(np.float64(SDE.t_min))) for c in (SDE.alpha, SDE.sigma))
     std = math.sqrt((alpha * STD) ** 2 + sigma**2)
-    mass = np.diff(stats.norm.cdf(edges, alpha * MEAN, std), axis=0)[0]
+    mass = np.diff(stats.norm.cdf(edges, alpha * mean, std), axis=0)[0]
     return -np.log2(mass).reshape(len(level), -1).mean(1)
 
 
@@ -101,6 +101,42 @@ def test_more_draws_tighten_the_bound(tmp_path):
     )
     exact = exact_bits(subject(tmp_path, levels=3)[1], 3).mean()
     assert abs(tight - exact) < 0.02 < loose - exact
+
+
+def labelled(what, labels):
+    """The same images with labels, 0 or 1, for a model whose mean is -0.6 or 0.6."""
+    gaussian, means = analytic.gaussian(SDE, np.zeros(SHAPE), STD), jnp.array([-0.6, 0.6])
+
+    def denoise(x, t, cond):
+        shift = means[cond][:, None, None, None]
+        moved = gaussian(x - SDE.alpha(t)[:, None, None, None] * shift, t)
+        return moved._replace(x0=moved.x0 + shift)
+
+    experiment = SimpleNamespace(**vars(what.run.experiment))
+    experiment.conditional, experiment.denoiser = True, lambda params, constants: denoise
+    run = SimpleNamespace(**vars(what.run) | {"experiment": experiment})
+    info, images = what.source.info, what.source.gather(np.arange(10))["image"]
+    source = Source(info, lambda i: (images[i], labels[i]))
+    return dataclasses.replace(what, run=run, source=source)
+
+
+def test_a_conditional_model_is_told_the_label_of_each_image(tmp_path):
+    """5e-3; the labels, by how bright an image is, matter by more than a hundred times as much."""
+    what, level, _ = subject(tmp_path, levels=256)
+    exact = np.stack([exact_bits(level, 256, mean) for mean in (-0.6, 0.6)])
+    labels, rows = (level.mean((1, 2, 3)) > level.mean()).astype(np.int32), np.arange(10)
+    assert exact[1 - labels, rows].mean() - exact[labels, rows].mean() > 0.5
+    entry = bits_per_dim(labelled(what, labels), EXACT)
+    assert abs(entry["value"] - exact[labels, rows].mean()) < 5e-3
+    assert entry["protocol"]["conditional"]
+
+    def measure(denoise, keys, images, cond):
+        return {"label": cond, "mean": images.astype(float).mean((1, 2, 3))}
+
+    found = per_image.of_images(labelled(what, labels), "labels", {}, measure)
+    np.testing.assert_array_equal(found["label"], labels)
+    images = what.source.gather(rows)["image"]
+    np.testing.assert_allclose(found["mean"], images.mean((1, 2, 3)), rtol=1e-6)
 
 
 def test_numbers_depend_on_neither_batch_size_nor_order(tmp_path):

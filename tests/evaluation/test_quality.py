@@ -254,6 +254,17 @@ def test_logits_give_the_inception_score():
     assert found["inception_score"]["classes"] == 2
 
 
+def test_neighbours_are_of_all_kinds_of_real_images():
+    """Sets are often sorted: half of them would otherwise have no neighbour among the samples."""
+    real = np.concatenate([REAL[:60], REAL[60:] + 100])
+    reference = Reference(*moments(real), len(real), real, {})
+    options = dataclasses.replace(OPTIONS, num_samples=60)
+    found = judge(Drawn(real[::2]), reference, options, ["precision_recall"])
+    assert found["precision"]["real"] == 60
+    assert found["precision"]["value"] > 0.8
+    assert found["recall"]["value"] > 0.8
+
+
 def test_the_fewest_samples_of_fid_in_the_largest_groups():
     """Without one of two groups a covariance is left; of 3 samples it would not be."""
     options = dataclasses.replace(OPTIONS, frechet_groups=2, num_samples=4)

@@ -1,5 +1,6 @@
 """Variational dequantisation: its density, and that the fit tightens the bound."""
 
+import dataclasses
 import math
 
 import jax
@@ -87,6 +88,9 @@ def test_the_fit_is_kept(tmp_path):
         np.testing.assert_array_equal(one, other)
     variational.fit(subject, SDE, 4)
     assert said  # another number of steps is another fit
+    said.clear()
+    variational.fit(subject, dataclasses.replace(SDE, t_min=1e-2), 3)
+    assert said  # and so is another t_min
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
