@@ -43,7 +43,7 @@ class Job:
         programs: its programs, with nothing left to fill in.
         trained: the folder of the run that it measures; None if it trains.
         result: the file that it leaves in the end; None if it trains.
-        record: what goes into that file beside the evaluation.
+        record: what goes into that file beside the evaluation; its "settings" into the state too.
     """
 
     id: str
@@ -84,9 +84,14 @@ class Job:
     def outputs(self) -> list[dict[str, Any]]:
         """What the programs that have succeeded printed for the evaluation.
 
-        A program whose file has gone since, and those after it, count as not run.
+        A program whose file has gone since, and those after it, count as not run. So do all, if a
+        default was another then: a default is in no identity.
         """
-        found = (results.read(self.state) or {}).get("outputs", [])
+        state = results.read(self.state) or {}
+        now = self.record.get("settings", {})
+        if any(now.get(path, value) != value for path, value in state.get("settings", {}).items()):
+            return []
+        found = state.get("outputs", [])
         for index, program in enumerate(self.programs[: len(found)]):
             if program.creates and not (self.folder / program.creates).exists():
                 return found[:index]
@@ -124,14 +129,20 @@ def execute(
             except JobFailed as failure:
                 if stopping():
                     return
-                results.write_json(job.state, {"outputs": outputs, "error": str(failure)})
+                _note(job, outputs, str(failure))
                 raise
-            results.write_json(job.state, {"outputs": outputs, "error": ""})
+            _note(job, outputs)
         if job.result is not None:
             evaluation = results.read(job.folder / "evaluation.json") or {}
             for output in outputs:
                 evaluation |= output
             results.write_json(job.result, {**job.record, "evaluation": evaluation})
+
+
+def _note(job: Job, outputs: list[dict[str, Any]], error: str = "") -> None:
+    """Write down how far a job is."""
+    state = {"outputs": outputs, "error": error, "settings": job.record.get("settings", {})}
+    results.write_json(job.state, state)
 
 
 def _run(job: Job, program: Program, lock: Lock, popen: Popen) -> dict[str, Any]:

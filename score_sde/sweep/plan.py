@@ -79,6 +79,7 @@ def plan(folder: Path, smoke: bool = False, data_dir: str | None = None) -> Plan
                 programs=_expanded(
                     study.train, row, home / row.trained, root, {**_of_training(row), **more}
                 ),
+                record={"settings": identity.of_training(row.config)},
             )
     runs = folder / "runs"
     for row in found:

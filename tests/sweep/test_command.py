@@ -1,5 +1,6 @@
 """The command line on a study whose programs are small scripts, in this process."""
 
+import dataclasses
 import json
 import re
 import threading
@@ -7,6 +8,8 @@ import threading
 import pytest
 from tiny import ALL, STUDY
 
+from score_sde import build
+from score_sde.sde import VP
 from score_sde.sweep.locks import Lock
 from score_sde.sweep.plan import plan
 
@@ -214,6 +217,28 @@ def test_a_result_of_another_default_is_not_taken_for_this_one(tiny):
     values["settings"]["sde.beta_max"] = 10.0
     path.write_text(json.dumps(values))
     assert refused(tiny("table"), path.name, "config.sde.beta_max was 10.0 and is 20.0")
+
+
+def test_what_was_done_with_another_default_is_done_again(tiny, monkeypatch):
+    """The training and the rows, although the identities of both are the same."""
+    tiny("run")
+
+    @dataclasses.dataclass(frozen=True)
+    class Later(VP):
+        beta_max: float = 19.0
+
+    monkeypatch.setitem(build.PROCESSES, "vp", Later)
+    assert refused(tiny("table"), "config.sde.beta_max was 20.0 and is 19.0. Delete it")
+    for path in tiny.results:
+        path.unlink()
+    assert "waiting" in tiny("status")[1]
+    assert tiny("run")[0] == 0
+    assert tiny.calls == [*ALL, *ALL]
+    assert json.loads(tiny.results[0].read_text())["settings"]["sde.beta_max"] == 19.0
+    for path in tiny.results:
+        path.unlink()
+    assert tiny("run")[0] == 0
+    assert tiny.calls == [*ALL, *ALL]
 
 
 def test_help_and_a_broken_result(tiny, capsys):
