@@ -46,8 +46,10 @@ _SAMPLES = "samples"  # the section of the metrics that judge what `sampling` dr
 
 def of_training(config: ConfigDict) -> Settings:
     """The settings that determine what is trained."""
-    process = _options("sde", build.sde(config.sde))
-    return {**_flat(config, without=_NOT_TRAINING), "sde.name": config.sde.name, **process}
+    found = _flat(config, without=_NOT_TRAINING)
+    if config.data.name == "folder":  # of images: where they lie says which ones they are
+        found["data.dir"] = config.data.dir
+    return {**found, "sde.name": config.sde.name, **_options("sde", build.sde(config.sde))}
 
 
 def of_measurement(config: ConfigDict, programs: Sequence[Program]) -> Settings:

@@ -21,6 +21,7 @@ from score_sde.sweep import (
     Study,
     identity,
 )
+from score_sde.sweep.plan import plan
 from score_sde.sweep.rows import _recipe as recipe
 from score_sde.sweep.rows import rows
 
@@ -94,6 +95,14 @@ def test_other_samples_are_another_row_of_the_same_training(base, changes):
 def test_another_training_makes_other_rows(changes):
     assert row().trained != row(changes).trained
     assert row().id != row(changes).id
+
+
+def test_a_folder_of_images_is_another_for_another_path():
+    images = {"data.name": "folder", "data.image_size": 32}
+    one, other = (row(images | {"data.dir": path}) for path in ("/data/one", "/data/other"))
+    assert one.trained != other.trained
+    assert one.id != other.id
+    assert one.settings["data.dir"] == "/data/one"
 
 
 def test_networks_differ_even_where_both_have_only_defaults():
@@ -196,11 +205,14 @@ def test_a_program_that_is_told_no_config_depends_on_none_of_it():
     assert Program(("{python}", "own.py", "{config}")).reads == ("sampling", "evaluation")
 
 
-def test_identities_are_those_of_the_committed_results():
+def test_identities_are_those_of_the_committed_results(monkeypatch):
     """Whoever changes how they are made has to rename the files that are named by them."""
-    for path in ROOT.glob("experiments/*/results/*.json"):
-        values = json.loads(path.read_text())
-        assert values["id"] == path.stem
+    monkeypatch.chdir(ROOT)
+    for folder in {path.parents[1] for path in ROOT.glob("experiments/*/results/*.json")}:
+        known = plan(folder).evaluations
+        for path in (folder / "results").glob("*.json"):
+            assert json.loads(path.read_text())["id"] == path.stem
+            assert path.stem in known, f"{path} is of no row"
 
 
 def test_a_default_that_has_changed_is_found():
