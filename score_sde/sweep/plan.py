@@ -66,7 +66,7 @@ def plan(folder: Path, smoke: bool = False, data_dir: str | None = None) -> Plan
     study, root = load(folder, smoke), root_of(folder)
     measured = folder / "results" / ("smoke" if smoke else "")
     found = tuple(rows(study, root))
-    more = {"data.dir": data_dir} if data_dir else {}
+    more = {"data.dir": _data_dir(data_dir, found)} if data_dir else {}
     trainings: dict[str, Job] = {}
     for row in found:
         if row.trained not in trainings:
@@ -98,6 +98,13 @@ def plan(folder: Path, smoke: bool = False, data_dir: str | None = None) -> Plan
         for row in found
     }
     return Plan(study, folder, measured, found, trainings, evaluations)
+
+
+def _data_dir(given: str, found: Sequence[Row]) -> str:
+    """The path for programs that run elsewhere than it was typed."""
+    if any(row.config.data.name == "folder" for row in found):
+        raise UserError("--data_dir: a folder of images is given in sweep.py, as data.dir")
+    return os.path.abspath(os.path.expanduser(given))
 
 
 def _of_training(row: Row) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 import threading
 
 import pytest
+from program import ROOT
 from tiny import ALL, STUDY
 
 from score_sde import build
@@ -67,6 +68,21 @@ def test_a_dry_run_lists_the_commands_and_does_nothing(tiny):
     assert "--config.sampling.steps" not in lines[0]  # the rows that share it differ in this
     assert not (tiny.folder / "runs").exists()
     assert not tiny.calls
+
+
+def test_where_the_data_lie_is_said_from_where_one_is(tiny, tmp_path, monkeypatch):
+    """Programs run in the folder of main.py."""
+    tiny.edit("configs/digits_vp.py", str(ROOT / "configs" / "digits_vp.py"))
+    monkeypatch.chdir(tmp_path)
+    assert f"--config.data.dir={tmp_path}/sets" in tiny("run", "--dry_run", "--data_dir=sets")[1]
+    tiny.edit(
+        '{"config": "configs/digits_vp.py"}',
+        f"""{{
+        "config": "{ROOT}/configs/digits_vp.py", "data.name": "folder", "data.dir": "/images",
+    }}""",
+    )
+    assert "--config.data.dir=/images" in tiny("run", "--dry_run")[1]
+    assert refused(tiny("run", "--data_dir=sets"), "a folder of images is given in sweep.py")
 
 
 def test_what_fails_once_is_tried_again(tiny):
