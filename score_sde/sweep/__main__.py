@@ -146,7 +146,7 @@ def _table(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
     from score_sde.sweep import table
 
     markdown, comma = table.write(plan)
-    print(markdown.read_text(), end="")
+    print(markdown.read_text(encoding="utf-8"), end="")
     print(f"\nwrote {os.path.relpath(markdown)} and {os.path.relpath(comma)}", file=sys.stderr)
     _warn(plan)
     return 0

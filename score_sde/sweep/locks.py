@@ -30,7 +30,7 @@ class Lock:
 
     Raises:
         Busy: on entering, if another process, or another Lock of this one, holds it.
-        UserError: the file system has no locks.
+        UserError: the file cannot be made, or the file system has no locks.
     """
 
     def __init__(self, path: Path):
@@ -43,17 +43,16 @@ class Lock:
         return self._file.fileno()
 
     def __enter__(self) -> Lock:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("a+")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._path.open("a+")
         except OSError as error:
-            file.seek(0)
-            holder = file.read()
+            raise _impossible(self._path, error) from error
+        try:
+            _take(self._path, file, fcntl.LOCK_EX)
+        except (Busy, UserError):
             file.close()
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise UserError(f"cannot lock {self._path}: {error.strerror}") from error
-            raise Busy(_describe(holder)) from error
+            raise
         self._file = file
         self.note(os.getpid())
         return self
@@ -71,13 +70,32 @@ class Lock:
 
 def holder(path: Path) -> str | None:
     """Who holds a lock, in words; None if nobody does."""
-    if not Path(path).exists():
-        return None
     try:
-        with Lock(path):
-            return None
+        # Shared, so that it can be asked about a study that one may only read.
+        with Path(path).open() as file:
+            _take(path, file, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return None
     except Busy as busy:
         return str(busy)
+    except OSError as error:
+        raise _impossible(path, error) from error
+    return None
+
+
+def _take(path: Path, file: IO[str], kind: int) -> None:
+    """Lock an open file; raise Busy if another process holds the lock."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise _impossible(path, error) from error
+        file.seek(0)
+        raise Busy(_describe(file.read())) from error
+
+
+def _impossible(path: Path, error: OSError) -> UserError:
+    return UserError(f"cannot lock {path}: {error.strerror}")
 
 
 def _describe(text: str) -> str:

@@ -135,8 +135,10 @@ def _expanded(
 
 
 def _check_result(path: Path, row: Row) -> None:
-    """Raise UserError if a row has a result that was measured while a default was another."""
+    """Raise UserError if a row's file is no result, or one of a time with another default."""
     known = results.read(path)
+    if known is not None and not isinstance(known.get("evaluation"), dict):
+        raise UserError(f"{path} is not the result of a row: delete it to do its row again")
     changed = known and identity.contradiction(known.get("settings", {}), row.settings)
     if changed:
         raise UserError(

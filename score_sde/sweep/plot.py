@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 from score_sde.errors import UserError
+from score_sde.sweep import results
 from score_sde.sweep.plan import Plan
 from score_sde.sweep.study import Plot
 from score_sde.sweep.table import Line, lines
@@ -20,7 +20,7 @@ def write(plan: Plan) -> list[Path]:
         The paths of the pictures.
 
     Raises:
-        UserError: nothing has been measured yet.
+        UserError: nothing has been measured yet, or a picture cannot be written.
     """
     import matplotlib  # it is slow to import
 
@@ -64,10 +64,7 @@ def _draw(plot: Plot, found: list[Line], path: Path) -> Path:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
     pyplot.close(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(buffer.getvalue())
-    partial.replace(path)
+    results.write_bytes(path, buffer.getvalue())
     return path
 
 

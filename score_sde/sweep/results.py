@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -66,26 +67,45 @@ def over_seeds(numbers: Sequence[Number | None]) -> Number | None:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """A JSON file, or None if there is none.
+    """A JSON object in a file, or None if there is none.
 
     Raises:
         UserError: it cannot be read.
     """
     try:
-        return json.loads(Path(path).read_text())
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}): delete it to do its row again") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is not a JSON object: delete it to do its row again")
+    return values
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, whoever else writes it; its folder is made."""
+    """Write a file whole or not at all, whoever else writes it; its folder is made.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes as `write` does text."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -1,9 +1,11 @@
 """The command line on a study whose programs are small scripts, in this process."""
 
 import dataclasses
+import errno
 import json
 import re
 import threading
+from pathlib import Path
 
 import pytest
 from program import ROOT
@@ -260,5 +262,36 @@ def test_what_was_done_with_another_default_is_done_again(tiny, monkeypatch):
 def test_help_and_a_broken_result(tiny, capsys):
     assert "--parallel=N" in tiny("run", "--help")[1]
     tiny("run")
-    tiny.results[0].write_text("{")
-    assert refused(tiny("table"), "is not JSON", "delete it to do its row again")
+    for text, what in (("{", "is not JSON"), ("[1]", "is not a JSON object"), ("{}", "is not the")):
+        tiny.results[0].write_text(text)
+        assert refused(tiny("table"), what, "delete it to do its row again")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tiny):
+    """A file where a folder should be stops root too, whom no permission stops."""
+    path = tiny.folder / "results"
+    path.write_text("")
+    for command in ("table", "report"):
+        assert refused(tiny(command), "cannot", str(path))
+    path.unlink()
+    (tiny.folder / "runs").write_text("")
+    assert refused(tiny("run"), "cannot", str(tiny.folder / "runs"))
+
+
+def test_a_study_that_may_only_be_read_has_a_status(tiny, monkeypatch):
+    tiny("run")
+    plan(tiny.folder).evaluations[plan(tiny.folder).rows[0].id].result.unlink()
+    opened = Path.open
+
+    def read_only(path, mode="r", *args, **kwargs):
+        if mode.strip("bt") != "r":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", read_only)
+    assert re.search(r"  narrow \| short, seed 0 +waiting\n", tiny("status")[1])
+    assert refused(tiny("table"), "cannot write", "table.md: Permission denied")
+    assert refused(tiny("report"), "cannot write", "report.html: Permission denied")
+    code, out, err = tiny("run")
+    assert (code, "error: cannot write" in err) == (2, True)
+    assert "failed 1/1  narrow | short, seed 0: cannot lock" in out
