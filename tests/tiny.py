@@ -126,14 +126,14 @@ class Tiny:
         code = main(["sweep", command, str(self.folder), *arguments])
         return code, *self._capsys.readouterr()
 
-    def start(self, *arguments):
+    def start(self, *arguments, stderr=subprocess.STDOUT):
         """The real command, for two minutes at most."""
         process = subprocess.Popen(
             [sys.executable, "-m", "score_sde.sweep", "run", str(self.folder), *arguments],
             cwd=ROOT,
             env=environment(PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path])),
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
         )
         watchdog = threading.Timer(120, process.kill)

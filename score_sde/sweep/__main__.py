@@ -46,7 +46,8 @@ def main(argv: list[str]) -> int:
         argv: sys.argv.
 
     Returns:
-        The exit code: 0; 1 if a row failed; 2 for bad input; 130 after Ctrl-C or SIGTERM.
+        The exit code: 0; 1 if a row failed; 2 for bad input; 130 after Ctrl-C, SIGTERM or,
+        with work left, the end of who reads its output.
     """
     if len(argv) == 1 or {"-h", "--help"} & set(argv):
         print(HELP, end="")
@@ -56,7 +57,8 @@ def main(argv: list[str]) -> int:
         # Reading the recipes imports JAX; a mistake in the flags comes before.
         from score_sde.sweep.plan import plan
 
-        code = _COMMANDS[line.command](plan(line.folder, line.smoke, line.data_dir), line, slurm)
+        found = plan(line.folder, line.smoke, line.data_dir)
+        code = _COMMANDS[line.command](found, line, slurm)
         sys.stdout.flush()
         return code
     except UserError as error:
@@ -64,6 +66,9 @@ def main(argv: list[str]) -> int:
         return 2
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if line.command == "run" and not line.dry_run and found.undone:
+            print("nobody reads its output: it stops; the same command goes on", file=sys.stderr)
+            return 130
         return 0
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)

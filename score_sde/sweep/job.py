@@ -191,9 +191,10 @@ def _view(trained: Path, folder: Path) -> None:
         partial = folder / "config.json.partial"
         shutil.copyfile(trained / "config.json", partial)
         partial.replace(folder / "config.json")
-    link = folder / "checkpoints"
-    if (trained / "checkpoints").exists() and not link.is_symlink():
-        target = os.path.relpath(trained / "checkpoints", folder)
+    link, target = folder / "checkpoints", os.path.relpath(trained / "checkpoints", folder)
+    linked = link.is_symlink() and os.readlink(link) == target
+    if (trained / "checkpoints").exists() and not linked:
+        link.unlink(missing_ok=True)  # to a run that another study had, and has no more
         link.symlink_to(target, target_is_directory=True)
 
 

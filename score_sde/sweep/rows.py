@@ -99,7 +99,7 @@ def resolve(changes: Mapping[str, Any], root: Path = Path()) -> ConfigDict:
     Raises:
         UserError: there is no such recipe or field.
     """
-    if CONFIG not in changes:
+    if not isinstance(changes.get(CONFIG), str):
         raise UserError(f'no recipe: give "{CONFIG}", such as configs/digits_vp.py')
     file, _, argument = changes[CONFIG].partition(":")
     path = (Path(root) / file).resolve()

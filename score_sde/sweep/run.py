@@ -57,7 +57,8 @@ def run(plan: Plan, launcher: Launcher, progress: Progress) -> bool:
         Whether every row is done.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM; programs that run were asked to stop.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; programs that run were asked to stop, as they are for
+            whatever else it raises.
     """
     sweep = _Sweep(plan, plan.undone, launcher, progress)
     with _terminated_is_interrupted():
@@ -65,7 +66,7 @@ def run(plan: Plan, launcher: Launcher, progress: Progress) -> bool:
             while not sweep.over:
                 sweep.look()
                 time.sleep(_PAUSE)
-        except KeyboardInterrupt:
+        except BaseException:  # or nothing would wait for the programs, or look at what they did
             launcher.stop()
             raise
         finally:

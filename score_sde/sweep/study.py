@@ -107,6 +107,12 @@ class Study:
     def __post_init__(self):
         if not self.points or not self.seeds or not self.metrics:
             raise UserError("a study needs points, seeds and metrics")
+        for label in (label for labels in self.labels for label in labels):
+            if not isinstance(label, str):
+                raise UserError(f"the label {label!r} of a point must be text: {str(label)!r}")
+        for program in (*self.train, *self.evaluate):
+            if not isinstance(program, Program):
+                raise UserError(f"train and evaluate list programs such as SAMPLE, not {program!r}")
         if any(point.labels.keys() != self.points[0].labels.keys() for point in self.points):
             raise UserError("all points of a study must have the same axes")
         if len(set(self.labels)) < len(self.points):
@@ -174,7 +180,8 @@ def mistake(error: Exception, path: Path) -> UserError:
     """What went wrong in a file of Python, in one line with its place."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
     line = f":{frames[-1].lineno}" if frames else ""
-    return UserError(f"{path}{line}: {type(error).__name__}: {error}")
+    message = " ".join(str(error).split())
+    return UserError(f"{path}{line}: {type(error).__name__}: {message}")
 
 
 def root_of(folder: Path) -> Path:

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -117,6 +118,19 @@ def test_a_training_that_fails_takes_its_rows_along_and_no_others(tiny):
     assert "narrow | long, seed 0: its training of narrow | short, seed 0 failed" in out
 
 
+def test_a_row_finds_the_training_that_was_done_anew_elsewhere(tiny):
+    """It was begun while a study beside this one had the trained network, and that has gone."""
+    beside = tiny.folder.parent / "beside" / "runs"
+    tiny.set("fail", "measure-8-5", "2")
+    trained = next(iter(plan(tiny.folder).trainings))
+    (beside / trained).mkdir(parents=True)
+    assert tiny("run")[0] == 1
+    assert (beside / trained / "checkpoints").is_dir()
+    shutil.rmtree(beside)
+    assert tiny("run")[0] == 0
+    assert tiny.calls.count("train-8") == 2
+
+
 def test_a_program_must_leave_what_it_promises(tiny):
     tiny.edit('"evaluation.json")]', '"other.json")]')
     code, out, _ = tiny("run")
@@ -207,6 +221,15 @@ def test_mistakes_in_the_command_line_are_one_line(tiny, tmp_path):
         ('"{steps}", ', '"{step}", ', "there are {python}, {run}, {steps}"),
         ("title=", "titel=", "sweep.py:14: TypeError"),
         ("return Program", "return Programm", "sweep.py:10: NameError"),
+        (
+            "return Program",
+            "raise ValueError('a\\n  b'); return Program",
+            "sweep.py:10: ValueError: a b",
+        ),
+        ('"narrow":', "8:", "the label 8 of a point must be text: '8'"),
+        ('{"config": "configs/digits_vp.py"}', '{"config": 3}', 'no recipe: give "config"'),
+        ('evaluate=[program("measure", "evaluation.json")]', "evaluate=['x']", "not 'x'"),
+        ('evaluate=[program("measure", "evaluation.json")]', "evaluate=3", ":14: TypeError"),
         (
             "    return study(note",
             "    return dict(note",

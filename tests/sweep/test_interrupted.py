@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 
@@ -87,3 +88,16 @@ def test_sigterm_acts_like_ctrl_c(tiny):
     assert (code, err) == (130, "interrupted; the same command goes on\n")
     assert tiny.calls == ["train-8"]
     assert "training of narrow | short, seed 0  waiting" in tiny("status")[1]
+
+
+def test_who_stops_reading_stops_the_sweep(tiny):
+    """As in `run experiments/NAME | head -2`: it does not end as if all were done."""
+    tiny.set("hold", "train-8")
+    sweep = tiny.start(stderr=subprocess.PIPE)
+    tiny.wait("train-8")
+    sweep.stdout.close()
+    tiny.release("train-8")
+    assert sweep.wait(60) == 130
+    assert sweep.stderr.read() == "nobody reads its output: it stops; the same command goes on\n"
+    assert len(tiny.results) < 4
+    assert tiny("run")[0] == 0
