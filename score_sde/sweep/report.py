@@ -55,7 +55,11 @@ def render(plan: Plan) -> str:
         parts.append(page.section(f"Best {study.best.axis}", best))
     compared = page.table(*table.cells(study, found), "measured and published numbers")
     parts += [
-        page.section("Measured and published" if study.published else "Measured", compared),
+        page.section(
+            "Measured and published" if study.published else "Measured",
+            compared,
+            page.paragraph(" ".join(table.notes(found))),
+        ),
         page.section("Curves", page.side_by_side("charts", list(_curves(plan, found)))),
         page.section("Training", *_training(plan)),
         page.section("Samples", page.side_by_side("pictures", list(_samples(plan)))),

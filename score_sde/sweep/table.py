@@ -83,12 +83,20 @@ def markdown(study: Study, found: Sequence[Line]) -> str:
     if study.best:
         parts.append(_grid(*best_cells(study, found)))
     parts.append(_grid(*cells(study, found)))
-    if any(n and n.count > 1 for line in found for n in line.numbers.values()):
-        parts.append("± is the standard error of the mean over the seeds.")
-    elif any(n and n.error is not None for line in found for n in line.numbers.values()):
-        parts.append("± is the standard error that the evaluation states.")
-    parts.append(f"{MISSING}: not measured yet, or not published.")
+    parts += notes(found)
     return "\n\n".join(parts) + "\n"
+
+
+def notes(found: Sequence[Line]) -> list[str]:
+    """What the signs in the cells of these lines mean."""
+    errors = [n for line in found for n in line.numbers.values() if n and n.error]
+    stated = "that the evaluation states"
+    if any(n.count > 1 for n in errors):
+        alone = f"; of one seed, the one {stated}" if any(n.count == 1 for n in errors) else ""
+        said = [f"± is the standard error of the mean over the seeds{alone}."]
+    else:
+        said = [f"± is the standard error {stated}."] if errors else []
+    return [*said, f"{MISSING}: not measured yet, not finite, or not published."]
 
 
 def cells(study: Study, found: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
@@ -102,7 +110,7 @@ def cells(study: Study, found: Sequence[Line]) -> tuple[list[str], list[list[str
     for line in found:
         row = list(line.labels.values())
         for metric, text in zip(study.metrics, _published(study, line), strict=True):
-            row.append(show(line.numbers[metric.name], metric))
+            row.append(_cell(line, metric))
             row += [text] if published else []
         body.append([*row, str(line.seeds)])
     return [*head, "seeds"], body
@@ -120,13 +128,19 @@ def best_cells(study: Study, found: Sequence[Line]) -> tuple[list[str], list[lis
     for labels, members in groups.items():
         known = [line for line in members if line.numbers[metric.name] is not None]
         chosen = min(known, key=lambda line: line.numbers[metric.name].value, default=None)
-        number = chosen.numbers[metric.name] if chosen else None
         value = chosen.labels[best.axis] if chosen else MISSING
         if len(known) < len(members) and chosen:
             value += f" (of {len(known)} of {len(members)})"
         published = study.published.get(labels, (MISSING,))[0]
-        body.append([*labels, value, published, show(number, metric)])
+        body.append([*labels, value, published, _cell(chosen, metric) if chosen else MISSING])
     return head, body
+
+
+def _cell(line: Line, metric: Metric) -> str:
+    """The number, and of how many seeds it is if the number of others was not finite."""
+    number = line.numbers[metric.name]
+    part = number is not None and number.count < line.seeds
+    return show(number, metric) + (f" (of {number.count} of {line.seeds})" if part else "")
 
 
 def show(number: Number | None, metric: Metric) -> str:

@@ -15,6 +15,7 @@ def test_runs_are_compared(study):
     assert "6 of 8 rows are done." in text
     # The mean and the standard error over two seeds, 5 and 6, beside the published number.
     assert "10 steps of the predictor, no corrector 10 10 5.50 ± 0.50 4.98±.06 2" in text
+    assert "± is the standard error of the mean over the seeds." in text
     for heading in ("Measured and published", "Curves", "Training", "Samples"):
         assert heading in text
     document = Document(study.results / "report.html")

@@ -89,7 +89,21 @@ def test_means_stand_beside_the_published_numbers(made):
     assert rows[0] == ["VP", "30", "3.00 ± 1.53", "3.24±.02", "30", "30", "3"]
     assert rows[1] == ["VP", "40", "4.00 ± 0.25", "—", "40", "—", "1"]  # its evaluation's error
     assert rows[5] == ["sub-VP", "50", "—", "9.99", "—", "50", "0"]
-    assert "± is the standard error of the mean over the seeds." in text
+    assert (
+        "± is the standard error of the mean over the seeds; of one seed, the one that the "
+        "evaluation states.\n"
+    ) in text
+
+
+def test_a_number_that_is_not_finite_is_not_passed_over(made):
+    """A mean of the others would look like one of all seeds."""
+    found = made(MEAN, {("VP", "30"): (1.0, 3.0, math.nan), ("VP", "40"): (math.inf, 4.0)})
+    text = table.write(found)[0].read_text()
+    _, *rows = grid(text, "SDE")
+    assert rows[0][2] == "2.00 ± 1.00 (of 2 of 3)"
+    assert rows[0][4] == "30"
+    assert rows[1][2] == "4.00 ± 0.25 (of 1 of 2)"
+    assert "—: not measured yet, not finite, or not published." in text
 
 
 def test_csv_has_all_digits(made):
