@@ -135,6 +135,10 @@ def parse(argv: list[str]) -> CommandLine:
         raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
     if values.num_samples is not None and values.num_samples < 1:
         raise UserError(f"--num_samples={values.num_samples} must be at least 1")
+    measured = ("sample", "evaluate")
+    for name, modes in (("num_samples", ("sample",)), ("weights", measured), ("step", measured)):
+        if values[name].value is not None and values.mode not in modes:
+            raise UserError(f"--{name} goes with {' or '.join(f'--mode={mode}' for mode in modes)}")
     if (values.mode == "import") != bool(values.checkpoint):
         raise UserError("--mode=import and --checkpoint=FILE.pth go together")
     if values.mode == "import" and values.distributed:
@@ -147,7 +151,7 @@ def parse(argv: list[str]) -> CommandLine:
         mode=values.mode,
         workdir=Path(values.workdir or Path("runs") / name),
         num_samples=values.num_samples,
-        weights=values.weights,
+        weights="ema" if values.weights is None else values.weights,
         step=values.step,
         overrides=tuple(_overrides(argv)),
         checkpoint=Path(values.checkpoint) if values.checkpoint else None,
@@ -164,7 +168,7 @@ def _define(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_enum("mode", "train", MODES, "", flag_values=values)
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     flags.DEFINE_integer("num_samples", None, "", flag_values=values)
-    flags.DEFINE_string("weights", "ema", "", flag_values=values)
+    flags.DEFINE_string("weights", None, "", flag_values=values)
     flags.DEFINE_integer("step", None, "", flag_values=values)
     flags.DEFINE_enum("task", None, TASKS, "", flag_values=values)
     flags.DEFINE_integer("label", None, "", flag_values=values)

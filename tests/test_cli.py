@@ -263,6 +263,15 @@ def test_a_missing_config_is_one_line():
     assert "did you mean configs/digits_vp.py?" in refused("--config=configs/digit_vp.py")
 
 
+def test_a_flag_of_another_mode_is_one_line():
+    """It would do nothing: --num_samples is not how many images FID is of."""
+    config = "--config=configs/digits_vp.py"
+    message = refused(config, "--mode=evaluate", "--num_samples=5")
+    assert message == "error: --num_samples goes with --mode=sample"
+    for flag in ("--step=5", "--weights=raw"):
+        assert "goes with --mode=sample or --mode=evaluate" in refused(config, flag)
+
+
 def test_a_batch_that_the_devices_cannot_share(small, tmp_path):
     workdir = tmp_path / "none"
     result = run(
