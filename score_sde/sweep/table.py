@@ -157,7 +157,8 @@ def as_csv(study: Study, found: Sequence[Line]) -> str:
     head = list(study.axes)
     for metric in study.metrics:
         head += [metric.name, f"{metric.name} standard error"]
-        head.append(f"{metric.published or metric.name} published")
+        head += [] if study.best else [f"{metric.published or metric.name} published"]
+    head += [f"best {study.best.axis} published"] if study.best else []
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*head, "seeds"])
@@ -166,7 +167,10 @@ def as_csv(study: Study, found: Sequence[Line]) -> str:
         for metric, text in zip(study.metrics, _published(study, line), strict=True):
             number = line.numbers[metric.name]
             row += [number.value, number.error] if number else [None, None]
-            row.append("" if text == MISSING or study.best else text)
+            row += [] if study.best else [text.replace(MISSING, "")]
+        if study.best:
+            labels = tuple(v for axis, v in line.labels.items() if axis != study.best.axis)
+            row += study.published.get(labels, ("",))
         writer.writerow([*row, line.seeds])
     return file.getvalue()
 

@@ -121,7 +121,8 @@ def test_csv_has_all_digits(made):
 def test_the_best_along_an_axis(made):
     fids = {("VP", "30"): (5.0,), ("VP", "40"): (4.0,), ("VP", "50"): (4.5,)}
     found = made(BEST, fids | {("sub-VP", "50"): (7.0,)})
-    text = table.write(found)[0].read_text()
+    markdown, comma = table.write(found)
+    text = markdown.read_text()
     head, *rows = grid(text, "SDE")
     assert head == ["SDE", "best steps", "best steps, published", "FID there"]
     assert rows == [
@@ -129,6 +130,11 @@ def test_the_best_along_an_axis(made):
         ["sub-VP", "50 (of 1 of 3)", "—", "7.00 ± 0.25"],
     ]
     assert "| sub-VP | 50    | 7.00 ± 0.25" in text  # all points follow
+    with comma.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["best steps published"] for row in rows] == ["40"] * 3 + [""] * 3
+    assert rows[5]["FID"] == "7.0"
+    assert "FID published" not in rows[0]
 
 
 def test_a_metric_is_a_number_or_an_entry_of_evaluation_json():
