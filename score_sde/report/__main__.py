@@ -7,12 +7,17 @@ import sys
 from score_sde import report
 from score_sde.errors import UserError
 
+USAGE = "usage: python -m score_sde.report runs/digits_vp [ANOTHER_RUN ...]"
+
 
 def main(argv: list[str]) -> int:
     """Write the report of each run; exit code 2 for bad input."""
+    if {"-h", "--help"} & set(argv):
+        print(USAGE)
+        return 0
     try:
         if len(argv) < 2 or argv[1].startswith("-"):
-            raise UserError("usage: python -m score_sde.report runs/digits_vp [ANOTHER_RUN ...]")
+            raise UserError(USAGE)
         for workdir in argv[1:]:
             print(f"wrote {report.write(workdir)}")
         return 0

@@ -117,6 +117,9 @@ class Study:
             raise UserError("all points of a study must have the same axes")
         if len(set(self.labels)) < len(self.points):
             raise UserError("two points of a study have the same labels")
+        for what, named in (("metrics", self.metrics), ("plots", self.plots)):
+            if len({one.name for one in named}) < len(named):
+                raise UserError(f"two {what} of a study have the same name")
         names = {metric.name for metric in self.metrics}
         asked = {name for plot in self.plots for name in (plot.x, plot.y)}
         if self.best:

@@ -249,6 +249,8 @@ def test_the_command(run, capsys):
     assert capsys.readouterr().out == f"wrote {run / 'report.html'}\n" * 2
     assert "usage" in refused(capsys)
     assert "usage" in refused(capsys, "--help-me")
+    assert command.main(["report", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: python -m score_sde.report")
     (run / "report.html").unlink()
     (run / "report.html").mkdir()
     assert "cannot write" in refused(capsys, run)

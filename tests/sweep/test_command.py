@@ -226,6 +226,11 @@ def test_mistakes_in_the_command_line_are_one_line(tiny, tmp_path):
             "raise ValueError('a\\n  b'); return Program",
             "sweep.py:10: ValueError: a b",
         ),
+        (
+            '"score")]',
+            '"score"), Metric("score", "other")]',
+            "two metrics of a study have the same",
+        ),
         ('"narrow":', "8:", "the label 8 of a point must be text: '8'"),
         ('{"config": "configs/digits_vp.py"}', '{"config": 3}', 'no recipe: give "config"'),
         ('evaluate=[program("measure", "evaluation.json")]', "evaluate=['x']", "not 'x'"),
