@@ -143,8 +143,16 @@ class Cluster:
         self._executor, self.slots = executor, slots
 
     def start(self, job: Job) -> Running:
-        """Submit one."""
-        return _Submitted(self._executor.submit(_Work(), job))
+        """Submit one.
+
+        Raises:
+            UserError: Slurm does not take it: there is no such partition, for example.
+        """
+        try:
+            return _Submitted(self._executor.submit(_Work(), job))
+        except (RuntimeError, OSError) as error:  # submitit's own are RuntimeErrors
+            reason = " ".join(str(error).split())
+            raise UserError(f"--launcher=slurm: a job cannot be submitted: {reason}") from error
 
     def stop(self) -> None:
         """Leave them to the cluster."""

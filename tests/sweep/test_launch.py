@@ -85,6 +85,18 @@ def test_a_parameter_that_slurm_lacks_is_one_line(tiny, cluster):
 
 
 @needs_submitit
+def test_a_job_that_slurm_refuses_is_one_line(tiny, cluster):
+    sbatch = cluster / "bin" / "sbatch"
+    sbatch.write_text("#!/bin/sh\necho 'sbatch: error: invalid partition: gpuu' >&2\nexit 1\n")
+    code, _, err = tiny("run", "--launcher=slurm", "--slurm.partition=gpuu")
+    assert code == 2
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert line == err.splitlines()[-1]
+    assert "a job cannot be submitted: " in line
+    assert "invalid partition: gpuu" in line
+
+
+@needs_submitit
 def test_without_slurm_the_launcher_says_so(tiny, monkeypatch):
     monkeypatch.setenv("PATH", "")
     code, _, err = tiny("run", "--launcher=slurm")
