@@ -6,13 +6,14 @@ is not in a short list is refused before anything is made of it, and each name i
 for code of this module, never for what it names, so nothing in the file is executed.
 """
 
+import io
 import math
 import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -31,8 +32,22 @@ STORAGES = {
 }
 # The pickle of torch.save's magic number, with which files from before PyTorch 1.6 begin.
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-# A pickle holds about 200 bytes for a tensor; the released ones are below 2 MB.
-_LARGEST_PICKLE = 64 * 2**20
+# A pickle holds about 200 bytes for a tensor; the released ones are below 2 MB. In memory
+# none of its bytes becomes more than about 100.
+_LARGEST_PICKLE = 16 * 2**20
+# Operations that torch.save never writes and that make much of little, or look up what is not in
+# the file: byte arrays, buffers, sets and the extension registry.
+_REFUSED = (
+    pickle.BYTEARRAY8
+    + pickle.NEXT_BUFFER
+    + pickle.READONLY_BUFFER
+    + pickle.EMPTY_SET
+    + pickle.ADDITEMS
+    + pickle.FROZENSET
+    + pickle.EXT1
+    + pickle.EXT2
+    + pickle.EXT4
+)
 # What numpy.dtype is asked for: sizes in bytes by the kind of number.
 _SCALARS = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"}
 
@@ -112,7 +127,7 @@ class _Archive:
         if program.file_size > _LARGEST_PICKLE:
             raise ValueError(f"{self.path} is refused: its data.pkl has {program.file_size} bytes")
         with self.archive.open(program) as file:
-            return _Unpickler(file, self).load()
+            return _Unpickler(io.BytesIO(file.read()), self).load()
 
     def _start(self, name: str) -> bytes:
         """The first bytes of a member of the archive, which may have any size."""
@@ -150,7 +165,9 @@ class _Archive:
         """In place of torch._utils._rebuild_tensor_v2."""
         flat = self.array(storage)
         numbers = (offset, *shape, *stride)
-        if len(shape) != len(stride) or not all(type(n) is int and n >= 0 for n in numbers):
+        if not len(shape) == len(stride) <= 64 or not all(
+            type(n) is int and 0 <= n < 2**63 for n in numbers
+        ):
             raise ValueError(f"{self.path} is damaged: a tensor's shape and strides do not fit")
         last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
         if math.prod(shape) == 0:
@@ -186,11 +203,24 @@ def _encode(text: str, encoding: str) -> bytes:
     """In place of _codecs.encode, with which old protocols write bytes."""
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError("an encoding other than latin1 is refused")
+    if len(text) > 16:  # copies of one long text would fill any memory
+        raise pickle.UnpicklingError("bytes longer than a NumPy scalar's are refused")
     return text.encode("latin1")
 
 
-class _Unpickler(pickle.Unpickler):
+def _ordered_dict(*items: Any) -> OrderedDict:
+    """In place of collections.OrderedDict, which is filled by later operations."""
+    if items:  # copies of one large dictionary would fill any memory
+        raise pickle.UnpicklingError("an OrderedDict that is a copy of another is refused")
+    return OrderedDict()
+
+
+# The unpickler that is written in Python: in the one written in C a small file can fill the memory
+# (an entry of the memo with a large number) and overflow the stack (the hash of nested tuples).
+class _Unpickler(pickle._Unpickler):
     """Knows tensors, ordered dictionaries and NumPy scalars."""
+
+    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
 
     def __init__(self, file: BinaryIO, archive: _Archive):
         super().__init__(file)
@@ -198,7 +228,7 @@ class _Unpickler(pickle.Unpickler):
         self.known: dict[tuple[str, str], Callable[..., Any]] = {
             ("torch._utils", "_rebuild_tensor_v2"): lambda *args: archive.tensor(*args),
             ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
-            ("collections", "OrderedDict"): OrderedDict,
+            ("collections", "OrderedDict"): lambda *items: _ordered_dict(*items),
             ("numpy", "dtype"): lambda *args: _ScalarType(*args),
             ("numpy.core.multiarray", "scalar"): lambda kind, data: kind.scalar(data),
             ("numpy._core.multiarray", "scalar"): lambda kind, data: kind.scalar(data),
@@ -222,3 +252,31 @@ class _Unpickler(pickle.Unpickler):
                 return _Storage(key, dtype, size)
         # Not its repr: of tuples in tuples, each twice, it is longer than any memory.
         raise pickle.UnpicklingError(f"a persistent id of type {type(pid).__name__} is refused")
+
+    def load_setitem(self) -> None:
+        self._check_keys([self.stack[-2]])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        self._check_keys(self.stack[::2])
+        super().load_setitems()
+
+    def load_dict(self) -> None:
+        self._check_keys(self.stack[::2])
+        super().load_dict()
+
+    def _check_keys(self, keys: list[Any]) -> None:
+        """Refuse what is no name or number: the hash of nested tuples can overflow the stack."""
+        for key in keys:
+            if type(key) not in (str, int):
+                raise pickle.UnpicklingError(f"a key of type {type(key).__name__} is refused")
+
+    def _refuse(self) -> None:
+        raise pickle.UnpicklingError("an operation that torch.save does not write is refused")
+
+    dispatch |= {
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.DICT[0]: load_dict,
+        **dict.fromkeys(_REFUSED, _refuse),
+    }

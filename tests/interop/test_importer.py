@@ -181,7 +181,7 @@ def test_files_that_are_not_checkpoints(shared, tmp_path, capsys):
         with zipfile.ZipFile(tmp_path / f"{name}.pth", "w") as archive:
             archive.writestr("a/data.pkl", pickled)
     assert "not a checkpoint of score_sde_pytorch" in refused(tmp_path / "other.pth")
-    assert "truncated" in refused(tmp_path / "cut.pth")
+    assert "is damaged" in refused(tmp_path / "cut.pth")
     assert "is damaged" in refused(tmp_path / "damaged.pth")
 
 

@@ -4,6 +4,7 @@ import io
 import pickle
 import resource
 import time
+import tracemalloc
 import zipfile
 from collections import OrderedDict
 
@@ -203,6 +204,54 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(torch_file, "_LARGEST_PICKLE", 1000)
     with pytest.raises(ValueError, match=r"its data\.pkl has 1\d\d\d bytes"):
         torch_file.load(write(tmp_path / "b.pth", "x" * 1000))
+
+
+def program(path, operations):
+    """A file with a pickle of these operations, and one storage of 12 float32."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", pickle.PROTO + b"\x02" + operations + pickle.STOP)
+        archive.writestr("model/data/0", bytes(48))
+    return path
+
+
+ORDERED_DICT = b"ccollections\nOrderedDict\n"
+
+
+@pytest.mark.parametrize(
+    ("operations", "reason"),
+    [
+        # With tuples a thousand times as deep their hash overflows the stack of the process.
+        (b"})" + b"\x85" * 999 + b"Ns", "a key of type tuple"),
+        (b"}()" + b"\x85" * 999 + b"Nu", "a key of type tuple"),
+        (b"()" + b"\x85" * 999 + b"Nd", "a key of type tuple"),
+        # A large dictionary or text, copied again and again by six bytes each.
+        (ORDERED_DICT + b"]K\x01K\x02\x86a\x85R", "a copy of another"),
+        (dumps(Call("_codecs", "encode", "x" * 17, "latin1"))[2:-1], "bytes longer than"),
+        (pickle.EMPTY_SET * 9, "does not write"),
+        (pickle.BYTEARRAY8 + (2**33).to_bytes(8, "little"), "does not write"),
+        (pickle.EXT1 + b"\x01", "does not write"),
+    ],
+)
+def test_what_makes_much_of_little_is_refused(tmp_path, operations, reason):
+    with pytest.raises(pickle.UnpicklingError, match=reason):
+        torch_file.load(program(tmp_path / "a.pth", operations))
+
+
+def test_a_large_number_of_the_memo_takes_no_memory(tmp_path):
+    path = program(tmp_path / "a.pth", b"N" + pickle.LONG_BINPUT + (2**23).to_bytes(4, "little"))
+    tracemalloc.start()
+    assert torch_file.load(path) is None
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**22  # a table up to that entry takes 2**27 bytes
+
+
+@pytest.mark.parametrize("shape", [(1,) * 65, (2**63, 0)])
+def test_no_time_is_spent_on_a_shape_that_no_array_has(tmp_path, shape):
+    value = tensor(Stored("FloatStorage", "0", 12), 0, shape, (1,) * len(shape))
+    path = write(tmp_path / "a.pth", value, {"0": np.zeros(12, np.float32)})
+    with pytest.raises(ValueError, match="shape and strides do not fit"):
+        torch_file.load(path)
 
 
 def nested(depth):
