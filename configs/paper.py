@@ -9,9 +9,8 @@ configurations train; they have not been measured here.
 
 A configuration is a sum of the parts below. Where the released files contradict themselves, this is
 what they mean: ve/ncsnv2/bedroom is discrete (a misspelt field made it continuous), and all VE
-models reduce by half the sum (ve/ffhq_ncsnpp_continuous alone said mean). The released
-data pipeline cuts the central 140 pixels out of a CelebA photograph and this one its largest
-square; FFHQ is a folder of images, --config.data.dir=FOLDER.
+models reduce by half the sum (ve/ffhq_ncsnpp_continuous alone said mean). Of a CelebA photograph
+they take the central 140 pixels, as released; FFHQ is a folder of images, --config.data.dir=FOLDER.
 """
 
 import dataclasses
