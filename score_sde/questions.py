@@ -57,7 +57,7 @@ class Question:
             threes = np.stack([self.observed, samples, self.inputs["image"]], axis=1)
             samples = threes.reshape(-1, *samples.shape[1:])
         columns = self.columns or 1
-        return samples[: 256 // columns * columns]
+        return samples[: max(1, 256 // columns) * columns]  # whole rows
 
 
 def ask(options: Options, config: ConfigDict, experiment: Experiment, number: int) -> Question:

@@ -8,6 +8,7 @@ from untrained import untrained_run
 from score_sde import cli, questions
 from score_sde import config as configs
 from score_sde.errors import UserError
+from score_sde.tasks import Task
 
 ROUGH = ("--config.sampling.steps=22", "--config.sampling.batch_size=16", "--num_samples=25")
 
@@ -150,6 +151,13 @@ def test_what_cannot_be_asked_is_one_line(folders, sample, name, arguments, mess
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert message in error
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(None, 256), (10, 250), (100, 200), (300, 300)])
+def test_a_picture_has_whole_rows(columns, shown):
+    """Also of more classes than the 256 images that a picture has else."""
+    question = questions.Question(Task(), {}, columns=columns)
+    assert len(question.picture(np.zeros((700, 8, 8, 1), np.uint8))) == shown
 
 
 def test_masks_name_what_is_not_known(tmp_path):
