@@ -90,10 +90,12 @@ class Experiment:
 
     def to_images(self, x: jax.Array) -> jax.Array:
         """States in the model's range to uint8 images; [batch, H, W, C]."""
-        return transforms.from_model(x, self.centered, self.data.levels)
+        return transforms.from_model(x, self.centered, self.data.levels, self.dequantized)
 
     def from_images(self, images: jax.Array) -> jax.Array:
         """The inverse of `to_images`: states x_0 in the model's range; [batch, H, W, C]."""
+        if self.dequantized:
+            return transforms.middles(images, self.data.levels, self.centered)
         return transforms.to_model(images, self.centered)
 
 

@@ -28,20 +28,44 @@ def to_model(images: jax.Array, centered: bool, dtype: DTypeLike = jnp.float32) 
     return 2 * x - 1 if centered else x
 
 
-def from_model(x: jax.Array, centered: bool, levels: int = 256) -> jax.Array:
+def from_model(
+    x: jax.Array, centered: bool, levels: int = 256, dequantized: bool = False
+) -> jax.Array:
     """Inverts `to_model`: k = round((L - 1) x), clipped to 0..L-1, as the pixel of equation (1).
+
+    Of a model of dequantised data it inverts `dequantize`: k = floor(L x).
 
     Args:
       x: model values, in [0, 1], or [-1, 1] if centered; values outside are clipped. Any shape.
       centered: as for `to_model`.
       levels: L, the number of distinct pixel values of the set (17 for the digits).
+      dequantized: whether the model was trained on dequantised data.
 
     Returns:
       uint8 pixels, the shape of x.
     """
-    unit = (x + 1) / 2 if centered else x
-    level = jnp.round(jnp.clip(unit, 0, 1) * (levels - 1))
+    unit = jnp.clip((x + 1) / 2 if centered else x, 0, 1)
+    if dequantized:
+        level = jnp.minimum(jnp.floor(unit * levels), levels - 1)
+    else:
+        level = jnp.round(unit * (levels - 1))
     return jnp.round(level * (255 / (levels - 1))).astype(jnp.uint8)
+
+
+def middles(images: jax.Array, levels: int, centered: bool) -> jax.Array:
+    """The middle of what `dequantize` gives: x = (k + 1/2) / L, or 2 x - 1 if centered.
+
+    Args:
+      images: uint8 pixels, any shape.
+      levels: L, number of distinct pixel values of the set.
+      centered: as for `to_model`.
+
+    Returns:
+      x, float32, the shape of images; `from_model` inverts it.
+    """
+    level = jnp.round(images.astype(jnp.float32) * ((levels - 1) / 255))
+    x = (level + 0.5) / levels
+    return 2 * x - 1 if centered else x
 
 
 def dequantize(

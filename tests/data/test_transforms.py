@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from score_sde import data
+from score_sde.data import transforms
 
 KEY = jax.random.key(0)
 
@@ -48,6 +49,27 @@ def test_dequantised_values_fill_the_bin_of_their_level(levels):
     assert abs(u.var() - 1 / 12) < 5 * np.sqrt((1 / 80 - 1 / 144) / draws)
     centred = data.dequantize(KEY, images, levels, centered=True)
     assert jnp.allclose(centred, 2 * x - 1)
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("levels", [17, 256])
+def test_from_model_inverts_dequantize_whatever_the_noise(levels, centered):
+    images = jnp.tile(pixels(levels), (2000, 1, 1, 1))
+    x = data.dequantize(KEY, images, levels, centered)
+    wrong = data.from_model(x, centered, levels, dequantized=True) != images
+    assert wrong.mean() < 1e-3  # float32 rounds a few over the edge of their level
+    ends = jnp.array([-1.5, 1.5])
+    assert data.from_model(ends, centered, levels, dequantized=True).tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("levels", [17, 256])
+def test_the_middle_of_a_level_is_the_mean_of_its_dequantised_values(levels, centered):
+    middle = transforms.middles(pixels(levels), levels, centered)
+    assert jnp.array_equal(data.from_model(middle, centered, levels, True), pixels(levels))
+    x = data.dequantize(KEY, jnp.tile(pixels(levels), (2000, 1, 1, 1)), levels, centered)
+    error = (2 if centered else 1) / levels * np.sqrt(1 / 12 / 2000)
+    np.testing.assert_allclose(x.mean(0)[None], middle, atol=5 * error)
 
 
 def test_dequantised_white_stays_below_one(monkeypatch):
