@@ -81,7 +81,7 @@ def load(path: str | Path) -> Any:
             return _Archive(path, archive).load()
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is not a PyTorch file: {error}") from error
-    except (ValueError, pickle.UnpicklingError, OSError):
+    except (_Unreadable, _Refused, OSError):
         raise
     except Exception as error:  # a damaged pickle is a random program: it can fail in any way
         # Its message may hold a part of the file of any length.
@@ -91,6 +91,14 @@ def load(path: str | Path) -> Any:
 def _line(text: str) -> str:
     """A string of a file for a message: short, without line breaks and control characters."""
     return ascii(text[:100])[1:-1]
+
+
+class _Unreadable(ValueError):
+    """What is wrong with a file, in words of this module: short, with its path."""
+
+
+class _Refused(pickle.UnpicklingError):
+    """What a file asks for in vain, in words of this module."""
 
 
 class _Storage(NamedTuple):
@@ -109,12 +117,12 @@ class _Archive:
         for member in archive.infolist():
             # torch.save compresses nothing; a small compressed file can fill any memory.
             if member.compress_type != zipfile.ZIP_STORED:
-                raise ValueError(
+                raise _Unreadable(
                     f"{path} is not a PyTorch file: its {_line(member.filename)} is compressed"
                 )
         pickles = [name for name in archive.namelist() if name.split("/")[1:] == ["data.pkl"]]
         if len(pickles) != 1:
-            raise ValueError(f"{path} is not a PyTorch file: it holds no data.pkl")
+            raise _Unreadable(f"{path} is not a PyTorch file: it holds no data.pkl")
         self.folder = pickles[0].removesuffix("data.pkl")
         # Each mapping costs a file descriptor; full-size checkpoints hold thousands of storages.
         self.bytes = np.memmap(path, np.uint8, "r")
@@ -122,10 +130,10 @@ class _Archive:
     def load(self) -> Any:
         order = f"{self.folder}byteorder"
         if order in self.archive.namelist() and self._start(order) != b"little":
-            raise ValueError(f"{self.path} holds big-endian arrays, which are not supported")
+            raise _Unreadable(f"{self.path} holds big-endian arrays, which are not supported")
         program = self.archive.getinfo(f"{self.folder}data.pkl")
         if program.file_size > _LARGEST_PICKLE:
-            raise ValueError(f"{self.path} is refused: its data.pkl has {program.file_size} bytes")
+            raise _Unreadable(f"{self.path} is refused: its data.pkl has {program.file_size} bytes")
         with self.archive.open(program) as file:
             return _Unpickler(io.BytesIO(file.read()), self).load()
 
@@ -138,7 +146,7 @@ class _Archive:
         """All of a storage, one-dimensional."""
         raw = self._raw(f"{self.folder}data/{storage.key}")
         if storage.size * storage.dtype.itemsize > raw.size:
-            raise ValueError(f"{self.path} is damaged: storage {_line(storage.key)} is too short")
+            raise _Unreadable(f"{self.path} is damaged: storage {_line(storage.key)} is too short")
         return raw[: storage.size * storage.dtype.itemsize].view(storage.dtype)
 
     def _raw(self, name: str) -> np.ndarray:
@@ -146,12 +154,12 @@ class _Archive:
         try:
             info = self.archive.getinfo(name)
         except KeyError as error:
-            raise ValueError(f"{self.path} is damaged: {_line(name)} is missing") from error
+            raise _Unreadable(f"{self.path} is damaged: {_line(name)} is missing") from error
         # Only the header in front of the data knows where the data begin.
         header = self.bytes[info.header_offset : info.header_offset + 30].tobytes()
         start = info.header_offset + 30 + sum(np.frombuffer(header[26:30], "<u2").tolist())
         if header[:4] != b"PK\x03\x04" or start + info.file_size > self.bytes.size:
-            raise ValueError(f"{self.path} is damaged at {_line(name)}")
+            raise _Unreadable(f"{self.path} is damaged at {_line(name)}")
         return self.bytes[start : start + info.file_size]
 
     def tensor(
@@ -168,13 +176,13 @@ class _Archive:
         if not len(shape) == len(stride) <= 64 or not all(
             type(n) is int and 0 <= n < 2**63 for n in numbers
         ):
-            raise ValueError(f"{self.path} is damaged: a tensor's shape and strides do not fit")
+            raise _Unreadable(f"{self.path} is damaged: a tensor's shape and strides do not fit")
         last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
         if math.prod(shape) == 0:
             return np.empty(shape, flat.dtype)
         # With strides of zero a few bytes would be an array of any size.
         if last >= flat.size or math.prod(shape) > flat.size:
-            raise ValueError(f"{self.path} is damaged: a tensor does not fit in its storage")
+            raise _Unreadable(f"{self.path} is damaged: a tensor does not fit in its storage")
         strides = [step * flat.dtype.itemsize for step in stride]
         return np.lib.stride_tricks.as_strided(flat[offset:], shape, strides, writeable=False)
 
@@ -184,9 +192,9 @@ class _ScalarType:
 
     def __init__(self, name: str, *_: Any):
         if not isinstance(name, str):
-            raise pickle.UnpicklingError("a NumPy scalar without the name of its type is refused")
+            raise _Refused("a NumPy scalar without the name of its type is refused")
         if name not in _SCALARS:
-            raise pickle.UnpicklingError(f"a NumPy scalar of type {_line(name)} is refused")
+            raise _Refused(f"a NumPy scalar of type {_line(name)} is refused")
         self.dtype = np.dtype(name).newbyteorder("<")
 
     def __setstate__(self, state: Any) -> None:
@@ -202,16 +210,16 @@ class _ScalarType:
 def _encode(text: str, encoding: str) -> bytes:
     """In place of _codecs.encode, with which old protocols write bytes."""
     if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError("an encoding other than latin1 is refused")
+        raise _Refused("an encoding other than latin1 is refused")
     if len(text) > 16:  # copies of one long text would fill any memory
-        raise pickle.UnpicklingError("bytes longer than a NumPy scalar's are refused")
+        raise _Refused("bytes longer than a NumPy scalar's are refused")
     return text.encode("latin1")
 
 
 def _ordered_dict(*items: Any) -> OrderedDict:
     """In place of collections.OrderedDict, which is filled by later operations."""
     if items:  # copies of one large dictionary would fill any memory
-        raise pickle.UnpicklingError("an OrderedDict that is a copy of another is refused")
+        raise _Refused("an OrderedDict that is a copy of another is refused")
     return OrderedDict()
 
 
@@ -241,7 +249,7 @@ class _Unpickler(pickle._Unpickler):
         try:
             return self.known[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(
+            raise _Refused(
                 f"the file asks for {_line(f'{module}.{name}')}; "
                 "only tensors are read, and it was not called"
             ) from None
@@ -251,7 +259,7 @@ class _Unpickler(pickle._Unpickler):
             case ("storage", _Storage(dtype=dtype), str(key), _, int(size)) if size >= 0:
                 return _Storage(key, dtype, size)
         # Not its repr: of tuples in tuples, each twice, it is longer than any memory.
-        raise pickle.UnpicklingError(f"a persistent id of type {type(pid).__name__} is refused")
+        raise _Refused(f"a persistent id of type {type(pid).__name__} is refused")
 
     def load_setitem(self) -> None:
         self._check_keys([self.stack[-2]])
@@ -269,10 +277,10 @@ class _Unpickler(pickle._Unpickler):
         """Refuse what is no name or number: the hash of nested tuples can overflow the stack."""
         for key in keys:
             if type(key) not in (str, int):
-                raise pickle.UnpicklingError(f"a key of type {type(key).__name__} is refused")
+                raise _Refused(f"a key of type {type(key).__name__} is refused")
 
     def _refuse(self) -> None:
-        raise pickle.UnpicklingError("an operation that torch.save does not write is refused")
+        raise _Refused("an operation that torch.save does not write is refused")
 
     dispatch |= {
         pickle.SETITEM[0]: load_setitem,

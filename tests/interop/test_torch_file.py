@@ -246,6 +246,24 @@ def test_a_large_number_of_the_memo_takes_no_memory(tmp_path):
     assert peak < 2**22  # a table up to that entry takes 2**27 bytes
 
 
+@pytest.mark.parametrize(
+    "operations",
+    [
+        b"F" + b"x" * 9999 + b"\n",  # not the text of a number
+        b"I" + b"x" * 9999 + b"\n",
+        b"L" + b"9" * 9999 + b"L\n",
+        b"g" + b"9" * 4000 + b"\n",  # an entry that the memo does not have
+        b"X\x02\x00\x00\x00\xff\xff",  # not UTF-8
+        b"\x80\x61",  # a protocol of the future
+    ],
+)
+def test_what_python_says_of_a_damaged_pickle_is_not_repeated(tmp_path, operations):
+    path = program(tmp_path / "a.pth", operations)
+    with pytest.raises(ValueError, match=r"a\.pth is damaged: \w+ in its pickle") as error:
+        torch_file.load(path)
+    assert len(str(error.value)) < 100 + len(str(path))
+
+
 @pytest.mark.parametrize("shape", [(1,) * 65, (2**63, 0)])
 def test_no_time_is_spent_on_a_shape_that_no_array_has(tmp_path, shape):
     value = tensor(Stored("FloatStorage", "0", 12), 0, shape, (1,) * len(shape))
