@@ -172,6 +172,82 @@ def test_facts(name):
     assert c.data.crop == (140 if "celeba" in name.split("/")[-1].split("_") else None)
 
 
+# How the released configurations sample: process, its levels and sigma_max; predictor, corrector
+# and its steps, snr; EMA; whether data are in [-1, 1].
+CONTINUOUS = ("euler_maruyama", "none", None, 0.16, 0.9999, True)
+CHAIN = ("ddpm", 1000, None, "ancestral", "none", None)
+LANGEVIN = ("reverse_diffusion", "langevin", None)
+SAMPLED = {
+    **{
+        f"{sde}/{net}continuous": (sde, None, None, *CONTINUOUS)
+        for sde in ("vp", "subvp")
+        for net in ("cifar10_ddpmpp_", "cifar10_ncsnpp_", "cifar10_ddpmpp_deep_")
+    },
+    **{
+        f"{sde}/cifar10_ncsnpp_deep_continuous": (sde, None, None, *CONTINUOUS)
+        for sde in ("vp", "subvp")
+    },
+    "subvp/cifar10_ddpm_continuous": ("subvp", None, None, *CONTINUOUS),
+    "vp/ddpm/cifar10_continuous": ("vp", None, None, *CONTINUOUS),
+    **{
+        f"vp/{name}": (*CHAIN, 0.16, 0.9999, True)
+        for name in ("cifar10_ddpmpp", "ddpm/cifar10", "ddpm/cifar10_unconditional")
+    },
+    "vp/cifar10_ncsnpp": (*CHAIN[:3], "reverse_diffusion", "none", None, 0.16, 0.9999, True),
+    **{
+        f"vp/ddpm/{data}": (*CHAIN, 0.075, 0.9999, True)
+        for data in ("bedroom", "church", "celebahq")
+    },
+    **{
+        f"ve/cifar10_ncsnpp{deep}_continuous": ("ve", None, 50.0, *LANGEVIN, 0.16, 0.999, False)
+        for deep in ("", "_deep")
+    },
+    **{
+        f"ve/{data}_ncsnpp_continuous": ("ve", None, sigma_max, *LANGEVIN, snr, ema, False)
+        for data, sigma_max, snr, ema in (
+            ("bedroom", 378.0, 0.075, 0.999),
+            ("church", 380.0, 0.075, 0.999),
+            ("celebahq_256", 348.0, 0.075, 0.999),
+            ("ffhq_256", 348.0, 0.075, 0.999),
+            ("celebahq", 1348.0, 0.15, 0.9999),
+            ("ffhq", 1348.0, 0.15, 0.9999),
+        )
+    },
+    **{
+        f"ve/cifar10_{net}": ("smld", 1000, 50.0, *LANGEVIN, 0.16, 0.999, False)
+        for net in ("ddpm", "ncsnpp")
+    },
+    "ve/celeba_ncsnpp": ("smld", 1000, 90.0, *LANGEVIN, 0.17, 0.999, False),
+    **{
+        f"ve/{name}": ("smld", levels, sigma_max, "none", "ald", steps, snr, ema, False)
+        for name, levels, sigma_max, steps, snr, ema in (
+            ("ncsn/cifar10", 10, 1.0, 100, 0.316, 0.0),
+            ("ncsn/cifar10_5", 10, 1.0, 100, 0.316, 0.999),
+            ("ncsn/cifar10_124", 232, 50.0, 5, 0.176, 0.0),
+            ("ncsn/cifar10_1245", 232, 50.0, 5, 0.176, 0.999),
+            ("ncsn/celeba", 10, 1.0, 100, 0.316, 0.0),
+            ("ncsn/celeba_5", 10, 1.0, 100, 0.316, 0.999),
+            ("ncsn/celeba_124", 500, 90.0, 5, 0.128, 0.0),
+            ("ncsn/celeba_1245", 500, 90.0, 5, 0.128, 0.999),
+            ("ncsnv2/cifar10", 232, 50.0, 5, 0.176, 0.999),
+            ("ncsnv2/celeba", 500, 90.0, 5, 0.128, 0.999),
+            ("ncsnv2/bedroom", 1086, 190.0, 3, 0.095, 0.9999),
+        )
+    },
+}
+
+
+@each_name
+def test_how_it_samples(name):
+    c = paper.get_config(name)
+    found = (c.sde.name, c.sde.scales, c.sde.sigma_max, c.sampling.predictor, c.sampling.corrector)
+    found += (c.sampling.corrector_steps, c.sampling.snr, *c.training.ema_decays, c.data.centered)
+    assert found == SAMPLED[name]
+    assert c.training.times == ("discrete" if c.sde.scales else "uniform")
+    if c.sampling.predictor == "none":  # one visit of each level
+        assert c.sampling.steps == c.sde.scales
+
+
 @pytest.mark.parametrize(
     ("recipe", "name"),
     [
