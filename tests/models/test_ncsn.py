@@ -1,5 +1,7 @@
 """NCSN and NCSNv2: the norm by its formula, dilation, sizes, that everything matters."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from jax import lax
 
 from score_sde.models import NCSN, NCSNv2
 from score_sde.models.functional import functional
-from score_sde.models.refinenet import DilatedConv, InstanceNormPlus
+from score_sde.models.refinenet import DilatedConv, InstanceNormPlus, RefineBlock
 from score_sde.models.resample import smooth
 
 NETWORKS = {"ncsn": (NCSN, {"num_scales": 3}), "ncsnv2": (NCSNv2, {})}
@@ -70,6 +72,18 @@ def test_smooth_is_an_average_pool(x64):
     x = jax.random.normal(jax.random.key(1), (2, 7, 6, 3), jnp.float64)
     window = lax.reduce_window(x, 0.0, lax.add, (1, 5, 5, 1), (1, 1, 1, 1), "SAME") / 25
     np.testing.assert_allclose(smooth(x, (1, 1, 1, 1, 1)), window, atol=1e-12)
+
+
+@pytest.mark.parametrize(("norm", "peak"), [(True, 1 / 25), (False, 1.0)], ids=NETWORKS)
+def test_chained_pooling_is_of_averages_in_ncsn_and_of_maxima_in_ncsnv2(norm, peak):
+    """Of a single bright pixel, over 5x5 of them."""
+    layer = {"param_dtype": jnp.float32, "rngs": nnx.Rngs(0)}
+    make = functools.partial(InstanceNormPlus, num_scales=3, **layer) if norm else None
+    block = RefineBlock([4], 4, n_end=1, norm=make, **layer)
+    pooled = block.reduce(jnp.zeros((1, 9, 9, 1)).at[0, 4, 4].set(1.0))
+    expected = np.zeros((9, 9))
+    expected[2:7, 2:7] = peak
+    np.testing.assert_allclose(pooled[0, :, :, 0], expected, rtol=1e-6)
 
 
 @each_network
