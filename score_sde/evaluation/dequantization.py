@@ -52,24 +52,20 @@ class Lattice(NamedTuple):
 
     def middles(self, images: jax.Array) -> jax.Array:
         """c_k of each pixel of uint8 images; their shape."""
-        x = transforms.to_model(images, self.centered)
-        return x * ((self.levels - 1) / self.levels) + self._shift if self.tiled else x
+        if self.tiled:
+            return transforms.middles(images, self.levels, self.centered)
+        return transforms.to_model(images, self.centered)
 
     def intervals(self, images: jax.Array, dtype: DTypeLike) -> tuple[jax.Array, jax.Array]:
         """Ends of the interval of each pixel's level: they tile the line, to the last digit.
 
-        A uint8 pixel, and so its middle, is up to 1/510 of the range away from that of k.
+        Not tiled, a uint8 pixel, and so c_k, is up to 1/510 of the range away from their middle.
         """
         k = jnp.round(images.astype(dtype) * ((self.levels - 1) / 255))
         ends = (k, k + 1) if self.tiled else (k - 0.5, k + 0.5)
         count = self.levels if self.tiled else self.levels - 1
         low, high = (end / count for end in ends)
         return (2 * low - 1, 2 * high - 1) if self.centered else (low, high)
-
-    @property
-    def _shift(self) -> float:
-        """(k + 1/2) / L is ((L - 1) / L) (k / (L - 1)) + 1 / (2 L); the range [-1, 1] has none."""
-        return 0.0 if self.centered else 0.5 / self.levels
 
 
 class Dequantized(NamedTuple):
