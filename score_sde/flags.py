@@ -133,16 +133,8 @@ def parse(argv: list[str]) -> CommandLine:
     configs.check_fields(values.config)
     if len(rest) > 1:
         raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
-    if values.num_samples is not None and values.num_samples < 1:
-        raise UserError(f"--num_samples={values.num_samples} must be at least 1")
-    measured = ("sample", "evaluate")
-    for name, modes in (("num_samples", ("sample",)), ("weights", measured), ("step", measured)):
-        if values[name].value is not None and values.mode not in modes:
-            raise UserError(f"--{name} goes with {' or '.join(f'--mode={mode}' for mode in modes)}")
-    if (values.mode == "import") != bool(values.checkpoint):
-        raise UserError("--mode=import and --checkpoint=FILE.pth go together")
-    if values.mode == "import" and values.distributed:
-        raise UserError("--mode=import runs in one process: leave out --distributed")
+    question = _question(values)
+    _check_mode(values)
     path, _, argument = file.partition(":")
     # configs/paper.py:ve/x is a run of its own, beside configs/paper.py:vp/x.
     name = re.sub(r"[^\w.=-]+", "_", "_".join(filter(None, (Path(path).stem, argument))))
@@ -155,7 +147,7 @@ def parse(argv: list[str]) -> CommandLine:
         step=values.step,
         overrides=tuple(_overrides(argv)),
         checkpoint=Path(values.checkpoint) if values.checkpoint else None,
-        question=_question(values),
+        question=question,
         distributed=values.distributed,
         rerun=f"python main.py --config={file}"
         + (f" --workdir={values.workdir}" if values.workdir else ""),
@@ -178,6 +170,20 @@ def _define(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_string("checkpoint", None, "", flag_values=values)
     flags.DEFINE_bool("distributed", False, "", flag_values=values)
     return values
+
+
+def _check_mode(values: flags.FlagValues) -> None:
+    """Raise UserError if a flag cannot be, or is of another mode."""
+    if values.num_samples is not None and values.num_samples < 1:
+        raise UserError(f"--num_samples={values.num_samples} must be at least 1")
+    measured = ("sample", "evaluate")
+    for name, modes in (("num_samples", ("sample",)), ("weights", measured), ("step", measured)):
+        if values[name].value is not None and values.mode not in modes:
+            raise UserError(f"--{name} goes with {' or '.join(f'--mode={mode}' for mode in modes)}")
+    if (values.mode == "import") != bool(values.checkpoint):
+        raise UserError("--mode=import and --checkpoint=FILE.pth go together")
+    if values.mode == "import" and values.distributed:
+        raise UserError("--mode=import runs in one process: leave out --distributed")
 
 
 def _question(values: flags.FlagValues) -> Options:
