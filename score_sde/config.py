@@ -222,7 +222,8 @@ def read(workdir: Path) -> tuple[ConfigDict, dict[str, Any]]:
         values = json.loads(path.read_text())
         run = values.pop("run")
         return from_json(values), run
-    except (json.JSONDecodeError, KeyError) as error:
+    # JSON of another shape has no such attribute, key or index.
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a run's config: {error}") from error
 
 

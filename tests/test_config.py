@@ -84,9 +84,10 @@ def test_difference_looks_only_where_it_is_told():
 def test_a_run_whose_config_cannot_be_read(tmp_path):
     with pytest.raises(UserError, match="no run in"):
         configs.read(tmp_path)
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config\.json is not a run's config"):
-        configs.read(tmp_path)
+    for damaged in ("{", "[]", '{"run": {}, "model": 3}'):
+        (tmp_path / "config.json").write_text(damaged)
+        with pytest.raises(UserError, match=r"config\.json is not a run's config"):
+            configs.read(tmp_path)
 
 
 @pytest.mark.parametrize(

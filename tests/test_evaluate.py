@@ -160,6 +160,12 @@ def test_the_recipe_of_other_images_is_refused(finished, small):
     assert message.endswith("config.data.name was digits and is digits_rgb\n")
 
 
+def test_no_metric_is_a_mistake(finished, small):
+    nothing = "--config.evaluation.metrics=()"
+    message = refused(*small, f"--workdir={finished[0]}", "--mode=evaluate", nothing)
+    assert message.startswith("error: config.evaluation.metrics is empty: name some of bits_per_di")
+
+
 def test_images_of_another_shape_are_refused(tmp_path):
     """A folder of grey images, for a run on images in colour."""
     from PIL import Image

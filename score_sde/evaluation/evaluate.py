@@ -64,9 +64,11 @@ def measurements(names: Sequence[str], sections: Mapping[str, Any]) -> list[Meas
         sections: the fields of each section of the config, by its name.
 
     Raises:
-        UserError: there is no such metric, or an option cannot work.
+        UserError: there is none, or no such metric, or an option cannot work.
     """
     of_metric = {metric: name for name, section in SECTIONS.items() for metric in section.metrics}
+    if not names:
+        raise UserError(f"config.evaluation.metrics is empty: name some of {', '.join(of_metric)}")
     asked: dict[str, list[str]] = {}
     try:
         for name in names:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,11 @@ def loss_by_time(subject: Subject, options: CurveOptions) -> dict[str, Any]:
     found = per_image.of_images(subject, "loss_by_time", protocol, measure)["loss"]
     of_image, errors = found.mean(axis=1), per_image.standard_error(found)
     error = per_image.standard_error(of_image)
-    columns = (times, sde.log_snr(times), found.mean(axis=0))
-    columns = [a.tolist() for a in columns]
+    with np.errstate(divide="ignore"):
+        log_snr = sde.log_snr(times).tolist()
+    if not math.isfinite(log_snr[-1]):
+        log_snr[-1] = None  # no signal is left, for which JSON has no number
+    columns = [times.tolist(), log_snr, found.mean(axis=0).tolist()]
     columns.append([None] * len(times) if errors is None else errors.tolist())
     curve = dict(zip(COLUMNS, columns, strict=True))
     if jax.process_index() == 0:

@@ -19,6 +19,7 @@ from score_sde.training.options import OptionError
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 MEAN, STD = 0.2, 0.6
+VP = score_sde.VP()
 
 
 @pytest.mark.parametrize(
@@ -60,9 +61,8 @@ def test_the_data_are_those_of_training():
     assert (tiles[0] != tiles[1]).all()
 
 
-def curve(folder, batch_size=4, **options):
+def curve(folder, batch_size=4, sde=VP, **options):
     level = np.random.default_rng(0).integers(0, 17, (10, 2, 2, 1))
-    sde = score_sde.VP()
     denoise = analytic.gaussian(sde, np.zeros((2, 2, 1)), 0.6)
     what, said = made_subject(folder, sde, denoise, level, 17, batch_size)
     options = CurveOptions(points=5, **options)
@@ -84,6 +84,14 @@ def test_the_files_and_the_entry(tmp_path):
     png = (tmp_path / "evaluation" / "loss_by_time.png").read_bytes()
     assert png.startswith(b"\x89PNG")
     assert curve(tmp_path, repeats=2)[0]["value"] != entry["value"]
+
+
+def test_where_no_signal_is_left_the_entry_is_json(tmp_path):
+    """A rectified flow of t_max = 1 ends at log SNR = -inf, for which JSON has no number."""
+    entry, _ = curve(tmp_path, sde=score_sde.RectifiedFlow(t_max=1.0))
+    log_snr = json.loads(json.dumps(entry, allow_nan=False))["curve"]["log_snr"]
+    assert log_snr[-1] is None
+    assert np.isfinite(log_snr[:-1]).all()
 
 
 def test_a_killed_evaluation_goes_on(tmp_path):
