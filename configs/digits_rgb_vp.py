@@ -1,9 +1,8 @@
 """Coloured handwritten digits, 8x8x3, VP SDE, a U-Net of 583,131 parameters.
 
-What it gives, measured on 2 cores of an AMD EPYC on 2026-11-21 (JAX 0.10.2, Python 3.11), which
-other programs used as well: 1000 steps in 4 min 52 s (3 min 9 s of one core's time), compilation
-included; 500 samples in 1 min 9 s (45 s). Of these 500 samples, against the 1,297 training and 500
-held-out images:
+What it gives, measured on 2 cores of an AMD EPYC on 2026-11-21 (JAX 0.10.2, Python 3.11): 1000
+steps in 2 min 25 s, compilation included; 500 samples in 32 s. Of these 500 samples, against the
+1,297 training and 500 held-out images:
 
     smallest share of a class            7.0 %   (by a classifier fitted to the training images)
     Fréchet distance in pixel space      1.04 times that of the held-out images
