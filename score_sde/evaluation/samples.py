@@ -1,7 +1,7 @@
 """A run's samples and their features, batch by batch on disk, so that a kill loses one batch.
 
-Image i is drawn from its own key, so batches and devices do not matter but where the sampler
-couples a batch, which the protocol then says.
+Image i is drawn from its own key, so batches and devices do not matter, and a larger set of samples
+begins with a smaller one; but where the sampler couples a batch, which the protocol then says.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Drawn(NamedTuple):
 
 
 def draw(subject: Subject, extractor: Extractor, options: SampleOptions) -> Drawn:
-    """Draw samples of a run with its sampler, or go on with drawing that was interrupted.
+    """Draw samples of a run with its sampler, beyond those that are there from before.
 
     Args:
         subject: the model; its experiment's sampler draws.
@@ -57,8 +57,10 @@ def draw(subject: Subject, extractor: Extractor, options: SampleOptions) -> Draw
     number, keeping = options.num_samples, options.keep != "none"
     generator = Generator(subject.run.experiment, subject.mesh, min(subject.batch_size, number))
     determined = protocol(subject, extractor, options) | {"images_kept": keeping}
+    if not subject.run.experiment.sampler.coupling:
+        del determined["n"]
     parts = Parts(subject.folder, "samples", determined)
-    done = sum(len(part["features"]) for part in parts)
+    done = sum(len(part["features"]) for part in _first(parts, number))
     # Every process has counted the parts before the first one writes another.
     multihost_utils.sync_global_devices("the samples were counted")
     if done:
@@ -76,7 +78,7 @@ def draw(subject: Subject, extractor: Extractor, options: SampleOptions) -> Draw
         subject.say(f"{done}/{number} samples, {time.monotonic() - begin:.0f} s")
     multihost_utils.sync_global_devices("the samples are complete")
     with runs.writing(subject.run.workdir):
-        return _drawn(parts, _keep(parts, options.keep) if keeping else None)
+        return _drawn(parts, number, _keep(parts, number, options.keep) if keeping else None)
 
 
 def _images(
@@ -90,19 +92,29 @@ def _images(
         yield from generator.batches(*weights, key, number, first=first)
 
 
-def _drawn(parts: Parts, kept: Path | None) -> Drawn:
-    columns: dict[str, list[np.ndarray]] = {}
+def _first(parts: Parts, number: int) -> Iterator[dict[str, np.ndarray]]:
+    """The arrays of the first so many samples."""
     for part in parts:
+        if number <= 0:
+            return
+        yield {name: array[:number] for name, array in part.items()}
+        number -= len(part["features"])
+
+
+def _drawn(parts: Parts, number: int, kept: Path | None) -> Drawn:
+    columns: dict[str, list[np.ndarray]] = {}
+    for part in _first(parts, number):
         for name in part.keys() - {"images"}:
             columns.setdefault(name, []).append(part[name])
     whole = {name: np.concatenate(column) for name, column in columns.items()}
     return Drawn(whole["features"], whole.get("logits"), float(whole["nfe"].mean()), kept)
 
 
-def _keep(parts: Parts, form: str) -> Path:
+def _keep(parts: Parts, number: int, form: str) -> Path:
     """Put the images where people look for them: in one .npz file, or a folder of PNG files."""
-    path = parts.folder.with_name(parts.folder.name + (".npz" if form == "npz" else "-png"))
-    for _ in keep_images(path, (part["images"] for part in parts)):
+    ending = ".npz" if form == "npz" else "-png"
+    path = parts.folder.with_name(f"{parts.folder.name}-{number}{ending}")
+    for _ in keep_images(path, (part["images"] for part in _first(parts, number))):
         pass
     return path
 

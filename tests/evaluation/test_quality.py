@@ -120,6 +120,39 @@ def test_drawing_goes_on_after_a_kill(make, folder, result, tmp_path):
     assert said == ["90 of 90 samples are there from before"]
 
 
+def test_a_larger_set_begins_with_the_smaller_one(make, tmp_path):
+    """Going from 40 samples to 90 draws 50, and going back none; images that are kept too."""
+    forty = dataclasses.replace(OPTIONS, num_samples=40, keep="npz")
+    ninety = dataclasses.replace(forty, num_samples=90)
+    what, said = make(tmp_path)
+    smaller = draw(what, extractors.pixels, forty)
+    larger = draw(what, extractors.pixels, ninety)
+    assert [line.split(",")[0] for line in said] == [
+        "32/40 samples",
+        "40/40 samples",
+        "40 of 90 samples are there from before",
+        "72/90 samples",
+        "90/90 samples",
+    ]
+    whole = draw(make(tmp_path / "other")[0], extractors.pixels, ninety)
+    np.testing.assert_allclose(larger.features, whole.features, atol=1.5 / 255)
+    said.clear()
+    again = draw(what, extractors.pixels, forty)
+    assert said == ["40 of 40 samples are there from before"]
+    for drawn, number in ((smaller, 40), (larger, 90), (again, 40)):
+        np.testing.assert_array_equal(drawn.features, larger.features[:number])
+        with np.load(drawn.kept) as file:
+            assert len(file["samples"]) == number
+
+
+def test_a_coupled_set_is_its_own(make, tmp_path):
+    """The batches of another number are others, and so are their images."""
+    what, said = make(tmp_path, corrector="langevin")
+    for number in (40, 90):
+        draw(what, extractors.pixels, dataclasses.replace(OPTIONS, num_samples=number))
+    assert not any("before" in line for line in said)
+
+
 def test_the_seed_chooses_kids_subsets(make, folder, result):
     what = dataclasses.replace(make(folder)[0], seed=3)
     other = sample_quality(what, extractors.pixels, REFERENCE, OPTIONS, ["kid"])["kid"]
