@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from made_subject import made_subject
 from scipy import stats
 
 import score_sde
 from score_sde import analytic
-from score_sde.data import Info
 from score_sde.data.base import Source
 from score_sde.errors import UserError
 from score_sde.evaluation import bits, per_image
@@ -20,9 +20,7 @@ from score_sde.evaluation.bits import bits_per_dim
 from score_sde.evaluation.evaluate import Measurement, evaluate, read
 from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.options import BitsOptions, EvaluationOptions
-from score_sde.evaluation.subject import Subject
 from score_sde.training.options import OptionError
-from score_sde.training.sharding import make_mesh
 
 # It ends in its prior to 1e-5 nats.
 SDE = score_sde.VP(beta_max=50.0)
@@ -42,29 +40,9 @@ class Denoisers:
 
 def subject(folder, batch_size=4, number=10, seed=0, levels=17, denoiser=None, images=0):
     level = np.random.RandomState(images).randint(0, levels, (10, *SHAPE))
-    images = np.round(level * (255 / (levels - 1))).astype(np.uint8)
-    info = Info("made", "test", 10, SHAPE, 0, levels)
-    experiment = SimpleNamespace(
-        denoiser=denoiser or Denoisers(),
-        data=info,
-        centered=True,
-        dequantized=True,
-        conditional=False,
-    )
-    run = SimpleNamespace(
-        workdir=folder,
-        step=7,
-        sde=SDE,
-        experiment=experiment,
-        params={"w": jnp.ones(3)},
-        constants={},
-        weights="ema 0.9",
-        config=SimpleNamespace(model=SimpleNamespace(dtype="float32")),
-    )
-    source = Source(info, lambda i: (images[i], np.full(len(i), -1, np.int32)))
-    said = []
-    what = Subject(run, source, number, make_mesh(), batch_size, seed, said.append, lambda: source)
-    return what, level, said
+    what, said = made_subject(folder, SDE, None, level, levels, batch_size, tiled=True, seed=seed)
+    what.run.experiment.denoiser = denoiser or Denoisers()
+    return dataclasses.replace(what, number=number), level, said
 
 
 def exact_bits(level, levels, mean=MEAN):

@@ -8,21 +8,14 @@ import subprocess
 import sys
 
 import pytest
+
+# First here, and not in a test: it configures logging anew, which makes absl close the stream that
+# pytest gave it, unless that is still sys.stderr.
+import submitit  # noqa: F401
 from program import ROOT
 from tiny import ALL
 
 from score_sde.sweep import launch
-
-try:
-    # Here, and not in a test: it configures logging anew, which makes absl close the stream that
-    # pytest gave it, unless that is still sys.stderr.
-    import submitit
-except ImportError:
-    submitit = None
-
-needs_submitit = pytest.mark.skipif(
-    submitit is None, reason='needs submitit: pip install -e ".[slurm]"'
-)
 
 # What sbatch is given is run at once; what srun is given, without its own flags.
 SBATCH = """#!/bin/sh
@@ -58,7 +51,6 @@ def cluster(tmp_path, monkeypatch):
     return tmp_path
 
 
-@needs_submitit
 def test_jobs_run_on_slurm(tiny, cluster):
     tiny.edit('"wide": {"model.channels": 16}', "")
     tiny.set("fail", "measure-8-9", "1")
@@ -76,7 +68,6 @@ def test_jobs_run_on_slurm(tiny, cluster):
     assert len(tiny.results) == 2
 
 
-@needs_submitit
 def test_a_parameter_that_slurm_lacks_is_one_line(tiny, cluster):
     code, _, err = tiny("run", "--launcher=slurm", "--slurm.partitoin=gpu")
     assert code == 2
@@ -84,7 +75,6 @@ def test_a_parameter_that_slurm_lacks_is_one_line(tiny, cluster):
     assert "partitoin" in err
 
 
-@needs_submitit
 def test_a_job_that_slurm_refuses_is_one_line(tiny, cluster):
     sbatch = cluster / "bin" / "sbatch"
     sbatch.write_text("#!/bin/sh\necho 'sbatch: error: invalid partition: gpuu' >&2\nexit 1\n")
@@ -96,7 +86,6 @@ def test_a_job_that_slurm_refuses_is_one_line(tiny, cluster):
     assert "invalid partition: gpuu" in line
 
 
-@needs_submitit
 def test_without_slurm_the_launcher_says_so(tiny, monkeypatch):
     monkeypatch.setenv("PATH", "")
     code, _, err = tiny("run", "--launcher=slurm")
