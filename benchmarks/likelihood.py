@@ -1,10 +1,10 @@
 """What bits/dim of a batch costs, in evaluations of the network with their Jacobian-vector product.
 
-    python benchmarks/likelihood.py [runs/digits_vp]
+    python benchmarks/likelihood.py runs/digits_vp
 
-The network of a run, or that of configs/digits_vp.py with untrained weights. `log_likelihood` of a
-batch is timed against nfe times one jitted evaluation of the probability flow with its jvp, in
-turns, so that whatever else the machine does hits both; the ratio of the medians is printed.
+`log_likelihood` of a batch under the network of a run is timed against nfe times one jitted
+evaluation of the probability flow with its jvp, in turns, so that whatever else the machine does
+hits both; the ratio of the medians is printed.
 """
 
 import sys
@@ -16,17 +16,22 @@ import jax.numpy as jnp
 import numpy as np
 
 import score_sde
-from configs import digits_vp
-from score_sde import build
-from score_sde.data import Info
+from score_sde.errors import UserError
 from score_sde.samplers.ode import probability_flow
 
 BATCH, ROUNDS = 64, 7
 
 
-def main(argv: list[str]) -> None:
-    """Print the two times and their ratio."""
-    experiment, params, constants = _network(argv)
+def main(argv: list[str]) -> int:
+    """Print the two times and their ratio; exit code 2 for bad input."""
+    try:
+        if len(argv) != 2:
+            raise UserError("usage: python benchmarks/likelihood.py runs/digits_vp")
+        run = score_sde.load(argv[1])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    experiment, params, constants = run.experiment, run.params, run.constants
     sde, shape = experiment.sde, (BATCH, *experiment.data.shape)
     key = jax.random.key(0)
     x = jax.random.uniform(key, shape, minval=-1.0)
@@ -53,15 +58,7 @@ def main(argv: list[str]) -> None:
         f"log-likelihood {total:.3f} s, {nfe} evaluations; one evaluation with its jvp "
         f"{1e3 * one:.2f} ms; ratio {total / (nfe * one):.3f}"
     )
-
-
-def _network(argv: list[str]) -> tuple[build.Experiment, dict, dict]:
-    if len(argv) > 1:
-        run = score_sde.load(argv[1])
-        return run.experiment, run.params, run.constants
-    info = Info("digits", "train", 1297, (8, 8, 1), 10, 17)
-    experiment = build.experiment(digits_vp.get_config(), info)
-    return experiment, *experiment.model.init(jax.random.key(1))
+    return 0
 
 
 def _time(function: Callable, *arguments: object) -> float:
@@ -76,4 +73,4 @@ def _single(function: Callable, *arguments: object) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv)
+    sys.exit(main(sys.argv))
