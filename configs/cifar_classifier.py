@@ -8,14 +8,14 @@ here.
 
     python -m score_sde.data prepare cifar10        # once; needs pip install -e ".[prepare]"
     python main.py --config=configs/cifar_classifier.py
-    python -m score_sde.evaluation.classifier runs/cifar_classifier
+    python -m score_sde.evaluation.metrics.accuracy runs/cifar_classifier
 
 On a GPU or TPU, --config.model.dtype=bfloat16 is faster.
 """
 
 from ml_collections import ConfigDict
 
-from score_sde.config import default
+from score_sde.runs.config import default
 
 
 def get_config() -> ConfigDict:

@@ -11,7 +11,7 @@ batch 128; they have not been measured here.
 
 from ml_collections import ConfigDict
 
-from score_sde.config import default
+from score_sde.runs.config import default
 
 
 def get_config() -> ConfigDict:

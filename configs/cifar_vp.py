@@ -19,7 +19,7 @@ On a GPU or TPU, --config.model.dtype=bfloat16 is faster. Where memory is short,
 
 from ml_collections import ConfigDict
 
-from score_sde.config import default
+from score_sde.runs.config import default
 
 
 def get_config() -> ConfigDict:

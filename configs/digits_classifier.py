@@ -14,19 +14,19 @@ class, a classifier fitted to clean images takes for the class that was asked fo
 
     scale of the guidance    0      1      2      3      5
     share                    0.083  0.827  0.970  0.987  0.997
-    Fréchet ratio            1.01   0.92   0.97   1.10   1.25    (see score_sde.evaluation.digits)
+    Fréchet ratio            1.01   0.92   0.97   1.10   1.25    (see score_sde.evaluation.digit_quality)
 
 A scale of 3 is a good choice: above it the images of a class become more alike.
 
     python main.py --config=configs/digits_classifier.py
-    python -m score_sde.evaluation.classifier runs/digits_classifier
+    python -m score_sde.evaluation.metrics.accuracy runs/digits_classifier
     python main.py --config=configs/digits_vp.py --mode=sample --task=class --num_samples=300 \
         --classifier=runs/digits_classifier --scale=3
 """
 
 from ml_collections import ConfigDict
 
-from score_sde.config import default
+from score_sde.runs.config import default
 
 
 def get_config() -> ConfigDict:

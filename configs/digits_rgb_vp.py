@@ -10,7 +10,7 @@ steps in 2 min 25 s, compilation included; 500 samples in 32 s. Of these 500 sam
 
     python main.py --config=configs/digits_rgb_vp.py
     python main.py --config=configs/digits_rgb_vp.py --mode=sample --num_samples=500
-    python -m score_sde.evaluation.digits runs/digits_rgb_vp/samples.npz
+    python -m score_sde.evaluation.digit_quality runs/digits_rgb_vp/samples.npz
 
 Everything but the data is as in digits_vp.py.
 """

@@ -11,7 +11,7 @@ images:
 
     python main.py --config=configs/digits_subvp.py
     python main.py --config=configs/digits_subvp.py --mode=sample --num_samples=500
-    python -m score_sde.evaluation.digits runs/digits_subvp/samples.npz
+    python -m score_sde.evaluation.digit_quality runs/digits_subvp/samples.npz
 
 Everything but the process is as in digits_vp.py.
 """

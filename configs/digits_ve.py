@@ -12,12 +12,12 @@ Three other draws of 500 (config.sampling.seed): 1.28, 1.20 and 1.57 times in pi
 
     python main.py --config=configs/digits_ve.py
     python main.py --config=configs/digits_ve.py --mode=sample --num_samples=500
-    python -m score_sde.evaluation.digits runs/digits_ve/samples.npz
+    python -m score_sde.evaluation.digit_quality runs/digits_ve/samples.npz
 """
 
 from ml_collections import ConfigDict
 
-from score_sde.config import default
+from score_sde.runs.config import default
 
 
 def get_config() -> ConfigDict:

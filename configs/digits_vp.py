@@ -10,12 +10,12 @@ Of these 500 samples, against the 1,297 training and 500 held-out images:
 
     python main.py --config=configs/digits_vp.py
     python main.py --config=configs/digits_vp.py --mode=sample --num_samples=500
-    python -m score_sde.evaluation.digits runs/digits_vp/samples.npz
+    python -m score_sde.evaluation.digit_quality runs/digits_vp/samples.npz
 """
 
 from ml_collections import ConfigDict
 
-from score_sde.config import default
+from score_sde.runs.config import default
 
 
 def get_config() -> ConfigDict:

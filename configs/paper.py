@@ -19,9 +19,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from score_sde.config import default, set_field
+from score_sde.cli.flags import HelpRequest
 from score_sde.errors import UserError
-from score_sde.flags import HelpRequest
+from score_sde.runs.config import default, set_field
 
 Part = dict[str, Any]  # values by the field's path
 

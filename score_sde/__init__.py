@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 from score_sde import analytic, guidance, samplers
-from score_sde.discrete import DDPM, SMLD
 from score_sde.likelihood import log_likelihood
 from score_sde.prediction import Prediction
-from score_sde.sde import EDM, SDE, VE, VP, CosineVP, RectifiedFlow, SubVP
+from score_sde.processes import DDPM, EDM, SDE, SMLD, VE, VP, CosineVP, RectifiedFlow, SubVP
 from score_sde.version import __version__
 
 if TYPE_CHECKING:
-    from score_sde.runs import load, load_classifier
+    from score_sde.runs.folder import load, load_classifier
 
 __all__ = [
     "DDPM",
@@ -36,7 +35,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Runs need Orbax and more, which would triple the time of `import score_sde`.
     if name in ("load", "load_classifier"):
-        from score_sde import runs
+        from score_sde.runs import folder
 
-        return getattr(runs, name)
+        return getattr(folder, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,7 +23,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from score_sde.prediction import Denoiser, Prediction
-from score_sde.sde import SDE
+from score_sde.processes import SDE
 
 
 def gaussian(sde: SDE, mean: ArrayLike, std: ArrayLike) -> Denoiser:

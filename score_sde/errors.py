@@ -1,5 +1,25 @@
-"""Errors that are the user's to mend."""
+"""Errors that are the user's to mend, and a solver that gave up."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+# How the message begins that a solver gives up with; under jit it arrives inside a longer one.
+NOT_SOLVED = "the ODE was not solved"
 
 
 class UserError(ValueError):
     """Bad input. The message is one line that says what to do; the command line exits with 2."""
+
+
+@contextlib.contextmanager
+def solver_error_as(error: type[Exception]) -> Iterator[None]:
+    """Turn the RuntimeError of a solver that gave up, raised within, into another of one line."""
+    try:
+        yield
+    except RuntimeError as caught:
+        reason = [line for line in str(caught).splitlines() if NOT_SOLVED in line]
+        if not reason:
+            raise
+        raise error(reason[0][reason[0].index(NOT_SOLVED) :]) from caught

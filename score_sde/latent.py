@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 
 from score_sde.prediction import Denoiser
+from score_sde.processes import SDE
 from score_sde.samplers.ode import probability_flow
-from score_sde.sde import SDE
 
 
 def encode(

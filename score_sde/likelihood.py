@@ -27,10 +27,10 @@ import jax
 import jax.numpy as jnp
 
 from score_sde import keys
+from score_sde.checks import check_count, check_name, check_positive
 from score_sde.prediction import Denoiser
+from score_sde.processes import SDE
 from score_sde.samplers.ode import probability_flow
-from score_sde.samplers.options import check_count, check_name, check_positive
-from score_sde.sde import SDE
 
 DIVERGENCES = ("hutchinson", "exact")
 

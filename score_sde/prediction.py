@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from score_sde.sde import SDE, expand
+from score_sde.processes import SDE, expand
 
 
 class Prediction(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from score_sde import analytic
-from score_sde.sde import EDM, VE, VP, CosineVP, RectifiedFlow, SubVP
+from score_sde.processes import EDM, VE, VP, CosineVP, RectifiedFlow, SubVP
 
 SDES = [VP(), SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow()]
 each_sde = pytest.mark.parametrize("sde", SDES, ids=lambda sde: type(sde).__name__)

@@ -6,7 +6,7 @@ import sys
 from program import ROOT, environment
 from untrained import untrained_run
 
-from score_sde import config as configs
+from score_sde.runs import config as configs
 
 
 def benchmark(name, *arguments):

@@ -8,7 +8,7 @@ from sampler_oracles import MEANS, STDS, WEIGHTS, gaussian_flow, mixture
 
 import score_sde
 from score_sde import analytic, latent, samplers
-from score_sde.sde import SDES
+from score_sde.processes import SDES
 
 KEY = jax.random.key(0)
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from configs import cifar_subvp, cifar_ve, cifar_vp, paper
-from score_sde import build, flags
-from score_sde import config as configs
-from score_sde.cli import main
+from score_sde.cli import flags, main
 from score_sde.data import Info
 from score_sde.models.functional import functional
+from score_sde.runs import build
+from score_sde.runs import config as configs
 
 DDPM, DDPMPP, NCSNPP, NCSNPP_256 = 35_218_947, 61_804_419, 62_693_251, 65_574_421
 # The Fourier features of a VE network are twice as many as the positional ones: 128 more inputs of

@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde import build, runs
-from score_sde import config as configs
 from score_sde.data.known import describe
+from score_sde.runs import build, folder
+from score_sde.runs import config as configs
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.optimizer import optimizer
 from score_sde.training.state import TrainState
@@ -34,7 +34,7 @@ def untrained_run(workdir, config, **fields):
     checkpoints = Checkpoints(workdir / "checkpoints")
     checkpoints.save(state, {"next_index": 0}, configs.to_json(config))
     checkpoints.close()
-    runs.begin(workdir, config, experiment)
+    folder.begin(workdir, config, experiment)
     return workdir
 
 

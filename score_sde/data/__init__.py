@@ -10,7 +10,7 @@
 from score_sde.data.base import DataError, Info, Source, SplitError
 from score_sde.data.load import load, prepare
 from score_sde.data.pipeline import eval_batches, train_batches
-from score_sde.data.transforms import dequantize, from_model, random_flip, to_model
+from score_sde.spaces.pixels import dequantize, from_model, random_flip, to_model
 
 __all__ = [
     "DataError",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from score_sde.data import images
+from score_sde.data import decoding
 from score_sde.data.base import DataError, Info, Source, SplitError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
@@ -139,6 +139,6 @@ def _header(file: Path) -> tuple[tuple[int, int], str]:
 
 def _decode(file: Path, channels: int, image_size: int | None, crop: int | None) -> np.ndarray:
     try:
-        return images.decode(file, channels, image_size, crop)
+        return decoding.decode(file, channels, image_size, crop)
     except OSError as error:
         raise DataError(f"{file} cannot be decoded ({error}): remove or repair it") from error

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from score_sde.data import digits, images
+from score_sde.data import decoding, digits
 from score_sde.data.base import DataError, Info, Source, SplitError
 
 
@@ -56,7 +56,7 @@ def load(
 
     def read(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         examples = records.__getitems__(indices.tolist())
-        pixels = [images.decode(example[image_key], channels, size, crop) for example in examples]
+        pixels = [decoding.decode(example[image_key], channels, size, crop) for example in examples]
         labels = [example[label_key] if label_key else -1 for example in examples]
         return np.stack(pixels), np.array(labels, np.int32)
 
@@ -110,7 +110,7 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
 def _records(
     builder: tfds.core.DatasetBuilder, name: str, split: str, data_dir: str, image_key: str
 ) -> Sequence[dict[str, Any]]:
-    """The examples of a split, the image still encoded: `images.decode` sizes it as it decodes."""
+    """The examples of a split, images still encoded: `decode` sizes as it decodes."""
     how = f"python -m score_sde.data prepare {name} --data_dir={data_dir}"
     extra = 'needs pip install "score_sde[prepare]" or pip install -e ".[prepare]"'
     if not builder.data_path.exists():

@@ -18,9 +18,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
+from score_sde.checks import check_name
 from score_sde.errors import UserError
-from score_sde.evaluation import inception
-from score_sde.samplers.options import check_name
+from score_sde.evaluation import fid_network
 from score_sde.training.sharding import replicated, shared_batch, to_devices
 
 Extractor = Callable[[jax.Array], Any]
@@ -33,7 +33,7 @@ def pixels(images: jax.Array) -> jax.Array:
 
 
 EXTRACTORS: dict[str, Callable[[Path | None, bool], Extractor]] = {
-    "inception": inception.load,
+    "inception": fid_network.load,
     "pixels": lambda path, check_hash: pixels,
 }
 
@@ -44,7 +44,7 @@ def get(name: str, weights: Path | None = None, check_hash: bool = True) -> Extr
     Args:
         name: a key of EXTRACTORS.
         weights: its weight file, if it has one; that in the cache if None.
-        check_hash: as for `inception.load`.
+        check_hash: as for `fid_network.load`.
 
     Raises:
         UserError: the name is unknown, or the weights cannot be had.

@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 
-from score_sde.evaluation.dequantization import DEQUANTIZATIONS
+from score_sde.checks import check_count, check_name, check_positive
 from score_sde.evaluation.extractors import EXTRACTORS
 from score_sde.likelihood import DIVERGENCES, PROBES
-from score_sde.losses import QUANTITIES
+from score_sde.objectives.weightings import QUANTITIES
 from score_sde.samplers.grids import GRIDS
-from score_sde.samplers.options import check_count, check_name, check_positive
+from score_sde.spaces.dequantization import DEQUANTIZATIONS
 from score_sde.training.options import OptionError
 
 

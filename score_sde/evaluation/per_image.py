@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from score_sde import runs
+from score_sde import files
 from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.subject import Subject
 from score_sde.models.functional import Arrays
@@ -60,7 +60,7 @@ def of_images(
         row = {"index": indices.tolist()}
         row |= {key: array[: len(indices)].tolist() for key, array in out.items()}
         if jax.process_index() == 0:
-            with runs.writing(subject.run.workdir):
+            with files.writing(subject.run.workdir):
                 journal.append(row)
         rows |= dict(_pairs(row))
         subject.say(f"{name}: {len(rows)}/{subject.number} images")

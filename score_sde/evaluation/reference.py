@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from score_sde.errors import UserError
-from score_sde.evaluation.frechet import moments
+from score_sde.evaluation.metrics.frechet import moments
 
 
 @dataclasses.dataclass(frozen=True)

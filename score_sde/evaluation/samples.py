@@ -16,14 +16,14 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from score_sde import runs
+from score_sde import files
 from score_sde.evaluation import extractors
 from score_sde.evaluation.extractors import Extractor
 from score_sde.evaluation.options import SampleOptions
 from score_sde.evaluation.parts import Parts
 from score_sde.evaluation.subject import Subject, of_model
-from score_sde.generate import Generator, image_key
-from score_sde.images import keep_images
+from score_sde.runs.generate import Generator, image_key
+from score_sde.spaces.pictures import keep_images
 from score_sde.training.sharding import replicated, to_devices
 
 
@@ -72,12 +72,12 @@ def draw(subject: Subject, extractor: Extractor, options: SampleOptions) -> Draw
         part |= {} if found.logits is None else {"logits": found.logits}
         part |= {"images": images} if keeping else {}
         if jax.process_index() == 0:
-            with runs.writing(subject.run.workdir):
+            with files.writing(subject.run.workdir):
                 parts.append(done, part)
         done += len(images)
         subject.say(f"{done}/{number} samples, {time.monotonic() - begin:.0f} s")
     multihost_utils.sync_global_devices("the samples are complete")
-    with runs.writing(subject.run.workdir):
+    with files.writing(subject.run.workdir):
         return _drawn(parts, number, _keep(parts, number, options.keep) if keeping else None)
 
 

@@ -27,7 +27,7 @@ from jax.sharding import Mesh
 from score_sde.data import Source, eval_batches, load
 from score_sde.errors import UserError
 from score_sde.evaluation import cache, extractors, reference
-from score_sde.evaluation.frechet import Moments
+from score_sde.evaluation.metrics.frechet import Moments
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.subject import images_fingerprint
 from score_sde.training.sharding import make_mesh

@@ -14,9 +14,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from score_sde.data import Source
-from score_sde.evaluation.dequantization import Lattice
 from score_sde.models.functional import Arrays
-from score_sde.runs import Run
+from score_sde.runs.folder import Run
+from score_sde.spaces.dequantization import Lattice
 from score_sde.version import __version__
 
 

@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 import numpy as np
 from flax import nnx
 
-from score_sde import build, runs
 from score_sde.errors import UserError
 from score_sde.interop import song, torch_writer
+from score_sde.runs import build, folder
 from score_sde.training.options import OptimOptions
 
 # The official networks keep these even where their SDE has no sigma.
@@ -46,8 +46,8 @@ def export_run(
         UserError: there is no such run or checkpoint, its network has no place in the official
             layout, num_scales is below 2, or the file exists or cannot be written.
     """
-    raw = runs.load(workdir, weights="raw", step=step)
-    average = runs.load(workdir, weights="ema", step=raw.step)
+    raw = folder.load(workdir, weights="raw", step=step)
+    average = folder.load(workdir, weights="ema", step=raw.step)
     if raw.config.model.name != "unet":
         raise UserError(f"only networks of config.model.name=unet are exported, not {workdir}")
     model = nnx.eval_shape(lambda: build.network(raw.config, raw.experiment.data)(nnx.Rngs(0)))
@@ -73,7 +73,7 @@ def export_run(
     return raw.step
 
 
-def _sigmas(run: runs.Run, num_scales: int | None) -> np.ndarray:
+def _sigmas(run: folder.Run, num_scales: int | None) -> np.ndarray:
     """The noise levels that the official networks keep as a buffer: geometric, descending."""
     low, high = (
         getattr(run.sde, name, default)

@@ -13,11 +13,12 @@ import optax
 from flax import nnx
 from ml_collections import ConfigDict
 
-from score_sde import build, runs
-from score_sde import config as configs
+from score_sde import files
 from score_sde.data.known import describe
 from score_sde.errors import UserError
 from score_sde.interop import song
+from score_sde.runs import build, folder
+from score_sde.runs import config as configs
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.optimizer import optimizer
 from score_sde.training.state import TrainState
@@ -139,14 +140,14 @@ def _fresh(
 def _write(workdir: Path, state: TrainState, experiment: build.Experiment) -> None:
     """The checkpoint first: a folder is a run once it has a config.json."""
     training = experiment.training
-    with runs.writing(workdir):
+    with files.writing(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(workdir / "checkpoints", training.keep_last, training.keep_every)
     try:
-        with runs.writing(workdir):
+        with files.writing(workdir):
             checkpoints.save(
                 state, {"next_index": int(state.step)}, configs.to_json(experiment.config)
             )
     finally:
         checkpoints.close()
-    runs.begin(workdir, experiment.config, experiment)
+    folder.begin(workdir, experiment.config, experiment)

@@ -7,6 +7,6 @@ A run writes its own as it goes; of any run, finished or not, also afterwards:
 That of a sweep, which compares runs: python -m score_sde.sweep report experiments/NAME.
 """
 
-from score_sde.report.run import refresh, write
+from score_sde.report.document import refresh, write
 
 __all__ = ["refresh", "write"]

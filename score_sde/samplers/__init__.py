@@ -11,9 +11,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from score_sde.checks import check_name
 from score_sde.samplers.grids import GRIDS
 from score_sde.samplers.ode import RK45
-from score_sde.samplers.options import check_name
 from score_sde.samplers.paper import PAPER
 from score_sde.samplers.predictor_corrector import PredictorCorrector
 from score_sde.samplers.sample import Sampler, Samples

@@ -13,7 +13,7 @@ import equinox
 import jax
 import jax.numpy as jnp
 
-from score_sde.samplers.ode import NOT_SOLVED
+from score_sde.errors import NOT_SOLVED
 
 State = TypeVar("State")  # an array, or a pytree of arrays
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from score_sde.sde import SDE
+from score_sde.processes import SDE
 
 
 def _line(

@@ -7,35 +7,19 @@ the velocity of the Prediction (Song et al. 2021, arXiv 2011.13456, equation 13 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from score_sde.checks import check_count, check_name, check_positive
 from score_sde.prediction import Denoiser
-from score_sde.samplers.options import check_count, check_name, check_positive
+from score_sde.processes import SDE
 from score_sde.samplers.sample import Samples, initial_state
-from score_sde.sde import SDE
-
-# How the message begins that a solver gives up with; under jit it arrives inside a longer one.
-NOT_SOLVED = "the ODE was not solved"
 
 DENOISE_FINAL = ("none", "tweedie")
-
-
-@contextlib.contextmanager
-def solver_error_as(error: type[Exception]) -> Iterator[None]:
-    """Turn the RuntimeError of a solver that gave up, raised within, into another of one line."""
-    try:
-        yield
-    except RuntimeError as caught:
-        reason = [line for line in str(caught).splitlines() if NOT_SOLVED in line]
-        if not reason:
-            raise
-        raise error(reason[0][reason[0].index(NOT_SOLVED) :]) from caught
 
 
 def probability_flow(

@@ -20,14 +20,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from score_sde import keys
+from score_sde.checks import check_count, check_name, check_positive
 from score_sde.prediction import Denoiser
+from score_sde.processes import SDE
 from score_sde.samplers.correctors import CORRECTORS, NOISE_NORMS
 from score_sde.samplers.grids import GRIDS
-from score_sde.samplers.options import check_count, check_name, check_positive
 from score_sde.samplers.predictors import PREDICTORS
 from score_sde.samplers.sample import NOISE, Samples, initial_state
 from score_sde.samplers.update import Update
-from score_sde.sde import SDE
 
 ORDERS = ("corrector_first", "predictor_first")
 DENOISE_FINAL = ("mean", "tweedie", "none")

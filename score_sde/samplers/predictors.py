@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from score_sde.processes import SDE
 from score_sde.samplers.update import Update
-from score_sde.sde import SDE
 
 
 def _reverse(a: np.ndarray, g2: np.ndarray, probability_flow: bool) -> Update:

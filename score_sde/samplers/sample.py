@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from score_sde import keys
 from score_sde.prediction import Denoiser
-from score_sde.sde import SDE
+from score_sde.processes import SDE
 
 # A sampler's key is folded with one of these first: samplers that share a key share their start.
 PRIOR, NOISE = 0, 1

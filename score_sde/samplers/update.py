@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from score_sde.sde import expand
+from score_sde.processes import expand
 
 
 class Update(NamedTuple):

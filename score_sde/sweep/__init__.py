@@ -14,7 +14,7 @@ A study's folder holds
 """
 
 from score_sde.sweep.grid import Point, axis, product, zipped
-from score_sde.sweep.pipeline import DIGITS, EVALUATE, SAMPLE, TRAIN, Program
+from score_sde.sweep.program import DIGITS, EVALUATE, SAMPLE, TRAIN, Program
 from score_sde.sweep.study import Best, Metric, Plot, Study, load
 
 __all__ = [

@@ -98,8 +98,8 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
 
 def _run(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
     from score_sde.sweep import launch, table
-    from score_sde.sweep.progress import Progress
-    from score_sde.sweep.run import run
+    from score_sde.sweep.display import Progress
+    from score_sde.sweep.execute import run
 
     undone = plan.undone
     done = sum(job.done() for job in plan.evaluations.values())
@@ -175,9 +175,9 @@ def _plot(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
 
 
 def _report(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
-    from score_sde.sweep import report
+    from score_sde.sweep import overview
 
-    print(f"wrote {os.path.relpath(report.write(plan))}")
+    print(f"wrote {os.path.relpath(overview.write(plan))}")
     return 0
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from score_sde.errors import UserError
-from score_sde.sweep.pipeline import Program
+from score_sde.sweep.program import Program
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,10 +16,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from score_sde import build
-from score_sde import config as configs
-from score_sde.evaluation.evaluate import measurements
-from score_sde.sweep.pipeline import Program
+from score_sde.evaluation.engine import measurements
+from score_sde.runs import build
+from score_sde.runs import config as configs
+from score_sde.sweep.program import Program
 
 Settings = dict[str, Any]
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from score_sde.sweep import results
 from score_sde.sweep.locks import Lock
-from score_sde.sweep.pipeline import Program
+from score_sde.sweep.program import Program
 
 Popen = Callable[..., subprocess.Popen]
 

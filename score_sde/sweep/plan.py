@@ -12,7 +12,7 @@ from typing import Any
 from score_sde.errors import UserError
 from score_sde.sweep import identity, results
 from score_sde.sweep.job import Job
-from score_sde.sweep.pipeline import Program, flags
+from score_sde.sweep.program import Program, flags
 from score_sde.sweep.rows import Row, rows
 from score_sde.sweep.study import Study, load, root_of
 from score_sde.version import __version__

@@ -13,12 +13,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from score_sde import build
-from score_sde import config as configs
 from score_sde.errors import UserError
+from score_sde.runs import build
+from score_sde.runs import config as configs
 from score_sde.sweep import identity
 from score_sde.sweep.grid import Point
-from score_sde.sweep.pipeline import CONFIG, Program
+from score_sde.sweep.program import CONFIG, Program
 from score_sde.sweep.study import Study, mistake
 from score_sde.training.options import OptimOptions, TrainingOptions
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from score_sde.errors import UserError
 from score_sde.sweep.grid import Point
-from score_sde.sweep.pipeline import TRAIN, Program
+from score_sde.sweep.program import TRAIN, Program
 
 Labels = tuple[str, ...]
 

@@ -9,7 +9,7 @@ from score_sde import data
 from score_sde.data import Info, Source
 from score_sde.errors import UserError
 from score_sde.evaluation import extractors, reference, statistics
-from score_sde.evaluation.frechet import moments
+from score_sde.evaluation.metrics.frechet import moments
 from score_sde.training.sharding import make_mesh
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 2, 2, 1), np.uint8)

@@ -3,8 +3,7 @@
 import pytest
 from browser import chromium
 
-from score_sde import report
-from score_sde.sweep import report as sweep_report
+from score_sde.sweep import overview
 
 SCREENS = [(360, 800), (1200, 900)]
 
@@ -80,8 +79,8 @@ def page():
 def path(request):
     """Of a run's report and of a study's."""
     if request.param == "run":
-        return report.write(request.getfixturevalue("run"))
-    return sweep_report.write(request.getfixturevalue("study"))
+        return overview.write(request.getfixturevalue("run"))
+    return overview.write(request.getfixturevalue("study"))
 
 
 def test_it_fits_every_screen_by_day_and_by_night(page, path):
@@ -100,7 +99,7 @@ def test_it_fits_every_screen_by_day_and_by_night(page, path):
 
 
 def test_a_wide_table_scrolls_in_its_box(page, study):
-    page.open(sweep_report.write(study), *SCREENS[0])
+    page.open(overview.write(study), *SCREENS[0])
     box = "document.querySelector('.scroll')"
     assert page.evaluate(f"{box}.scrollWidth > {box}.clientWidth")
     assert page.evaluate(f"{box}.scrollLeft = 50, {box}.scrollLeft") == 50

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from score_sde.processes import SDES
 from score_sde.samplers.grids import GRIDS
-from score_sde.sde import SDES
 
 VARIABLE = {
     "uniform": lambda sde, t: t,

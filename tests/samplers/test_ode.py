@@ -8,7 +8,7 @@ from sampler_oracles import Counted, gaussian_flow, mixture, z_scores
 
 import score_sde
 from score_sde import analytic, samplers
-from score_sde.sde import SDES
+from score_sde.processes import SDES
 
 KEY = jax.random.key(5)
 START = jnp.array([[-2.0], [-1.0], [-0.3], [0.4], [1.3], [2.2]])

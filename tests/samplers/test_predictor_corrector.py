@@ -15,7 +15,7 @@ from sampler_oracles import Counted, expected, mixture, statistics, z_scores
 
 import score_sde
 from score_sde import analytic, samplers
-from score_sde.discrete import DDPM, SMLD
+from score_sde.processes import DDPM, SMLD
 from score_sde.samplers.sample import PRIOR
 
 VP, SUBVP, VE = score_sde.VP(), score_sde.SubVP(), score_sde.VE()
@@ -82,10 +82,10 @@ def test_other_processes_and_grids(x64, sde, grid, predictor):
 
 
 @pytest.mark.parametrize("data", ["gaussian", "mixture"])
-@pytest.mark.parametrize("name", score_sde.sde.SDES)
+@pytest.mark.parametrize("name", score_sde.processes.CONTINUOUS)
 def test_predictor_corrector_in_every_process(x64, name, data):
     """Mean and second moments within 3 standard errors, in each process at the same settings."""
-    sde = score_sde.sde.SDES[name]()
+    sde = score_sde.processes.CONTINUOUS[name]()
     options = {"predictor": "ancestral", "snr": 0.05, "steps": 500, "noise_norm": "sqrt_d"}
     grid = "karras" if name == "edm" else "uniform"
     if data == "mixture":
@@ -344,7 +344,7 @@ def test_too_few_steps_for_vp_is_an_error_not_a_nan(predictor, corrector):
 def test_coarse_plans_are_finite():
     """Every process, predictor and grid at 30 steps has finite coefficients, alpha in (0, 1]."""
     for make, predictor, grid in itertools.product(
-        score_sde.sde.SDES.values(), samplers.predictors.PREDICTORS, samplers.GRIDS
+        score_sde.processes.CONTINUOUS.values(), samplers.predictors.PREDICTORS, samplers.GRIDS
     ):
         plan = samplers.get("predictor_corrector", predictor=predictor, grid=grid, steps=30)
         try:

@@ -12,8 +12,8 @@ import pytest
 from program import ROOT
 from tiny import ALL, STUDY
 
-from score_sde import build
-from score_sde.sde import VP
+from score_sde.processes import VP
+from score_sde.runs import build
 from score_sde.sweep.locks import Lock
 from score_sde.sweep.plan import plan
 

@@ -3,8 +3,8 @@
 import pytest
 from program import ROOT
 
-from score_sde import config as configs
-from score_sde import flags
+from score_sde.cli import flags
+from score_sde.runs import config as configs
 from score_sde.sweep.plan import plan
 from score_sde.sweep.study import load
 

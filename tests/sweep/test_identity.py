@@ -6,10 +6,10 @@ import json
 import pytest
 from program import ROOT
 
-from score_sde import config as configs
-from score_sde.evaluation.evaluate import SECTIONS
+from score_sde.evaluation.engine import SECTIONS
 from score_sde.evaluation.options import BitsOptions
 from score_sde.models import NETWORKS
+from score_sde.runs import config as configs
 from score_sde.sweep import (
     DIGITS,
     EVALUATE,

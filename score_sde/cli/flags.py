@@ -1,0 +1,284 @@
+"""Reading the command line: every mistake becomes one line that says what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import re
+import traceback
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from score_sde.errors import UserError
+from score_sde.runs import config as configs
+
+MODES = ("train", "sample", "evaluate", "import")
+TASKS = ("class", "inpaint", "colorize")
+
+HELP = """Score-based generative models through stochastic differential equations, in JAX.
+
+Train, or go on with a run that was interrupted:
+  python main.py --config=configs/digits_vp.py
+Draw samples from a run:
+  python main.py --config=configs/digits_vp.py --mode=sample --num_samples=64
+Measure a run, by default the bits/dim of the held-out images:
+  python main.py --config=configs/digits_vp.py --mode=evaluate
+Make a run of a released PyTorch checkpoint (back again: python -m score_sde.interop.export):
+  python main.py --config=configs/paper.py:NAME --mode=import --checkpoint=FILE.pth --workdir=DIR
+
+Flags:
+  --config=FILE       the recipe; those that come with the code are in configs/
+                      (configs/paper.py:NAME for those of the paper; NAME=help lists them)
+  --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
+  --mode=MODE         train (default), sample, evaluate or import
+  --workdir=DIR       the run's folder; runs/NAME for configs/NAME.py if not given
+  --task=TASK         what to sample: class, inpaint or colorize; plain samples if not given
+  --label=N           --task=class: which class; each in turn if not given
+  --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
+  --scale=S           --task=class: factor on the classifier's gradient, 1 by default
+  --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
+                      a PNG file, white where pixels are known
+  --num_samples=N     how many images to sample; config.sampling.num_samples if not given
+  --weights=WHICH     parameters to sample or evaluate with: ema (default), raw, or a decay such as
+                      0.999
+  --checkpoint=FILE   the .pth file to import; needs no PyTorch and no data set
+  --step=N            checkpoint to sample from or to evaluate; the newest if not given
+  --distributed       one process of several: call jax.distributed.initialize() first. Slurm and
+                      TPU pods are recognised by themselves; elsewhere see its documentation
+  --help              this text; with --config=FILE also every field of that config
+
+A run's folder holds config.json, metrics.csv, tensorboard/, checkpoints/, samples/STEP.png,
+evaluation.json and report.html, which shows all of it.
+"""
+
+
+class HelpRequest(Exception):
+    """The user asked for help; the message is the text."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the flags say.
+
+    Attributes:
+        task: one of TASKS, or "" for plain samples.
+        classifier: the folder of a classifier's run, or None.
+        label: the class to sample; None for each in turn.
+        scale: of the classifier's guidance.
+        mask: what to inpaint: a part of the image or a PNG file, white where pixels are known.
+    """
+
+    task: str = ""
+    classifier: str | None = None
+    label: int | None = None
+    scale: float = 1.0
+    mask: str = "right"
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandLine:
+    """What the user asked for.
+
+    Attributes:
+        config: the config, with its overrides.
+        mode: one of MODES.
+        workdir: the run's folder.
+        num_samples: how many images to sample, or None.
+        weights: parameters to sample or evaluate with.
+        step: checkpoint to sample from or to evaluate, or None for the newest.
+        overrides: dotted paths of the fields that were set on the command line.
+        checkpoint: the file to import; given in the mode import and in no other.
+        question: what to sample.
+        distributed: whether this is one process of several.
+        rerun: the command that means this run, to which a mode can be added.
+    """
+
+    config: ConfigDict
+    mode: str
+    workdir: Path
+    num_samples: int | None
+    weights: str
+    step: int | None
+    overrides: tuple[str, ...]
+    checkpoint: Path | None
+    question: Options
+    distributed: bool
+    rerun: str
+
+
+def parse(argv: list[str]) -> CommandLine:
+    """Parse the command line.
+
+    Args:
+        argv: sys.argv, the program's name first.
+
+    Raises:
+        HelpRequest: the user asked for help.
+        UserError: there is a mistake.
+    """
+    values = _define(argv)
+    if {"--help", "-h", "-help", "help"} & set(argv[1:]):
+        raise HelpRequest(_help(argv))
+    file = _config_file(argv)
+    try:
+        rest = values(argv)
+    except HelpRequest:
+        raise
+    except Exception as error:  # the config file is a program: anything can happen in it
+        _blame_override(argv)
+        raise UserError(_describe(error, file)) from error
+    configs.check_fields(values.config)
+    if len(rest) > 1:
+        raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
+    question = _question(values)
+    _check_mode(values)
+    path, _, argument = file.partition(":")
+    # configs/paper.py:ve/x is a run of its own, beside configs/paper.py:vp/x.
+    name = re.sub(r"[^\w.=-]+", "_", "_".join(filter(None, (Path(path).stem, argument))))
+    return CommandLine(
+        config=values.config,
+        mode=values.mode,
+        workdir=Path(values.workdir or Path("runs") / name),
+        num_samples=values.num_samples,
+        weights="ema" if values.weights is None else values.weights,
+        step=values.step,
+        overrides=tuple(_overrides(argv)),
+        checkpoint=Path(values.checkpoint) if values.checkpoint else None,
+        question=question,
+        distributed=values.distributed,
+        rerun=f"python main.py --config={file}"
+        + (f" --workdir={values.workdir}" if values.workdir else ""),
+    )
+
+
+def _define(argv: list[str]) -> flags.FlagValues:
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", None, "", flag_values=values, sys_argv=argv)
+    flags.DEFINE_enum("mode", "train", MODES, "", flag_values=values)
+    flags.DEFINE_string("workdir", None, "", flag_values=values)
+    flags.DEFINE_integer("num_samples", None, "", flag_values=values)
+    flags.DEFINE_string("weights", None, "", flag_values=values)
+    flags.DEFINE_integer("step", None, "", flag_values=values)
+    flags.DEFINE_enum("task", None, TASKS, "", flag_values=values)
+    flags.DEFINE_integer("label", None, "", flag_values=values)
+    flags.DEFINE_string("classifier", None, "", flag_values=values)
+    flags.DEFINE_float("scale", None, "", flag_values=values)
+    flags.DEFINE_string("mask", None, "", flag_values=values)
+    flags.DEFINE_string("checkpoint", None, "", flag_values=values)
+    flags.DEFINE_bool("distributed", False, "", flag_values=values)
+    return values
+
+
+def _check_mode(values: flags.FlagValues) -> None:
+    """Raise UserError if a flag cannot be, or is of another mode."""
+    if values.num_samples is not None and values.num_samples < 1:
+        raise UserError(f"--num_samples={values.num_samples} must be at least 1")
+    measured = ("sample", "evaluate")
+    for name, modes in (("num_samples", ("sample",)), ("weights", measured), ("step", measured)):
+        if values[name].value is not None and values.mode not in modes:
+            raise UserError(f"--{name} goes with {' or '.join(f'--mode={mode}' for mode in modes)}")
+    if (values.mode == "import") != bool(values.checkpoint):
+        raise UserError("--mode=import and --checkpoint=FILE.pth go together")
+    if values.mode == "import" and values.distributed:
+        raise UserError("--mode=import runs in one process: leave out --distributed")
+
+
+def _question(values: flags.FlagValues) -> Options:
+    """The flags that say what to sample; those of another task or mode are a mistake."""
+    if values.task and values.mode != "sample":
+        raise UserError(f"--task={values.task} goes with --mode=sample")
+    tasks = {"classifier": "class", "label": "class", "scale": "class", "mask": "inpaint"}
+    given = {name: values[name].value for name in tasks if values[name].value is not None}
+    for name in given:
+        if values.task != tasks[name]:
+            raise UserError(f"--{name} goes with --mode=sample --task={tasks[name]}")
+    if "scale" in given and not ("classifier" in given and 0 <= given["scale"] < math.inf):
+        raise UserError("--scale=S is a number of at least 0 and goes with --classifier=DIR")
+    return Options(values.task or "", **given)
+
+
+def _config_file(argv: list[str]) -> str:
+    """The value of --config, whose file exists."""
+    files = []
+    for argument, following in zip(argv, [*argv[1:], None], strict=True):
+        name, has_value, value = argument.partition("=")
+        if name in ("--config", "-config"):
+            files.append(value if has_value else following)
+    if len(files) > 1:
+        raise UserError(f"--config is given {len(files)} times; give it once")
+    file = files[0] if files else None
+    known = sorted(str(path) for path in Path("configs").glob("*.py"))
+    if not file:
+        raise UserError("give --config=FILE, such as --config=configs/digits_vp.py; see --help")
+    path = file.split(":")[0]
+    if not Path(path).is_file():
+        near = difflib.get_close_matches(path, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
+        raise UserError(f"no config file {path}; {hint}")
+    return file
+
+
+def _overrides(argv: list[str]) -> list[str]:
+    """Dotted paths of the fields that the arguments set."""
+    matches = (re.match(r"--?config\.([^=]+)", argument) for argument in argv[1:])
+    return [match[1] for match in matches if match]
+
+
+def _blame_override(argv: list[str]) -> None:
+    """Raise UserError if an argument sets a field that the config does not have."""
+    config = _config_alone(argv)
+    if config is not None:
+        for path in _overrides(argv):
+            configs.check_path(config, path)
+
+
+def _describe(error: Exception, file: str) -> str:
+    """One line for what went wrong in parsing, with its place if that is in the config file."""
+    path = Path(file.split(":")[0])
+    message = str(error).strip().replace("\\n", "\n").splitlines()[-1]
+    if message.count("'") % 2:  # what is left of the quotes around a message of several lines
+        message = message.strip("'")
+    ours = f"{UserError.__module__}.UserError: "
+    if message.startswith(ours):  # what a recipe itself says to its user needs no place
+        return message.removeprefix(ours)
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    # ml_collections puts the traceback of some errors into the message of another.
+    quoted = re.findall(rf'File "[^"]*{re.escape(path.name)}", line (\d+)', str(error))
+    frames = [
+        f.lineno for f in traceback.extract_tb(error.__traceback__) if _same(f.filename, path)
+    ]
+    lines = quoted or frames
+    if not lines:
+        return message
+    kind = "" if quoted else f"{type(error).__name__}: "
+    return f"{path}:{lines[-1]}: {kind}{message}"
+
+
+def _same(filename: str, path: Path) -> bool:
+    return Path(filename).exists() and Path(filename).samefile(path)
+
+
+def _config_alone(argv: list[str]) -> ConfigDict | None:
+    """The config without any override, or None if its file itself is wrong."""
+    alone = [argv[0], f"--config={_config_file(argv)}"]
+    values = _define(alone)
+    try:
+        values(alone)
+    except Exception:  # reported by parse, which has met it too
+        return None
+    return values.config
+
+
+def _help(argv: list[str]) -> str:
+    try:
+        config = _config_alone(argv)
+    except UserError:
+        return HELP
+    if config is None:
+        return HELP
+    fields = [f"  --config.{path}={value}" for path, value in configs.flatten(config.to_dict())]
+    return "\n".join([HELP, f"Fields of {_config_file(argv)}:", *fields, ""])

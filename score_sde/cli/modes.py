@@ -1,0 +1,304 @@
+"""The command line: from flags to a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from score_sde.cli.flags import CommandLine, HelpRequest, parse
+from score_sde.errors import UserError
+
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
+    from score_sde.data import Source
+    from score_sde.runs.build import Experiment
+    from score_sde.runs.train import Outcome
+
+
+def main(argv: list[str]) -> int:
+    """Run a command line.
+
+    Args:
+        argv: sys.argv.
+
+    Returns:
+        The exit code: 0, also after SIGTERM; 2 for bad input; 130 after Ctrl-C; 1 if training
+        diverged.
+    """
+    try:
+        line = parse(argv)
+        # JAX is slow to import and its devices slow to open: mistakes in flags come before.
+        from score_sde.runs.train import NotFiniteError
+
+        # A solver that gives up raises through a callback, whose traceback JAX would log as well.
+        logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
+        try:
+            return _MODES[line.mode](line)
+        except NotFiniteError as error:
+            return _fail(error, 1)
+    except HelpRequest as text:
+        print(text)
+        return 0
+    except UserError as error:
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+
+
+def _fail(message: object, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _train(line: CommandLine) -> int:
+    import jax
+    from jax.experimental import multihost_utils
+
+    from score_sde.data import SplitError
+    from score_sde.runs import build, folder, train
+    from score_sde.training.sharding import make_mesh
+
+    _distribute(line)
+    config, workdir = line.config, line.workdir
+    train_set = build.source(config, "train")
+    experiment = build.experiment(config, train_set.info)
+    mesh = make_mesh(experiment.training.fsdp)
+    train.check(experiment, mesh)
+    try:
+        held_out = build.source(config, "test")
+    except SplitError:  # a set without such a split trains without a held-out loss
+        held_out = None
+    folder.check(workdir, config)
+    # Every process has looked at the folder before the first one writes to it.
+    multihost_utils.sync_global_devices("the run's folder was checked")
+    first = jax.process_index() == 0
+    if first:
+        folder.begin(workdir, config, experiment)
+        _announce(experiment, mesh, train_set, held_out, workdir)
+    outcome = train.train(experiment, mesh, train_set, held_out, workdir)
+    if first:
+        _say_what_next(line, experiment, outcome)
+    return 130 if outcome.stopped_by == signal.SIGINT else 0
+
+
+def _sample(line: CommandLine) -> int:
+    import jax
+    import numpy as np
+
+    from score_sde import files, report
+    from score_sde.cli import questions
+    from score_sde.models import CLASSIFIERS
+    from score_sde.runs import build, folder
+    from score_sde.runs.generate import Generator, image_key
+    from score_sde.spaces.pictures import save_grid
+    from score_sde.training.sharding import make_mesh, replicated, to_devices
+
+    _distribute(line)
+    config, workdir = line.config, line.workdir
+    if config.model.name in CLASSIFIERS:
+        raise UserError(
+            f"config.model.name={config.model.name} is a classifier, which draws no samples: "
+            "give the config of a score network"
+        )
+    _check_trained(line)
+    sampler = build.sampler(config.sampling)
+    run = folder.load(workdir, weights=line.weights, step=line.step)
+    build.check_sampler(sampler, run.sde)
+    experiment = dataclasses.replace(run.experiment, sampler=sampler)
+    number = config.sampling.num_samples if line.num_samples is None else line.num_samples
+    question = questions.ask(line.question, config, experiment, number)
+    mesh = make_mesh()
+    generator = Generator(experiment, mesh, min(number, config.sampling.batch_size))
+    weights = jax.device_get((run.params, run.constants))
+    params, constants = to_devices(replicated(mesh), weights)
+    first = jax.process_index() == 0
+    begin = time.monotonic()
+
+    def say(text: str) -> None:
+        if first:
+            print(text, flush=True)
+
+    say(
+        f"sampling {number} images from {workdir} at step {run.step} ({line.weights} weights) "
+        f"with {config.sampling.sampler} on {_devices(mesh)}"
+    )
+
+    def count(done: int) -> None:
+        say(f"{done}/{number} images, {time.monotonic() - begin:.0f} s")
+
+    key = image_key(run.experiment.seed, config.sampling.seed)
+    images, nfe = generator(params, constants, key, number, count, question.task, question.inputs)
+    if first:
+        name = question.name
+        with files.writing(workdir):
+            partial = workdir / f"{name}.npz.partial"
+            with partial.open("wb") as file:
+                np.savez_compressed(file, **question.arrays(images))
+            partial.replace(workdir / f"{name}.npz")
+            save_grid(workdir / f"{name}.png", question.picture(images), question.columns)
+        report.refresh(workdir)
+        say(f"{nfe} function evaluations an image. Wrote {workdir}/{name}.npz and {name}.png")
+    return 0
+
+
+def _check_trained(line: CommandLine, also: tuple[str, ...] = ()) -> None:
+    """Raise UserError if the command line contradicts what was trained.
+
+    The run's own record says what that was; the command line and the recipe, what to do with it.
+
+    Args:
+        line: the command line.
+        also: sections or dotted fields in which the recipe may not contradict it either.
+    """
+    from score_sde.runs import config as configs
+    from score_sde.runs import folder
+
+    trained, _ = configs.read(line.workdir)
+    fixed = tuple(path for path in line.overrides if path.startswith(folder.FIXED))
+    changed = configs.difference(trained, line.config, (*fixed, *also))
+    if changed:
+        raise UserError(f"{line.workdir} was trained with another config: {changed}")
+
+
+def _evaluate(line: CommandLine) -> int:
+    import jax
+
+    from score_sde import report
+    from score_sde.evaluation.engine import evaluate, measurements
+    from score_sde.evaluation.subject import Subject
+    from score_sde.models import CLASSIFIERS
+    from score_sde.runs import build, folder
+    from score_sde.training.sharding import make_mesh
+
+    _distribute(line)
+    config, workdir = line.config, line.workdir
+    if config.model.name in CLASSIFIERS:
+        raise UserError(
+            f"config.model.name={config.model.name} is a classifier: "
+            f"python -m score_sde.evaluation.metrics.accuracy {workdir} evaluates it"
+        )
+    # The images come from the command line and the recipe, so these must be those of the run.
+    _check_trained(line, also=("data.name", "data.image_size", "data.crop"))
+    options = build.evaluation(config.evaluation)
+    asked = measurements(options.metrics, config.evaluation.to_dict())
+    sampler = build.sampler(config.sampling)
+    run = folder.load(workdir, weights=line.weights, step=line.step)
+    build.check_sampler(sampler, run.sde)
+    run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, sampler=sampler))
+    source = build.source(config, options.split)
+    if source.info.shape != run.experiment.data.shape:
+        shapes = ("x".join(map(str, info.shape)) for info in (run.experiment.data, source.info))
+        raise UserError("{} was trained on images of {}, and these are {}".format(workdir, *shapes))
+    number = min(options.num_images or len(source), len(source))
+    first, mesh = jax.process_index() == 0, make_mesh()
+
+    def say(text: str) -> None:
+        if first:
+            print(text, flush=True)
+
+    say(
+        f"evaluating {workdir} at step {run.step} ({run.weights} weights) on {number} of "
+        f"{len(source):,} {options.split} images of {source.info.name}, on {_devices(mesh)}"
+    )
+    subject = Subject(
+        run,
+        source,
+        number,
+        mesh,
+        options.batch_size,
+        options.seed,
+        say,
+        lambda: build.source(config, "train"),
+        config.sampling.seed,
+    )
+    for name, entry in evaluate(subject, asked, first).items():
+        error = entry["standard_error"]
+        say(f"{name}: {entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}"))
+    if first:
+        report.refresh(workdir)
+    say(f"Wrote {workdir / 'evaluation.json'}")
+    return 0
+
+
+def _import(line: CommandLine) -> int:
+    from score_sde import report
+    from score_sde.interop.importer import import_run
+
+    imported = import_run(line.config, line.checkpoint, line.workdir)
+    report.refresh(line.workdir)
+    print(
+        f"{line.checkpoint} is now the run {line.workdir} at step {imported.step}: "
+        f"{imported.parameters:,} parameters, raw and averaged (by {imported.file_decay} in the "
+        f"file, by {imported.decay} from here on). The optimiser's state was not read: training "
+        "would go on at this step of the schedule with new Adam moments."
+    )
+    print(f"Next: {line.rerun} --mode=sample")
+    return 0
+
+
+_MODES: dict[str, Callable[[CommandLine], int]] = {
+    "train": _train,
+    "sample": _sample,
+    "evaluate": _evaluate,
+    "import": _import,
+}
+
+
+def _distribute(line: CommandLine) -> None:
+    import jax
+
+    if not line.distributed:
+        return
+    try:
+        jax.distributed.initialize()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"--distributed found no cluster ({reason}); it needs Slurm, Open MPI, Kubernetes or a "
+            "TPU pod. On one machine leave it out: all its devices are used anyway"
+        ) from error
+
+
+def _devices(mesh: Mesh) -> str:
+    import jax
+
+    kind = jax.devices()[0].device_kind
+    axes = ", ".join(f"{name} {size}" for name, size in mesh.shape.items())
+    return f"{jax.device_count()} x {kind} (mesh: {axes})"
+
+
+def _announce(
+    experiment: Experiment, mesh: Mesh, train_set: Source, held_out: Source | None, workdir: Path
+) -> None:
+    info = train_set.info
+    size = "x".join(map(str, info.shape))
+    held = f" and {len(held_out):,} held-out" if held_out else ", no held-out"
+    print(
+        f"{_devices(mesh)} | {experiment.parameters:,} parameters | "
+        f"{info.name}: {len(train_set):,} training{held} images, {size} | {workdir}",
+        flush=True,
+    )
+
+
+def _say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) -> None:
+    if outcome.stopped_by is not None:
+        print(
+            f"stopped by {outcome.stopped_by.name} at step {outcome.step}, which is saved. "
+            "The same command goes on from there."
+        )
+        return
+    if outcome.start == outcome.step:
+        print(f"nothing left to train: --config.training.steps=N with N > {outcome.step} goes on")
+    after = (
+        f"{line.rerun} --mode=sample"
+        if experiment.sampler
+        else f"python -m score_sde.evaluation.metrics.accuracy {line.workdir}"
+    )
+    print(f"done: {outcome.step} steps, in {line.workdir}. Next: {after}")

@@ -1,0 +1,39 @@
+"""Writing files whole or not at all: what is read was finished."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from score_sde.errors import UserError
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn a failure to write to a run's folder into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {folder}: {error.strerror}. Give another --workdir"
+        ) from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write into, which takes its place under `path` at the end; its folder is made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        yield file
+    partial.replace(path)
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write a JSON file, indented."""
+    with replacing(path) as file:
+        file.write((json.dumps(values, indent=2) + "\n").encode())

@@ -1,0 +1,62 @@
+r"""Guidance: from denoiser to denoiser, so that it composes with every sampler.
+
+By Bayes' rule the score of the data of a class y is
+
+    grad_x log p_t(x | y) = grad_x log p_t(x) + grad_x log p(y | x_t)                        (1)
+
+(Song et al. 2021, arXiv 2011.13456, equation 14 and Appendix I.1). With score = -eps / sigma and
+x = alpha x0 + sigma eps, adding s times the gradient G = grad_x log p(y | x_t) to the score is
+
+    eps' = eps - s sigma G,        x0' = x0 + s (sigma^2 / alpha) G.                         (2)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from score_sde.classifier import LogProb
+from score_sde.prediction import Denoiser, Prediction
+from score_sde.processes import SDE, expand
+
+
+def classifier(
+    denoise: Denoiser,
+    sde: SDE,
+    log_prob: LogProb,
+    scale: float = 1.0,
+    *,
+    conditional: bool = False,
+) -> Denoiser:
+    """Sample a class with an unconditional model and a time-dependent classifier, equation (2).
+
+    Args:
+        denoise: the model's denoiser.
+        sde: the forward process of both.
+        log_prob: the classifier, log p(y | x_t). It is differentiated with respect to x.
+        scale: s; 1 is Bayes' rule, more than 1 sharpens: p(y | x_t)^s (Dhariwal and Nichol 2021,
+            arXiv 2105.05233).
+        conditional: whether `denoise` is given the label too; it is given None otherwise.
+
+    Returns:
+        denoise(x, t, cond), where cond is the label, int [batch]. An evaluation costs one of
+        `denoise` and a gradient of `log_prob`; samplers count it as one.
+
+    Raises:
+        ValueError: (the denoiser, when called) no label was given.
+    """
+
+    def guided(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
+        if cond is None:
+            raise ValueError("guidance by a classifier needs labels: call with cond=[batch] int")
+        # Each term depends on its own example only, so this is the gradient of each.
+        gradient = jax.grad(lambda x: jnp.sum(log_prob(x, t, cond)))(x)
+        x0, eps = denoise(x, t, cond if conditional else None)
+        alpha, sigma = expand(sde.alpha(t), x), expand(sde.sigma(t), x)
+        return Prediction(
+            x0 + scale * (sigma**2 / alpha) * gradient, eps - scale * sigma * gradient
+        )
+
+    return guided

@@ -1,0 +1,159 @@
+r"""Conditioning on exactly known coordinates of the data: a function from denoise to denoise.
+
+An observation knows the projection P x_0 = P y of the data onto a subspace: some pixels
+(`Inpainting`), or the mean over the channels (`Colorization`). P is orthogonal and the noise is
+isotropic, so it splits into independent noise in the subspace and in the rest. Given y the process
+is known in the subspace (Song et al. 2021, arXiv 2011.13456, Section 5, Appendices I.2 and I.3):
+
+    P x_t = P (alpha y + sigma z),   z ~ N(0, I),                                           (1)
+    P x0 = P y,    P eps = P (x_t - alpha y) / sigma.                                       (2)
+
+For the rest, the prediction of the unconditional model at x_t is taken. So `start` replaces the
+known part of x at t_max by (1), `condition` that of every Prediction by (2), `finish` that of the
+sample by y. Whatever sampler is between them, of whatever process, draws the known part from (1)
+at each of its times, as exactly as its steps are, and has nothing to know about observations:
+
+    x_T = observation.start(sde, sde.prior_sample(key_prior, shape))
+    out = sampler(key, observation.condition(denoise, sde), sde, x_init=x_T)
+    x = observation.finish(out.x)
+
+The paper's other form, with fresh noise z in (1) before every step, needs a hook in each sampler
+and has no probability flow.
+
+Both forms approximate. With k and u the known and unknown parts, the score of u has to be that of
+p(u_t | y), and is that of p(u_t | k_t) for one draw k_t of (1). They agree if the parts are
+independent, and as t -> 0, where k_t -> y. In between, u hears too little of y, and only corrector
+steps at small t make up for it. How much that matters, measured on a Gaussian of four strongly
+correlated coordinates of which two are observed (tests/guidance/test_observation.py, VP): the error
+of the mean in posterior standard deviations and of the whitened variance, at worst, with
+
+    rk45                                                                1.13     +125 %
+    predictor alone, 500 steps (in the paper's form: 0.97, +60 %)       0.97      +76 %
+    500 steps, and 4 Langevin steps of snr 0.1 at each                  0.62      +29 %
+    log_snr grid of 250, and 20 Langevin steps of snr 0.5 at each       below the noise of 4096
+
+Use correctors, more of them and a larger snr than for sampling. Langevin's step is proportional to
+snr^2 sigma^2 here, because the score of the known part, -z / sigma, sets it: its own error vanishes
+with sigma, and what it repairs, it repairs where sigma is about the posterior's deviation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from score_sde.prediction import Denoiser, Prediction
+from score_sde.processes import SDE, expand
+
+
+class Observation:
+    """What is known of the data, P y. Subclasses are frozen dataclasses of arrays, and pytrees.
+
+    All of them work under `jax.jit`, and on a batch that is split over devices: they combine
+    pixels of one example only.
+    """
+
+    @property
+    def known(self) -> ArrayLike:
+        """Some y with the known projection P y, such that it broadcasts to [batch, *data]."""
+        raise NotImplementedError
+
+    def replace(self, x: jax.Array, value: ArrayLike) -> jax.Array:
+        """The state x with its known part taken from another: x + P (value - x).
+
+        Args:
+            x: [batch, *data].
+            value: [batch, *data], or what broadcasts to it.
+
+        Returns:
+            [batch, *data], of the dtype of x.
+        """
+        raise NotImplementedError
+
+    def start(self, sde: SDE, x: jax.Array) -> jax.Array:
+        """The state at t_max, equation (1), that the sampler has to be given as x_init.
+
+        Args:
+            sde: the forward process.
+            x: a draw from its prior, [batch, *data]. The unknown part stays; the known part is z.
+        """
+        t_max = jnp.asarray(sde.t_max, x.dtype)
+        z = x / sde.prior_std
+        return self.replace(x, sde.alpha(t_max) * self._known(x) + sde.sigma(t_max) * z)
+
+    def condition(self, denoise: Denoiser, sde: SDE) -> Denoiser:
+        """The denoiser of the data given y, equation (2).
+
+        Args:
+            denoise: that of the unconditional model; guide it before it is conditioned.
+            sde: the forward process that it belongs to.
+        """
+
+        def conditioned(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
+            prediction, y = denoise(x, t, cond), self._known(x)
+            alpha, sigma = expand(sde.alpha(t), x), expand(sde.sigma(t), x)
+            return Prediction(
+                self.replace(prediction.x0, y),
+                self.replace(prediction.eps, (x - alpha * y) / sigma),
+            )
+
+        return conditioned
+
+    def finish(self, x: jax.Array) -> jax.Array:
+        """What a sampler returned, [batch, *data], with y itself as its known part."""
+        return self.replace(x, self._known(x))
+
+    def _known(self, x: jax.Array) -> jax.Array:
+        return jnp.asarray(self.known, x.dtype)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Inpainting(Observation):
+    """Some pixels are known (Song et al. 2021, Appendix I.2).
+
+    Attributes:
+        image: clean, in the model's range, [batch, *data] or [1, *data]; what it holds at unknown
+            pixels is not used.
+        mask: nonzero where the image is known; of as many axes, each of its size or 1.
+    """
+
+    image: ArrayLike
+    mask: ArrayLike
+
+    @property
+    def known(self) -> ArrayLike:
+        """The image."""
+        return self.image
+
+    def replace(self, x: jax.Array, value: ArrayLike) -> jax.Array:
+        """x, with `value` where the mask says so."""
+        return jnp.where(self.mask, value, x)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Colorization(Observation):
+    """The mean over the channels is known (Song et al. 2021, Appendix I.3).
+
+    P is the projection onto (1, 1, 1) / sqrt(3) in the space of colours: the first vector of an
+    orthonormal basis, of which no other is needed.
+
+    Attributes:
+        gray: the mean over the channels, in the model's range, [batch, H, W, 1] or [1, H, W, 1].
+    """
+
+    gray: ArrayLike
+
+    @property
+    def known(self) -> ArrayLike:
+        """The gray image."""
+        return self.gray
+
+    def replace(self, x: jax.Array, value: ArrayLike) -> jax.Array:
+        """x, moved along (1, 1, 1) to the mean of `value`."""
+        return x + jnp.mean(value - x, axis=-1, keepdims=True)

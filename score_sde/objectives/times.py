@@ -1,0 +1,134 @@
+"""How t is drawn: distributions of times, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import ndtri
+
+from score_sde.processes import SDE
+
+# A time distribution maps numbers in (0, 1) to times, both [batch], and gives each time's c(t).
+TimeDistribution = Callable[[SDE, jax.Array], tuple[jax.Array, jax.Array]]
+
+
+def uniform_times(t_min: float | None = None) -> TimeDistribution:
+    """t uniform on [t_min, t_max], as in Song et al. 2021.
+
+    Args:
+        t_min: the smallest time to train on; the process's own if None.
+    """
+
+    def times(sde: SDE, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+        low = sde.t_min if t_min is None else t_min
+        return low + (sde.t_max - low) * u, jnp.ones_like(u)
+
+    return times
+
+
+def log_normal_times(mean: float = -1.2, std: float = 1.2) -> TimeDistribution:
+    """log(sigma / alpha) ~ N(mean, std^2) (Karras et al. 2022, Table 1), t clipped to its range.
+
+    Args:
+        mean: P_mean of arXiv 2206.00364.
+        std: P_std.
+    """
+
+    def times(sde: SDE, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+        log_sigma = mean + std * ndtri(u)
+        t = jnp.clip(sde.time_at_log_snr(-2 * log_sigma), sde.t_min, sde.t_max)
+        return t, jnp.ones_like(u)
+
+    return times
+
+
+def logit_normal_times(mean: float = 0.0, std: float = 1.0) -> TimeDistribution:
+    """logit of t, scaled to [t_min, t_max], ~ N(mean, std^2) (Esser et al. 2024, arXiv 2403.03206).
+
+    Args:
+        mean: of the normal distribution; above 0 favours more noise.
+        std: of the normal distribution.
+    """
+
+    def times(sde: SDE, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+        t = sde.t_min + (sde.t_max - sde.t_min) * jax.nn.sigmoid(mean + std * ndtri(u))
+        return t, jnp.ones_like(u)
+
+    return times
+
+
+def importance_times(t_min: float | None = None) -> TimeDistribution:
+    r"""t with density proportional to g^2 / sigma^2, for the likelihood weighting.
+
+    Song et al. 2021 (arXiv 2101.09258), Section 4.2. By the definitions of f and g,
+    g^2 / sigma^2 = -d log_snr / dt, so log_snr is uniform under this density whatever the process.
+    With the correction c = (uniform density) / (this density) the expectation of the loss is the
+    one under `uniform_times`, with less variance: c g^2 / sigma^2 is a constant.
+
+    Args:
+        t_min: the smallest time to train on; the process's own if None.
+    """
+
+    def times(sde: SDE, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+        low = sde.t_min if t_min is None else t_min
+        start, end = (sde.log_snr(jnp.asarray(t, u.dtype)) for t in (low, sde.t_max))
+        t = jnp.clip(sde.time_at_log_snr(start + (end - start) * u), low, sde.t_max)
+        return t, (start - end) / (sde.t_max - low) * sde.sigma(t) ** 2 / sde.g2(t)
+
+    return times
+
+
+def discrete_times() -> TimeDistribution:
+    """One of the N levels of a discrete sequence, each as likely: t = i / (N - 1).
+
+    With the weighting "simple", equation (1) of the module is then
+
+    - on discrete.SMLD, reduced by "half_sum", the loss of NCSN with its lambda = sigma^2 (Song and
+      Ermon 2019, arXiv 1907.05600, equations 5 and 6);
+    - on discrete.DDPM, L_simple (Ho et al. 2020, arXiv 2006.11239, equation 14).
+    """
+
+    def times(sde: SDE, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+        if sde.scales is None:
+            raise ValueError(f"{type(sde).__name__} has no discrete levels: use smld or ddpm")
+        index = jnp.minimum(jnp.floor(u * sde.scales), sde.scales - 1)
+        return index / (sde.scales - 1), jnp.ones_like(u)
+
+    return times
+
+
+TIMES: dict[str, Callable[..., TimeDistribution]] = {
+    "uniform": uniform_times,
+    "log_normal": log_normal_times,
+    "logit_normal": logit_normal_times,
+    "importance": importance_times,
+    "discrete": discrete_times,
+}
+
+
+def draw_times(
+    key: jax.Array, sde: SDE, batch: int, times: TimeDistribution, stratified: bool = False
+) -> tuple[jax.Array, jax.Array]:
+    """Draw a batch of times.
+
+    Args:
+        key: JAX random key.
+        sde: the forward process.
+        batch: how many; the global batch.
+        times: their distribution.
+        stratified: spread the batch evenly, one shared offset u and u + i / batch modulo 1, so that
+            every t has the same distribution but the batch mean has less variance (Kingma et al.
+            2021, arXiv 2107.00630, Appendix I.1).
+
+    Returns:
+        t and c(t) of equation (1), each [batch].
+    """
+    if stratified:
+        u = (jax.random.uniform(key) + jnp.arange(batch) / batch) % 1.0
+    else:
+        u = jax.random.uniform(key, (batch,))
+    # The quantile functions of the normal distributions are infinite at 0 and 1.
+    tiny = jnp.finfo(u.dtype).eps
+    return times(sde, jnp.clip(u, tiny, 1 - tiny))

@@ -1,0 +1,223 @@
+"""Forward processes: linear SDEs with a Gaussian perturbation kernel.
+
+Every process here is a linear SDE
+
+    dx = f(t) x dt + g(t) dw                                                        (1)
+
+whose transition from the data is Gaussian,
+
+    x_t = alpha(t) x_0 + sigma(t) eps,    eps ~ N(0, I),                             (2)
+
+with  f = d log alpha / dt  and  g^2 = d sigma^2 / dt - 2 f sigma^2             (3)
+
+(Song et al. 2021, arXiv 2011.13456, Section 3; Karras et al. 2022, arXiv 2206.00364, Appendix B).
+A process is given by alpha and sigma and their derivatives; equation (3) gives the rest. Where the
+general formula loses precision, a process overrides it with its own closed form.
+
+The methods take t as a JAX array (traced, differentiable, in the dtype of t) or as a NumPy array,
+for which they compute on the host in NumPy: solver tables are made that way in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from types import ModuleType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike, DTypeLike
+
+from score_sde import keys
+
+
+def expand(coefficient: ArrayLike, x: jax.Array) -> jax.Array:
+    """Reshape a per-example coefficient, [batch] or a scalar, so that it multiplies x.
+
+    Args:
+        coefficient: [batch] or [].
+        x: [batch, *data].
+
+    Returns:
+        The coefficient as [batch, 1, ..., 1], with as many axes as x (a scalar stays a scalar).
+    """
+    coefficient = jnp.asarray(coefficient)
+    trailing = (1,) * (x.ndim - 1) if coefficient.ndim else ()
+    return coefficient.reshape(coefficient.shape + trailing)
+
+
+def namespace(t: ArrayLike) -> ModuleType:
+    """NumPy for NumPy input, jax.numpy for everything else."""
+    return np if isinstance(t, np.ndarray | np.generic) else jnp
+
+
+class SDE:
+    """A linear SDE, equation (1). Subclasses are frozen dataclasses that define alpha and sigma.
+
+    Attributes:
+        t_min: the smallest time that samplers and losses reach, where sigma is nearly 0.
+        t_max: the time at which the process has forgotten the data.
+        scales: for a discrete sequence (processes.sequences) its number of noise levels, else None.
+    """
+
+    t_min: float
+    t_max: float
+    scales: int | None = None
+
+    def __post_init__(self):
+        if not 0 < self.t_min < self.t_max < math.inf:
+            raise ValueError(
+                f"times must satisfy 0 < t_min < t_max, not {self.t_min}, {self.t_max}"
+            )
+
+    def alpha(self, t: ArrayLike) -> jax.Array:
+        """alpha(t) of equation (2); shape of t."""
+        raise NotImplementedError
+
+    def sigma(self, t: ArrayLike) -> jax.Array:
+        """sigma(t) of equation (2), the standard deviation of x_t given x_0; shape of t."""
+        raise NotImplementedError
+
+    def level_sigma(self, t: ArrayLike) -> jax.Array:
+        """sigma of the noise level that stands for t: sigma(t), but for a discrete sequence."""
+        return self.sigma(t)
+
+    def alpha_dot(self, t: ArrayLike) -> jax.Array:
+        """d alpha / dt; shape of t."""
+        raise NotImplementedError
+
+    def sigma_dot(self, t: ArrayLike) -> jax.Array:
+        """d sigma / dt; shape of t."""
+        raise NotImplementedError
+
+    def f(self, t: ArrayLike) -> jax.Array:
+        """f(t) = d log alpha / dt, the coefficient of the drift; shape of t."""
+        return self.alpha_dot(t) / self.alpha(t)
+
+    def g2(self, t: ArrayLike) -> jax.Array:
+        """g(t)^2 = d sigma^2 / dt - 2 f sigma^2, equation (3); shape of t."""
+        sigma = self.sigma(t)
+        return 2 * sigma * (self.sigma_dot(t) - self.f(t) * sigma)
+
+    def drift(self, x: jax.Array, t: jax.Array) -> jax.Array:
+        """f(t) x.
+
+        Args:
+            x: state, [batch, *data].
+            t: time, [batch] or [].
+
+        Returns:
+            [batch, *data].
+        """
+        return expand(self.f(t), x) * x
+
+    def diffusion(self, t: ArrayLike) -> jax.Array:
+        """g(t); shape of t."""
+        return namespace(t).sqrt(self.g2(t))
+
+    def marginal(self, x0: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Mean and standard deviation of x_t given x_0, equation (2).
+
+        Args:
+            x0: data, [batch, *data].
+            t: time, [batch] or [].
+
+        Returns:
+            The mean, [batch, *data], and the standard deviation, shape of t.
+        """
+        return expand(self.alpha(t), x0) * x0, self.sigma(t)
+
+    def log_snr(self, t: ArrayLike) -> jax.Array:
+        """log(alpha^2 / sigma^2), natural logarithm; it falls as t grows. Shape of t."""
+        return 2 * namespace(t).log(self.alpha(t) / self.sigma(t))
+
+    def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
+        """The inverse of log_snr, limited to [t_min, t_max]: bisection in float64 on the host.
+
+        Every process of this module overrides it with a closed form.
+
+        Args:
+            log_snr: any shape.
+
+        Returns:
+            t, shape and dtype of log_snr.
+        """
+
+        def bisect(target: np.ndarray) -> np.ndarray:
+            target = np.asarray(target)
+            low = np.full(target.shape, self.t_min, np.float64)
+            high = np.full(target.shape, self.t_max, np.float64)
+            for _ in range(100):  # past 60 halvings the interval is two neighbouring floats
+                middle = (low + high) / 2
+                later = np.asarray(self.log_snr(middle)) > target
+                low, high = np.where(later, middle, low), np.where(later, high, middle)
+            return ((low + high) / 2).astype(target.dtype)
+
+        if namespace(log_snr) is np:
+            return bisect(log_snr)
+        log_snr = jnp.asarray(log_snr)
+        return jax.pure_callback(
+            bisect,
+            jax.ShapeDtypeStruct(log_snr.shape, log_snr.dtype),
+            log_snr,
+            vmap_method="expand_dims",
+        )
+
+    @property
+    def prior_std(self) -> float:
+        """Standard deviation of the prior N(0, prior_std^2 I), which stands for x at t_max."""
+        return 1.0
+
+    def prior_sample(
+        self, key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike | None = None
+    ) -> jax.Array:
+        """Draw x at t_max from the prior.
+
+        Args:
+            key: JAX random key, or one for each example, [batch]; see score_sde.keys.
+            shape: [batch, *data].
+            dtype: of the result; JAX's default float if None.
+        """
+        dtype = jnp.result_type(float) if dtype is None else dtype
+        return self.prior_std * keys.normal(key, shape, dtype)
+
+    def prior_logp(self, x: jax.Array) -> jax.Array:
+        """Log-density of the prior.
+
+        Args:
+            x: [batch, *data].
+
+        Returns:
+            Nats, [batch].
+        """
+        axes = tuple(range(1, x.ndim))
+        dimension = math.prod(x.shape[1:])
+        return -0.5 * (
+            jnp.sum((x / self.prior_std) ** 2, axes)
+            + dimension * math.log(2 * math.pi * self.prior_std**2)
+        )
+
+    def discretize(self, t: ArrayLike, s: ArrayLike) -> tuple[jax.Array, jax.Array]:
+        """A and G of the discrete forward step x_t = A x_s + G z, z ~ N(0, I), for s < t.
+
+        Euler's step with f and g at t; VP and VE override it with the steps of DDPM and SMLD
+        (Song et al. 2021, Appendix E). The reverse-diffusion predictor undoes this step.
+        """
+        dt = t - s
+        return 1 + self.f(t) * dt, namespace(t).sqrt(self.g2(t) * dt)
+
+    def ancestral(self, t: ArrayLike, s: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """A and G of the forward step x_t = A x_s + G z, and the noise level of its reverse.
+
+        The exact transition of equation (1) and the standard deviation of p(x_s | x_t, x_0),
+        G sigma_s / sigma_t (Ho et al. 2020, arXiv 2006.11239, equation 7; Song et al. 2021,
+        Appendix F). s = 0 stands for the data itself: alpha = 1, sigma = 0.
+        """
+        xp = namespace(t)
+        alpha_s = xp.where(s > 0, self.alpha(s), 1)
+        sigma_s = xp.where(s > 0, self.sigma(s), 0)
+        sigma_t = self.sigma(t)
+        a = self.alpha(t) / alpha_s
+        # sigma_t^2 - A^2 sigma_s^2 as a product: a difference of squares would cancel.
+        g = xp.sqrt((sigma_t - a * sigma_s) * (sigma_t + a * sigma_s))
+        return a, g, g * sigma_s / sigma_t

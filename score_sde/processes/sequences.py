@@ -1,0 +1,132 @@
+r"""Discrete sequences of noise levels, as processes: SMLD and DDPM.
+
+The models before Song et al. 2021 have N noise levels and no time between them
+(`training.continuous = False` in the released code). Level i of N is put here at
+
+    t_i = i / (N - 1),    i = 0 ... N - 1,                                           (1)
+
+and alpha(t_i), sigma(t_i) are the sequence's own numbers, exactly. Between two levels the process
+is defined too, so every loss, sampler and likelihood takes it like any other; at more or fewer
+steps than N a sampler then sees interpolated noise levels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from score_sde.processes.base import SDE, namespace
+from score_sde.processes.ve import VE
+from score_sde.processes.vp import VP
+
+
+@dataclasses.dataclass(frozen=True)
+class SMLD(VE):
+    """N noise levels in geometric progression (Song and Ermon 2019, arXiv 1907.05600, Section 3.2).
+
+    VE's sigma(t) at (1) is that progression, so this is VE, and knows N.
+
+    Attributes:
+        sigma_min: smallest noise level.
+        sigma_max: largest noise level.
+        t_min: smallest time that samplers reach; see VE.
+        t_max: largest time.
+        scales: N, at least 2.
+    """
+
+    scales: int = 1000
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check(self.scales)
+
+    def level_sigma(self, t: ArrayLike) -> jax.Array:
+        """sigma of the level whose index a network is told at t, the nearest; shape of t."""
+        xp, last = namespace(t), self.scales - 1
+        return self.sigma(1 - xp.round((1 - xp.asarray(t)) * last) / last)
+
+
+@dataclasses.dataclass(frozen=True)
+class DDPM(VP):
+    """The Markov chain x_i = sqrt(1 - b_i) x_{i-1} + sqrt(b_i) z of Ho et al. 2020 (2006.11239).
+
+    alpha(t_i)^2 = prod_{j <= i} (1 - b_j), with b_i = beta(t_i) / N linear in i: for N = 1000 it
+    runs from 1e-4 to 0.02. log alpha is linear between two levels. Level 0 has noise already:
+    sigma(0) = sqrt(b_0).
+
+    Attributes:
+        beta_min: N b_0.
+        beta_max: N b_{N-1}.
+        t_min: smallest time that samplers reach: almost level 0, since 0 itself means the data.
+        t_max: largest time.
+        scales: N, at least 2 and above beta_max, so that b_i < 1.
+    """
+
+    t_min: float = 1e-5
+    scales: int = 1000
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check(self.scales)
+        if self.scales <= self.beta_max:
+            raise ValueError(f"scales={self.scales} must be above beta_max={self.beta_max}")
+
+    @functools.cached_property
+    def _table(self) -> tuple[np.ndarray, np.ndarray]:
+        """t_i and -2 log alpha(t_i) = -sum_{j <= i} log(1 - b_j), in float64."""
+        b = np.linspace(self.beta_min, self.beta_max, self.scales) / self.scales
+        return np.linspace(0.0, 1.0, self.scales), np.cumsum(-np.log1p(-b))
+
+    def beta(self, t: ArrayLike) -> jax.Array:
+        """d(-2 log alpha) / dt, constant between two levels and, at one, that of the step to it."""
+        xp = namespace(t)
+        slopes = xp.asarray(np.diff(self._table[1]) * (self.scales - 1), xp.asarray(t).dtype)
+        # The small number keeps a rounded t_i on its own side of the step.
+        left = xp.ceil(xp.asarray(t) * (self.scales - 1) - 1e-3).astype(np.int32) - 1
+        return slopes[xp.clip(left, 0, self.scales - 2)]
+
+    def _integral_beta(self, t: ArrayLike) -> jax.Array:
+        return _interpolate(t, *self._table)
+
+    def _time_at_integral_beta(self, integral: jax.Array) -> jax.Array:
+        return _interpolate(integral, *reversed(self._table))
+
+    def level_sigma(self, t: ArrayLike) -> jax.Array:
+        """sigma(t_i) of the last level at or below t, i = floor((N - 1) t); shape of t.
+
+        The released networks divide by these, which come from an alpha_bar in float32: at the first
+        levels they differ from sigma(t_i) in the fifth digit.
+        """
+        xp = namespace(t)
+        t = xp.asarray(t)
+        # In float32 (N - 1) (i / (N - 1)) can come out just below i.
+        level = xp.floor((self.scales - 1) * t + 1e-4).astype(np.int32)
+        return xp.asarray(self._level_sigmas, t.dtype)[xp.clip(level, 0, self.scales - 1)]
+
+    @functools.cached_property
+    def _level_sigmas(self) -> np.ndarray:
+        b = np.linspace(self.beta_min, self.beta_max, self.scales) / self.scales
+        alpha_bar = np.cumprod((1 - b.astype(np.float32)).astype(np.float64)).astype(np.float32)
+        return np.sqrt(1 - alpha_bar.astype(np.float64))
+
+    def discretize(self, t: ArrayLike, s: ArrayLike) -> tuple[jax.Array, jax.Array]:
+        """The chain's own step, sqrt(1 - b_i) and sqrt(b_i) for neighbours; s = 0 is the data."""
+        a, g, _ = SDE.ancestral(self, t, s)
+        return a, g
+
+
+def _check(scales: int) -> None:
+    if scales < 2:
+        raise ValueError(f"scales={scales}: a sequence needs at least 2 noise levels")
+
+
+def _interpolate(x: ArrayLike, xs: np.ndarray, ys: np.ndarray) -> jax.Array:
+    if namespace(x) is np:
+        return np.interp(x, xs, ys)
+    x = jnp.asarray(x)
+    return jnp.interp(x, jnp.asarray(xs, x.dtype), jnp.asarray(ys, x.dtype))

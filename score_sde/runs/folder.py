@@ -1,0 +1,295 @@
+"""Runs: the folder that a run lives in, and opening one from a script or a notebook.
+
+`load` opens a score network, `load_classifier` a classifier.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from score_sde.classifier import LogProb
+from score_sde.data.base import Info
+from score_sde.errors import UserError
+from score_sde.models.functional import Arrays
+from score_sde.prediction import Denoiser
+from score_sde.processes import SDE
+from score_sde.runs import build
+from score_sde.runs import config as configs
+from score_sde.training.checkpoints import Checkpoints
+from score_sde.version import __version__
+
+# What a run may not change once it has begun: everything that its numbers depend on.
+FIXED = (
+    "sde",
+    "model",
+    "data.name",
+    "data.image_size",
+    "data.crop",
+    "data.centered",
+    "data.flip",
+    "data.dequantize",
+    "optim",
+    "seed",
+    *(
+        f"training.{name}"
+        for name in (
+            "batch_size",
+            "accumulate",
+            "weighting",
+            "quantity",
+            "times",
+            "time_mean",
+            "time_std",
+            "t_min",
+            "stratified",
+            "reduction",
+            "ema_decays",
+        )
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished or running run, opened at one checkpoint.
+
+    Attributes:
+        workdir: its folder.
+        config: its config.
+        step: the step of the checkpoint.
+        sde: its forward process.
+        denoise: its denoiser, compiled on first use; a pytree, so it can be an argument under jit.
+        experiment: everything else that its config names.
+        params: the parameters that denoise uses.
+        constants: the network's other arrays.
+        weights: which they are: "raw", or "ema" and its decay.
+    """
+
+    workdir: Path
+    config: ConfigDict
+    step: int
+    sde: SDE
+    denoise: Denoiser
+    experiment: build.Experiment
+    params: Arrays
+    constants: Arrays
+    weights: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierRun:
+    """A run that trains or trained a classifier, opened at one checkpoint.
+
+    Attributes:
+        workdir: its folder.
+        config: its config.
+        step: the step of the checkpoint.
+        sde: the forward process whose noise it knows.
+        log_probs: log p(y | x_t) of every class y, nats: (x, t) to [batch, num_classes]; a pytree,
+            compiled on first use.
+        log_prob: the same of one class each: (x, t, label) to [batch], as guidance takes it.
+        num_classes: how many classes it knows.
+        experiment: everything else that its config names.
+        params: the parameters that log_probs uses.
+        constants: the network's other arrays.
+    """
+
+    workdir: Path
+    config: ConfigDict
+    step: int
+    sde: SDE
+    log_probs: Callable[[jax.Array, jax.Array], jax.Array]
+    log_prob: LogProb
+    num_classes: int
+    experiment: build.Experiment
+    params: Arrays
+    constants: Arrays
+
+
+def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None) -> Run:
+    """Open the run of a score network.
+
+    Args:
+        workdir: its folder.
+        weights: "ema", the first moving average; "raw", the parameters themselves; or the decay of
+            another moving average, such as "0.999".
+        step: which checkpoint; the newest if None.
+
+    Raises:
+        UserError: there is no such run, checkpoint or moving average, or it is of a classifier.
+    """
+    workdir = Path(workdir)
+    experiment = _experiment(workdir)
+    if experiment.denoiser is None:
+        raise UserError(f"{workdir} holds a classifier: open it with score_sde.load_classifier")
+    params, constants, step, name = _weights(workdir, experiment, weights, step)
+
+    @jax.jit
+    def denoise(params, constants, x, t, cond=None):
+        return experiment.denoiser(params, constants)(x, t, cond)
+
+    bound = jax.tree_util.Partial(denoise, params, constants)
+    return Run(
+        workdir=workdir,
+        config=experiment.config,
+        step=step,
+        sde=experiment.sde,
+        denoise=bound,
+        experiment=experiment,
+        params=params,
+        constants=constants,
+        weights=name,
+    )
+
+
+def load_classifier(
+    workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None
+) -> ClassifierRun:
+    """Open the run of a classifier.
+
+    Args:
+        workdir: its folder.
+        weights: as for `load`.
+        step: as for `load`.
+
+    Raises:
+        UserError: there is no such run, checkpoint or moving average, or it is of a score network.
+    """
+    workdir = Path(workdir)
+    experiment = _experiment(workdir)
+    if experiment.classifier is None:
+        raise UserError(f"{workdir} holds no classifier: train configs/digits_classifier.py")
+    params, constants, step, _ = _weights(workdir, experiment, weights, step)
+
+    @jax.jit
+    def log_probs(params, constants, x, t):
+        return experiment.classifier(params, constants).log_probs(x, t)
+
+    @jax.jit
+    def log_prob(params, constants, x, t, label):
+        return experiment.classifier(params, constants).log_prob(x, t, label)
+
+    return ClassifierRun(
+        workdir=workdir,
+        config=experiment.config,
+        step=step,
+        sde=experiment.sde,
+        log_probs=jax.tree_util.Partial(log_probs, params, constants),
+        log_prob=jax.tree_util.Partial(log_prob, params, constants),
+        num_classes=experiment.data.num_classes,
+        experiment=experiment,
+        params=params,
+        constants=constants,
+    )
+
+
+def _experiment(workdir: Path) -> build.Experiment:
+    """What a run's config names."""
+    config, found = configs.read(workdir)
+    return build.experiment(config, info_from_json(found["data"]))
+
+
+def _weights(
+    workdir: Path, experiment: build.Experiment, weights: str, step: int | None
+) -> tuple[Arrays, Arrays, int, str]:
+    """Parameters, constants, step and name of the parameters of a checkpoint; see `load`."""
+    decays = [str(decay) for decay in experiment.training.ema_decays]
+    item = decays[0] if weights == "ema" else weights
+    if item not in ("raw", *decays):
+        raise UserError(f"weights={weights!r}: choose from ema, raw, {', '.join(decays)}")
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    try:
+        step = checkpoints.latest_step() if step is None else step
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        shapes = jax.tree.map(
+            lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=here), experiment.model.shapes
+        )
+        params, constants = checkpoints.restore_weights(shapes, item, step)
+    finally:
+        checkpoints.close()
+    return params, constants, step, item if item == "raw" else f"ema {item}"
+
+
+def check(workdir: Path, config: ConfigDict) -> None:
+    """Check that a run with this config can begin or go on in a folder; nothing is changed.
+
+    Args:
+        workdir: the folder.
+        config: the config.
+
+    Raises:
+        UserError: the folder holds something else, or a run whose numbers another config
+            determined.
+    """
+    if (workdir / "config.json").exists():
+        # A cosine ends at the last step, so that another last step is another learning rate.
+        fixed = (*FIXED, "training.steps") if config.optim.decay == "cosine" else FIXED
+        changed = configs.difference(configs.read(workdir)[0], config, fixed)
+        if changed:
+            raise UserError(
+                f"{workdir} holds a run with another config: {changed}. "
+                "Give another --workdir, or the old value to go on with it"
+            )
+    elif workdir.is_dir() and any(workdir.iterdir()):
+        raise UserError(f"{workdir} holds files but no run; give another --workdir")
+
+
+def begin(workdir: Path, config: ConfigDict, experiment: build.Experiment) -> None:
+    """Make a run's folder and write its config.json.
+
+    Args:
+        workdir: the folder, which `check` has passed.
+        config: the config.
+        experiment: what it names.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    versions = {
+        name: importlib.metadata.version(name)
+        for name in ("jax", "flax", "optax", "orbax-checkpoint")
+    }
+    values = {
+        **configs.to_json(config),
+        "run": {
+            "data": dataclasses.asdict(experiment.data),
+            "parameters": experiment.parameters,
+            "versions": {"score_sde": __version__, **versions},
+        },
+    }
+    with writing(workdir):
+        write_json(workdir / "config.json", values)
+
+
+@contextlib.contextmanager
+def writing(workdir: Path) -> Iterator[None]:
+    """Turn a failure to write to a run's folder into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {workdir}: {error.strerror}. Give another --workdir"
+        ) from error
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write a file whole or not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(values, indent=2) + "\n")
+    partial.replace(path)
+
+
+def info_from_json(values: dict[str, Any]) -> Info:
+    """The data set's description, as config.json keeps it."""
+    return Info(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

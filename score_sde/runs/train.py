@@ -1,0 +1,336 @@
+"""The training loop, from the first step to the last, through any number of interruptions.
+
+Randomness is a function of (seed, step) and of the position in the global batch, and the batches
+are a function of (seed, step) too. So a run that stops anywhere and resumes from a checkpoint
+takes the same steps as one that never stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding
+
+from score_sde import report
+from score_sde.data import Source, eval_batches, train_batches
+from score_sde.runs.build import Experiment
+from score_sde.runs.config import to_json
+from score_sde.runs.generate import Generator
+from score_sde.spaces.pictures import save_grid
+from score_sde.training.checkpoints import Checkpoints
+from score_sde.training.log import Metrics
+from score_sde.training.optimizer import learning_rate_schedule, optimizer
+from score_sde.training.progress import Progress
+from score_sde.training.sharding import (
+    batch_sharding,
+    check_batch,
+    replicated,
+    state_sharding,
+    to_devices,
+)
+from score_sde.training.signals import StopRequest
+from score_sde.training.state import TrainState, init_state
+from score_sde.training.step import make_eval_step, make_train_step
+
+if TYPE_CHECKING:
+    from grain import DatasetIterator
+
+
+class NotFiniteError(RuntimeError):
+    """The loss or the gradient became infinite or not a number."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How training ended.
+
+    Attributes:
+        start: the step it began at.
+        step: the last step done, which is saved.
+        stopped_by: the signal that ended it early, or None if it is complete.
+    """
+
+    start: int
+    step: int
+    stopped_by: signal.Signals | None
+
+
+def check(experiment: Experiment, mesh: Mesh) -> None:
+    """Raise UserError if the batches cannot be divided over the devices; nothing is compiled."""
+    training = experiment.training
+    check_batch(mesh, "config.training.batch_size", training.batch_size, training.accumulate)
+    check_batch(mesh, "config.evaluation.batch_size", experiment.evaluation_batch_size)
+
+
+def train(
+    experiment: Experiment,
+    mesh: Mesh,
+    train_set: Source,
+    held_out: Source | None,
+    workdir: Path,
+) -> Outcome:
+    """Train, from the newest checkpoint if there is one.
+
+    Args:
+        experiment: what to train.
+        mesh: the devices.
+        train_set: the training examples.
+        held_out: examples for the held-out loss; None for no such loss.
+        workdir: the run's folder, which exists.
+
+    Raises:
+        NotFiniteError: the loss or the gradient is no longer finite.
+    """
+    return _Training(experiment, mesh, train_set, held_out, Path(workdir)).run()
+
+
+class _Training:
+    """The parts of a run that share the state. `run` is the loop."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        mesh: Mesh,
+        train_set: Source,
+        held_out: Source | None,
+        workdir: Path,
+    ):
+        check(experiment, mesh)
+        self.experiment, self.mesh, self.workdir = experiment, mesh, workdir
+        self.options = experiment.training
+        self.train_set, self.held_out = train_set, held_out
+        self.first = jax.process_index() == 0
+        self.key = jax.random.key(experiment.seed)
+        self.optimizer = optimizer(experiment.optim, self.options.steps)
+        self.schedule = learning_rate_schedule(experiment.optim, self.options.steps)
+        self.ema = str(self.options.ema_decays[0])
+        self.checkpoints = Checkpoints(
+            workdir / "checkpoints", self.options.keep_last, self.options.keep_every
+        )
+        self.shapes = jax.eval_shape(self._init, self.key)
+        self.shardings = state_sharding(mesh, self.shapes)
+        self.train_steps = jax.jit(
+            make_train_step(experiment.loss, self.optimizer, self.options.accumulate),
+            donate_argnums=0,
+            # Without this XLA may choose another sharding for the state than it came with.
+            out_shardings=(self.shardings, replicated(mesh)),
+        )
+        self.compiled = {}
+        self.eval_step = jax.jit(make_eval_step(experiment.loss))
+        self.generator = (
+            Generator(experiment, mesh, experiment.picture_size)
+            if self.options.sample_every
+            else None
+        )
+
+    def run(self) -> Outcome:
+        with StopRequest() as stop:
+            return self._run(stop)
+
+    def _run(self, stop: StopRequest) -> Outcome:
+        state, batches = self._restore_or_init()
+        start = step = int(state.step)
+        self.metrics = Metrics(self.workdir, step) if self.first else None
+        self.progress = Progress(step, self.options.steps, quiet=not self.first)
+        self._start_window()
+        try:
+            while step < self.options.steps and not self._stop_everywhere(stop, step):
+                count = self._steps_of_call(step)
+                state = self._advance(state, [next(batches) for _ in range(count)])
+                # Until the first step is done Ctrl-C loses nothing, and acts at once.
+                stop.also_on_interrupt()
+                step += count
+                self._events(state, step, batches.get_state())
+            self._save(state, batches.get_state())
+            if self.first:
+                report.refresh(self.workdir)
+            complete = step >= self.options.steps
+            # Where another process was asked to stop, this one did not see the signal.
+            return Outcome(start, step, None if complete else stop.received or signal.SIGTERM)
+        finally:
+            batches.close()
+            self.progress.close()
+            self.checkpoints.close()
+            if self.metrics:
+                self.metrics.close()
+
+    def _steps_of_call(self, step: int) -> int:
+        """Up to the next multiple of steps_per_call, where all that is due falls."""
+        fused = self.options.steps_per_call
+        return min(fused - step % fused, self.options.steps - step)
+
+    def _init(self, key: jax.Array) -> TrainState:
+        return init_state(key, self.experiment.model, self.optimizer, self.options.ema_decays)
+
+    def _restore_or_init(self) -> tuple[TrainState, DatasetIterator]:
+        """The state and the batches from the newest checkpoint, or from the beginning."""
+        batches = train_batches(
+            self.train_set,
+            batch_size=self.options.batch_size,
+            seed=self.experiment.seed,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        if self.checkpoints.latest_step() is None:
+            key = jax.random.fold_in(self.key, 0)
+            lowered = jax.jit(self._init, out_shardings=self.shardings).lower(key)
+            # It runs once: on a CPU, optimising it would take longer than it could save.
+            on_cpu = jax.default_backend() == "cpu"
+            init = lowered.compile({"xla_backend_optimization_level": 0} if on_cpu else None)
+            return init(key), batches
+
+        def place(array: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
+
+        shapes = jax.tree.map(place, self.shapes, self.shardings)
+        state, data_state = self.checkpoints.restore(shapes)
+        batches.set_state(data_state)
+        return state, batches
+
+    def _advance(self, state: TrainState, batches: list[Any]) -> TrainState:
+        """Dispatch one call; its metrics are fetched later, so that the devices never wait."""
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
+        arguments = (
+            state,
+            to_devices(batch_sharding(self.mesh, leading=1), stacked),
+            jax.random.fold_in(self.key, 1),
+        )
+        if len(batches) not in self.compiled:
+            begin = time.monotonic()
+            self.progress.say("compiling the training step ...")
+            self.compiled[len(batches)] = self.train_steps.lower(*arguments).compile()
+            self.progress.say(f"compiled in {time.monotonic() - begin:.0f} s")
+            self._start_clock()
+        state, metrics = self.compiled[len(batches)](*arguments)
+        self.pending.append(metrics)
+        return state
+
+    def _events(self, state: TrainState, step: int, data_state: dict[str, Any]) -> None:
+        """What is due after this step: a row of metrics, an evaluation, a picture, a checkpoint."""
+        options = self.options
+        due = {
+            name: every > 0 and step % every == 0
+            for name, every in (
+                ("log", options.log_every),
+                ("eval", options.eval_every if self.held_out else 0),
+                ("sample", options.sample_every),
+                ("checkpoint", options.checkpoint_every),
+            )
+        }
+        due["log"] |= step == options.steps
+        self.progress.move(step)
+        if not any(due.values()):
+            return
+        self._drain(step)
+        row = self._window_row(step) if due["log"] else {}
+        if due["eval"]:
+            row["eval_loss"] = self._held_out_loss(state)
+        if row and self.metrics:
+            self.metrics.write(step, **row)
+        if due["log"]:
+            left = (options.steps - step) * options.batch_size / row["images_per_second"]
+            self.progress.report(step, row["loss"], row["images_per_second"], left)
+        if due["sample"]:
+            self._sample(state, step)
+        if due["checkpoint"]:
+            self._save(state, data_state)
+        if self.first and (due["sample"] or due["checkpoint"]):
+            report.refresh(self.workdir)
+        self._start_clock()
+
+    def _start_window(self) -> None:
+        self.pending, self.losses, self.norms, self.seconds = [], [], [], 0.0
+        self._start_clock()
+
+    def _start_clock(self) -> None:
+        self.clock = time.monotonic()
+
+    def _drain(self, step: int) -> None:
+        """Fetch the metrics of all calls so far; stop if one is not finite."""
+        fetched = jax.device_get(self.pending)
+        self.pending = []
+        self.seconds += time.monotonic() - self.clock
+        if not fetched:
+            return
+        loss = np.concatenate([m["loss"] for m in fetched])
+        norm = np.concatenate([m["grad_norm"] for m in fetched])
+        bad = ~(np.isfinite(loss) & np.isfinite(norm))
+        if bad.any():
+            self._stop_not_finite(step - len(loss) + 1 + int(bad.argmax()))
+        self.losses.append(loss)
+        self.norms.append(norm)
+
+    def _stop_not_finite(self, step: int) -> None:
+        self.checkpoints.wait()
+        good = self.checkpoints.latest_step()
+        where = (
+            f"{self.checkpoints.folder / str(good)}" if good is not None else "there is none yet"
+        )
+        raise NotFiniteError(
+            f"the loss or its gradient is not finite at step {step}; nothing was saved since. "
+            f"Last good checkpoint: {where}. Try a smaller config.optim.learning_rate, "
+            "or config.model.dtype=float32."
+        )
+
+    def _window_row(self, step: int) -> dict[str, float]:
+        losses, norms = np.concatenate(self.losses), np.concatenate(self.norms)
+        row = {
+            "loss": float(losses.mean(dtype=np.float64)),
+            "grad_norm": float(norms.mean(dtype=np.float64)),
+            "learning_rate": float(self.schedule(step - 1)),
+            "images_per_second": len(losses) * self.options.batch_size / max(self.seconds, 1e-9),
+        }
+        self._start_window()
+        return row
+
+    def _held_out_loss(self, state: TrainState) -> float:
+        """Mean loss over all held-out examples with the moving average, always the same draws."""
+        size = self.experiment.evaluation_batch_size
+        sharding = batch_sharding(self.mesh)
+        key = jax.random.fold_in(self.key, 2)
+        sums = []
+        batches = eval_batches(self.held_out, size, jax.process_index(), jax.process_count())
+        for index, batch in enumerate(batches):
+            batch = to_devices(sharding, batch)
+            mask = batch.pop("mask")
+            sums.append(
+                self.eval_step(
+                    state.ema[self.ema],
+                    state.constants,
+                    batch,
+                    mask,
+                    jax.random.fold_in(key, index),
+                )
+            )
+        total, number = np.sum(jax.device_get(sums), axis=0, dtype=np.float64)
+        return float(total / number)
+
+    def _sample(self, state: TrainState, step: int) -> None:
+        """A picture, drawn from the same noise every time, so that pictures can be compared."""
+        params = jax.device_put(state.ema[self.ema], replicated(self.mesh))
+        key = jax.random.fold_in(self.key, 3)
+        images, _ = self.generator(params, state.constants, key, self.generator.batch_size)
+        if self.first:
+            save_grid(self.workdir / "samples" / f"{step}.png", images)
+
+    def _save(self, state: TrainState, data_state: dict[str, Any]) -> None:
+        if self.pending:
+            self._drain(int(state.step))
+        self.checkpoints.save(state, data_state, to_json(self.experiment.config))
+
+    def _stop_everywhere(self, stop: StopRequest, step: int) -> bool:
+        """Whether any process was asked to stop; all must agree, at the same step."""
+        if jax.process_count() == 1:
+            return stop.received is not None
+        if step % self.options.log_every:
+            return False
+        asked = multihost_utils.process_allgather(jnp.asarray(stop.received is not None))
+        return bool(np.any(asked))

@@ -1,0 +1,1 @@
+"""What an example of the data is, and what the model sees of it."""

@@ -1,0 +1,330 @@
+"""The real program: what a run leaves, sampling, scripts, and bad input."""
+
+import contextlib
+import io
+import json
+import os
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from program import QUICK, ROOT, metrics, run
+
+import score_sde
+from score_sde import cli
+
+
+def files(folder):
+    """Every file below a folder, with its content."""
+    return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_a_run_leaves_everything_there_is_to_know(finished):
+    workdir, printed = finished
+    config = json.loads((workdir / "config.json").read_text())
+    assert config["training"]["batch_size"] == 16
+    assert config["run"]["data"]["levels"] == 17
+    table = metrics(workdir)
+    assert [int(row["step"]) for row in table] == [2, 4, 6, 8, 10, 12]
+    assert all(float(row["loss"]) > 0 for row in table)
+    assert [bool(row["eval_loss"]) for row in table] == [False, False, True] * 2
+    assert sorted(p.name for p in (workdir / "samples").iterdir()) == ["12.png", "6.png"]
+    assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["12", "8"]
+    assert list((workdir / "tensorboard").glob("events.*"))
+    report = (workdir / "report.html").read_text()
+    assert "of 12: finished" in report
+    assert "Step 12" in report
+    first, *_, last = printed.splitlines()
+    assert "1 x cpu" in first
+    assert f"{config['run']['parameters']:,} parameters" in first
+    assert "digits: 1,297 training and 500 held-out images, 8x8x1" in first
+    assert str(workdir) in first
+    assert last.startswith("done: 12 steps")
+    assert f"--workdir={workdir} --mode=sample" in last
+
+
+def test_a_second_run_has_nothing_to_do(finished, small):
+    workdir, _ = finished
+    before = files(workdir / "checkpoints")
+    result = run(*small, f"--workdir={workdir}", "--config.training.sample_every=6")
+    assert result.returncode == 0, result.stderr
+    assert "nothing left to train" in result.stdout
+    assert files(workdir / "checkpoints") == before
+    assert len(metrics(workdir)) == 6
+
+
+def test_cifar_trains_on_real_images(shared, tmp_path):
+    """The recipe at reduced size; the full network is measured in the config's docstring."""
+    result = run(
+        "--config=configs/cifar_ve.py",
+        f"--config.data.dir={shared / 'data' / 'tfds'}",
+        f"--workdir={tmp_path / 'cifar'}",
+        "--config.model.channels=8",
+        "--config.model.channel_mult=(1,2)",
+        "--config.model.num_res_blocks=1",
+        "--config.training.batch_size=4",
+        "--config.training.steps=2",
+        **QUICK,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "cifar10: 49,927 training and 9,980 held-out images, 32x32x3" in result.stdout
+    assert score_sde.load(tmp_path / "cifar").step == 2
+
+
+def test_sample_writes_images_and_a_picture(finished, small):
+    workdir, _ = finished
+    arguments = (*small, f"--workdir={workdir}", "--mode=sample", "--num_samples=20")
+    result = run(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert "Drawn last with --mode=sample" in (workdir / "report.html").read_text()
+    samples = np.load(workdir / "samples.npz")["samples"]
+    assert samples.shape == (20, 8, 8, 1)
+    assert samples.dtype == np.uint8
+    assert Image.open(workdir / "samples.png").size[0] > 100
+    assert "5 function evaluations" in result.stdout
+    assert run(*arguments, "--weights=raw").returncode == 0
+    raw = np.load(workdir / "samples.npz")["samples"]
+    assert (raw != samples).any()
+    assert run(*arguments, "--config.sampling.seed=1").returncode == 0
+    assert (np.load(workdir / "samples.npz")["samples"] != samples).any()
+
+
+def test_the_command_that_a_run_ends_with_works(finished):
+    """As printed: without the overrides, which the run knows."""
+    command = finished[1].splitlines()[-1].split("Next: python main.py ")[1].split()
+    result = run(*command, "--num_samples=2", "--config.sampling.steps=30")
+    assert result.returncode == 0, result.stderr
+
+
+def test_classes_folders_and_low_precision_train(small, tmp_path):
+    """One run that turns on what the others leave off, on a folder of images of odd sizes."""
+    for index in range(40):
+        pixels = np.random.RandomState(index).randint(0, 255, (9 + index % 3, 12, 3))
+        path = tmp_path / "images" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+    arguments = (
+        *(a for a in small if not a.startswith("--config.data.dir")),
+        f"--workdir={tmp_path / 'run'}",
+        "--config.data.name=folder",
+        f"--config.data.dir={tmp_path / 'images'}",
+        "--config.data.image_size=8",
+        "--config.data.flip=True",
+        "--config.data.dequantize=True",
+        "--config.model.class_conditional=True",
+        "--config.model.label_dropout=0.1",
+        "--config.model.dropout=0.1",
+        "--config.model.dtype=bfloat16",
+        "--config.model.remat=True",
+        "--config.training.accumulate=2",
+        "--config.training.steps=6",
+        "--config.evaluation.batch_size=4",
+    )
+    result = run(*arguments, **QUICK)
+    assert result.returncode == 0, result.stderr
+    assert "folder: 36 training and 4 held-out images, 8x8x3" in result.stdout
+    assert metrics(tmp_path / "run")[2]["eval_loss"]
+    assert run(*arguments, "--mode=sample", **QUICK).returncode == 0
+    labels = np.zeros(2, np.int32)
+    loaded = score_sde.load(tmp_path / "run")
+    x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
+    assert (loaded.denoise(x, 0.5, labels).eps != loaded.denoise(x, 0.5, labels + 1).eps).any()
+
+
+def test_load_gives_the_run_to_a_script(finished):
+    run = score_sde.load(finished[0])
+    assert run.step == 12
+    assert run.config.training.ema_decays == (0.995, 0.9)
+    assert isinstance(run.sde, score_sde.VP)
+    x = jax.random.normal(jax.random.key(0), (3, 8, 8, 1))
+    pair = run.denoise(x, jax.numpy.full(3, 0.5))
+    assert pair.x0.shape == x.shape
+    alpha, sigma = run.sde.alpha(0.5), run.sde.sigma(0.5)
+    np.testing.assert_allclose(alpha * pair.x0 + sigma * pair.eps, x, atol=1e-5)
+    raw = score_sde.load(finished[0], weights="raw").denoise(x, jax.numpy.full(3, 0.5))
+    assert (raw.eps != pair.eps).any()
+    earlier = score_sde.load(finished[0], step=8)
+    assert earlier.step == 8
+    sampler = score_sde.samplers.get("predictor_corrector", steps=30)
+    out = jax.jit(lambda d: sampler(jax.random.key(1), d, run.sde, shape=(2, 8, 8, 1)).x)(
+        run.denoise
+    )
+    assert np.isfinite(out).all()
+
+
+def refused(*arguments):
+    """The one line of a refused command, run in this process: there are many of them."""
+    errors = io.StringIO()
+    with contextlib.chdir(ROOT), contextlib.redirect_stderr(errors):
+        assert cli.main(["main.py", *arguments]) == 2, errors.getvalue()
+    lines = errors.getvalue().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def error_of(result):
+    """The one line of a refused command."""
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--config.model.chanels=64", "did you mean config.model.channels?"),
+        ("--config.modle.channels=64", "did you mean config.model?"),
+        ("--config.model.channels=many", "invalid literal for int() with base 10: 'many'"),
+        ("--config.model.resblock=bigan", "biggan"),
+        ("--config.model.parametrization=epsilon", "did you mean 'eps'?"),
+        ("--config.training.weighting=simpel", "did you mean 'simple'?"),
+        ("--config.sde.name=vpp", "did you mean 'vp'?"),
+        ("--config.sde.sigma_max=3", "unknown parameter of sde vp 'sigma_max'"),
+        ("--config.sampling.predictor=reverse", "did you mean 'reverse_diffusion'?"),
+        ("--config.sampling.steps=0", "config.sampling: steps must be a whole number"),
+        ("--config.sampling.steps=0.5", "invalid literal for int()"),
+        ("--config.sampling.batch_size=0", "config.sampling.batch_size=0 must be at least 1"),
+        ("--config.evaluation.batch_size=0", "config.evaluation.batch_size=0 must be at least 1"),
+        ("--config.seed=-1", "config.seed=-1 must be at least 0"),
+        ("--config.sde.beta_min=30.", "need 0 < beta_min <= beta_max"),
+        ("--config.training.t_min=5.", "config.training.t_min=5.0 must be below t_max=1.0"),
+        ("--config.model.dropout=2.", "0 <= dropout < 1"),
+        ("--config.model.channel_mult=(1.5,2)", "channel_mult must hold whole numbers"),
+        ("--config=configs/digits_ve.py", "--config is given 2 times"),
+        ("--config.training.batch_size=0", "training.batch_size=0 must be at least 1"),
+        ("--config.data.name=digit", "digits"),
+        ("--mode=smaple", "sample"),
+        ("--workdri=x", "workdir"),
+        ("typo", "unexpected argument 'typo'"),
+    ],
+)
+def test_a_typo_is_one_line(small, tmp_path, argument, message):
+    workdir = tmp_path / "none"
+    assert message in refused(*small, f"--workdir={workdir}", argument)
+    assert not workdir.exists()
+
+
+def test_a_typo_in_the_real_program_is_one_line(small, tmp_path):
+    result = run(*small, f"--workdir={tmp_path / 'none'}", "--config.model.chanels=64")
+    assert "did you mean config.model.channels?" in error_of(result)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("config.data.flipp = True", 'recipe.py:7: AttributeError: Did you mean "flip"'),
+        ("config.sedd = 3", 'recipe.py:7: AttributeError: Did you mean "seed"'),
+        ("config.training.steps = 'many'", ":7: TypeError"),
+        ("return config.model", "this is not a config of score_sde"),
+        ("1 / 0", ":7: ZeroDivisionError: division by zero"),
+        ("if", ":7: "),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_one_line(tmp_path, change, message):
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(
+        "from score_sde.runs.config import default\n\n\n"
+        f"def get_config():\n    config = default()\n\n    {change}\n    return config\n"
+    )
+    assert message in refused(f"--config={recipe}", f"--workdir={tmp_path / 'none'}")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--config.sampling.sampler=dpm", "config.sampling: unknown sampler 'dpm'"),
+        ("--config.sampling.predictor=foo", "config.sampling: unknown predictor 'foo'"),
+        ("--config.sampling.predictor=ancestral", "steps=5 on the uniform grid are too few"),
+    ],
+)
+def test_a_sampler_that_cannot_work_is_one_line(finished, small, argument, message):
+    arguments = (*small, f"--workdir={finished[0]}", "--mode=sample", argument)
+    assert message in refused(*arguments)
+
+
+def test_an_ode_that_is_not_solved_is_one_line(finished, small):
+    arguments = (*small, f"--workdir={finished[0]}", "--mode=sample")
+    result = run(*arguments, "--config.sampling.sampler=rk45", "--config.sampling.max_steps=3")
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: the ODE was not solved in max_steps=3 steps")
+
+
+def test_a_missing_config_is_one_line():
+    assert "give --config=FILE" in refused()
+    assert "did you mean configs/digits_vp.py?" in refused("--config=configs/digit_vp.py")
+
+
+def test_a_flag_of_another_mode_is_one_line():
+    """It would do nothing: --num_samples is not how many images FID is of."""
+    config = "--config=configs/digits_vp.py"
+    message = refused(config, "--mode=evaluate", "--num_samples=5")
+    assert message == "error: --num_samples goes with --mode=sample"
+    for flag in ("--step=5", "--weights=raw"):
+        assert "goes with --mode=sample or --mode=evaluate" in refused(config, flag)
+
+
+def test_a_batch_that_the_devices_cannot_share(small, tmp_path):
+    workdir = tmp_path / "none"
+    result = run(
+        *small,
+        f"--workdir={workdir}",
+        "--config.training.batch_size=12",
+        XLA_FLAGS="--xla_force_host_platform_device_count=8",
+    )
+    assert "config.training.batch_size=12 cannot be divided over 8 devices" in error_of(result)
+    assert not workdir.exists()
+
+
+def test_a_data_set_that_is_not_there(small, tmp_path):
+    arguments = (*small, f"--workdir={tmp_path / 'none'}", f"--config.data.dir={tmp_path}")
+    message = refused(*arguments, "--config.data.name=mnist")
+    assert "python -m score_sde.data prepare mnist" in message
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_workdir_that_cannot_be_written(small, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    assert "cannot write to" in refused(*small, f"--workdir={blocked / 'run'}")
+    assert blocked.read_text() == "not a folder"
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "thesis.tex").write_text("years of work")
+    assert "holds files but no run" in refused(*small, f"--workdir={full}")
+    assert os.listdir(full) == ["thesis.tex"]
+
+
+def test_another_config_does_not_touch_a_run(finished, small):
+    workdir, _ = finished
+    before = files(workdir)
+    for mode in ("train", "sample"):
+        arguments = (*small, f"--workdir={workdir}", f"--mode={mode}")
+        message = refused(*arguments, "--config.training.batch_size=32")
+        assert "config.training.batch_size was 16 and is 32" in message
+    assert files(workdir) == before
+
+
+def test_sampling_what_is_not_there(finished, small, tmp_path):
+    missing = refused(*small, f"--workdir={tmp_path / 'none'}", "--mode=sample")
+    assert "no run in" in missing
+    arguments = (*small, f"--workdir={finished[0]}", "--mode=sample")
+    assert "no checkpoint 5 in" in refused(*arguments, "--step=5")
+    assert "choose from ema, raw, 0.995, 0.9" in refused(*arguments, "--weights=best")
+
+
+def test_help_is_worth_reading():
+    plain = run("--help")
+    assert plain.returncode == 0
+    assert "python main.py --config=configs/digits_vp.py" in plain.stdout
+    full = run("--config=configs/digits_vp.py", "--help")
+    assert full.returncode == 0
+    assert "--config.training.batch_size=" in full.stdout

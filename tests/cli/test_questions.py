@@ -1,0 +1,178 @@
+"""--mode=sample --task=...: what is known stays, labels are obeyed, mistakes are one line."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from untrained import untrained_run
+
+from score_sde import cli
+from score_sde.cli import questions
+from score_sde.errors import UserError
+from score_sde.guidance.task import Task
+from score_sde.runs import config as configs
+
+ROUGH = ("--config.sampling.steps=22", "--config.sampling.batch_size=16", "--num_samples=25")
+
+
+TINY = {
+    "model.channels": 4,
+    "model.channel_mult": (1,),
+    "model.num_res_blocks": 1,
+    "model.attn_resolutions": (),
+}
+GUIDE = {"model.depth": 10, "model.width": 1, "model.noise_channels": 8}
+
+
+@pytest.fixture(scope="module")
+def folders(data_dir, tmp_path_factory):
+    """Runs by name: of digits, coloured digits, told the class, and of classifiers."""
+    top = tmp_path_factory.mktemp("runs")
+    told = TINY | {"model.class_conditional": True}
+
+    def untrained(folder, network, data_dir, **fields):
+        fields |= {"data.dir": str(data_dir), "training.ema_decays": (0.9,)}
+        return untrained_run(folder, configs.default(network), **fields)
+
+    return {
+        "digits": untrained(top / "digits", "unet", data_dir, **TINY),
+        "rgb": untrained(top / "rgb", "unet", data_dir, **TINY, **{"data.name": "digits_rgb"}),
+        "told": untrained(top / "told", "unet", data_dir, **told),
+        "guide": untrained(top / "guide", "wide_resnet", data_dir, **GUIDE),
+        "guide_ve": untrained(
+            top / "guide_ve", "wide_resnet", data_dir, **GUIDE, **{"sde.name": "ve"}
+        ),
+        "guide_01": untrained(
+            top / "guide_01", "wide_resnet", data_dir, **GUIDE, **{"data.centered": False}
+        ),
+    }
+
+
+@pytest.fixture
+def sample(folders, data_dir, capsys):
+    """Samples a run by its name; returns the exit code and its line of error."""
+
+    def main(name, *arguments):
+        recipe = "digits_rgb_vp" if name == "rgb" else "digits_vp"
+        given = (f"--config=configs/{recipe}.py", f"--config.data.dir={data_dir}", "--mode=sample")
+        code = cli.main(["main.py", *given, f"--workdir={folders[name]}", *ROUGH, *arguments])
+        return code, capsys.readouterr().err
+
+    return main
+
+
+def answer(folder, name):
+    """The arrays of an answer, and the size of its picture."""
+    with np.load(folder / f"{name}.npz") as arrays, Image.open(folder / f"{name}.png") as picture:
+        return dict(arrays), picture.size
+
+
+@pytest.mark.parametrize("mask", ["right", "center"])
+def test_inpainting_keeps_what_is_known(folders, sample, mask):
+    """In batches of 16, of which the second is filled up."""
+    folder = folders["digits"]
+    assert sample("digits", "--task=inpaint", f"--mask={mask}") == (0, "")
+    arrays, size = answer(folder, "inpaint")
+    assert set(arrays) == {"samples", "image", "observed"}
+    assert size == (12 * 34 + 2, 7 * 34 + 2)  # 25 threes, 4 a row
+    known = np.broadcast_to(questions.mask(mask, 8, 8), arrays["image"].shape)
+    np.testing.assert_array_equal(arrays["samples"][known], arrays["image"][known])
+    np.testing.assert_array_equal(arrays["observed"][known], arrays["image"][known])
+    assert (arrays["observed"][~known] == 128).all()
+    assert (arrays["samples"][~known] != arrays["image"][~known]).mean() > 0.2
+    assert len(np.unique(arrays["image"], axis=0)) == 25  # held-out images, each once
+
+
+def test_colorization_is_shown_the_gray_image(folders, sample):
+    assert sample("rgb", "--task=colorize") == (0, "")
+    arrays, _ = answer(folders["rgb"], "colorize")
+    gray = arrays["image"].astype(float).mean(-1, keepdims=True)
+    assert np.abs(arrays["observed"] - gray).max() <= 0.51
+    assert np.ptp(arrays["samples"], axis=-1).max() > 0
+
+
+def test_each_class_in_turn_or_one(folders, sample):
+    """Guided by scale 0 they are the plain samples; by another, others, which differ by label."""
+    guide = f"--classifier={folders['guide']}"
+    assert sample("digits") == (0, "")
+    plain, _ = answer(folders["digits"], "samples")
+    assert sample("digits", "--task=class", guide, "--scale=0") == (0, "")
+    turn, size = answer(folders["digits"], "class")
+    np.testing.assert_array_equal(turn["label"], np.arange(25) % 10)
+    np.testing.assert_array_equal(turn["samples"], plain["samples"])
+    assert size[0] == 10 * 34 + 2  # a column for each class
+    found = []
+    for label in (3, 4):
+        assert sample("digits", "--task=class", guide, "--scale=9", f"--label={label}") == (0, "")
+        one, _ = answer(folders["digits"], "class")
+        assert (one["label"] == label).all()
+        found.append(one["samples"])
+    assert (found[0] != plain["samples"]).any()
+    assert (found[0] != found[1]).any()
+    np.testing.assert_array_equal(
+        answer(folders["digits"], "samples")[0]["samples"], plain["samples"]
+    )
+
+
+def test_a_model_that_is_told_the_class_needs_no_classifier(folders, sample):
+    found = []
+    for label in (0, 1):
+        assert sample("told", "--task=class", f"--label={label}") == (0, "")
+        found.append(answer(folders["told"], "class")[0]["samples"])
+    assert (found[0] != found[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("digits", ["--task=class"], "give its folder as --classifier=DIR"),
+        ("digits", ["--task=class", "--classifier={digits}"], "holds no classifier"),
+        ("digits", ["--task=class", "--classifier={guide_ve}"], "was trained for VE("),
+        ("digits", ["--task=class", "--classifier={guide_01}"], "for values from 0 to 1, the mod"),
+        (
+            "rgb",
+            ["--task=class", "--classifier={guide}"],
+            "for (8, 8, 1), the model for (8",
+        ),
+        ("digits", ["--task=class", "--classifier={guide}", "--label=10"], "has labels 0 to 9"),
+        ("digits", ["--task=class", "--scale=2"], "goes with --classifier=DIR"),
+        ("digits", ["--task=class", "--classifier={guide}", "--scale=-1"], "at least 0"),
+        ("digits", ["--task=colorize"], "--task=colorize needs images with 3 channels"),
+        ("digits", ["--task=inpaint", "--mask=rihgt"], "did you mean 'right'? valid: left, right"),
+        ("digits", ["--task=inpaint", "--num_samples=501"], "there are 500 test images"),
+        ("digits", ["--mask=left"], "--mask goes with --mode=sample --task=inpaint"),
+        ("digits", ["--task=inpaint", "--label=1"], "--label goes with --mode=sample --task=class"),
+        ("digits", ["--task=inpaint", "--mode=train"], "--task=inpaint goes with --mode=sample"),
+        ("digits", ["--task=inpant"], "inpant"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_one_line(folders, sample, name, arguments, message):
+    code, error = sample(name, *(argument.format(**folders) for argument in arguments))
+    assert code == 2
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(None, 256), (10, 250), (100, 200), (300, 300)])
+def test_a_picture_has_whole_rows(columns, shown):
+    """Also of more classes than the 256 images that a picture has else."""
+    question = questions.Question(Task(), {}, columns=columns)
+    assert len(question.picture(np.zeros((700, 8, 8, 1), np.uint8))) == shown
+
+
+def test_masks_name_what_is_not_known(tmp_path):
+    right = questions.mask("right", 8, 6)
+    assert right.shape == (1, 8, 6, 1)
+    assert right[0, :, :3].all()
+    assert not right[0, :, 3:].any()
+    assert not questions.mask("top", 8, 8)[0, :4].any()
+    assert (~questions.mask("center", 8, 8)).sum() == 16
+    path = tmp_path / "mask.png"
+    Image.fromarray(np.where(right[0, :, :, 0], 255, 0).astype(np.uint8)).save(path)
+    np.testing.assert_array_equal(questions.mask(str(path), 8, 6), right)
+    with pytest.raises(UserError, match=r"mask\.png is 6x8, the images 8x8"):
+        questions.mask(str(path), 8, 8)
+    path.write_text("text")
+    with pytest.raises(UserError, match=r"mask\.png is not an image"):
+        questions.mask(str(path), 8, 6)

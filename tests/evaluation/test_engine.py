@@ -1,0 +1,202 @@
+"""--mode=evaluate: what it writes, going on after SIGKILL, and bad input."""
+
+import contextlib
+import io
+import json
+import shutil
+
+import pytest
+from program import QUICK as SOON
+from program import ROOT, SIGKILL, run, run_until
+from untrained import untrained_run
+
+from score_sde import cli
+from score_sde.report.document import write
+from score_sde.runs import config as configs
+
+QUICK = (
+    "--mode=evaluate",
+    "--config.evaluation.samples.features=pixels",
+    "--config.evaluation.samples.num_samples=16",
+    "--config.evaluation.variational_bound.steps=5",
+    "--config.evaluation.loss_by_time.points=3",
+    "--config.evaluation.num_images=24",
+    "--config.evaluation.batch_size=8",
+    "--config.evaluation.bits_per_dim.rtol=1e-3",
+    "--config.evaluation.bits_per_dim.atol=1e-3",
+)
+
+TWO = "--config.evaluation.metrics=('fid','bits_per_dim')"
+
+
+@pytest.fixture
+def arguments(finished, small, tmp_path, monkeypatch):
+    """Evaluate a copy of the finished run."""
+    monkeypatch.setenv("SCORE_SDE_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(finished[0], tmp_path / "run")
+    return (*small, f"--workdir={tmp_path / 'run'}", *QUICK)
+
+
+def entries(folder):
+    return json.loads((folder / "evaluation.json").read_text())
+
+
+def test_evaluation_goes_on_after_a_kill(arguments, tmp_path):
+    """Killed while it samples, then while it solves ODEs: the same numbers as without.
+
+    The parameters, the step and the data are written down.
+    """
+    folder = tmp_path / "run"
+    _, printed = run_until("8/16 samples", SIGKILL, *arguments, TWO, **SOON)
+    assert "evaluating" in printed
+    assert not (folder / "evaluation.json").exists()
+    _, printed = run_until("8/24 log-likelihoods", SIGKILL, *arguments, TWO, **SOON)
+    assert "of 16 samples are there from before" in printed
+    assert set(entries(folder)) == {"fid"}
+    result = run(*arguments, TWO, **SOON)
+    assert result.returncode == 0, result.stderr
+    assert "16 of 16 samples are there from before" in result.stdout
+    assert "of 24 log-likelihoods are there from before" in result.stdout
+    killed = entries(folder)
+    for name, entry in killed.items():
+        shown = f"{name}: {entry['value']:.4f} +- {entry['standard_error']:.4f}"
+        assert shown in result.stdout
+        assert f"<td>{entry['value']:.6g}</td>" in (folder / "report.html").read_text()
+    shutil.rmtree(folder / "evaluation")
+    # Two devices, another batch size.
+    flags = "--xla_force_host_platform_device_count=2"
+    more = "--config.evaluation.batch_size=10"
+    assert run(*arguments, TWO, more, XLA_FLAGS=flags, **SOON).returncode == 0
+    for name, whole in entries(folder).items():
+        assert whole["value"] == pytest.approx(killed[name]["value"], rel=1e-3), name
+        assert whole["protocol"] == killed[name]["protocol"]
+    protocol = killed["bits_per_dim"]["protocol"]
+    assert protocol["weights"] == "ema 0.995"
+    assert protocol["step"] == 12
+    assert protocol["levels"] == 17
+    assert protocol["data"]["images"] == 24
+    assert killed["fid"]["protocol"]["reference"]["n"] > 1000
+
+
+def test_every_metric(arguments, tmp_path, quick_compile, capsys):
+    """One set of samples for those that judge it; the report takes every entry."""
+    names = "kid", "precision_recall", "variational_bound", "loss_by_time"
+    folder = tmp_path / "run"
+    with contextlib.chdir(ROOT):
+        assert cli.main(["main.py", *arguments, f"--config.evaluation.metrics={names}"]) == 0
+    found = entries(folder)
+    assert set(found) == {"kid", "precision", "recall", "variational_bound", "loss_by_time"}
+    printed = capsys.readouterr().out
+    for name, entry in found.items():
+        assert f"{name}: {entry['value']:.4f} +- {entry['standard_error']:.4f}" in printed
+    assert len(list((folder / "evaluation").glob("samples-*"))) == 1
+    assert (folder / "evaluation" / "loss_by_time.png").exists()
+    write(folder)
+    report = (folder / "report.html").read_text()
+    assert "variational bound" in report
+    assert "loss_by_time by t" in report  # the curve
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--config.evaluation.metrics=('bits',)", "did you mean 'bits_per_dim'?"),
+        ("--config.evaluation.samples.features=inception", "no Inception weights at"),
+        ("--config.evaluation.metrics=('bits_per_dim','inception_score')", "gives logits"),
+        ("--config.evaluation.samples.keep=jpg", "did you mean 'png'?"),
+        ("--config.evaluation.variational_bound.variance=no", "unknown variance 'no'"),
+        ("--config.evaluation.loss_by_time.points=1", "points=1 must be at least 2"),
+        ("--config.sampling.sampler=P100", "did you mean 'P1000'?"),
+        ("--config.evaluation.num_images=-1", "config.evaluation.num_images=-1 must be at least 0"),
+        (
+            "--config.evaluation.bits_per_dim.dequantization=normal",
+            "config.evaluation.bits_per_dim: unknown dequantization 'normal'",
+        ),
+        ("--config.evaluation.bits_per_dim.probes=0", "probes must be a whole number"),
+        ("--config.evaluation.bits_per_dim.prbes=2", "config.evaluation.bits_per_dim.probes"),
+        ("--config.evaluation.bits_per_dim.t_min=3.", "t_min=3.0: times must satisfy"),
+        ("--config.evaluation.split=tset", "test"),
+        ("--config.training.batch_size=32", "was trained with another config"),
+        ("--weights=best", "choose from ema, raw"),
+        ("--workdir=nowhere", "no run in"),
+        ("--config=configs/digits_classifier.py", "--config is given 2 times"),
+    ],
+)
+def test_bad_input_is_one_line(finished, small, argument, message, monkeypatch, tmp_path):
+    """Found before anything is measured."""
+    monkeypatch.setenv("SCORE_SDE_CACHE", str(tmp_path))
+    errors = io.StringIO()
+    line = ["main.py", *small, f"--workdir={finished[0]}", *QUICK, TWO, argument]
+    with (
+        contextlib.chdir(ROOT),
+        contextlib.redirect_stderr(errors),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        assert cli.main(line) == 2, errors.getvalue()
+    (only,) = errors.getvalue().splitlines()
+    assert only.startswith("error: ")
+    assert message in only
+    assert not (finished[0] / "evaluation").exists()
+
+
+def refused(*line):
+    """The message of a command that ends with exit code 2."""
+    errors = io.StringIO()
+    with (
+        contextlib.chdir(ROOT),
+        contextlib.redirect_stderr(errors),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        assert cli.main(["main.py", *line]) == 2, errors.getvalue()
+    return errors.getvalue()
+
+
+def test_the_recipe_of_other_images_is_refused(finished, small):
+    """Where images are of the same shape nothing else would tell that they are others."""
+    _, *rest = small
+    recipe = "--config=configs/digits_rgb_vp.py"
+    message = refused(recipe, *rest, f"--workdir={finished[0]}", *QUICK, TWO)
+    assert message.startswith(f"error: {finished[0]} was trained with another config: ")
+    assert message.endswith("config.data.name was digits and is digits_rgb\n")
+
+
+def test_no_metric_is_a_mistake(finished, small):
+    nothing = "--config.evaluation.metrics=()"
+    message = refused(*small, f"--workdir={finished[0]}", "--mode=evaluate", nothing)
+    assert message.startswith("error: config.evaluation.metrics is empty: name some of bits_per_di")
+
+
+def test_images_of_another_shape_are_refused(tmp_path):
+    """A folder of grey images, for a run on images in colour."""
+    from PIL import Image
+
+    for mode in ("RGB", "L"):
+        (tmp_path / mode).mkdir()
+        for number in range(10):
+            Image.new(mode, (8, 8)).save(tmp_path / mode / f"{number}.png")
+    fields = {"data.name": "folder", "data.dir": str(tmp_path / "RGB"), "data.image_size": 8}
+    config = configs.default()
+    config.model.channels, config.model.channel_mult = 4, (1,)
+    config.model.attn_resolutions = ()
+    workdir = untrained_run(tmp_path / "run", config, **fields)
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(
+        "from score_sde import config\n"
+        "def get_config():\n"
+        "    found = config.default()\n"
+        f"    for path, value in {fields}.items():\n"
+        "        config.set_field(found, path, value)\n"
+        "    return found\n"
+    )
+    other = f"--config.data.dir={tmp_path / 'L'}"
+    message = refused(f"--config={recipe}", other, f"--workdir={workdir}", "--mode=evaluate")
+    expected = f"error: {workdir} was trained on images of 8x8x3, and these are 8x8x1\n"
+    assert message == expected
+
+
+def test_a_classifier_is_sent_elsewhere(capsys):
+    with contextlib.chdir(ROOT):
+        assert (
+            cli.main(["main.py", "--config=configs/digits_classifier.py", "--mode=evaluate"]) == 2
+        )
+    assert "python -m score_sde.evaluation.metrics.accuracy" in capsys.readouterr().err

@@ -1,0 +1,141 @@
+"""Guidance against the exact conditional: a class of a mixture is one of its components.
+
+With the exact classifier, whose probabilities are the responsibilities of the components at time t,
+Bayes' rule gives the score of a component from that of the mixture. Statistical tests draw 3000
+samples with a fixed key and allow 3 standard errors.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sampler_oracles import MEANS, STDS, WEIGHTS, gaussian_flow, mixture
+
+import score_sde
+from score_sde import analytic, guidance, samplers
+
+KEY = jax.random.key(7)
+each_sde = pytest.mark.parametrize(
+    "sde",
+    [cls() for cls in score_sde.processes.CONTINUOUS.values()],
+    ids=lambda sde: type(sde).__name__,
+)
+
+
+def log_prob_of(sde):
+    """log p(k | x_t) = log w_k + log N_k(x_t) - log p_t(x_t)."""
+
+    def log_prob(x, t, label):
+        def density(means, stds, weights):
+            return analytic.gaussian_mixture_logp(sde, means, stds, weights, x, t)
+
+        each = [density(MEANS[k : k + 1], STDS[k : k + 1], np.ones(1)) for k in range(len(MEANS))]
+        joint = jnp.stack(each, 1) + jnp.asarray(np.log(WEIGHTS), x.dtype)[None]
+        every = density(MEANS, STDS, WEIGHTS)
+        return jnp.take_along_axis(joint, label[:, None], axis=1)[:, 0] - every
+
+    return log_prob
+
+
+def states(sde, batch=8):
+    """States between the modes, where the classifier is unsure, and labels of both classes."""
+    t = jnp.linspace(sde.t_min, sde.t_max, batch)
+    spread = jnp.sqrt((0.3 * sde.alpha(t)) ** 2 + sde.sigma(t) ** 2)[:, None]
+    return spread * jax.random.normal(KEY, (batch, 2)), t, jnp.arange(batch) % 2
+
+
+@each_sde
+def test_bayes_rule_gives_the_component_exactly(x64, sde):
+    """x0 and eps, so also the score, at every time from t_min to t_max."""
+    x, t, label = states(sde)
+    guided = jax.jit(guidance.classifier(mixture(sde), sde, log_prob_of(sde)))(x, t, label)
+    plain = jax.jit(mixture(sde))(x, t)
+    for k in (0, 1):
+        exact = jax.jit(analytic.gaussian(sde, MEANS[k], STDS[k]))(x, t)
+        for value, expected in zip(guided, exact, strict=True):
+            np.testing.assert_allclose(value[k::2], expected[k::2], rtol=1e-8, atol=1e-9)
+        # Without guidance it is another one.
+        assert np.abs(plain.eps - exact.eps)[k::2].max() > 1e-2
+
+
+@each_sde
+def test_the_pair_stays_consistent_at_any_scale(x64, sde):
+    """x = alpha x0 + sigma eps, and the score moves by scale times the classifier's gradient."""
+    x, t, label = states(sde)
+    log_prob = log_prob_of(sde)
+    pair = jax.jit(guidance.classifier(mixture(sde), sde, log_prob, 3.5))(x, t, label)
+    alpha, sigma = sde.alpha(t)[:, None], sde.sigma(t)[:, None]
+    np.testing.assert_allclose(alpha * pair.x0 + sigma * pair.eps, x, rtol=1e-9, atol=1e-9)
+    one = lambda x, t, label: log_prob(x[None], t[None], label[None])[0]  # noqa: E731
+    gradient = jax.jit(jax.vmap(jax.grad(one)))(x, t, label)
+    expected = jax.jit(mixture(sde))(x, t).score(sde, t) + 3.5 * gradient
+    np.testing.assert_allclose(pair.score(sde, t), expected, rtol=1e-8, atol=1e-9)
+
+
+def test_scale_zero_is_no_guidance_and_a_scalar_time_will_do(x64):
+    sde = score_sde.VP()
+    x, _, label = states(sde)
+    guided = jax.jit(guidance.classifier(mixture(sde), sde, log_prob_of(sde), 0.0))
+    expected = jax.jit(mixture(sde))(x, 0.3).x0
+    np.testing.assert_allclose(guided(x, 0.3, label).x0, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("sde", "name", "options"),
+    [
+        (score_sde.VP(), "predictor_corrector", {"corrector": "none"}),
+        (score_sde.SubVP(), "predictor_corrector", {"corrector": "none"}),
+        (score_sde.VE(), "predictor_corrector", {"corrector": "langevin", "snr": 0.02}),
+        (score_sde.VP(), "rk45", {"denoise_final": "tweedie"}),
+        (score_sde.VE(), "rk45", {}),
+        (score_sde.EDM(), "rk45", {}),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, score_sde.SDE) else str(value),
+)
+def test_samplers_draw_the_class_asked_for(x64, sde, name, options):
+    """Mean and variance of both components, in one batch of both labels."""
+    if name == "predictor_corrector":
+        options = {"predictor": "ancestral", "steps": 500, **options}
+    sampler = samplers.get(name, **options)
+    label = jnp.arange(6000) % 2
+    denoise = guidance.classifier(mixture(sde), sde, log_prob_of(sde))
+    draw = jax.jit(lambda key: sampler(key, denoise, sde, shape=(6000, 2), cond=label).x)
+    x = np.asarray(draw(KEY))
+    for k in (0, 1):
+        part = (x[k::2] - MEANS[k]) / STDS[k]
+        np.testing.assert_allclose(part.mean(0), 0, atol=3 / np.sqrt(3000))
+        np.testing.assert_allclose((part**2).mean(0), 1, atol=3 * np.sqrt(2 / 3000))
+        np.testing.assert_allclose(part.prod(1).mean(), 0, atol=3 / np.sqrt(3000))
+
+
+@pytest.mark.parametrize(("conditional", "seen"), [(False, None), (True, "label")])
+def test_who_is_told_the_label(conditional, seen):
+    sde, told = score_sde.VP(), []
+
+    def denoise(x, t, cond=None):
+        told.append(cond)
+        return score_sde.Prediction(x, x)
+
+    def log_prob(x, t, label):
+        return jnp.sum(x, axis=1)
+
+    x, t, label = states(sde)
+    guidance.classifier(denoise, sde, log_prob, conditional=conditional)(x, t, label)
+    assert told[0] is (label if seen else None)
+    with pytest.raises(ValueError, match="needs labels"):
+        guidance.classifier(denoise, sde, log_prob)(x, t)
+
+
+@pytest.mark.parametrize("sde", [score_sde.VP(), score_sde.VE()], ids=["VP", "VE"])
+def test_classifier_free_extrapolates_the_mean(x64, sde):
+    """Gaussians of one width: it is the flow of that with the mean mu_u + w (mu_c - mu_u)."""
+    null, given, std, w = np.array([0.2, -0.5]), np.array([1.0, 0.3]), 0.4, 2.5
+
+    def denoise(x, t, cond=None):
+        return analytic.gaussian(sde, null if cond is None else cond, std)(x, t)
+
+    x = sde.prior_sample(KEY, (16, 2))
+    guided = guidance.classifier_free(denoise, w)
+    out = samplers.get("rk45", rtol=1e-8, atol=1e-8)(KEY, guided, sde, x_init=x, cond=given).x
+    expected = gaussian_flow(sde, x, (null + w * (given - null))[None], std)
+    np.testing.assert_allclose(out, expected, atol=1e-6)

@@ -1,0 +1,279 @@
+"""What the report of a run says, whatever is missing; and what it does about bad input."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+from program import ROOT
+
+from score_sde import report
+from score_sde.report import __main__ as command
+from score_sde.report import read
+from score_sde.report.document import duration, measured
+
+from .conftest import HOSTILE, write_config, write_metrics, write_samples
+
+
+class Document(HTMLParser):
+    """Text, tags and attributes of a page; every element must be closed."""
+
+    EMPTY = frozenset(("meta", "img", "wbr", "br", "path", "circle"))
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.attributes, self.texts, self.open = [], [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        self.texts.append(text)
+
+    @property
+    def text(self):
+        return "".join(self.texts)
+
+
+def words(path):
+    """The words, those of neighbouring elements too, with single spaces."""
+    return " ".join(" ".join(Document(path).texts).split())
+
+
+def test_a_finished_run_tells_everything(run):
+    text = words(report.write(run))
+    assert "1,000 of 1,000: finished" in text
+    assert "held-out loss 0.09 training loss 0.0816" in text
+    assert "1,500 median; 1 min 25 s of training steps" in text  # 1000 x 128 / 1500 = 85.3 s
+    assert "582,265" in text
+    assert "2.238 ± 0.011 bits/dim" in text
+    assert "0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, … (500 in all)" in text
+    for heading in ("Evaluation", "Training", "Samples", "Configuration"):
+        assert heading in text
+    (curve,) = re.findall(
+        r'"loss_by_time by t">(.*?)</svg>', (run / "report.html").read_text(), re.S
+    )
+    assert curve.count("<circle") == 3
+    assert len(re.findall(r"M[\d.]+ [\d.]+V", curve)) == 2  # one error is not known
+    for caption in ("Loss", "Throughput", "Norm of the gradient", "Learning rate", "Step 750"):
+        assert caption in text
+    config = json.loads((run / "config.json").read_text())
+    for name in config["training"]:
+        assert name in Document(run / "report.html").text
+
+
+def test_all_text_is_escaped(run):
+    document = Document(report.write(run))
+    assert "script" not in document.tags
+    assert document.tags.count("b") == document.tags.count("i") == 0
+    assert document.text.count(HOSTILE) == 8
+    assert "a run's <i>folder" in document.text
+
+
+def test_nothing_is_loaded(run):
+    """Attributes that load something hold data or nothing; the style sheet has no address."""
+    path = report.write(run)
+    loading = [
+        value
+        for name, value in Document(path).attributes
+        if name in ("src", "href", "srcset", "data", "action", "xlink:href", "poster")
+    ]
+    assert len(loading) == 6
+    assert all(value.startswith("data:image/png;base64,") for value in loading)
+    text = path.read_text()
+    assert "url(" not in text
+    assert "@import" not in text
+    assert "://" not in re.sub(r'src="data:[^"]*"', "", text)
+
+
+def test_every_picture_has_a_text(run):
+    document = Document(report.write(run))
+    texts = [value for name, value in document.attributes if name == "alt"]
+    assert len(texts) == document.tags.count("img")
+    assert "samples at step 750" in texts
+
+
+def test_the_same_run_gives_the_same_report(run):
+    first = report.write(run).read_bytes()
+    assert report.write(run).read_bytes() == first
+    assert [path.name for path in run.iterdir() if "report" in path.name] == ["report.html"]
+
+
+def test_a_run_that_has_only_begun(tmp_path):
+    write_config(tmp_path)
+    text = words(report.write(tmp_path))
+    assert "0 of 1,000: 0%, unfinished" in text
+    assert "Not evaluated yet." in text
+    assert "No step has been logged yet." in text
+    (tmp_path / "metrics.csv").write_text("step,loss,grad_norm\n")
+    assert "No step has been logged yet." in words(report.write(tmp_path))
+
+
+def test_an_unfinished_run(tmp_path):
+    write_config(tmp_path)
+    write_metrics(tmp_path, until=200)
+    text = words(report.write(tmp_path))
+    assert "200 of 1,000: 20%, unfinished" in text
+    assert "training loss 0.0856" in text  # no held-out loss yet
+    assert "held-out" not in text
+
+
+def test_an_imported_run_has_the_step_of_its_checkpoint(tmp_path):
+    write_config(tmp_path)
+    for step in ("8", "24"):
+        (tmp_path / "checkpoints" / step).mkdir(parents=True)
+    assert read.record(tmp_path).step == 24
+
+
+def test_pictures_are_spread_over_training(tmp_path):
+    for step in range(10, 110, 10):
+        write_samples(tmp_path, f"samples/{step}.png")
+    (tmp_path / "samples" / "mine.png").touch()
+    assert [step for step, _ in read.pictures(tmp_path, 4)] == [10, 40, 70, 100]
+    assert [step for step, _ in read.pictures(tmp_path, 20)] == list(range(10, 110, 10))
+
+
+def test_a_picture_that_is_damaged_costs_only_itself(run):
+    damaged = run / "samples" / "500.png"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    document = Document(report.write(run))
+    assert "500.png cannot be shown" in document.text
+    assert document.tags.count("img") == 5
+
+
+def test_large_pictures_are_made_smaller(tmp_path):
+    from PIL import Image
+
+    write_config(tmp_path)
+    noise = Image.effect_noise((3000, 1500), 100)
+    noise.save(tmp_path / "samples.png")
+    assert report.write(tmp_path).stat().st_size < (tmp_path / "samples.png").stat().st_size / 10
+    assert ("width", "640") in Document(tmp_path / "report.html").attributes
+    assert ("height", "320") in Document(tmp_path / "report.html").attributes
+
+
+def test_numbers_with_their_errors():
+    assert measured(2.23776, 0.011343) == "2.238 ± 0.011"
+    assert measured(1234.5, 31.0) == "1234 ± 31"
+    assert measured(2.23776, None) == measured(2.23776, 0.0) == "2.2378"
+    assert measured(float("nan"), float("nan")) == "nan"
+
+
+def test_durations():
+    assert [duration(s) for s in (0.2, 59.7, 725, 7260, 100_800)] == [
+        "0 s",
+        "1 min",
+        "12 min 5 s",
+        "2 h 1 min",
+        "1 d 4 h",
+    ]
+
+
+def refused(capsys, *arguments):
+    """The one line of a refused command."""
+    assert command.main(["report", *map(str, arguments)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def damage_evaluation(run):
+    (run / "evaluation.json").write_text("[1]")
+
+
+def damage_config(run):
+    (run / "config.json").write_text("{")
+
+
+def lose_the_training_section(run):
+    (run / "config.json").write_text('{"run": {}, "data": {}, "sde": {}}')
+
+
+def put_words_into_the_metrics(run):
+    with (run / "metrics.csv").open("a") as file:
+        file.write("1050,low,,,,\n")
+
+
+def put_a_picture_in_place_of_the_metrics(run):
+    (run / "metrics.csv").write_bytes((run / "samples.png").read_bytes())
+
+
+def lose_the_step(run):
+    (run / "metrics.csv").write_text("loss,grad_norm\n1,2\n")
+
+
+def add_a_column_without_a_name(run):
+    with (run / "metrics.csv").open("a") as file:
+        file.write("1050,1,1,1,1,1,1,1\n")
+
+
+def leave_a_quotation_open(run):
+    (run / "metrics.csv").write_text('step,loss\n1,"' + 200_000 * "1")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (damage_config, "config.json is not JSON"),
+        (lose_the_training_section, "config.json is not a run's config: it has no section trai"),
+        (damage_evaluation, "evaluation.json is not a JSON object"),
+        (put_words_into_the_metrics, "metrics.csv is not a run's metrics: ValueError: could not"),
+        (put_a_picture_in_place_of_the_metrics, "metrics.csv is not a run's metrics"),
+        (lose_the_step, "metrics.csv is not a run's metrics"),
+        (add_a_column_without_a_name, "metrics.csv is not a run's metrics"),
+        (leave_a_quotation_open, "metrics.csv is not a run's metrics: Error: field larger"),
+        (shutil.rmtree, "no run in"),
+    ],
+)
+def test_a_damaged_run_is_one_line(run, capsys, damage, message):
+    damage(run)
+    assert message in refused(capsys, run)
+    assert not (run / "report.html").exists()
+
+
+def test_the_command(run, capsys):
+    assert command.main(["report", str(run), str(run)]) == 0
+    assert capsys.readouterr().out == f"wrote {run / 'report.html'}\n" * 2
+    assert "usage" in refused(capsys)
+    assert "usage" in refused(capsys, "--help-me")
+    assert command.main(["report", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: python -m score_sde.report")
+    (run / "report.html").unlink()
+    (run / "report.html").mkdir()
+    assert "cannot write" in refused(capsys, run)
+    assert not list(run.glob("*.partial"))
+
+
+@pytest.mark.parametrize("damage", [damage_config, put_words_into_the_metrics, shutil.rmtree])
+def test_a_report_that_cannot_be_written_is_one_warning(run, capsys, damage):
+    """So it fails no training."""
+    damage(run)
+    report.refresh(run)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: no report: ")
+
+
+def test_any_other_failure_is_one_warning(run, capsys, monkeypatch):
+    def fail(record):
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr(report.run, "render", fail)
+    report.refresh(run)
+    assert capsys.readouterr().err == "warning: no report: RuntimeError: two lines\n"
+
+
+def test_the_readme_names_the_command():
+    assert "python -m score_sde.report runs/digits_vp" in (ROOT / "README.md").read_text()

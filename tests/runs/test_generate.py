@@ -1,0 +1,59 @@
+"""Drawing images: batches, remainders and labels."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from score_sde.data import Info
+from score_sde.runs import build
+from score_sde.runs import config as configs
+from score_sde.runs.generate import Generator
+from score_sde.training.sharding import make_mesh
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    config = configs.default()
+    config.model.channels = 4
+    config.model.channel_mult = (1,)
+    config.model.num_res_blocks = 1
+    config.model.attn_resolutions = ()
+    config.sampling.sampler = "rk45"
+    config.sampling.rtol = config.sampling.atol = 1e-2
+    return build.experiment(config, Info("digits", "train", 10, (8, 8, 1), 10, 17))
+
+
+def test_any_number_of_images_from_any_batch_size(experiment):
+    params, constants = experiment.model.init(jax.random.key(0))
+    seen = []
+    generator = Generator(experiment, make_mesh(), batch_size=4)
+    images, nfe = generator(params, constants, jax.random.key(1), 10, seen.append)
+    assert images.shape == (10, 8, 8, 1)
+    assert images.dtype == np.uint8
+    assert seen == [4, 8, 10]
+    assert nfe > 6
+    levels = np.round(np.arange(17) * 255 / 16)
+    assert set(np.unique(images)) <= set(levels.astype(int))
+    again, _ = generator(params, constants, jax.random.key(1), 10)
+    np.testing.assert_array_equal(images, again)
+    assert (images[:4] != images[4:8]).any()
+
+
+def test_images_are_in_the_models_range(experiment):
+    x = jnp.array([-1.0, 0.0, 1.0]).reshape(3, 1, 1, 1)
+    np.testing.assert_array_equal(experiment.to_images(x).ravel(), [0, 128, 255])
+
+
+@pytest.mark.parametrize("levels", [17, 256])
+def test_a_model_of_dequantised_data_draws_the_levels_that_its_data_had(levels):
+    """A perfect sample is dequantised data; a known pixel comes back as it is."""
+    config = configs.default()
+    config.data.dequantize = True
+    info = Info("digits", "train", 10, (8, 8, 1), 10, levels)
+    experiment = build.experiment(config, info)
+    pixels = np.round(np.arange(levels) * 255 / (levels - 1)).astype(np.uint8)
+    images = jnp.asarray(np.resize(pixels, (64, 8, 8, 1)))
+    x = pixels.dequantize(jax.random.key(0), images, levels, experiment.centered)
+    assert (experiment.to_images(x) == images).mean() > 0.999  # but for float32 at the edges
+    np.testing.assert_array_equal(experiment.to_images(experiment.from_images(images)), images)

@@ -1,0 +1,73 @@
+"""An image is a function of its number: the same for any batch size and any number of devices."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+CODE = """
+import dataclasses, sys
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import AxisType
+from score_sde import analytic
+from score_sde.runs import build, config as configs
+from score_sde.data import Info
+from score_sde.runs.generate import Generator
+from score_sde.prediction import Prediction
+from score_sde.processes import expand
+from score_sde.training.sharding import replicated
+
+config = configs.default()
+config.model.class_conditional = True
+config.sampling.corrector, config.sampling.steps = "ald", 22
+experiment = build.experiment(config, Info("digits", "train", 10, (8, 8, 1), 10, 17))
+sde = experiment.sde
+
+def denoiser(params, constants):
+    exact = analytic.gaussian_mixture(sde, params["means"], np.full(3, 0.3), np.ones(3) / 3)
+
+    def denoise(x, t, label):  # a class moves the data by label / 10
+        shift = expand(label / 10, x)
+        pair = exact(x - expand(sde.alpha(t), x) * shift, t)
+        return Prediction(pair.x0 + shift, pair.eps)
+
+    return denoise
+
+experiment = dataclasses.replace(experiment, denoiser=denoiser)
+means = {"means": jax.random.uniform(jax.random.key(0), (3, 8, 8, 1), minval=-1)}
+
+def draw(devices, batch_size):
+    mesh = jax.make_mesh(
+        (devices, 1), ("data", "fsdp"), (AxisType.Auto,) * 2, devices=jax.devices()[:devices]
+    )
+    generator = Generator(experiment, mesh, batch_size)
+    params = jax.device_put(means, replicated(mesh))
+    return generator(params, {}, jax.random.key(1), 10)[0]
+
+np.savez(sys.argv[1], four=draw(1, 4), seven=draw(1, 7), eight_devices=draw(8, 8))
+"""
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory, compilation_cache):
+    """Ten images from batches of 4 and 7 on one device, and of 8 on eight devices."""
+    path = tmp_path_factory.mktemp("images") / "images.npz"
+    environment = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    subprocess.run([sys.executable, "-c", CODE, str(path)], check=True, env=environment)
+    with np.load(path) as file:
+        return dict(file)
+
+
+def test_images_do_not_depend_on_batch_size_or_devices(images):
+    """Equal, but for float32 rounding, which may move a pixel by a level (16 of 255) here."""
+    four, seven, eight_devices = (drawn.astype(int) for drawn in images.values())
+    assert four.shape == (10, 8, 8, 1)
+    assert np.abs(np.diff(four, axis=0)).mean() > 10  # images that differ
+    for other in (seven, eight_devices):
+        assert np.abs(four - other).max() <= 16
+        assert (four != other).mean() < 0.01

@@ -1,0 +1,28 @@
+"""Pictures of samples."""
+
+import numpy as np
+from PIL import Image
+
+from score_sde.spaces.pictures import grid, save_grid
+
+
+def test_grid_places_every_image_once():
+    images = np.arange(1, 6, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 3, 1), np.uint8)
+    canvas = grid(images, columns=3)
+    assert canvas.shape == (2 * 3 + 1, 3 * 4 + 1, 1)
+    np.testing.assert_array_equal(canvas[1:3, 5:8, 0], 2)
+    np.testing.assert_array_equal(canvas[4:6, 5:8, 0], 5)
+    assert (canvas == 255).sum() == canvas.size - 5 * 6
+
+
+def test_save_grid_enlarges_small_images(tmp_path):
+    for channels, mode in ((1, "L"), (3, "RGB")):
+        images = np.random.RandomState(0).randint(0, 255, (4, 8, 8, channels), np.uint8)
+        path = tmp_path / "samples" / f"{mode}.png"
+        save_grid(path, images)
+        picture = Image.open(path)
+        assert picture.mode == mode
+        assert picture.size == (2 * (32 + 2) + 2,) * 2
+        inside = np.asarray(picture).reshape(70, 70, channels)[2:34:4, 2:34:4]
+        np.testing.assert_array_equal(inside, images[0])
+    assert not list(tmp_path.rglob("*.partial"))
