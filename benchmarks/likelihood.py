@@ -32,20 +32,20 @@ def main(argv: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     experiment, params, constants = run.experiment, run.params, run.constants
-    sde, shape = experiment.sde, (BATCH, *experiment.data.shape)
+    sde, shape = experiment.sde, (BATCH, *experiment.space.shape)
     key = jax.random.key(0)
     x = jax.random.uniform(key, shape, minval=-1.0)
     probe = jax.random.rademacher(key, shape, x.dtype)
 
     @jax.jit
     def whole(params, x):
-        denoise = experiment.denoiser(params, constants)
+        denoise = experiment.make(params, constants)
         out = score_sde.log_likelihood(key, denoise, sde, x, rtol=1e-4, atol=1e-4)
         return out.logp, out.nfe
 
     @jax.jit
     def single(params, x):
-        velocity = probability_flow(experiment.denoiser(params, constants), sde)
+        velocity = probability_flow(experiment.make(params, constants), sde)
         v, product = jax.jvp(lambda x: velocity(jnp.asarray(0.5), x), (x,), (probe,))
         return v, jnp.sum(probe * product, axis=(1, 2, 3))
 

@@ -8,7 +8,7 @@ here.
 
     python -m score_sde.data prepare cifar10        # once; needs pip install -e ".[prepare]"
     python main.py --config=configs/cifar_classifier.py
-    python -m score_sde.evaluation.metrics.accuracy runs/cifar_classifier
+    python main.py --config=configs/cifar_classifier.py --mode=evaluate
 
 On a GPU or TPU, --config.model.dtype=bfloat16 is faster.
 """
@@ -21,9 +21,11 @@ from score_sde.runs.config import default
 def get_config() -> ConfigDict:
     """The recipe."""
     config = default("wide_resnet")
+    config.objective.name = "classification"
+    config.evaluation.metrics = ("accuracy",)
     config.data.name = "cifar10"
-    config.data.flip = True
-    config.data.centered = False
+    config.space.pixels.flip = True
+    config.space.pixels.centered = False
 
     config.sde.name = "ve"
     config.sde.sigma_min = 0.01

@@ -18,8 +18,8 @@ def get_config() -> ConfigDict:
     """The recipe."""
     config = default()
     config.data.name = "cifar10"
-    config.data.flip = True
-    config.data.centered = False
+    config.space.pixels.flip = True
+    config.space.pixels.centered = False
 
     config.sde.name = "ve"
     config.sde.sigma_min = 0.01
@@ -42,16 +42,16 @@ def get_config() -> ConfigDict:
 
     config.training.batch_size = 128
     config.training.steps = 1_300_000
-    config.training.t_min = 1e-5
-    config.training.reduction = "half_sum"
+    config.objective.t_min = 1e-5
+    config.objective.denoising.reduction = "half_sum"
     config.training.ema_decays = (0.999,)
     config.training.keep_every = 50_000
     config.optim.learning_rate = 2e-4
     config.optim.warmup = 5000
     config.optim.clip = 1.0
 
-    config.sampling.predictor = "reverse_diffusion"
-    config.sampling.corrector = "langevin"
-    config.sampling.snr = 0.16
+    config.sampling.predictor_corrector.predictor = "reverse_diffusion"
+    config.sampling.predictor_corrector.corrector = "langevin"
+    config.sampling.predictor_corrector.snr = 0.16
     config.sampling.steps = 1000
     return config

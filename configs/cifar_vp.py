@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
     """The recipe."""
     config = default()
     config.data.name = "cifar10"
-    config.data.flip = True
+    config.space.pixels.flip = True
 
     config.sde.name = "vp"
     config.sde.beta_min = 0.1
@@ -45,15 +45,15 @@ def get_config() -> ConfigDict:
 
     config.training.batch_size = 128
     config.training.steps = 1_300_000
-    config.training.t_min = 1e-5
+    config.objective.t_min = 1e-5
     config.training.ema_decays = (0.9999,)
     config.training.keep_every = 50_000
     config.optim.learning_rate = 2e-4
     config.optim.warmup = 5000
     config.optim.clip = 1.0
 
-    config.sampling.predictor = "euler_maruyama"
-    config.sampling.corrector = "none"
-    config.sampling.snr = 0.16  # of the corrector, if one is chosen
+    config.sampling.predictor_corrector.predictor = "euler_maruyama"
+    config.sampling.predictor_corrector.corrector = "none"
+    config.sampling.predictor_corrector.snr = 0.16  # of the corrector, if one is chosen
     config.sampling.steps = 1000
     return config

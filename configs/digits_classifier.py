@@ -14,12 +14,12 @@ class, a classifier fitted to clean images takes for the class that was asked fo
 
     scale of the guidance    0      1      2      3      5
     share                    0.083  0.827  0.970  0.987  0.997
-    Fréchet ratio            1.01   0.92   0.97   1.10   1.25    (see score_sde.evaluation.digit_quality)
+    Fréchet ratio            1.01   0.92   0.97   1.10   1.25    (see evaluation.digit_quality)
 
 A scale of 3 is a good choice: above it the images of a class become more alike.
 
     python main.py --config=configs/digits_classifier.py
-    python -m score_sde.evaluation.metrics.accuracy runs/digits_classifier
+    python main.py --config=configs/digits_classifier.py --mode=evaluate
     python main.py --config=configs/digits_vp.py --mode=sample --task=class --num_samples=300 \
         --classifier=runs/digits_classifier --scale=3
 """
@@ -32,6 +32,8 @@ from score_sde.runs.config import default
 def get_config() -> ConfigDict:
     """The recipe."""
     config = default("wide_resnet")
+    config.objective.name = "classification"
+    config.evaluation.metrics = ("accuracy",)
     config.data.name = "digits"
 
     config.sde.name = "vp"
@@ -45,7 +47,7 @@ def get_config() -> ConfigDict:
     config.training.batch_size = 128
     config.training.steps = 600
     config.training.steps_per_call = 10
-    config.training.stratified = True
+    config.objective.stratified = True
     config.training.ema_decays = (0.995,)
     config.training.log_every = 50
     config.training.eval_every = 100

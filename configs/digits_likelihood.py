@@ -21,12 +21,12 @@ from configs import digits_vp
 def get_config() -> ConfigDict:
     """The recipe."""
     config = digits_vp.get_config()
-    config.data.dequantize = True
+    config.space.pixels.dequantize = True
     # sigma(1e-4) is 0.003. At the usual 1e-3 it is 0.01, which blurs the edges of the intervals,
     # 0.12 wide, that dequantised levels fill: by 0.09 bits/dim for a pixel that is always black.
     config.sde.t_min = 1e-4
-    config.training.weighting = "likelihood"
-    config.training.times = "importance"
+    config.objective.denoising.weighting = "likelihood"
+    config.objective.denoising.times = "importance"
     config.training.steps = 2000
     config.optim.decay = "cosine"
     return config

@@ -24,7 +24,7 @@ def get_config() -> ConfigDict:
     """The recipe."""
     config = default()
     config.data.name = "digits"
-    config.data.centered = False
+    config.space.pixels.centered = False
 
     config.sde.name = "ve"
     config.sde.sigma_min = 0.01
@@ -52,9 +52,9 @@ def get_config() -> ConfigDict:
     config.optim.learning_rate = 1e-3
     config.optim.warmup = 100
 
-    config.sampling.predictor = "reverse_diffusion"
-    config.sampling.corrector = "langevin"
-    config.sampling.snr = 0.16
+    config.sampling.predictor_corrector.predictor = "reverse_diffusion"
+    config.sampling.predictor_corrector.corrector = "langevin"
+    config.sampling.predictor_corrector.snr = 0.16
     config.sampling.steps = 150
     config.sampling.batch_size = 250
     config.evaluation.samples.features = "pixels"

@@ -36,7 +36,7 @@ def get_config() -> ConfigDict:
     config.training.batch_size = 128
     config.training.steps = 1000
     config.training.steps_per_call = 10
-    config.training.stratified = True
+    config.objective.stratified = True
     config.training.ema_decays = (0.995,)
     config.training.log_every = 50
     config.training.eval_every = 250
@@ -45,8 +45,8 @@ def get_config() -> ConfigDict:
     config.optim.learning_rate = 2e-3
     config.optim.warmup = 100
 
-    config.sampling.predictor = "euler_maruyama"
-    config.sampling.corrector = "none"
+    config.sampling.predictor_corrector.predictor = "euler_maruyama"
+    config.sampling.predictor_corrector.corrector = "none"
     config.sampling.steps = 250
     config.sampling.batch_size = 250
 

@@ -37,17 +37,19 @@ class Published:
 
 
 def _data(name: str, image_size: int) -> Part:
-    return {"data.name": name, "data.image_size": image_size, "data.flip": True}
+    return {"data.name": name, "data.image_size": image_size, "space.pixels.flip": True}
 
 
 _SMALL = {"training.batch_size": 128, "training.steps": 1_300_000}
-CIFAR = _data("cifar10", 32) | _SMALL | {"sampling.snr": 0.16}
-CELEBA = _data("celeb_a", 64) | {"data.crop": 140} | _SMALL | {"sampling.snr": 0.17}
+CIFAR = _data("cifar10", 32) | _SMALL | {"sampling.predictor_corrector.snr": 0.16}
+CELEBA = (
+    _data("celeb_a", 64) | {"data.crop": 140} | _SMALL | {"sampling.predictor_corrector.snr": 0.17}
+)
 _LSUN = {
     "training.batch_size": 64,
     "training.steps": 2_400_000,
     "model.dropout": 0.0,
-    "sampling.snr": 0.075,
+    "sampling.predictor_corrector.snr": 0.075,
 }
 BEDROOM = _data("lsun/bedroom", 256) | _LSUN
 CHURCH = _data("lsun/church_outdoor", 256) | _LSUN
@@ -56,7 +58,7 @@ FFHQ_256 = _data("folder", 256) | _LSUN
 _LARGE = _LSUN | {
     "training.batch_size": 8,
     "training.ema_decays": (0.9999,),
-    "sampling.snr": 0.15,
+    "sampling.predictor_corrector.snr": 0.15,
 }
 CELEBAHQ = _data("celeb_a_hq/1024", 1024) | _LARGE
 FFHQ = _data("folder", 1024) | _LARGE
@@ -104,8 +106,9 @@ NO_EMA = {"training.ema_decays": (0.0,)}
 
 
 def _sampling(predictor: str, corrector: str = "none", steps: int = 1000, **more: Any) -> Part:
-    fields = {"predictor": predictor, "corrector": corrector, "steps": steps, **more}
-    return {f"sampling.{name}": value for name, value in fields.items()}
+    fields = {"predictor": predictor, "corrector": corrector, **more}
+    own = {f"sampling.predictor_corrector.{name}": value for name, value in fields.items()}
+    return {"sampling.steps": steps, **own}
 
 
 def _ve(sigma_max: float, steps: int = 1000) -> Part:
@@ -114,14 +117,14 @@ def _ve(sigma_max: float, steps: int = 1000) -> Part:
         "sde.name": "ve",
         "sde.sigma_min": 0.01,
         "sde.sigma_max": sigma_max,
-        "data.centered": False,
+        "space.pixels.centered": False,
         "model.parametrization": "score",
         "model.noise_label": "sigma",
         "model.embedding": "fourier",
         "model.fourier_scale": 16.0,
         "model.scale_by_sigma": True,
-        "training.t_min": 1e-5,
-        "training.reduction": "half_sum",
+        "objective.t_min": 1e-5,
+        "objective.denoising.reduction": "half_sum",
         "training.ema_decays": (0.999,),
     } | _sampling("reverse_diffusion", "langevin", steps)
 
@@ -133,11 +136,11 @@ def _smld(sigma_max: float, scales: int) -> Part:
         "sde.sigma_min": 0.01,
         "sde.sigma_max": sigma_max,
         "sde.scales": scales,
-        "data.centered": False,
+        "space.pixels.centered": False,
         "model.parametrization": "scaled_score",
         "model.noise_label": "level",
-        "training.times": "discrete",
-        "training.reduction": "half_sum",
+        "objective.denoising.times": "discrete",
+        "objective.denoising.reduction": "half_sum",
         "training.ema_decays": (0.999,),
     }
 
@@ -158,17 +161,21 @@ def _vp(name: str) -> Part:
         "sde.name": name,
         "sde.beta_min": 0.1,
         "sde.beta_max": 20.0,
-        "data.centered": True,
+        "space.pixels.centered": True,
         "model.parametrization": "level_eps" if name == "ddpm" else "eps",
         "model.noise_label": "time",
-        "training.reduction": "mean",
+        "objective.denoising.reduction": "mean",
         "training.ema_decays": (0.9999,),
     }
 
 
-VP = _vp("vp") | {"training.t_min": 1e-5} | _sampling("euler_maruyama")
-SUBVP = _vp("subvp") | {"training.t_min": 1e-5} | _sampling("euler_maruyama")
-CHAIN = _vp("ddpm") | {"sde.scales": 1000, "training.times": "discrete"} | _sampling("ancestral")
+VP = _vp("vp") | {"objective.t_min": 1e-5} | _sampling("euler_maruyama")
+SUBVP = _vp("subvp") | {"objective.t_min": 1e-5} | _sampling("euler_maruyama")
+CHAIN = (
+    _vp("ddpm")
+    | {"sde.scales": 1000, "objective.denoising.times": "discrete"}
+    | _sampling("ancestral")
+)
 
 _VE_CIFAR = _ve(50.0)
 _SMLD_CIFAR = _smld_pc(50.0)

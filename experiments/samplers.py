@@ -8,24 +8,22 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from score_sde.samplers.paper import PAPER
+from score_sde.samplers import PAPER, SHARED
 from score_sde.sweep import Point
 
 Changes = dict[str, Any]
 
+
+def fields(**options: Any) -> Changes:
+    """Options of the predictor-corrector sampler, by the path of their fields."""
+    own = "sampling.predictor_corrector."
+    return {f"{'sampling.' if o in SHARED else own}{o}": value for o, value in options.items()}
+
+
 PREDICTORS: dict[str, Changes] = {
-    "Ancestral sampling": {
-        "sampling.predictor": "ancestral",
-        "sampling.probability_flow": False,
-    },
-    "Reverse diffusion": {
-        "sampling.predictor": "reverse_diffusion",
-        "sampling.probability_flow": False,
-    },
-    "Probability flow": {
-        "sampling.predictor": "reverse_diffusion",
-        "sampling.probability_flow": True,
-    },
+    "Ancestral sampling": fields(predictor="ancestral", probability_flow=False),
+    "Reverse diffusion": fields(predictor="reverse_diffusion", probability_flow=False),
+    "Probability flow": fields(predictor="reverse_diffusion", probability_flow=True),
 }
 CORRECTOR_ONLY = "Corrector only"
 # The best snr, from Table 5; the order of predictors is that of PREDICTORS.
@@ -51,10 +49,10 @@ def _of(sde: str, model: Changes, samplers: Sequence[str]) -> Iterator[Point]:
     for (predictor, changes), snr in zip(PREDICTORS.items(), PC1000_SNR[sde], strict=True):
         for name in samplers:
             if name != "C2000":
-                more = {"sampling.snr": snr} if name == "PC1000" else {}
+                more = fields(snr=snr) if name == "PC1000" else {}
                 yield _point(sde, predictor, name, model | changes | more)
     if "C2000" in samplers:
-        yield _point(sde, CORRECTOR_ONLY, "C2000", model | {"sampling.snr": C2000_SNR[sde]})
+        yield _point(sde, CORRECTOR_ONLY, "C2000", model | fields(snr=C2000_SNR[sde]))
 
 
 def _point(sde: str, predictor: str, name: str, changes: Changes) -> Point:
@@ -69,7 +67,6 @@ def shorten(points: Sequence[Point], thousand: int) -> list[Point]:
         changes = dict(point.changes)
         fixed = dict(PAPER[changes.pop("sampling.sampler")])
         fixed["steps"] = fixed["steps"] * thousand // 1000
-        fields = {f"sampling.{name}": value for name, value in fixed.items()}
-        return dataclasses.replace(point, changes={**changes, **fields})
+        return dataclasses.replace(point, changes={**changes, **fields(**fixed)})
 
     return [short(point) for point in points]

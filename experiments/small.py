@@ -31,7 +31,7 @@ DDPM: Changes = VP | {
     "sde.name": "ddpm",
     "sde.scales": THOUSAND,
     "model.parametrization": "level_eps",
-    "training.times": "discrete",
+    "objective.denoising.times": "discrete",
 }
 SMLD: Changes = VE | {
     "sde.name": "smld",
@@ -40,7 +40,7 @@ SMLD: Changes = VE | {
     "model.noise_label": "level",
     "model.embedding": "positional",
     "model.scale_by_sigma": False,
-    "training.times": "discrete",
+    "objective.denoising.times": "discrete",
 }
 
 # The paper's networks, at the width of SMALL.

@@ -1,12 +1,4 @@
-r"""Time-dependent classifiers: p(y | x_t), the class of a noisy image.
-
-Trained on noisy data by a mixture of cross-entropies over the noise levels (Song et al. 2021, arXiv
-2011.13456, Appendix I.1),
-
-    E_t E_(x_0, y) E_eps [ -log p(y | x_t, t) ],    x_t = alpha x_0 + sigma eps.             (1)
-
-Its minimum is the exact posterior, whose gradient guides a score network (score_sde.guidance).
-"""
+"""Time-dependent classifiers: p(y | x_t), the class of a noisy example, for any process."""
 
 from __future__ import annotations
 

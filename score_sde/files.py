@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
 
 from score_sde.errors import UserError
 
@@ -37,3 +39,9 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write a JSON file, indented."""
     with replacing(path) as file:
         file.write((json.dumps(values, indent=2) + "\n").encode())
+
+
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an .npz file, compressed."""
+    with replacing(path) as file:
+        np.savez_compressed(file, **arrays)

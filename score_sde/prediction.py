@@ -17,7 +17,7 @@ likelihoods are written against. `from_network` makes one from a network.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -55,8 +55,10 @@ class Prediction(NamedTuple):
 class Denoiser(Protocol):
     """What every algorithm here takes: x [batch, *data] and t [batch] (or []) to a Prediction."""
 
-    def __call__(self, x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
-        """Predict the data and the noise in x at time t, given a condition such as class labels."""
+    def __call__(
+        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
+    ) -> Prediction:
+        """Predict the data and the noise in x at time t, given conditions: arrays by name."""
 
 
 def _levels(sde: SDE, t: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -1,17 +1,86 @@
-"""A subject of evaluation that needs no network and no files: made-up images, an exact model."""
+"""Subjects of evaluation that need no network and no files: made-up examples, exact models."""
 
-from types import SimpleNamespace
+import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
 
+from score_sde import fields
 from score_sde.data import Info, Source
 from score_sde.evaluation.subject import Subject
+from score_sde.objectives import DENOISER
+from score_sde.spaces import Pixels
 from score_sde.training.sharding import make_mesh
 
 
-def made_subject(folder, sde, denoise, level, levels, batch_size=4, tiled=False, seed=0):
+def made_source(arrays, described, split="test", log_density=None):
+    """A source of arrays, which are not copied.
+
+    Args:
+        arrays: [n, ...] by the names of their fields.
+        described: a Field for each.
+        split: of the set "made".
+        log_density: see Source.
+    """
+    info = Info("made", split, len(arrays[described[0].name]), tuple(described))
+
+    def read(rows):
+        return {field.name: arrays[field.name][rows] for field in described}
+
+    return Source(info, read, log_density=log_density)
+
+
+def subject_of(folder, sde, model, space, source, *, batch_size=4, seed=0, **changes):
     """A subject, and what it is told.
+
+    Args:
+        folder: of the run.
+        sde: the process.
+        model: the denoiser or classifier.
+        space: its space.
+        source: the examples, of which it models the first field.
+        batch_size: of the evaluation.
+        seed: of the evaluation.
+        **changes: other attributes of the subject.
+    """
+    said = []
+
+    def draw(batch_size, number, first):
+        raise AssertionError("nothing is to be drawn")
+
+    what = Subject(
+        workdir=folder,
+        sde=sde,
+        space=space,
+        make=lambda params, constants: model,
+        trains=DENOISER,
+        params={"w": jnp.ones(3)},
+        constants={},
+        conditions=(),
+        identity={
+            "step": 7,
+            "weights": "ema 0.9",
+            "precision": "float32",
+            "versions": {"score_sde": "1", "jax": "2"},
+        },
+        draw=draw,
+        sampling={"sampler": {"name": "Made"}, "run_seed": 0, "sampling_seed": 0},
+        coupling="",
+        source=source,
+        field=source.info.fields[0].name,
+        label="",
+        number=len(source),
+        mesh=make_mesh(),
+        batch_size=batch_size,
+        seed=seed,
+        say=said.append,
+        training=lambda: source,
+    )
+    return dataclasses.replace(what, **changes), said
+
+
+def made_subject(folder, sde, denoise, level, levels, batch_size=4, tiled=False, seed=0):
+    """A subject of images, and what it is told.
 
     Args:
         folder: of the run.
@@ -24,27 +93,7 @@ def made_subject(folder, sde, denoise, level, levels, batch_size=4, tiled=False,
         seed: of the evaluation.
     """
     images = np.round(level * (255 / (levels - 1))).astype(np.uint8)
-    info = Info("made", "test", len(images), images.shape[1:], 0, levels)
-    experiment = SimpleNamespace(
-        denoiser=lambda params, constants: denoise,
-        data=info,
-        centered=True,
-        dequantized=tiled,
-        conditional=False,
-    )
-    run = SimpleNamespace(
-        workdir=folder,
-        step=7,
-        sde=sde,
-        experiment=experiment,
-        params={"w": jnp.ones(3)},
-        constants={},
-        weights="ema 0.9",
-        config=SimpleNamespace(model=SimpleNamespace(dtype="float32")),
-    )
-    source = Source(info, lambda rows: (images[rows], np.full(len(rows), -1, np.int32)))
-    said = []
-    what = Subject(
-        run, source, len(images), make_mesh(), batch_size, seed, said.append, lambda: source
-    )
-    return what, said
+    field = fields.image(images.shape[1:], levels)
+    space = Pixels.of(field, dequantize=tiled)
+    source = made_source({"image": images}, [field])
+    return subject_of(folder, sde, denoise, space, source, batch_size=batch_size, seed=seed)

@@ -8,11 +8,13 @@ from sampler_oracles import MEANS, STDS, WEIGHTS, gaussian_flow, mixture
 
 import score_sde
 from score_sde import analytic, latent, samplers
-from score_sde.processes import SDES
+from score_sde.processes import CONTINUOUS
 
 KEY = jax.random.key(0)
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
-each_sde = pytest.mark.parametrize("sde", [make() for make in SDES.values()], ids=list(SDES))
+each_sde = pytest.mark.parametrize(
+    "sde", [make() for make in CONTINUOUS.values()], ids=list(CONTINUOUS)
+)
 
 
 def decode(denoise, sde, z):

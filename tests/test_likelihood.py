@@ -214,7 +214,7 @@ def test_guidance_by_labels(x64):
 
     guided = guidance.classifier(analytic.gaussian(sde, np.zeros(2), 1.0), sde, log_prob)
     x, labels = jnp.array([[1.0, 1.0], [-1.0, -1.0], [1.0, 1.0]]), jnp.array([1, 0, 0])
-    logp = log_likelihood(KEY, guided, sde, x, **TIGHT, cond=labels).logp
+    logp = log_likelihood(KEY, guided, sde, x, **TIGHT, cond={"label": labels}).logp
     np.testing.assert_allclose(logp[0], logp[1], rtol=1e-10)
     assert abs(logp[0] - logp[2]) > 0.1
 

@@ -6,10 +6,10 @@ import json
 import jax
 import numpy as np
 import pytest
+from made_info import image_info
 
 from configs import cifar_subvp, cifar_ve, cifar_vp, paper
 from score_sde.cli import flags, main
-from score_sde.data import Info
 from score_sde.models.functional import functional
 from score_sde.runs import build
 from score_sde.runs import config as configs
@@ -64,7 +64,7 @@ each_name = pytest.mark.parametrize("name", paper.NAMES)
 
 
 def info(config, size):
-    return Info(config.data.name, "train", 1000, (size, size, 3), 10, 256)
+    return image_info(config.data.name, "train", 1000, (size, size, 3), 10, 256)
 
 
 def test_every_released_configuration_is_there():
@@ -126,8 +126,9 @@ def test_its_loss_at_full_size(name):
         "label": jax.ShapeDtypeStruct((2,), np.int32),
     }
     loss = functools.partial(experiment.loss, train=True)
+    space = experiment.space
     key = jax.eval_shape(lambda: jax.random.key(0))
-    shape = jax.eval_shape(loss, key, *experiment.model.shapes, batch)
+    shape = jax.eval_shape(loss, key, *experiment.network.shapes, space, batch)
     assert (shape.shape, shape.dtype) == ((2,), np.float32)
 
 
@@ -165,9 +166,10 @@ FACTS = {
 @pytest.mark.parametrize("name", FACTS)
 def test_facts(name):
     c = paper.get_config(name)
-    found = (c.sde.sigma_max, c.sampling.steps, c.sampling.snr, *c.training.ema_decays)
+    own = c.sampling.predictor_corrector
+    found = (c.sde.sigma_max, c.sampling.steps, own.snr, *c.training.ema_decays)
     found += (c.training.batch_size, c.training.steps // 1000, c.optim.learning_rate)
-    found += (c.optim.warmup, c.optim.clip, c.model.get("dropout"), c.training.reduction)
+    found += (c.optim.warmup, c.optim.clip, c.model.get("dropout"), c.objective.denoising.reduction)
     assert (*found, c.model.noise_label) == FACTS[name]
     assert c.data.crop == (140 if "celeba" in name.split("/")[-1].split("_") else None)
 
@@ -240,11 +242,13 @@ SAMPLED = {
 @each_name
 def test_how_it_samples(name):
     c = paper.get_config(name)
-    found = (c.sde.name, c.sde.scales, c.sde.sigma_max, c.sampling.predictor, c.sampling.corrector)
-    found += (c.sampling.corrector_steps, c.sampling.snr, *c.training.ema_decays, c.data.centered)
+    own = c.sampling.predictor_corrector
+    found = (c.sde.name, c.sde.scales, c.sde.sigma_max, own.predictor, own.corrector)
+    steps = own.corrector_steps if own.corrector == "ald" else None
+    found += (steps, own.snr, *c.training.ema_decays, c.space.pixels.centered)
     assert found == SAMPLED[name]
-    assert c.training.times == ("discrete" if c.sde.scales else "uniform")
-    if c.sampling.predictor == "none":  # one visit of each level
+    assert c.objective.denoising.times == ("discrete" if c.sde.scales else "uniform")
+    if own.predictor == "none":  # one visit of each level
         assert c.sampling.steps == c.sde.scales
 
 
@@ -297,7 +301,7 @@ def test_it_takes_a_gradient_step_in_small(name, compiled, monkeypatch):
     model = configs.to_json(config)["model"]
     for field in ("parametrization", "noise_label"):  # outside the network
         del model[field]
-    arguments = json.dumps([model, config.data.centered])
+    arguments = json.dumps([model, config.space.pixels.centered])
 
     def shared(make):
         if arguments not in compiled:
@@ -310,13 +314,15 @@ def test_it_takes_a_gradient_step_in_small(name, compiled, monkeypatch):
     rng = np.random.default_rng(0)
     params, constants = (
         {path: (0.1 * rng.standard_normal(a.shape)).astype(a.dtype) for path, a in arrays.items()}
-        for arrays in experiment.model.shapes
+        for arrays in experiment.network.shapes
     )
     images = rng.integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
     batch = {"image": images, "label": np.zeros(4, np.int32)}
 
     def mean_loss(params):
-        return experiment.loss(jax.random.key(0), params, constants, batch, True).mean()
+        return experiment.loss(
+            jax.random.key(0), params, constants, experiment.space, batch, True
+        ).mean()
 
     both = jax.value_and_grad(mean_loss)  # used for the second loss too: it is compiled already
     loss, gradient = jax.device_get(both(params))

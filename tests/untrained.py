@@ -22,7 +22,7 @@ def untrained_run(workdir, config, **fields):
     info = describe(data.name, data_dir=data.dir or None, image_size=data.image_size or None)
     experiment = build.experiment(config, info)
     rng = np.random.default_rng(0)
-    shapes, constants = experiment.model.shapes
+    shapes, constants = experiment.network.shapes
     params = _random(rng, shapes)
     state = TrainState(
         step=jnp.asarray(0),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments import small
+from experiments.samplers import fields
 from score_sde.sweep import (
     DIGITS,
     EVALUATE,
@@ -38,29 +39,25 @@ CORRECTED: dict[str, dict[str, Any]] = {
 def points(steps: Sequence[int], tolerances: Sequence[float]) -> list[Point]:
     """Solvers by steps; the adaptive one, which computes bits/dim too, by tolerance."""
     fixed = product(
-        axis("solver", {name: _sampling(**v) for name, v in PREDICTORS.items()}), _steps(steps)
+        axis("solver", {name: fields(**v) for name, v in PREDICTORS.items()}), _steps(steps)
     )
     corrected = product(
-        axis("solver", {name: _sampling(**v) for name, v in CORRECTED.items()}),
+        axis("solver", {name: fields(**v) for name, v in CORRECTED.items()}),
         _steps([n for n in steps if 2 * n in steps]),
     )
     adaptive = product(
-        axis("solver", {"Probability flow, RK45": _sampling(sampler="rk45")}, [EVALUATE]),
+        axis("solver", {"Probability flow, RK45": {"sampling.sampler": "rk45"}}, [EVALUATE]),
         axis("setting", {f"tolerance {v:g}": _tolerance(v) for v in tolerances}),
     )
     return [*fixed, *corrected, *adaptive]
 
 
-def _sampling(**fields: Any) -> dict[str, Any]:
-    return {f"sampling.{name}": value for name, value in fields.items()}
-
-
 def _steps(steps: Sequence[int]) -> list[Point]:
-    return axis("setting", {f"{n} steps": _sampling(steps=n) for n in steps})
+    return axis("setting", {f"{n} steps": fields(steps=n) for n in steps})
 
 
 def _tolerance(value: float) -> dict[str, Any]:
-    sections = ("sampling", "evaluation.bits_per_dim")
+    sections = ("sampling.rk45", "evaluation.bits_per_dim")
     return {f"{section}.{name}": value for section in sections for name in ("rtol", "atol")}
 
 
@@ -104,7 +101,7 @@ def smoke() -> Study:
         title="Digits in small: sample quality and bits/dim by number of function evaluations",
         note="The network is trained for half a minute: this shows that the study runs.",
         points=points((25, 50), (1e-1, 1e-3)),
-        base={**small.VP, **small.SMALL, "evaluation.num_images": 100},
+        base={**small.VP, **small.SMALL, "evaluation.num_examples": 100},
         evaluate=[SAMPLE, DIGITS],
         metrics=study().metrics,
         plots=study().plots,

@@ -65,7 +65,7 @@ def smoke() -> Study:
         base={
             **small.SMALL,
             "sampling.sampler": "rk45",
-            "evaluation.num_images": 100,
+            "evaluation.num_examples": 100,
             "evaluation.bits_per_dim.rtol": 1e-3,
             "evaluation.bits_per_dim.atol": 1e-3,
         },

@@ -1,6 +1,7 @@
 """Table 3: the best FID and Inception Score by architecture, on CIFAR-10. See README.md."""
 
 from experiments import small
+from experiments.samplers import fields
 from score_sde.sweep import DIGITS, EVALUATE, SAMPLE, Metric, Study, axis
 
 # By model: FID and Inception Score.
@@ -25,9 +26,9 @@ CONFIGS = {
     "NCSN++ cont. (deep, VE)": "ve/cifar10_ncsnpp_deep_continuous",
 }
 # In small, with the samplers of the full configurations.
-_ANCESTRAL = {"sampling.predictor": "ancestral", "sampling.corrector": "none"}
-_EULER_MARUYAMA = {"sampling.predictor": "euler_maruyama", "sampling.corrector": "none"}
-_PC = {"sampling.predictor": "reverse_diffusion", "sampling.corrector": "langevin"}
+_ANCESTRAL = fields(predictor="ancestral", corrector="none")
+_EULER_MARUYAMA = fields(predictor="euler_maruyama", corrector="none")
+_PC = fields(predictor="reverse_diffusion", corrector="langevin")
 _VP = small.VP | small.DDPMPP | _EULER_MARUYAMA
 _SUBVP = small.SUBVP | small.DDPMPP | _EULER_MARUYAMA
 _VE = small.VE | small.NCSNPP | _PC

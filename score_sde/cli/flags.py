@@ -7,6 +7,7 @@ import difflib
 import math
 import re
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 
 from absl import flags
@@ -24,7 +25,7 @@ Train, or go on with a run that was interrupted:
   python main.py --config=configs/digits_vp.py
 Draw samples from a run:
   python main.py --config=configs/digits_vp.py --mode=sample --num_samples=64
-Measure a run, by default the bits/dim of the held-out images:
+Measure a run, by default the bits/dim of the held-out examples:
   python main.py --config=configs/digits_vp.py --mode=evaluate
 Make a run of a released PyTorch checkpoint (back again: python -m score_sde.interop.export):
   python main.py --config=configs/paper.py:NAME --mode=import --checkpoint=FILE.pth --workdir=DIR
@@ -39,9 +40,12 @@ Flags:
   --label=N           --task=class: which class; each in turn if not given
   --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
   --scale=S           --task=class: factor on the classifier's gradient, 1 by default
+  --condition=NAME=V  what a conditional model is told: a class, a number, or numbers with commas;
+                      once for each condition. A class that is not given is drawn, another condition
+                      is that of a training example
   --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
                       a PNG file, white where pixels are known
-  --num_samples=N     how many images to sample; config.sampling.num_samples if not given
+  --num_samples=N     how many examples to sample; config.sampling.num_samples if not given
   --weights=WHICH     parameters to sample or evaluate with: ema (default), raw, or a decay such as
                       0.999
   --checkpoint=FILE   the .pth file to import; needs no PyTorch and no data set
@@ -69,6 +73,7 @@ class Options:
         label: the class to sample; None for each in turn.
         scale: of the classifier's guidance.
         mask: what to inpaint: a part of the image or a PNG file, white where pixels are known.
+        conditions: what the model is told, by the name of the field, as it was typed.
     """
 
     task: str = ""
@@ -76,6 +81,7 @@ class Options:
     label: int | None = None
     scale: float = 1.0
     mask: str = "right"
+    conditions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,13 +129,17 @@ def parse(argv: list[str]) -> CommandLine:
     if {"--help", "-h", "-help", "help"} & set(argv[1:]):
         raise HelpRequest(_help(argv))
     file = _config_file(argv)
+    emptied = [path for path, value in _overrides(argv) if value == "None"]
+    given = [a for a in argv if not re.fullmatch(r"--?config\.[^=]+=None", a)]
     try:
-        rest = values(argv)
+        rest = values(given)
     except HelpRequest:
         raise
     except Exception as error:  # the config file is a program: anything can happen in it
         _blame_override(argv)
         raise UserError(_describe(error, file)) from error
+    for path in emptied:  # which absl would read as a text
+        configs.set_field(values.config, path, None)
     configs.check_fields(values.config)
     if len(rest) > 1:
         raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
@@ -145,7 +155,7 @@ def parse(argv: list[str]) -> CommandLine:
         num_samples=values.num_samples,
         weights="ema" if values.weights is None else values.weights,
         step=values.step,
-        overrides=tuple(_overrides(argv)),
+        overrides=tuple(path for path, _ in _overrides(argv)),
         checkpoint=Path(values.checkpoint) if values.checkpoint else None,
         question=question,
         distributed=values.distributed,
@@ -167,6 +177,7 @@ def _define(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_string("classifier", None, "", flag_values=values)
     flags.DEFINE_float("scale", None, "", flag_values=values)
     flags.DEFINE_string("mask", None, "", flag_values=values)
+    flags.DEFINE_multi_string("condition", [], "", flag_values=values)
     flags.DEFINE_string("checkpoint", None, "", flag_values=values)
     flags.DEFINE_bool("distributed", False, "", flag_values=values)
     return values
@@ -197,7 +208,15 @@ def _question(values: flags.FlagValues) -> Options:
             raise UserError(f"--{name} goes with --mode=sample --task={tasks[name]}")
     if "scale" in given and not ("classifier" in given and 0 <= given["scale"] < math.inf):
         raise UserError("--scale=S is a number of at least 0 and goes with --classifier=DIR")
-    return Options(values.task or "", **given)
+    if values.condition and values.mode != "sample":
+        raise UserError("--condition goes with --mode=sample")
+    conditions = {}
+    for text in values.condition:
+        name, is_value, value = text.partition("=")
+        if not is_value or name in conditions:
+            raise UserError(f"--condition={text}: give NAME=VALUE, each name once")
+        conditions[name] = value
+    return Options(values.task or "", **given, conditions=conditions)
 
 
 def _config_file(argv: list[str]) -> str:
@@ -221,17 +240,17 @@ def _config_file(argv: list[str]) -> str:
     return file
 
 
-def _overrides(argv: list[str]) -> list[str]:
-    """Dotted paths of the fields that the arguments set."""
-    matches = (re.match(r"--?config\.([^=]+)", argument) for argument in argv[1:])
-    return [match[1] for match in matches if match]
+def _overrides(argv: list[str]) -> list[tuple[str, str | None]]:
+    """Dotted paths of the fields that the arguments set, and the values that follow a "="."""
+    matches = (re.match(r"--?config\.([^=]+)(?:=(.*))?", argument) for argument in argv[1:])
+    return [(match[1], match[2]) for match in matches if match]
 
 
 def _blame_override(argv: list[str]) -> None:
     """Raise UserError if an argument sets a field that the config does not have."""
     config = _config_alone(argv)
     if config is not None:
-        for path in _overrides(argv):
+        for path, _ in _overrides(argv):
             configs.check_path(config, path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import signal
 import sys
@@ -17,7 +18,8 @@ from score_sde.errors import UserError
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
-    from score_sde.data import Source
+    from score_sde.data import Info, Source
+    from score_sde.fields import Field
     from score_sde.runs.build import Experiment
     from score_sde.runs.train import Outcome
 
@@ -76,6 +78,8 @@ def _train(line: CommandLine) -> int:
     except SplitError:  # a set without such a split trains without a held-out loss
         held_out = None
     folder.check(workdir, config)
+    space = experiment.space.fitted(train_set, experiment.field.name)
+    experiment = dataclasses.replace(experiment, space=space)
     # Every process has looked at the folder before the first one writes to it.
     multihost_utils.sync_global_devices("the run's folder was checked")
     first = jax.process_index() == 0
@@ -90,23 +94,15 @@ def _train(line: CommandLine) -> int:
 
 def _sample(line: CommandLine) -> int:
     import jax
-    import numpy as np
 
     from score_sde import files, report
     from score_sde.cli import questions
-    from score_sde.models import CLASSIFIERS
     from score_sde.runs import build, folder
-    from score_sde.runs.generate import Generator, image_key
-    from score_sde.spaces.pictures import save_grid
+    from score_sde.runs.generate import Generator, sample_key
     from score_sde.training.sharding import make_mesh, replicated, to_devices
 
     _distribute(line)
     config, workdir = line.config, line.workdir
-    if config.model.name in CLASSIFIERS:
-        raise UserError(
-            f"config.model.name={config.model.name} is a classifier, which draws no samples: "
-            "give the config of a score network"
-        )
     _check_trained(line)
     sampler = build.sampler(config.sampling)
     run = folder.load(workdir, weights=line.weights, step=line.step)
@@ -126,25 +122,25 @@ def _sample(line: CommandLine) -> int:
             print(text, flush=True)
 
     say(
-        f"sampling {number} images from {workdir} at step {run.step} ({line.weights} weights) "
+        f"sampling {number} examples from {workdir} at step {run.step} ({line.weights} weights) "
         f"with {config.sampling.sampler} on {_devices(mesh)}"
     )
 
     def count(done: int) -> None:
-        say(f"{done}/{number} images, {time.monotonic() - begin:.0f} s")
+        say(f"{done}/{number} examples, {time.monotonic() - begin:.0f} s")
 
-    key = image_key(run.experiment.seed, config.sampling.seed)
-    images, nfe = generator(params, constants, key, number, count, question.task, question.inputs)
+    key = sample_key(run.experiment.seed, config.sampling.seed)
+    asked = question.task, question.cond, question.known
+    samples, nfe = generator(params, constants, key, number, count, *asked)
     if first:
         name = question.name
         with files.writing(workdir):
-            partial = workdir / f"{name}.npz.partial"
-            with partial.open("wb") as file:
-                np.savez_compressed(file, **question.arrays(images))
-            partial.replace(workdir / f"{name}.npz")
-            save_grid(workdir / f"{name}.png", question.picture(images), question.columns)
+            files.write_npz(workdir / f"{name}.npz", question.arrays(samples))
+            space = experiment.space
+            shown = question.picture(samples, space.MOST)
+            space.show(workdir / f"{name}.png", shown, question.columns)
         report.refresh(workdir)
-        say(f"{nfe} function evaluations an image. Wrote {workdir}/{name}.npz and {name}.png")
+        say(f"{nfe} function evaluations an example. Wrote {workdir}/{name}.npz and {name}.png")
     return 0
 
 
@@ -171,60 +167,59 @@ def _evaluate(line: CommandLine) -> int:
     import jax
 
     from score_sde import report
-    from score_sde.evaluation.engine import evaluate, measurements
-    from score_sde.evaluation.subject import Subject
-    from score_sde.models import CLASSIFIERS
+    from score_sde.evaluation import options as evaluation
+    from score_sde.evaluation.engine import evaluate
     from score_sde.runs import build, folder
+    from score_sde.runs.evaluate import subject
     from score_sde.training.sharding import make_mesh
 
     _distribute(line)
     config, workdir = line.config, line.workdir
-    if config.model.name in CLASSIFIERS:
-        raise UserError(
-            f"config.model.name={config.model.name} is a classifier: "
-            f"python -m score_sde.evaluation.metrics.accuracy {workdir} evaluates it"
-        )
-    # The images come from the command line and the recipe, so these must be those of the run.
-    _check_trained(line, also=("data.name", "data.image_size", "data.crop"))
-    options = build.evaluation(config.evaluation)
-    asked = measurements(options.metrics, config.evaluation.to_dict())
+    # The examples come from the command line and the recipe, so these must be those of the run.
+    _check_trained(line, also=("data.name", "data.field", "data.image_size", "data.crop"))
+    asked = evaluation.read(config.evaluation)
     sampler = build.sampler(config.sampling)
-    run = folder.load(workdir, weights=line.weights, step=line.step)
+    run = folder.opened(workdir, weights=line.weights, step=line.step)
     build.check_sampler(sampler, run.sde)
     run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, sampler=sampler))
-    source = build.source(config, options.split)
-    if source.info.shape != run.experiment.data.shape:
-        shapes = ("x".join(map(str, info.shape)) for info in (run.experiment.data, source.info))
-        raise UserError("{} was trained on images of {}, and these are {}".format(workdir, *shapes))
-    number = min(options.num_images or len(source), len(source))
+    source = build.source(config, asked.options.split)
+    _check_examples(workdir, source.info, run.experiment)
     first, mesh = jax.process_index() == 0, make_mesh()
 
     def say(text: str) -> None:
         if first:
             print(text, flush=True)
 
+    training = functools.partial(build.source, config, "train")
+    what = subject(run, source, asked.options, mesh, say, training, config.sampling.seed)
     say(
-        f"evaluating {workdir} at step {run.step} ({run.weights} weights) on {number} of "
-        f"{len(source):,} {options.split} images of {source.info.name}, on {_devices(mesh)}"
+        f"evaluating {workdir} at step {run.step} ({run.weights} weights) on {what.number} of "
+        f"{len(source):,} {source.info.split} examples of {source.info.name}, on {_devices(mesh)}"
     )
-    subject = Subject(
-        run,
-        source,
-        number,
-        mesh,
-        options.batch_size,
-        options.seed,
-        say,
-        lambda: build.source(config, "train"),
-        config.sampling.seed,
-    )
-    for name, entry in evaluate(subject, asked, first).items():
+    for name, entry in evaluate(what, asked, first).items():
         error = entry["standard_error"]
         say(f"{name}: {entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}"))
     if first:
         report.refresh(workdir)
     say(f"Wrote {workdir / 'evaluation.json'}")
     return 0
+
+
+def _check_examples(workdir: Path, info: Info, experiment: Experiment) -> None:
+    """Raise UserError unless a data set has what a model was trained on."""
+    needed = (experiment.field.name, *experiment.conditions, *experiment.objective.fields)
+    for name in dict.fromkeys(needed):
+        ours, theirs = experiment.data[name], info[name]
+        if (ours.kind, ours.shape, ours.values) != (theirs.kind, theirs.shape, theirs.values):
+            raise UserError(
+                f"{workdir} was trained on {_described(ours)}, and these are {_described(theirs)}"
+            )
+
+
+def _described(field: Field) -> str:
+    """A field in words: image of 8x8x1."""
+    what = "x".join(map(str, field.shape)) or f"{field.values} classes"
+    return f"{field.name} of {what}"
 
 
 def _import(line: CommandLine) -> int:
@@ -278,11 +273,11 @@ def _announce(
     experiment: Experiment, mesh: Mesh, train_set: Source, held_out: Source | None, workdir: Path
 ) -> None:
     info = train_set.info
-    size = "x".join(map(str, info.shape))
     held = f" and {len(held_out):,} held-out" if held_out else ", no held-out"
     print(
         f"{_devices(mesh)} | {experiment.parameters:,} parameters | "
-        f"{info.name}: {len(train_set):,} training{held} images, {size} | {workdir}",
+        f"{info.name}: {len(train_set):,} training{held} examples, "
+        f"{_described(experiment.field)} | {workdir}",
         flush=True,
     )
 
@@ -296,9 +291,5 @@ def _say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) 
         return
     if outcome.start == outcome.step:
         print(f"nothing left to train: --config.training.steps=N with N > {outcome.step} goes on")
-    after = (
-        f"{line.rerun} --mode=sample"
-        if experiment.sampler
-        else f"python -m score_sde.evaluation.metrics.accuracy {line.workdir}"
-    )
-    print(f"done: {outcome.step} steps, in {line.workdir}. Next: {after}")
+    mode = "evaluate" if experiment.classifies else "sample"
+    print(f"done: {outcome.step} steps, in {line.workdir}. Next: {line.rerun} --mode={mode}")

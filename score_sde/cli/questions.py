@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -13,9 +14,11 @@ from score_sde.checks import check_name
 from score_sde.cli.flags import Options
 from score_sde.data import SplitError
 from score_sde.errors import UserError
-from score_sde.folder.build import Experiment
 from score_sde.guidance.task import Colorize, Guided, Inpaint, Observed, Task
 from score_sde.runs import build, folder
+from score_sde.runs.build import Experiment
+from score_sde.runs.generate import borrowed
+from score_sde.spaces import Space
 
 # Each names the part that is drawn, as rows and columns in eighths of the image.
 _UNKNOWN = {
@@ -33,31 +36,41 @@ class Question:
 
     Attributes:
         task: the task.
-        inputs: of each image, on the host: "image" as uint8 [number, H, W, C], "label" as int32
-            [number]; those that the task needs.
+        cond: conditions, on the host, [number, ...] each; those that are asked for.
+        field: the name of the field that is modelled.
+        known: examples that the task is about, [number, *shape of the field], or None.
         name: of the files with the answer.
-        columns: images a row of the picture; None for as square as possible.
-        observed: what is known of the images in the inputs, uint8 [number, H, W, C], or None.
+        columns: examples a row of the picture; None for as square as possible.
+        observed: what is known of these examples, of their shape, or None.
     """
 
     task: Task
-    inputs: dict[str, np.ndarray]
+    cond: dict[str, np.ndarray]
+    field: str
+    known: np.ndarray | None = None
     name: str = "samples"
     columns: int | None = None
     observed: np.ndarray | None = None
 
     def arrays(self, samples: np.ndarray) -> dict[str, np.ndarray]:
-        """The arrays of the file with the answer, from the samples, uint8 [number, H, W, C]."""
-        arrays = {"samples": samples, **self.inputs}
-        return arrays if self.observed is None else {**arrays, "observed": self.observed}
+        """The arrays of the file with the answer, from the samples, [number, ...]."""
+        arrays = {"samples": samples, **self.cond}
+        if self.known is not None:
+            arrays |= {self.field: self.known, "observed": self.observed}
+        return arrays
 
-    def picture(self, samples: np.ndarray) -> np.ndarray:
-        """The images of its picture: what is known, the sample and the truth, or samples only."""
-        if self.observed is not None:
-            threes = np.stack([self.observed, samples, self.inputs["image"]], axis=1)
+    def picture(self, samples: np.ndarray, most: int) -> np.ndarray:
+        """What its picture shows: what is known, the sample and the truth, or samples only.
+
+        Args:
+            samples: [number, ...].
+            most: at most so many examples, but for a row of them, which is whole.
+        """
+        if self.known is not None:
+            threes = np.stack([self.observed, samples, self.known], axis=1)
             samples = threes.reshape(-1, *samples.shape[1:])
         columns = self.columns or 1
-        return samples[: max(1, 256 // columns) * columns]  # whole rows
+        return samples[: max(1, most // columns) * columns]
 
 
 def ask(options: Options, config: ConfigDict, experiment: Experiment, number: int) -> Question:
@@ -65,67 +78,95 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
 
     Args:
         options: what the flags say.
-        config: where the section `data` says where the held-out images are.
+        config: where the section `data` says where examples are.
         experiment: of the model that is asked.
-        number: how many images.
+        number: how many examples.
 
     Raises:
         UserError: the model, the classifier or the data cannot answer it.
     """
+    given = {
+        name: _condition(experiment, name, text, number)
+        for name, text in options.conditions.items()
+    }
     if options.task == "class":
-        return _class(options, experiment, number)
-    if options.task in ("inpaint", "colorize"):
-        return _held_out(options, config, experiment, number)
-    return Question(Task(), {})
+        question = _class(options, experiment, number)
+    elif options.task in ("inpaint", "colorize"):
+        question = _held_out(options, config, experiment, number)
+    else:
+        question = Question(Task(), {}, experiment.field.name)
+    training = functools.partial(build.source, config, "train")
+    missing = set(experiment.conditions) - question.cond.keys() - given.keys()
+    found = borrowed(experiment, training, number, config.sampling.seed) if missing else {}
+    return dataclasses.replace(question, cond={**found, **question.cond, **given})
+
+
+def _condition(experiment: Experiment, name: str, text: str, number: int) -> np.ndarray:
+    """The value of a condition that --condition=NAME=VALUE gives, for each example."""
+    if name not in experiment.conditions:
+        told = ", ".join(experiment.conditions) or "nothing"
+        raise UserError(f"--condition={name}=...: this model is told {told}")
+    field = experiment.data[name]
+    try:
+        value = np.array([float(part) for part in text.strip("()[] ").split(",") if part.strip()])
+        value = value.reshape(field.shape).astype(field.dtype)
+    except ValueError as error:
+        size = "x".join(map(str, field.shape)) or "one"
+        raise UserError(f"--condition={name}={text}: give {size} number(s)") from error
+    if field.kind == "label" and not 0 <= value < field.values:
+        raise UserError(f"--condition={name}={text}: labels are 0 to {field.values - 1}")
+    return np.broadcast_to(value, (number, *field.shape)).copy()
 
 
 def _class(options: Options, experiment: Experiment, number: int) -> Question:
-    data = experiment.data
-    if options.classifier is None and not experiment.conditional:
-        raise UserError(
-            "--task=class: this model does not know classes. Train a classifier, such as "
-            "configs/digits_classifier.py, and give its folder as --classifier=DIR"
-        )
-    if options.label is not None and not 0 <= options.label < data.num_classes:
-        raise UserError(
-            f"--label={options.label}: {data.name} has labels 0 to {data.num_classes - 1}"
-        )
+    labels = [n for n in experiment.conditions if experiment.data[n].kind == "label"]
     if options.classifier is None:
-        task = Task()
+        if not labels:
+            raise UserError(
+                "--task=class: this model does not know classes. Train a classifier, such as "
+                "configs/digits_classifier.py, and give its folder as --classifier=DIR"
+            )
+        task, field = Task(), experiment.data[labels[0]]
     else:
         guide = folder.load_classifier(options.classifier)
         _check_guide(options.classifier, guide.experiment, experiment)
-        task = Guided(guide.log_prob, options.scale, experiment.conditional)
-    if options.label is None:
-        labels, columns = np.arange(number) % data.num_classes, data.num_classes
-    else:
-        labels, columns = np.full(number, options.label), None
-    return Question(task, {"label": labels.astype(np.int32)}, "class", columns)
-
-
-def _check_guide(folder: str, guide: Experiment, experiment: Experiment) -> None:
-    """Raise UserError unless a classifier knows the noisy images of a model."""
-    facts = [
-        (
-            e.sde,
-            e.data.shape,
-            e.data.num_classes,
-            "values from -1 to 1" if e.centered else "values from 0 to 1",
+        field = guide.label
+        task = Guided(guide.log_prob, options.scale, field.name, field.name in labels)
+    if options.label is not None and not 0 <= options.label < field.values:
+        raise UserError(
+            f"--label={options.label}: {experiment.data.name} has labels 0 to {field.values - 1}"
         )
-        for e in (guide, experiment)
+    if options.label is None:
+        classes, columns = np.arange(number) % field.values, field.values
+    else:
+        classes, columns = np.full(number, options.label), None
+    cond = {field.name: classes.astype(field.dtype)}
+    return Question(task, cond, experiment.field.name, name="class", columns=columns)
+
+
+def _check_guide(path: str, guide: Experiment, experiment: Experiment) -> None:
+    """Raise UserError unless a classifier knows the noisy examples of a model."""
+    label = guide.objective.field
+    ours = experiment.data[label].values if label in experiment.data else None
+    facts = [
+        (e.sde, e.space.shape, classes, e.space.protocol)
+        for e, classes in ((guide, guide.data[label].values), (experiment, ours))
     ]
-    for theirs, ours in zip(*facts, strict=True):
-        if theirs != ours:
+    for theirs, mine in zip(*facts, strict=True):
+        if theirs != mine:
             raise UserError(
-                f"--classifier={folder} was trained for {theirs}, the model for {ours}: "
-                "train a classifier with the model's config.sde and config.data"
+                f"--classifier={path} was trained for {theirs}, the model for {mine}: "
+                "train a classifier with the model's config.sde, config.space and config.data"
             )
 
 
 def _held_out(
     options: Options, config: ConfigDict, experiment: Experiment, number: int
 ) -> Question:
-    height, width, channels = experiment.data.shape
+    field = experiment.field
+    if field.kind != "image":
+        raise UserError(f"--task={options.task} is of images, and this model draws {field.kind}s")
+    height, width, channels = field.shape
     if options.task == "inpaint":
         task = Inpaint(jnp.asarray(mask(options.mask, height, width)))
     elif channels == 3:
@@ -140,16 +181,21 @@ def _held_out(
         raise UserError(
             f"--num_samples={number}: there are {len(source)} {source.info.split} images"
         )
-    if source.info.shape != experiment.data.shape:
+    if source.info[field.name].shape != field.shape:
         raise UserError(
-            f"the images of {source.info.name} are {source.info.shape}, the model's "
-            f"{experiment.data.shape}: set config.data.image_size"
+            f"the images of {source.info.name} are {source.info[field.name].shape}, the model's "
+            f"{field.shape}: set config.data.image_size"
         )
-    inputs = source.gather(np.arange(number))
-    if not experiment.conditional:
-        del inputs["label"]
-    observed = _observed(task, experiment, inputs["image"])
-    return Question(task, inputs, options.task, 12, observed)
+    examples = source.gather(np.arange(number))
+    return Question(
+        task,
+        {name: examples[name] for name in experiment.conditions},
+        field.name,
+        examples[field.name],
+        options.task,
+        12,
+        _observed(task, experiment.space, examples[field.name]),
+    )
 
 
 def mask(name: str, height: int, width: int) -> np.ndarray:
@@ -195,8 +241,7 @@ def _mask_file(path: Path, height: int, width: int) -> np.ndarray:
     return known[None, :, :, None]
 
 
-def _observed(task: Observed, experiment: Experiment, images: np.ndarray) -> np.ndarray:
-    """What is known of images, and gray for the rest; uint8 [number, H, W, C] both."""
-    gray = experiment.from_images(jnp.full_like(images, 128))
-    known = task.observation(experiment.from_images(jnp.asarray(images)))
-    return np.asarray(experiment.to_images(known.finish(gray)))
+def _observed(task: Observed, space: Space, examples: np.ndarray) -> np.ndarray:
+    """What is known of examples, and what shows nothing for the rest; of their shape."""
+    known = task.observation(space.encode(jnp.asarray(examples)))
+    return np.asarray(space.decode(known.finish(space.neutral(jnp.asarray(examples)))))

@@ -54,8 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DataError as error:
         print(f"score_sde.data: {error}", file=sys.stderr)
         return 2
-    for field, value in dataclasses.asdict(source.info).items():
-        print(f"{field}: {value}")
+    info = source.info
+    print(f"name: {info.name}\nsplit: {info.split}\nsize: {info.size}\nfields:")
+    for field in info.fields:
+        about = {k: v for k, v in dataclasses.asdict(field).items() if k != "name" and v}
+        print(f"  {field.name}: " + ", ".join(f"{key} {value}" for key, value in about.items()))
     return 0
 
 

@@ -1,17 +1,21 @@
-"""What every data set is here: a frozen description and random access to decoded images."""
+"""What every data set is here: a frozen description and random access to decoded examples."""
 
 import dataclasses
+import difflib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from score_sde.errors import UserError
+from score_sde.fields import Field
 
 # Sets that are at most this large when decoded (CIFAR-10 is 0.15 GB, CelebA at 64x64 is 2.0 GB) are
 # kept in memory once decoded.
 CACHE_BYTES = 2 * 2**30
 
-Read = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+Examples = dict[str, np.ndarray]
+Read = Callable[[np.ndarray], Examples]
 
 
 class DataError(UserError):
@@ -24,67 +28,127 @@ class SplitError(DataError):
 
 @dataclasses.dataclass(frozen=True)
 class Info:
-    """What is known of a data set before any image is read.
+    """What is known of a data set before any example is read.
 
     Attributes:
       name: the name that it was loaded by.
       split: the part of it, such as "train".
       size: number of examples.
-      shape: (height, width, channels) of every image, in pixels.
-      num_classes: number of classes; 0 if the set has no labels.
-      levels: number of distinct values that a pixel takes: 256, or 17 for the digits.
-      label_names: one name a class; empty if the set has no labels.
+      fields: what every example has.
     """
 
     name: str
     split: str
     size: int
-    shape: tuple[int, int, int]
-    num_classes: int = 0
-    levels: int = 256
-    label_names: tuple[str, ...] = ()
+    fields: tuple[Field, ...]
+
+    def __getitem__(self, name: str) -> Field:
+        """The field of this name.
+
+        Raises:
+          DataError: there is none.
+        """
+        names = [field.name for field in self.fields]
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise DataError(f"{self.name} has no field {name!r}: {hint}it has {', '.join(names)}")
+        return self.fields[names.index(name)]
+
+    def __contains__(self, name: str) -> bool:
+        return any(field.name == name for field in self.fields)
+
+    def of_kinds(self, kinds: tuple[str, ...], name: str = "") -> Field:
+        """The field that is of one of these kinds.
+
+        Args:
+          kinds: see fields.KINDS.
+          name: the field's; if empty, the only such field, or the one that is named by its kind.
+
+        Raises:
+          DataError: there is none, or several, or the named one is of another kind.
+        """
+        found = [field for field in self.fields if field.kind in kinds]
+        found = [field for field in found if field.name == field.kind] or found
+        if name:
+            if (field := self[name]).kind not in kinds:
+                raise DataError(
+                    f"the field {name!r} of {self.name} is of kind {field.kind}, not "
+                    f"{' or '.join(kinds)}"
+                )
+            return field
+        if len(found) != 1:
+            some = ", ".join(f"{field.name} ({field.kind})" for field in self.fields)
+            count = "several fields" if found else "no field"
+            hint = ": name one" if found else ""
+            raise DataError(f"{self.name} has {count} of kind {' or '.join(kinds)}{hint}: {some}")
+        return found[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, from which `from_json` makes the same again."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Info":
+        """The inverse of `to_json`, also after a round trip through a file."""
+        lists = ("shape", "names")
+        fields = tuple(
+            Field(**{key: tuple(v) if key in lists else v for key, v in field.items()})
+            for field in values["fields"]
+        )
+        return cls(**values | {"fields": fields})
 
 
 class Source:
-    """Random access to the decoded images and labels of one split.
+    """Random access to the decoded examples of one split.
 
-    A set that fits in `cache_bytes` is decoded once: each image goes into one uint8 array when it
-    is first asked for, so a run starts at once, decodes during its first epoch (in the threads of
-    the pipeline) and only copies after it. A larger set is decoded at every access.
+    A set that fits in `cache_bytes` is decoded once: each example goes into one array a field when
+    it is first asked for, so a run starts at once, decodes during its first epoch (in the threads
+    of the pipeline) and only copies after it. A larger set is decoded at every access.
 
     Attributes:
       info: the description of the set.
+      log_density: of made-up data that know it: from values of the modelled field, [n, ...], to the
+        natural logarithm of their density, float64 [n]; None of others.
     """
 
-    def __init__(self, info: Info, read: Read, *, cache_bytes: int = CACHE_BYTES):
+    def __init__(
+        self,
+        info: Info,
+        read: Read,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        log_density: Callable[[np.ndarray], np.ndarray] | None = None,
+    ):
         """Makes a source.
 
         Args:
           info: the description of the set.
-          read: decodes the examples at an int64 index vector [n]: images uint8 [n, H, W, C] and
-            labels int32 [n], -1 where the set has none. It is called from several threads.
+          read: decodes the examples at an int64 index vector [n]: an array for each field of info,
+            [n, *shape] and of its dtype. It is called from several threads.
           cache_bytes: the largest decoded size, in bytes, that is kept in memory.
+          log_density: see the attribute.
         """
-        self.info = info
+        self.info, self.log_density = info, log_density
         self._read = read
-        self._cached = info.size * int(np.prod(info.shape)) <= cache_bytes
+        size = sum(int(np.prod(f.shape)) * np.dtype(f.dtype).itemsize for f in info.fields)
+        self._cached = info.size * size <= cache_bytes
         if self._cached:
             # Pages of an empty array take no memory before they are written.
-            self._images = np.empty((info.size, *info.shape), np.uint8)
-            self._labels = np.empty(info.size, np.int32)
+            self._arrays = {f.name: np.empty((info.size, *f.shape), f.dtype) for f in info.fields}
             self._decoded = np.zeros(info.size, bool)
 
     def __len__(self) -> int:
         return self.info.size
 
-    def __getitem__(self, index: int) -> dict[str, np.ndarray | int]:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         """One example.
 
         Args:
           index: its position, -size to size - 1.
 
         Returns:
-          {"image": uint8 [H, W, C], "label": int}; the label is -1 if the set has none.
+          The value of each field by its name: an array, or a number where the shape is ().
 
         Raises:
           IndexError: if there is no such example.
@@ -92,27 +156,27 @@ class Source:
         if not -len(self) <= index < len(self):
             raise IndexError(f"example {index} of {len(self)}")
         batch = self.gather(np.array([index % len(self)]))
-        return {"image": batch["image"][0], "label": int(batch["label"][0])}
+        return {name: a[0] if a.ndim > 1 else a[0].item() for name, a in batch.items()}
 
-    def __iter__(self) -> Iterator[dict[str, np.ndarray | int]]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[index] for index in range(len(self)))
 
-    def gather(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+    def gather(self, indices: np.ndarray) -> Examples:
         """Several examples at once; `gather(np.arange(len(source)))` is the whole set.
 
         Args:
           indices: positions, integers in [0, size), [n]; repeats are allowed.
 
         Returns:
-          {"image": uint8 [n, H, W, C], "label": int32 [n]}, copies.
+          An array for each field by its name, [n, *shape], copies.
         """
         if not self._cached:
-            images, labels = self._read(indices)
-            return {"image": images, "label": labels}
+            return self._read(indices)
         missing = np.unique(indices[~self._decoded[indices]])
         if missing.size:
-            # Two threads may decode the same image: they write the same bytes, and the mark is set
-            # last.
-            self._images[missing], self._labels[missing] = self._read(missing)
+            # Two threads may decode the same example: they write the same bytes, and the mark is
+            # set last.
+            for name, values in self._read(missing).items():
+                self._arrays[name][missing] = values
             self._decoded[missing] = True
-        return {"image": self._images[indices], "label": self._labels[indices]}
+        return {name: array[indices] for name, array in self._arrays.items()}

@@ -1,4 +1,4 @@
-"""A folder of PNG, JPEG or WebP images as a data set."""
+"""A folder of PNG, JPEG or WebP images as a data set with the field "image", perhaps "label"."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from score_sde import fields
 from score_sde.data import decoding
-from score_sde.data.base import DataError, Info, Source, SplitError
+from score_sde.data.base import DataError, Examples, Info, Source, SplitError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 _GREY = {"1", "L"}
@@ -58,19 +59,17 @@ def load(split: str, data_dir: str, image_size: int | None, crop: int | None = N
     files = [base / path for path in paths]
     labels = [names.index(path.parts[0]) if names else -1 for path in paths]
 
-    info = Info(
-        name="folder",
-        split=split,
-        size=len(files),
-        shape=_shape(files, image_size),
-        num_classes=len(names),
-        label_names=tuple(names),
-    )
-    channels = info.shape[2]
+    image = fields.image(_shape(files, image_size))
+    label = (fields.label(len(names), tuple(names)),) if names else ()
+    info = Info("folder", split, len(files), (image, *label))
+    channels = image.shape[2]
 
-    def read(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(indices: np.ndarray) -> Examples:
         pixels = [_decode(files[index], channels, image_size, crop) for index in indices]
-        return np.stack(pixels), np.array([labels[index] for index in indices], np.int32)
+        found = {"image": np.stack(pixels)}
+        if names:
+            found["label"] = np.array([labels[index] for index in indices], np.int32)
+        return found
 
     return Source(info, read)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from score_sde import fields
 from score_sde.data.base import DataError, Info
 from score_sde.data.load import load
 
@@ -33,7 +34,7 @@ def describe(name: str, *, data_dir: str | None = None, image_size: int | None =
       image_size: see `load`.
 
     Returns:
-      The description; its size is 0 and it has no label names if the set was not opened.
+      The description; its size is 0 and its classes have no names if the set was not opened.
 
     Raises:
       DataError: the size of the images cannot be known.
@@ -46,10 +47,12 @@ def describe(name: str, *, data_dir: str | None = None, image_size: int | None =
                 raise DataError(
                     f"{error}. To describe {name} without it, give config.data.image_size"
                 ) from error
-            return Info(name, "train", 0, (image_size, image_size, 3))
+            return Info(name, "train", 0, (fields.image((image_size, image_size, 3)),))
     (height, width, channels), classes, levels = _KNOWN[name]
     if image_size is None or (height, width) == (image_size, image_size):
         if height is None or width is None:
             raise DataError(f"the images of {name} differ in size: give config.data.image_size")
-        return Info(name, "train", 0, (height, width, channels), classes, levels)
-    return Info(name, "train", 0, (image_size, image_size, channels), classes)
+        image = fields.image((height, width, channels), levels)
+    else:
+        image = fields.image((image_size, image_size, channels))
+    return Info(name, "train", 0, (image, *([fields.label(classes)] if classes else [])))

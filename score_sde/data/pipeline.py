@@ -21,6 +21,9 @@ from score_sde.data.base import DataError, Source
 if TYPE_CHECKING:
     import grain
 
+# In a batch of evaluation, beside the fields: which examples count.
+COUNTS = "counts"
+
 _MAX_THREADS = 16
 _ENDLESS = 2**40  # steps: Grain wants a length, and positions must stay within 64 bits
 
@@ -51,7 +54,7 @@ def train_batches(
       start_step: number of batches to pass over.
 
     Returns:
-      A Grain iterator of {"image": uint8 [B / P, H, W, C], "label": int32 [B / P]}.
+      A Grain iterator of an array for each field by its name, [B / P, *shape].
 
     Raises:
       DataError: if the source is empty or B is not divisible by P.
@@ -77,7 +80,7 @@ def eval_batches(
 ) -> "grain.DatasetIterator":
     """One pass in order, every example exactly once, all batches of the same size.
 
-    The last batch is filled up with copies of the last example, where `mask` is False.
+    The last batch is filled up with copies of the last example, where COUNTS is False.
 
     Args:
       source: any source.
@@ -86,8 +89,8 @@ def eval_batches(
       process_count: P; must divide B.
 
     Returns:
-      A Grain iterator of {"image": uint8 [B / P, H, W, C], "label": int32 [B / P],
-      "mask": bool [B / P]}; ceil(size / B) batches on every process.
+      A Grain iterator of an array for each field by its name, [B / P, *shape], and under COUNTS
+      bool [B / P]; ceil(size / B) batches on every process.
 
     Raises:
       DataError: if the source is empty or B is not divisible by P.
@@ -99,7 +102,7 @@ def eval_batches(
 
     def batch(step: int) -> dict[str, np.ndarray]:
         indices = step * batch_size + np.arange(rows.start, rows.stop)
-        return {**source.gather(np.minimum(indices, size - 1)), "mask": indices < size}
+        return {**source.gather(np.minimum(indices, size - 1)), COUNTS: indices < size}
 
     steps = -(-size // batch_size)
     return iter(grain.MapDataset.range(steps).map(batch).to_iter_dataset(_read_options()))

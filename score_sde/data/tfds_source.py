@@ -1,4 +1,7 @@
-"""Any image set of tensorflow-datasets, read from ArrayRecord files without TensorFlow."""
+"""The sets of tensorflow-datasets, read from ArrayRecord files without TensorFlow.
+
+Of a set's features the images of 8 bits, class labels, floating numbers and vectors are fields.
+"""
 
 import difflib
 import importlib.util
@@ -9,8 +12,10 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from score_sde import fields
 from score_sde.data import decoding, digits
-from score_sde.data.base import DataError, Info, Source, SplitError
+from score_sde.data.base import DataError, Examples, Info, Source, SplitError
+from score_sde.fields import Field
 
 
 def load(
@@ -33,34 +38,33 @@ def load(
     """
     bundled = name in digits.BUILDERS
     builder = (digits.prepared_builder if bundled else _builder)(name, data_dir)
-    image_key, label_key = _keys(name, builder.info.features)
-    records = _records(builder, name, split, data_dir, image_key)
+    levels = builder.LEVELS if bundled else 256
+    found = {
+        key: _field(name, key, feature, levels, image_size, crop)
+        for key, feature in builder.info.features.items()
+    }
+    kept = tuple(field for field in found.values() if field is not None)
+    if not kept:
+        raise DataError(
+            f"{name} has no 8-bit image, label, number or vector: it has {', '.join(found)}"
+        )
+    images = {field.name: field for field in kept if field.kind == "image"}
+    records = _records(builder, name, split, data_dir, tuple(images))
 
-    height, width, channels = builder.info.features[image_key].shape
-    channels = 1 if channels == 1 else 3
-    if image_size is None and None in (height, width):
-        raise DataError(f"the images of {name} differ in size: give image_size")
-    same = image_size is None or (height, width) == (image_size, image_size)
-    unchanged = same and (crop is None or crop >= height)
-    size = None if unchanged else image_size
-    label = builder.info.features[label_key] if label_key else None
-    info = Info(
-        name=name,
-        split=split,
-        size=len(records),
-        shape=(height, width, channels) if unchanged else (image_size, image_size, channels),
-        num_classes=label.num_classes if label else 0,
-        levels=builder.LEVELS if bundled and unchanged else 256,
-        label_names=tuple(label.names) if label else (),
-    )
+    def decode(field: Field, encoded: bytes) -> np.ndarray:
+        resized = _resized(builder.info.features[field.name].shape, image_size, crop)
+        return decoding.decode(encoded, field.shape[2], image_size if resized else None, crop)
 
-    def read(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(indices: np.ndarray) -> Examples:
         examples = records.__getitems__(indices.tolist())
-        pixels = [decoding.decode(example[image_key], channels, size, crop) for example in examples]
-        labels = [example[label_key] if label_key else -1 for example in examples]
-        return np.stack(pixels), np.array(labels, np.int32)
+        return {
+            field.name: np.stack([decode(field, example[field.name]) for example in examples])
+            if field.name in images
+            else np.array([example[field.name] for example in examples], field.dtype)
+            for field in kept
+        }
 
-    return Source(info, read)
+    return Source(Info(name, split, len(records), kept), read)
 
 
 def prepare(name: str, data_dir: str) -> None:
@@ -108,7 +112,7 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
 
 
 def _records(
-    builder: tfds.core.DatasetBuilder, name: str, split: str, data_dir: str, image_key: str
+    builder: tfds.core.DatasetBuilder, name: str, split: str, data_dir: str, images: Sequence[str]
 ) -> Sequence[dict[str, Any]]:
     """The examples of a split, images still encoded: `decode` sizes as it decodes."""
     how = f"python -m score_sde.data prepare {name} --data_dir={data_dir}"
@@ -118,7 +122,8 @@ def _records(
     if split.partition("[")[0] not in builder.info.splits:
         raise SplitError(f"{name} has no split {split!r}: use {', '.join(builder.info.splits)}")
     try:
-        return builder.as_data_source(split, decoders={image_key: tfds.decode.SkipDecoding()})
+        skipped = tfds.decode.SkipDecoding()
+        return builder.as_data_source(split, decoders=dict.fromkeys(images, skipped))
     except NotImplementedError as error:
         raise DataError(
             f"{name} is in {data_dir} in a format that cannot be read without TensorFlow: "
@@ -128,18 +133,38 @@ def _records(
         raise DataError(f"cannot read split {split!r} of {name}: {_first_line(error)}") from error
 
 
-def _keys(name: str, features: tfds.features.FeaturesDict) -> tuple[str, str | None]:
-    """The names of the image and, if there is one, of the label among a set's features."""
-    image_key = _choose("image", features, tfds.features.Image)
-    if image_key is None or features[image_key].np_dtype != np.uint8:
-        raise DataError(f"{name} has no single 8-bit image: it has {', '.join(features)}")
-    return image_key, _choose("label", features, tfds.features.ClassLabel)
+def _field(
+    name: str,
+    key: str,
+    feature: tfds.features.FeatureConnector,
+    levels: int,
+    image_size: int | None,
+    crop: int | None,
+) -> Field | None:
+    """The field that a feature is; None of those that are no field here."""
+    if isinstance(feature, tfds.features.Image) and feature.np_dtype == np.uint8:
+        height, width, channels = feature.shape
+        channels = 1 if channels == 1 else 3
+        if image_size is None and None in (height, width):
+            raise DataError(f"the images of {name} differ in size: give image_size")
+        if _resized(feature.shape, image_size, crop):
+            return fields.image((image_size, image_size, channels), name=key)
+        return fields.image((height, width, channels), levels, key)
+    if isinstance(feature, tfds.features.ClassLabel):
+        return fields.label(feature.num_classes, tuple(feature.names), key)
+    if isinstance(feature, tfds.features.Tensor) and np.issubdtype(feature.np_dtype, np.floating):
+        if feature.shape == ():
+            return fields.number(key)
+        if len(feature.shape) == 1 and feature.shape[0] is not None:
+            return fields.vector(feature.shape[0], key)
+    return None
 
 
-def _choose(usual: str, features: tfds.features.FeaturesDict, kind: type) -> str | None:
-    """The feature of a kind: the one with the usual name, else the only one, else None."""
-    keys = [key for key, feature in features.items() if isinstance(feature, kind)]
-    return usual if usual in keys else keys[0] if len(keys) == 1 else None
+def _resized(shape: tuple[int | None, ...], image_size: int | None, crop: int | None) -> bool:
+    """Whether images of this shape are cropped or resized."""
+    height, width = shape[:2]
+    same = image_size is None or (height, width) == (image_size, image_size)
+    return not (same and (crop is None or crop >= height))
 
 
 def _first_line(error: Exception) -> str:

@@ -23,7 +23,8 @@ import numpy as np
 
 from score_sde import data
 from score_sde.errors import UserError
-from score_sde.evaluation.metrics.frechet import frechet_distance, moments
+from score_sde.evaluation.metrics.fid import frechet_distance
+from score_sde.evaluation.moments import moments
 
 SETS = {1: "digits", 3: "digits_rgb"}  # by the number of channels
 

@@ -1,66 +1,91 @@
-"""How good a run's samples are: FID, KID, Inception Score, precision and recall.
+"""How good a model's samples are, by metrics that all judge one set of them.
 
-net = extractors.get("inception")
-entries = sample_quality(subject, net, reference.load("cifar10.npz"), SampleOptions(), ["fid"])
+real = reference.load("cifar10.npz")
+entries = judged(subject, extractors.get("inception"), real, SampleOptions(), {"fid": FID()})
 entries["fid"]["value"], entries["fid"]["standard_error"], entries["fid"]["protocol"]
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from score_sde.checks import check_name
 from score_sde.errors import UserError
 from score_sde.evaluation import cache, extractors, reference, statistics
-from score_sde.evaluation.metrics.frechet import Moments, frechet_distance, frechet_standard_error
-from score_sde.evaluation.metrics.inception_score import inception_score
-from score_sde.evaluation.metrics.kid import kernel_distance
-from score_sde.evaluation.metrics.precision_recall import precision_recall
-from score_sde.evaluation.options import SampleOptions
+from score_sde.evaluation.extractors import EXTRACTORS, Extractor
+from score_sde.evaluation.metric import Entries, SampleMetric
 from score_sde.evaluation.reference import Reference
-from score_sde.evaluation.samples import Drawn, draw, protocol
+from score_sde.evaluation.samples import KEEP, Drawn, draw, protocol
 from score_sde.evaluation.subject import Subject
 
 
+@dataclasses.dataclass(frozen=True)
+class SampleOptions:
+    """The section `evaluation.samples` of a config.
+
+    What metrics of samples judge is one set, drawn as --mode=sample draws them: by the section
+    `sampling`, its seed included.
+
+    Attributes:
+        num_samples: how many; published FIDs take 50,000, and fewer give a larger one.
+        features: a name in evaluation.extractors.EXTRACTORS.
+        weights: its weight file, if it has one; that in the cache if empty.
+        check_hash: whether that must be the standard file.
+        reference: file of statistics of real examples, by the same extractor; if empty, those of
+            the split "train", computed once and kept in the cache.
+        keep: whether to keep the samples in evaluation/: "none"; "npz", in one file; "files", in a
+            file each.
+    """
+
+    num_samples: int = 50_000
+    features: str = "inception"
+    weights: str = ""
+    check_hash: bool = True
+    reference: str = ""
+    keep: str = "none"
+
+    def __post_init__(self):
+        check_name("features", self.features, EXTRACTORS)
+        check_name("keep", self.keep, KEEP)
+        if self.num_samples < 2:
+            raise ValueError(f"num_samples={self.num_samples} must be at least 2")
+
+
 def prepare(
-    subject: Subject, options: SampleOptions, names: Sequence[str]
-) -> Callable[[], dict[str, Any]]:
+    subject: Subject, options: SampleOptions, metrics: Mapping[str, SampleMetric]
+) -> Callable[[], Entries]:
     """Look for all that is needed, before any sample is drawn.
 
     Args:
         subject: the model.
         options: the section `evaluation.samples`.
-        names: of METRICS.
+        metrics: what judges, by name.
 
     Returns:
-        What measures, as `sample_quality`.
+        What measures, as `judged`.
 
     Raises:
         UserError: weights or statistics are missing, or do not go together; or a metric needs more.
     """
     weights = Path(options.weights) if options.weights else None
     extractor = extractors.get(options.features, weights, options.check_hash)
-    image = jax.ShapeDtypeStruct((1, *subject.run.experiment.data.shape), np.uint8)
-    output = jax.eval_shape(extractor, image)
-    features, logits = output if isinstance(output, tuple) else (output, None)
+    features, logits = extractors.shapes(extractor, subject.source.info[subject.field])
     real = _of_file(Path(options.reference)) if options.reference else None
     if real is not None:
         real.check(extractors.protocol(extractor))
         _check_size(real, features.shape[1])
     # Statistics that are made here have features.
-    _check(names, options, logits is not None, statistics.KEPT if real is None else _known(real))
+    known = statistics.KEPT if real is None else _known(real)
+    _check(metrics, options.num_samples, logits is not None, known)
 
-    def measure() -> dict[str, Any]:
+    def measure() -> Entries:
         against = real or _of_training(subject, extractor)
-        return sample_quality(subject, extractor, against, options, names)
+        return judged(subject, extractor, against, options, metrics)
 
     return measure
 
@@ -71,28 +96,29 @@ def _of_file(path: Path) -> Reference:
     return dataclasses.replace(found, protocol=found.protocol | about)
 
 
-def _of_training(subject: Subject, extractor: extractors.Extractor) -> Reference:
+def _of_training(subject: Subject, extractor: Extractor) -> Reference:
     source = subject.training()
-    subject.say(f"statistics of {len(source):,} {source.info.split} images of {source.info.name}")
-    size = subject.batch_size
-    return statistics.remembered(source, extractor, subject.mesh, size, say=subject.say)
+    subject.say(f"statistics of {len(source):,} {source.info.split} examples of {source.info.name}")
+    return statistics.remembered(
+        source, subject.field, extractor, subject.mesh, subject.batch_size, say=subject.say
+    )
 
 
-def sample_quality(
+def judged(
     subject: Subject,
-    extractor: extractors.Extractor,
+    extractor: Extractor,
     real: Reference,
     options: SampleOptions,
-    names: Sequence[str],
-) -> dict[str, Any]:
-    """Draw samples of a run with its sampler and judge them; goes on after a kill.
+    metrics: Mapping[str, SampleMetric],
+) -> Entries:
+    """Draw samples of a model and let metrics judge them; goes on after a kill.
 
     Args:
-        subject: the model, whose experiment's sampler draws, and where.
-        extractor: from uint8 images to features; see extractors.
-        real: the real images, by the same extractor.
-        options: how samples are drawn and judged; weights and reference in it are not used.
-        names: of METRICS.
+        subject: the model, and where.
+        extractor: from examples to features; see extractors.
+        real: the real examples, by the same extractor.
+        options: how samples are drawn; weights and reference in it are not used.
+        metrics: what judges, by name.
 
     Returns:
         Entries of evaluation.json by name: "value", "standard_error", more of the metric, and under
@@ -103,35 +129,33 @@ def sample_quality(
             gave up.
     """
     real.check(extractors.protocol(extractor))
-    drawn = draw(subject, extractor, options)
+    drawn = draw(subject, extractor, options.num_samples, options.keep)
     about = {
         "nfe": drawn.nfe,
-        **({"images": drawn.kept.name} if drawn.kept else {}),
+        **({"kept": drawn.kept.name} if drawn.kept else {}),
         "protocol": {
-            **protocol(subject, extractor, options),
+            **protocol(subject, extractor, options.num_samples),
             "reference": {"n": real.n, **real.protocol},
         },
     }
-    found = judge(drawn, real, options, names, subject.seed, subject.mesh)
+    found = judge(drawn, real, metrics, subject.seed, subject.mesh)
     return {name: entry | about for name, entry in found.items()}
 
 
 def judge(
     drawn: Drawn,
     real: Reference,
-    options: SampleOptions,
-    names: Sequence[str],
+    metrics: Mapping[str, SampleMetric],
     seed: int = 0,
     mesh: Mesh | None = None,
-) -> dict[str, Any]:
-    """The metrics of samples, each {"value": ..., "standard_error": ..., ...}.
+) -> Entries:
+    """What metrics find of samples, but for the protocol.
 
     Args:
         drawn: the samples.
-        real: the real images, by the same extractor.
-        options: how they are judged.
-        names: of METRICS.
-        seed: of KID's choice of subsets.
+        real: the real examples, by the same extractor.
+        metrics: what judges, by name.
+        seed: of everything random in them.
         mesh: the devices; all if None.
 
     Raises:
@@ -140,11 +164,11 @@ def judge(
     _check_size(real, drawn.features.shape[1])
     if not np.isfinite(drawn.features).all():
         raise UserError("the extractor gave features that are not finite: look at the samples")
-    _check(names, options, drawn.logits is not None, _known(real))
-    results: dict[str, Any] = {}
-    for name in names:
+    _check(metrics, len(drawn.features), drawn.logits is not None, _known(real))
+    results: Entries = {}
+    for name, metric in metrics.items():
         try:
-            results |= METRICS[name](drawn, real, options, seed, mesh)
+            results |= metric.judge(drawn, real, seed, mesh)
         except ValueError as error:
             raise UserError(f"{name}: {error}") from error
     return results
@@ -153,120 +177,39 @@ def judge(
 def _check_size(real: Reference, features: int) -> None:
     if real.mean.size != features:
         raise UserError(
-            f"the reference statistics are of {real.mean.size} features an image, the samples "
+            f"the reference statistics are of {real.mean.size} features an example, the samples "
             f"of {features}: take the same extractor for both"
         )
 
 
 def _known(real: Reference) -> int:
-    """Of how many real images the features are known."""
+    """Of how many real examples the features are known."""
     return 0 if real.features is None else len(real.features)
 
 
-def _check(names: Sequence[str], options: SampleOptions, logits: bool, known: int) -> None:
+def _check(metrics: Mapping[str, SampleMetric], samples: int, logits: bool, known: int) -> None:
     """Raise UserError if a metric cannot be had.
 
     Args:
-        names: of the metrics.
-        options: how they are had.
+        metrics: by name.
+        samples: how many.
         logits: whether the extractor gives logits.
-        known: of how many real images the features are known, not only their moments.
+        known: of how many real examples the features are known, not only their moments.
     """
-    n = options.num_samples
-    # Half of the samples, which the jackknife of FID may leave, have a covariance from 4 on.
-    smallest = {"fid": 4, "kid": 4, "inception_score": options.splits}
-    smallest["precision_recall"] = options.neighbours + 1
-    for name in names:
-        if name == "inception_score" and not logits:
+    for name, metric in metrics.items():
+        if metric.LOGITS and not logits:
             raise UserError(
                 f"{name}: needs an extractor that gives logits: use "
                 "config.evaluation.samples.features=inception"
             )
-        if name in ("kid", "precision_recall") and known < smallest[name]:
+        if metric.FEATURES and known < metric.fewest:
             raise UserError(
-                f"{name}: needs features of {smallest[name]} real images, and the reference "
+                f"{name}: needs features of {metric.fewest} real examples, and the reference "
                 f"statistics have {known or 'none'}: make others with python -m "
                 "score_sde.evaluation.statistics"
             )
-        if n < smallest[name]:
+        if samples < metric.fewest:
             raise UserError(
-                f"{name}: config.evaluation.samples.num_samples={n} must be at least "
-                f"{smallest[name]}"
+                f"{name}: config.evaluation.samples.num_samples={samples} must be at least "
+                f"{metric.fewest}"
             )
-
-
-def _fid(drawn: Drawn, real: Reference, options: SampleOptions, seed: int, mesh: Any) -> Any:
-    groups = [
-        Moments.of(g) for g in np.array_split(drawn.features, options.frechet_groups) if len(g)
-    ]
-    whole = functools.reduce(Moments.merge, groups)
-    fitted = (real.mean, real.cov)
-    value = frechet_distance(whole.mean, whole.covariance, *fitted)
-    error = frechet_standard_error(groups, *fitted)
-    return {"fid": {**_number(value, error), "groups": len(groups)}}
-
-
-def _kid(drawn: Drawn, real: Reference, options: SampleOptions, seed: int, mesh: Any) -> Any:
-    size = min(options.kid_size, len(real.features) // 2, len(drawn.features) // 2)
-    found = kernel_distance(
-        drawn.features, real.features, subsets=options.kid_subsets, size=size, seed=seed
-    )
-    return {
-        "kid": {
-            **_number(found.mean, found.standard_error),
-            "std_over_subsets": _finite(found.std),
-            "subsets": options.kid_subsets,
-            "subset_size": found.size,
-            "subset_seed": seed,
-        }
-    }
-
-
-def _inception_score(
-    drawn: Drawn, real: Reference, options: SampleOptions, seed: int, mesh: Any
-) -> Any:
-    found = inception_score(drawn.logits, options.splits)
-    return {
-        "inception_score": {
-            **_number(found.mean, found.standard_error),
-            "std_over_splits": found.std,
-            "splits": options.splits,
-            "classes": drawn.logits.shape[1],
-        }
-    }
-
-
-def _precision_recall(
-    drawn: Drawn, real: Reference, options: SampleOptions, seed: int, mesh: Mesh | None
-) -> Any:
-    n = min(len(real.features), len(drawn.features))  # as many of each, as the paper has it
-    found = precision_recall(
-        drawn.features[:n], _spread(real.features, n), neighbours=options.neighbours, mesh=mesh
-    )
-    about = {"neighbours": options.neighbours, "samples": n, "real": n}
-    return {
-        "precision": {**_number(found.precision, found.precision_error), **about},
-        "recall": {**_number(found.recall, found.recall_error), **about},
-    }
-
-
-METRICS: dict[str, Callable[..., dict[str, Any]]] = {
-    "fid": _fid,
-    "kid": _kid,
-    "inception_score": _inception_score,
-    "precision_recall": _precision_recall,
-}
-
-
-def _number(value: float, error: float) -> dict[str, float | None]:
-    return {"value": value, "standard_error": _finite(error)}
-
-
-def _finite(number: float) -> float | None:
-    """JSON has no word for a number that is not known."""
-    return number if math.isfinite(number) else None
-
-
-def _spread(features: np.ndarray, n: int) -> np.ndarray:
-    """n of the features, evenly spaced: sets are often sorted."""
-    return features[np.linspace(0, len(features) - 1, n).astype(int)]

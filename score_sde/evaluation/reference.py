@@ -1,8 +1,8 @@
-"""Statistics of real images, to compare samples with: in memory and in files.
+"""Statistics of real examples, to compare samples with: in memory and in files.
 
 Our files, .npz, hold `mu` [d], `sigma` [d, d], `n`, `protocol` (JSON) and, for the metrics that
 need more than moments, `features` [m, d]. Files of other projects hold `mu` and `sigma`, or the
-features of all images as `pool_3`. None is executed: a file with pickled objects is refused.
+features of all of them as `pool_3`. None is executed: a file with pickled objects is refused.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from typing import Any
 import numpy as np
 
 from score_sde.errors import UserError
-from score_sde.evaluation.metrics.frechet import moments
+from score_sde.evaluation.moments import moments
+from score_sde.files import replacing
 
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """What is known of real images.
+    """What is known of real examples.
 
     Attributes:
         mean: of their features, float64 [d].
         cov: unbiased covariance, float64 [d, d].
-        n: how many images; None if a file does not say.
+        n: how many examples; None if a file does not say.
         features: of some or all of them, [m, d]; None if they were not kept.
         protocol: how the numbers were made; empty if a file does not say.
     """
@@ -56,11 +57,8 @@ def save(path: Path, reference: Reference) -> None:
     if reference.features is not None:
         arrays["features"] = reference.features
     arrays["protocol"] = np.array(json.dumps(reference.protocol))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with replacing(path) as file:
         np.savez(file, **arrays)
-    partial.replace(path)
 
 
 def load(path: str | Path) -> Reference:

@@ -1,12 +1,12 @@
-"""A run's samples and their features, batch by batch on disk, so that a kill loses one batch.
+"""A model's samples and their features, batch by batch on disk, so that a kill loses one batch.
 
-Image i is drawn from its own key, so batches and devices do not matter, and a larger set of samples
-begins with a smaller one; but where the sampler couples a batch, which the protocol then says.
+Sample i is drawn from its own key, so batches and devices do not matter, and a larger set of
+samples begins with a smaller one; but where the sampler couples a batch, which the protocol then
+says.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +19,12 @@ from jax.experimental import multihost_utils
 from score_sde import files
 from score_sde.evaluation import extractors
 from score_sde.evaluation.extractors import Extractor
-from score_sde.evaluation.options import SampleOptions
 from score_sde.evaluation.parts import Parts
-from score_sde.evaluation.subject import Subject, of_model
-from score_sde.runs.generate import Generator, image_key
-from score_sde.spaces.pictures import keep_images
-from score_sde.training.sharding import replicated, to_devices
+from score_sde.evaluation.subject import Subject
+from score_sde.spaces import Space
+
+# Ways to keep the samples that were judged.
+KEEP = ("none", "npz", "files")
 
 
 class Drawn(NamedTuple):
@@ -33,8 +33,8 @@ class Drawn(NamedTuple):
     Attributes:
         features: [n, d].
         logits: [n, classes], or None.
-        nfe: mean number of function evaluations of an image.
-        kept: where the images are, or None.
+        nfe: mean number of function evaluations of a sample.
+        kept: where the samples are, or None.
     """
 
     features: np.ndarray
@@ -43,21 +43,22 @@ class Drawn(NamedTuple):
     kept: Path | None = None
 
 
-def draw(subject: Subject, extractor: Extractor, options: SampleOptions) -> Drawn:
-    """Draw samples of a run with its sampler, beyond those that are there from before.
+def draw(subject: Subject, extractor: Extractor, number: int, keep: str = "none") -> Drawn:
+    """Draw samples of a model, beyond those that are there from before.
 
     Args:
-        subject: the model; its experiment's sampler draws.
-        extractor: from uint8 images to features.
-        options: how many, and whether the images are kept.
+        subject: the model.
+        extractor: from examples to features.
+        number: how many.
+        keep: whether to keep the samples in evaluation/, one of KEEP: "npz", as "samples" of one
+            file; "files", each in one of its own, as the space saves them.
 
     Raises:
         UserError: the sampler gave up, or a file of an earlier evaluation is damaged.
     """
-    number, keeping = options.num_samples, options.keep != "none"
-    generator = Generator(subject.run.experiment, subject.mesh, min(subject.batch_size, number))
-    determined = protocol(subject, extractor, options) | {"images_kept": keeping}
-    if not subject.run.experiment.sampler.coupling:
+    keeping, size = keep != "none", min(subject.batch_size, number)
+    determined = protocol(subject, extractor, number) | {"samples_kept": keeping}
+    if not subject.coupling:
         del determined["n"]
     parts = Parts(subject.folder, "samples", determined)
     done = sum(len(part["features"]) for part in _first(parts, number))
@@ -66,30 +67,20 @@ def draw(subject: Subject, extractor: Extractor, options: SampleOptions) -> Draw
     if done:
         subject.say(f"{done} of {number} samples are there from before")
     begin = time.monotonic()
-    for images, nfe in _images(subject, generator, number, done):
-        (found,) = extractors.extract(extractor, [images], subject.mesh, generator.batch_size)
-        part = {"features": found.features, "nfe": np.full(len(images), nfe)}
+    for samples, nfe in subject.draw(size, number, done) if done < number else ():
+        (found,) = extractors.extract(extractor, [samples], subject.mesh, size)
+        part = {"features": found.features, "nfe": np.full(len(samples), nfe)}
         part |= {} if found.logits is None else {"logits": found.logits}
-        part |= {"images": images} if keeping else {}
+        part |= {"samples": samples} if keeping else {}
         if jax.process_index() == 0:
-            with files.writing(subject.run.workdir):
+            with files.writing(subject.workdir):
                 parts.append(done, part)
-        done += len(images)
+        done += len(samples)
         subject.say(f"{done}/{number} samples, {time.monotonic() - begin:.0f} s")
     multihost_utils.sync_global_devices("the samples are complete")
-    with files.writing(subject.run.workdir):
-        return _drawn(parts, number, _keep(parts, number, options.keep) if keeping else None)
-
-
-def _images(
-    subject: Subject, generator: Generator, number: int, first: int
-) -> Iterator[tuple[np.ndarray, int]]:
-    """Batches of images from the one numbered `first` on, with their function evaluations."""
-    if first < number:
-        run, everywhere = subject.run, replicated(subject.mesh)
-        weights = to_devices(everywhere, jax.device_get((run.params, run.constants)))
-        key = image_key(run.experiment.seed, subject.sampling_seed)
-        yield from generator.batches(*weights, key, number, first=first)
+    with files.writing(subject.workdir):
+        kept = _keep(parts, number, keep, subject.space) if keeping else None
+    return _drawn(parts, number, kept)
 
 
 def _first(parts: Parts, number: int) -> Iterator[dict[str, np.ndarray]]:
@@ -104,35 +95,44 @@ def _first(parts: Parts, number: int) -> Iterator[dict[str, np.ndarray]]:
 def _drawn(parts: Parts, number: int, kept: Path | None) -> Drawn:
     columns: dict[str, list[np.ndarray]] = {}
     for part in _first(parts, number):
-        for name in part.keys() - {"images"}:
+        for name in part.keys() - {"samples"}:
             columns.setdefault(name, []).append(part[name])
     whole = {name: np.concatenate(column) for name, column in columns.items()}
     return Drawn(whole["features"], whole.get("logits"), float(whole["nfe"].mean()), kept)
 
 
-def _keep(parts: Parts, number: int, form: str) -> Path:
-    """Put the images where people look for them: in one .npz file, or a folder of PNG files."""
-    ending = ".npz" if form == "npz" else "-png"
+def _keep(parts: Parts, number: int, keep: str, space: Space) -> Path:
+    """Put the samples where people look for them; of several processes, only the first writes."""
+    ending = ".npz" if keep == "npz" else "-files"
     path = parts.folder.with_name(f"{parts.folder.name}-{number}{ending}")
-    for _ in keep_images(path, (part["images"] for part in _first(parts, number))):
-        pass
+    if jax.process_index() > 0:
+        return path
+    batches = (part["samples"] for part in _first(parts, number))
+    if keep == "npz":
+        files.write_npz(path, {"samples": np.concatenate(list(batches))})
+        return path
+    start = 0
+    for batch in batches:
+        space.save(path, start, batch)
+        start += len(batch)
     return path
 
 
-def protocol(subject: Subject, extractor: Extractor, options: SampleOptions) -> dict[str, Any]:
+def protocol(subject: Subject, extractor: Extractor, number: int) -> dict[str, Any]:
     """What determines the samples and their features, as JSON values."""
-    run, size = subject.run, min(subject.batch_size, options.num_samples)
-    sampler, experiment = run.experiment.sampler, run.experiment
+    size = min(subject.batch_size, number)
     size = -(-size // subject.mesh.size) * subject.mesh.size  # as the generator rounds it
+    info = subject.source.info
     return {
-        "n": options.num_samples,
-        "sampler": {"name": type(sampler).__name__, **dataclasses.asdict(sampler)},
-        "sde": {"name": type(run.sde).__name__, **dataclasses.asdict(run.sde)},
-        "coupling": f"{sampler.coupling}; batch_size {size}" if sampler.coupling else "none",
-        "labels": "uniform" if experiment.conditional else "none",
-        "seed": {"run": experiment.seed, "sampling": subject.sampling_seed},
-        "rounding": f"uint8, {experiment.data.levels} levels",
-        "data": {"name": experiment.data.name, "shape": list(experiment.data.shape)},
-        **of_model(run),
+        "n": number,
+        **subject.sampling,
+        "coupling": f"{subject.coupling}; batch_size {size}" if subject.coupling else "none",
+        **subject.data_protocol(),
+        "data": {
+            "name": info.name,
+            "field": subject.field,
+            "shape": list(info[subject.field].shape),
+        },
+        **subject.identity,
         "extractor": extractors.protocol(extractor),
     }

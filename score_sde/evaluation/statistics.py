@@ -2,6 +2,7 @@
 
     python -m score_sde.evaluation.statistics cifar10 --out=cifar10.npz
     python -m score_sde.evaluation.statistics digits --features=pixels --out=digits.npz
+    python -m score_sde.evaluation.statistics moons --features=values --out=moons.npz
 
 The file remembers its protocol: the data, the extractor with the hash of its weights, how images
 were resized and rounded. Asking again for what a file already holds costs nothing.
@@ -24,12 +25,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from score_sde.data import Source, eval_batches, load
+from score_sde.data import COUNTS, Source, eval_batches, load
 from score_sde.errors import UserError
 from score_sde.evaluation import cache, extractors, reference
-from score_sde.evaluation.metrics.frechet import Moments
+from score_sde.evaluation.moments import Moments
 from score_sde.evaluation.reference import Reference
-from score_sde.evaluation.subject import images_fingerprint
+from score_sde.evaluation.subject import examples_fingerprint
 from score_sde.training.sharding import make_mesh
 
 # Features that are kept for KID, precision and recall: 82 MB of Inception's.
@@ -38,6 +39,7 @@ KEPT = 10_000
 
 def compute(
     source: Source,
+    field: str,
     extractor: extractors.Extractor,
     *,
     mesh: Mesh | None = None,
@@ -45,62 +47,71 @@ def compute(
     keep: int = KEPT,
     say: Callable[[str], None] | None = None,
 ) -> Reference:
-    """The statistics of all images of a source; every image counts once.
+    """The statistics of all examples of a source; every example counts once.
 
     Args:
-        source: the images.
-        extractor: from images to features.
+        source: the examples.
+        field: of them.
+        extractor: from its values to features.
         mesh: the devices; all if None.
-        batch_size: images at a time, over all devices.
+        batch_size: examples at a time, over all devices.
         keep: how many features to keep, evenly spaced over the source.
         say: told after each batch how far it is.
 
     Raises:
-        UserError: there are fewer than two images, or the extractor does not give features.
+        UserError: there are fewer than two examples, or the extractor does not give features.
     """
     if len(source) < 2:
-        raise UserError(f"{source.info.name} has {len(source)} images: statistics need two")
+        raise UserError(f"{source.info.name} has {len(source)} examples: statistics need two")
     mesh = make_mesh() if mesh is None else mesh
     chosen = np.zeros(len(source), bool)
     chosen[np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int)] = True
     total, kept, begin = None, [], time.monotonic()
-    for found in extractors.extract(extractor, _batches(source, batch_size), mesh, batch_size):
+    batches = _batches(source, field, batch_size)
+    for found in extractors.extract(extractor, batches, mesh, batch_size):
         part = Moments.of(found.features)
         start = 0 if total is None else total.n
         kept.append(found.features[chosen[start : start + part.n]])
         total = part if total is None else total.merge(part)
         if say is not None:
-            say(f"{total.n:,}/{len(source):,} images, {time.monotonic() - begin:.0f} s")
+            say(f"{total.n:,}/{len(source):,} examples, {time.monotonic() - begin:.0f} s")
     return Reference(
         total.mean,
         total.covariance,
         total.n,
         np.concatenate(kept) if keep else None,
-        protocol(source, extractor) | {"kept_features": int(chosen.sum())},
+        protocol(source, field, extractor) | {"kept_features": int(chosen.sum())},
     )
 
 
-def protocol(source: Source, extractor: extractors.Extractor) -> dict[str, Any]:
+def protocol(source: Source, field: str, extractor: extractors.Extractor) -> dict[str, Any]:
     """What determines the statistics of a source, for the record."""
     info = source.info
+    rounding = (
+        "uint8; images of another size were cropped to the central square and resized by area or, "
+        "when enlarged, bicubic"
+    )
     return {
         "data": info.name,
         "split": info.split,
         "n": len(source),
-        "image_shape": list(info.shape),
-        "images_sha256": images_fingerprint(source, len(source)),
-        "rounding": "uint8; images of another size were cropped to the central square and resized "
-        "by area or, when enlarged, bicubic",
+        "field": field,
+        "shape": list(info[field].shape),
+        "sha256": examples_fingerprint(source, field, len(source)),
+        **({"rounding": rounding} if info[field].kind == "image" else {}),
         **extractors.protocol(extractor),
     }
 
 
-def cached(path: Path, source: Source, extractor: extractors.Extractor, **options: Any) -> bool:
+def cached(
+    path: Path, source: Source, field: str, extractor: extractors.Extractor, **options: Any
+) -> bool:
     """Make a file of statistics unless it holds them already.
 
     Args:
         path: the file.
         source: as for `compute`.
+        field: as for `compute`.
         extractor: as for `compute`.
         **options: as for `compute`.
 
@@ -111,9 +122,9 @@ def cached(path: Path, source: Source, extractor: extractors.Extractor, **option
         UserError: the file holds something else, or the statistics cannot be computed.
     """
     if not path.exists():
-        reference.save(path, compute(source, extractor, **options))
+        reference.save(path, compute(source, field, extractor, **options))
         return True
-    wanted = protocol(source, extractor)
+    wanted = protocol(source, field, extractor)
     wanted["kept_features"] = min(options.get("keep", KEPT), len(source))
     found = reference.load(path).protocol
     for name, value in wanted.items():
@@ -127,6 +138,7 @@ def cached(path: Path, source: Source, extractor: extractors.Extractor, **option
 
 def remembered(
     source: Source,
+    field: str,
     extractor: extractors.Extractor,
     mesh: Mesh,
     batch_size: int,
@@ -136,6 +148,7 @@ def remembered(
 
     Args:
         source: as for `compute`.
+        field: as for `compute`.
         extractor: as for `compute`.
         mesh: as for `compute`.
         batch_size: as for `compute`.
@@ -144,7 +157,7 @@ def remembered(
     Raises:
         UserError: as `compute`, or the cache cannot be written.
     """
-    about = protocol(source, extractor)
+    about = protocol(source, field, extractor)
     text = json.dumps(about | {"kept_features": KEPT}, sort_keys=True)
     name = re.sub(r"[^\w.-]+", "_", f"{about['data']}-{about['split']}-{about['extractor']}")
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -154,7 +167,7 @@ def remembered(
     multihost_utils.sync_global_devices("the statistics were looked for")
     if known:
         return reference.load(path)
-    found = compute(source, extractor, mesh=mesh, batch_size=batch_size, say=say)
+    found = compute(source, field, extractor, mesh=mesh, batch_size=batch_size, say=say)
     if jax.process_index() == 0:
         try:
             reference.save(path, found)
@@ -166,9 +179,9 @@ def remembered(
     return found
 
 
-def _batches(source: Source, size: int) -> Iterator[np.ndarray]:
-    for batch in eval_batches(source, size):  # whole batches, of which the mask leaves out copies
-        yield batch["image"][batch["mask"]]
+def _batches(source: Source, field: str, size: int) -> Iterator[np.ndarray]:
+    for batch in eval_batches(source, size):  # filled up with copies, which do not count
+        yield batch[field][batch[COUNTS]]
 
 
 def _say(text: str) -> None:
@@ -189,9 +202,10 @@ def _parser() -> argparse.ArgumentParser:
         "compare samples with.",
     )
     parser.add_argument("name", help="TFDS name, such as cifar10, or digits, or folder")
+    parser.add_argument("--field", default="", help="of the set [its image or vector]")
     parser.add_argument("--out", required=True, type=Path, help="the .npz file to write")
     parser.add_argument("--split", default="train", help="[train]")
-    parser.add_argument("--data_dir", help="TFDS folder, or the folder of images")
+    parser.add_argument("--data_dir", help="TFDS folder, or the folder or file of the data")
     parser.add_argument("--image_size", type=int, help="crop and resize to this many pixels")
     parser.add_argument(
         "--features", default="inception", help=f"{' or '.join(extractors.EXTRACTORS)} [inception]"
@@ -200,7 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no_check_hash", action="store_true", help="accept weights other than the standard ones"
     )
-    parser.add_argument("--batch_size", type=int, default=256, help="images at a time [256]")
+    parser.add_argument("--batch_size", type=int, default=256, help="examples at a time [256]")
     parser.add_argument("--keep", type=int, default=KEPT, help=f"features to keep [{KEPT}]")
     return parser
 
@@ -217,13 +231,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError("--batch_size must be at least 1, and --keep at least 0")
         extractor = extractors.get(args.features, args.weights, not args.no_check_hash)
         source = load(args.name, args.split, data_dir=args.data_dir, image_size=args.image_size)
+        field = source.info.of_kinds(("image", "vector"), args.field)
+        extractors.shapes(extractor, field)
         options = {"batch_size": args.batch_size, "keep": args.keep, "say": _say}
-        new = cached(args.out, source, extractor, **options)
+        new = cached(args.out, source, field.name, extractor, **options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     say = "wrote" if new else "nothing to do: it is all in"
-    print(f"{say} {args.out}: {len(source)} images of {args.name}, {args.features}")
+    print(f"{say} {args.out}: {len(source)} examples of {args.name}, {args.features}")
     return 0
 
 

@@ -1,11 +1,10 @@
-"""What is evaluated: a model, the images that it is held against, and where the work is done."""
+"""What is evaluated: a model, the examples that it is held against, and where the work is done."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,12 @@ from jax.sharding import Mesh
 
 from score_sde.data import Source
 from score_sde.models.functional import Arrays
-from score_sde.runs.folder import Run
-from score_sde.spaces.dequantization import Lattice
-from score_sde.version import __version__
+from score_sde.processes import SDE
+from score_sde.spaces import Space
+
+# (examples a batch, how many, the number of the first) -> batches of examples drawn by the model,
+# on the host, and the function evaluations of each batch.
+Draw = Callable[[int, int, int], Iterator[tuple[np.ndarray, int]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,81 +27,96 @@ class Subject:
     """What every metric is given.
 
     Attributes:
-        run: the model, at one checkpoint.
-        source: the images.
-        number: evaluate the first so many of them.
+        workdir: the folder of the model's run.
+        sde: its process.
+        space: its space.
+        make: makes of (parameters, constants) a denoiser or a classifier, as `trains` says.
+        trains: objectives.DENOISER or objectives.CLASSIFIER.
+        params: its parameters.
+        constants: its other arrays.
+        conditions: names of the fields that it is told.
+        identity: what determines what it computes, as JSON values.
+        draw: draws from it, by the run's sampler.
+        sampling: what determines what is drawn, as JSON values: the sampler and its seed.
+        coupling: what makes a sample depend on the others of its batch; "" if nothing does.
+        source: the examples.
+        field: the name of the field that is modelled.
+        label: the name of the field that a classifier predicts; "" of a denoiser.
+        number: evaluate the first so many examples.
         mesh: the devices.
         batch_size: examples a batch, over all devices.
         seed: of everything random in evaluation.
         say: tells the user something, on the first process only.
-        training: gives the images that the model was trained on, to hold its samples against.
-        sampling_seed: of the samples; another one gives an independent set of them.
+        training: gives the examples that the model was trained on, to hold its samples against.
     """
 
-    run: Run
+    workdir: Path
+    sde: SDE
+    space: Space
+    make: Callable[[Arrays, Arrays], Any]
+    trains: str
+    params: Arrays
+    constants: Arrays
+    conditions: tuple[str, ...]
+    identity: dict[str, Any]
+    draw: Draw
+    sampling: dict[str, Any]
+    coupling: str
     source: Source
+    field: str
+    label: str
     number: int
     mesh: Mesh
     batch_size: int
     seed: int
     say: Callable[[str], None]
     training: Callable[[], Source]
-    sampling_seed: int = 0
 
     @property
     def folder(self) -> Path:
         """Where a metric keeps what it needs to go on after it was killed."""
-        return self.run.workdir / "evaluation"
+        return self.workdir / "evaluation"
 
-    @property
-    def lattice(self) -> Lattice:
-        """Where the levels of the images lie in the model's range."""
-        experiment = self.run.experiment
-        return Lattice(experiment.data.levels, experiment.centered, experiment.dequantized)
+    def told(self, batch: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the model is told of a batch of examples; None if it is told nothing."""
+        return {name: batch[name] for name in self.conditions} or None
 
     def data_protocol(self) -> dict[str, Any]:
-        """What determines how the model is held against the images, as JSON values."""
-        lattice, sde = self.lattice, self.run.sde
+        """What determines how the model is held against examples, as JSON values."""
         return {
-            "sde": {"name": type(sde).__name__, **dataclasses.asdict(sde)},
-            "levels": lattice.levels,
-            "range": [-1, 1] if lattice.centered else [0, 1],
-            "trained_on_dequantized": lattice.tiled,
-            "conditional": self.run.experiment.conditional,
+            "sde": {"name": type(self.sde).__name__, **dataclasses.asdict(self.sde)},
+            **self.space.protocol,
+            "conditions": list(self.conditions),
         }
 
     def protocol(self) -> dict[str, Any]:
-        """What determines the numbers of any metric of the images, as JSON values."""
+        """What determines the numbers of any metric of the examples, as JSON values."""
         info = self.source.info
         return {
             "data": {
                 "name": info.name,
                 "split": info.split,
-                "images": self.number,
+                "field": self.field,
+                "examples": self.number,
                 "of": info.size,
-                "shape": list(info.shape),
-                "images_sha256": images_fingerprint(self.source, self.number),
+                "shape": list(info[self.field].shape),
+                "sha256": examples_fingerprint(self.source, self.field, self.number),
             },
             "seed": self.seed,
-            **of_model(self.run),
+            **self.identity,
         }
 
 
-def of_model(run: Run) -> dict[str, Any]:
-    """What determines what a model computes, as JSON values."""
-    return {
-        "step": run.step,
-        "weights": run.weights,
-        "weights_sha256": fingerprint(run.params, run.constants),
-        "precision": run.config.model.dtype,
-        "versions": {"score_sde": __version__, "jax": importlib.metadata.version("jax")},
-    }
+def examples_fingerprint(source: Source, field: str, number: int) -> str:
+    """SHA-256 of 256 of the first examples, evenly spaced: tells folders apart that are as large.
 
-
-def images_fingerprint(source: Source, number: int) -> str:
-    """SHA-256 of 256 of the first images, evenly spaced: tells folders apart that are as large."""
+    Args:
+        source: the examples.
+        field: of them.
+        number: how many of the first there are to choose from.
+    """
     rows = np.linspace(0, number - 1, min(256, number)).astype(np.int64)
-    return hashlib.sha256(source.gather(rows)["image"].tobytes()).hexdigest()
+    return hashlib.sha256(source.gather(rows)[field].tobytes()).hexdigest()
 
 
 def fingerprint(*groups: Arrays) -> str:

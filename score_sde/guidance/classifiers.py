@@ -12,7 +12,7 @@ x = alpha x0 + sigma eps, adding s times the gradient G = grad_x log p(y | x_t) 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ def classifier(
     log_prob: LogProb,
     scale: float = 1.0,
     *,
+    field: str = "label",
     conditional: bool = False,
 ) -> Denoiser:
     """Sample a class with an unconditional model and a time-dependent classifier, equation (2).
@@ -38,22 +39,26 @@ def classifier(
         log_prob: the classifier, log p(y | x_t). It is differentiated with respect to x.
         scale: s; 1 is Bayes' rule, more than 1 sharpens: p(y | x_t)^s (Dhariwal and Nichol 2021,
             arXiv 2105.05233).
-        conditional: whether `denoise` is given the label too; it is given None otherwise.
+        field: the name of y among the conditions.
+        conditional: whether `denoise` is given y too, beside the other conditions.
 
     Returns:
-        denoise(x, t, cond), where cond is the label, int [batch]. An evaluation costs one of
-        `denoise` and a gradient of `log_prob`; samplers count it as one.
+        denoise(x, t, cond), where cond holds y, int [batch]. An evaluation costs one of `denoise`
+        and a gradient of `log_prob`; samplers count it as one.
 
     Raises:
-        ValueError: (the denoiser, when called) no label was given.
+        ValueError: (the denoiser, when called) y was not given.
     """
 
-    def guided(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
-        if cond is None:
-            raise ValueError("guidance by a classifier needs labels: call with cond=[batch] int")
+    def guided(
+        x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
+    ) -> Prediction:
+        if cond is None or field not in cond:
+            raise ValueError(f'guidance by a classifier needs cond["{field}"], int [batch]')
+        others = {name: value for name, value in cond.items() if name != field}
         # Each term depends on its own example only, so this is the gradient of each.
-        gradient = jax.grad(lambda x: jnp.sum(log_prob(x, t, cond)))(x)
-        x0, eps = denoise(x, t, cond if conditional else None)
+        gradient = jax.grad(lambda x: jnp.sum(log_prob(x, t, cond[field])))(x)
+        x0, eps = denoise(x, t, cond if conditional else others or None)
         alpha, sigma = expand(sde.alpha(t), x), expand(sde.sigma(t), x)
         return Prediction(
             x0 + scale * (sigma**2 / alpha) * gradient, eps - scale * sigma * gradient

@@ -54,13 +54,13 @@ class Observation:
     """What is known of the data, P y. Subclasses are frozen dataclasses of arrays, and pytrees.
 
     All of them work under `jax.jit`, and on a batch that is split over devices: they combine
-    pixels of one example only.
+    elements of one example only.
+
+    Attributes:
+        known: some y with the known projection P y, such that it broadcasts to [batch, *data].
     """
 
-    @property
-    def known(self) -> ArrayLike:
-        """Some y with the known projection P y, such that it broadcasts to [batch, *data]."""
-        raise NotImplementedError
+    known: ArrayLike
 
     def replace(self, x: jax.Array, value: ArrayLike) -> jax.Array:
         """The state x with its known part taken from another: x + P (value - x).
@@ -114,21 +114,16 @@ class Observation:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Inpainting(Observation):
-    """Some pixels are known (Song et al. 2021, Appendix I.2).
+    """Some elements, pixels for example, are known (Song et al. 2021, Appendix I.2).
 
     Attributes:
-        image: clean, in the model's range, [batch, *data] or [1, *data]; what it holds at unknown
-            pixels is not used.
-        mask: nonzero where the image is known; of as many axes, each of its size or 1.
+        known: clean states, [batch, *data] or [1, *data]; what they hold at unknown elements is not
+            used.
+        mask: nonzero where they are known; of as many axes, each of its size or 1.
     """
 
-    image: ArrayLike
+    known: ArrayLike
     mask: ArrayLike
-
-    @property
-    def known(self) -> ArrayLike:
-        """The image."""
-        return self.image
 
     def replace(self, x: jax.Array, value: ArrayLike) -> jax.Array:
         """x, with `value` where the mask says so."""

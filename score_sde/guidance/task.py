@@ -1,4 +1,4 @@
-"""What is asked of a model: samples, samples of a class, images of which a part is known.
+"""What is asked of a model: samples, samples of a class, examples of which a part is known.
 
 A task turns the model's denoiser, and its draw from the prior, into those of the question; any
 sampler then answers it (Song et al. 2021, arXiv 2011.13456, Section 5). Tasks are pytrees: their
@@ -12,30 +12,33 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from score_sde import guidance
 from score_sde.classifier import LogProb
-from score_sde.guidance import Colorization, Inpainting, Observation
+from score_sde.guidance.classifiers import classifier
+from score_sde.guidance.observation import Colorization, Inpainting, Observation
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
-
-# What differs from image to image, [batch, ...] each: "image" in the model's range, "label".
-Inputs = dict[str, jax.Array]
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """Plain sampling; of the labels in the inputs, if the model is class-conditional."""
+    """Plain sampling, under the conditions that the model is given."""
 
-    def denoiser(self, denoise: Denoiser, sde: SDE, inputs: Inputs) -> Denoiser:
-        """The denoiser of the question, from the model's."""
+    def denoiser(self, denoise: Denoiser, sde: SDE, known: jax.Array | None) -> Denoiser:
+        """The denoiser of the question, from the model's.
+
+        Args:
+            denoise: the model's.
+            sde: its process.
+            known: states of the examples in question, [batch, *data], if it is about any.
+        """
         return denoise
 
-    def start(self, sde: SDE, x: jax.Array, inputs: Inputs) -> jax.Array:
+    def start(self, sde: SDE, x: jax.Array, known: jax.Array | None) -> jax.Array:
         """The state at t_max, [batch, *data], from a draw x from the prior."""
         return x
 
-    def finish(self, x: jax.Array, inputs: Inputs) -> jax.Array:
+    def finish(self, x: jax.Array, known: jax.Array | None) -> jax.Array:
         """The answer, from what the sampler returned; [batch, *data] both."""
         return x
 
@@ -43,66 +46,73 @@ class Task:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Guided(Task):
-    """Samples of the labels in the inputs, by the gradient of a classifier.
+    """Samples of the classes among the conditions, by the gradient of a classifier.
 
     Attributes:
         log_prob: the classifier, log p(y | x_t).
         scale: factor on its gradient; see guidance.classifier.
-        conditional: whether the model is given the labels too.
+        field: the name of the classes among the conditions.
+        conditional: whether the model is given the classes too.
     """
 
     log_prob: LogProb
     scale: float = dataclasses.field(metadata={"static": True})
+    field: str = dataclasses.field(metadata={"static": True})
     conditional: bool = dataclasses.field(metadata={"static": True})
 
-    def denoiser(self, denoise: Denoiser, sde: SDE, inputs: Inputs) -> Denoiser:
+    def denoiser(self, denoise: Denoiser, sde: SDE, known: jax.Array | None) -> Denoiser:
         """Guided by the classifier."""
-        return guidance.classifier(
-            denoise, sde, self.log_prob, self.scale, conditional=self.conditional
+        return classifier(
+            denoise,
+            sde,
+            self.log_prob,
+            self.scale,
+            field=self.field,
+            conditional=self.conditional,
         )
 
 
 class Observed(Task):
-    """The images in the inputs, of which an observation is known and the rest is drawn."""
+    """Examples of which an observation is known and the rest is drawn."""
 
-    def observation(self, image: jax.Array) -> Observation:
-        """What is known of images, [batch, H, W, C]."""
+    def observation(self, known: jax.Array) -> Observation:
+        """What is known of the states of examples, [batch, *data]."""
         raise NotImplementedError
 
-    def denoiser(self, denoise: Denoiser, sde: SDE, inputs: Inputs) -> Denoiser:
+    def denoiser(self, denoise: Denoiser, sde: SDE, known: jax.Array | None) -> Denoiser:
         """Conditioned on the observation."""
-        return self.observation(inputs["image"]).condition(denoise, sde)
+        return self.observation(known).condition(denoise, sde)
 
-    def start(self, sde: SDE, x: jax.Array, inputs: Inputs) -> jax.Array:
+    def start(self, sde: SDE, x: jax.Array, known: jax.Array | None) -> jax.Array:
         """With the known part at its own noise level."""
-        return self.observation(inputs["image"]).start(sde, x)
+        return self.observation(known).start(sde, x)
 
-    def finish(self, x: jax.Array, inputs: Inputs) -> jax.Array:
+    def finish(self, x: jax.Array, known: jax.Array | None) -> jax.Array:
         """With the known part as it is known."""
-        return self.observation(inputs["image"]).finish(x)
+        return self.observation(known).finish(x)
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Inpaint(Observed):
-    """The pixels under a mask are known.
+    """The elements under a mask are known.
 
     Attributes:
-        mask: true where pixels are known, [1, H, W, 1].
+        mask: true where they are, of as many axes as a batch of states, each of its size or 1.
     """
 
     mask: jax.Array
 
-    def observation(self, image: jax.Array) -> Inpainting:
-        """The pixels under the mask."""
-        return Inpainting(image, self.mask)
+    def observation(self, known: jax.Array) -> Inpainting:
+        """The elements under the mask."""
+        return Inpainting(known, self.mask)
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Colorize(Observed):
-    """The mean of the channels is known."""
+    """The mean of the channels, the last axis, is known."""
 
-    def observation(self, image: jax.Array) -> Colorization:
+    def observation(self, known: jax.Array) -> Colorization:
         """The gray image."""
-        return Colorization(jnp.mean(image, axis=-1, keepdims=True))
+        return Colorization(jnp.mean(known, axis=-1, keepdims=True))

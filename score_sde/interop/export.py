@@ -17,7 +17,7 @@ from flax import nnx
 
 from score_sde.errors import UserError
 from score_sde.interop import song, torch_writer
-from score_sde.runs import build, folder
+from score_sde.runs import folder
 from score_sde.training.options import OptimOptions
 
 # The official networks keep these even where their SDE has no sigma.
@@ -50,7 +50,7 @@ def export_run(
     average = folder.load(workdir, weights="ema", step=raw.step)
     if raw.config.model.name != "unet":
         raise UserError(f"only networks of config.model.name=unet are exported, not {workdir}")
-    model = nnx.eval_shape(lambda: build.network(raw.config, raw.experiment.data)(nnx.Rngs(0)))
+    model = nnx.eval_shape(lambda: raw.experiment.module(nnx.Rngs(0)))
     try:
         arrays, trainable = song.from_params(model, raw.params, raw.constants)
         averages, _ = song.from_params(model, average.params, average.constants)

@@ -19,6 +19,7 @@ from score_sde.errors import UserError
 from score_sde.interop import song
 from score_sde.runs import build, folder
 from score_sde.runs import config as configs
+from score_sde.runs.build import Experiment
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.optimizer import optimizer
 from score_sde.training.state import TrainState
@@ -68,11 +69,11 @@ def import_run(config: ConfigDict, checkpoint: Path, workdir: Path) -> Imported:
     data = config.data
     info = describe(data.name, data_dir=data.dir or None, image_size=data.image_size or None)
     experiment = build.experiment(config, info)
-    if config.model.name != "unet" or experiment.conditional:
+    if config.model.name != "unet" or experiment.conditions:
         raise UserError("only the unconditional networks of config.model.name=unet are imported")
     found = _read(checkpoint)
-    _check_noise_levels(config, found["model"])
-    model = nnx.eval_shape(lambda: build.network(config, info)(nnx.Rngs(0)))
+    _check_noise_levels(experiment, found["model"])
+    model = nnx.eval_shape(lambda: experiment.module(nnx.Rngs(0)))
     try:
         raw, constants = song.to_params(model, found, "raw")
         average, _ = song.to_params(model, found, "ema")
@@ -101,7 +102,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(" ".join(str(error).split())) from error
 
 
-def _check_noise_levels(config: ConfigDict, arrays: dict[str, Any]) -> None:
+def _check_noise_levels(experiment: Experiment, arrays: dict[str, Any]) -> None:
     """Compare the process with the noise levels that the file keeps beside the network.
 
     Networks of every SDE keep those of a VE SDE: the others have only their number in common.
@@ -109,11 +110,11 @@ def _check_noise_levels(config: ConfigDict, arrays: dict[str, Any]) -> None:
     sigmas = arrays.get(song.SIGMAS)
     if sigmas is None:
         return
-    process = build.sde(config.sde)
+    process = experiment.sde
     misfit = f"the config does not fit the checkpoint, first at {song.SIGMAS}: the checkpoint has"
     if process.scales not in (None, len(sigmas)):
         raise UserError(f"{misfit} {len(sigmas)} noise levels, config.sde.scales={process.scales}")
-    if config.sde.name not in ("ve", "smld"):
+    if experiment.config.sde.name not in ("ve", "smld"):
         return
     ours, theirs = (process.sigma_min, process.sigma_max), (float(sigmas[-1]), float(sigmas[0]))
     if not np.allclose(ours, theirs, rtol=1e-5):
@@ -137,7 +138,7 @@ def _fresh(
     )
 
 
-def _write(workdir: Path, state: TrainState, experiment: build.Experiment) -> None:
+def _write(workdir: Path, state: TrainState, experiment: Experiment) -> None:
     """The checkpoint first: a folder is a run once it has a config.json."""
     training = experiment.training
     with files.writing(workdir):

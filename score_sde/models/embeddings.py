@@ -1,4 +1,4 @@
-"""What a network is told beside the image: the noise level, and perhaps a class."""
+"""Embeddings of the noise level, and the features of a number that they are made of."""
 
 import math
 from typing import Literal
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from score_sde.models.layers import Constant, Dense, init_kernel
+from score_sde.models.layers import Constant, Dense
 
 
 def positional(label: jax.Array, features: int) -> jax.Array:
@@ -81,38 +81,10 @@ class NoiseEmbedding(nnx.Module):
         return self.dense_1(jax.nn.silu(self.dense_0(features)))
 
 
-class ClassEmbedding(nnx.Module):
-    """A table with a row for each class and a last one for no class.
-
-    The last row is what classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598) trains by
-    dropping labels.
-
-    Args:
-        num_classes: number of classes.
-        features: size of the embedding.
-        label_dropout: probability of replacing a label by no class, when a key is given.
-        param_dtype: dtype of the parameters.
-        rngs: random streams of the initialisation.
-    """
-
-    def __init__(
-        self,
-        num_classes: int,
-        features: int,
-        *,
-        label_dropout: float,
-        param_dtype: jnp.dtype,
-        rngs: nnx.Rngs,
-    ):
-        shape = (num_classes + 1, features)
-        self.table = nnx.Param(init_kernel()(rngs.params(), shape, param_dtype))
-        self.num_classes, self.label_dropout = num_classes, label_dropout
-
-    def __call__(self, label: jax.Array | None, batch: int, key: jax.Array | None) -> jax.Array:
-        """Labels [batch] in 0 ... num_classes, or None for no class, to [batch, features]."""
-        if label is None:
-            label = jnp.full(batch, self.num_classes)
-        if key is not None and self.label_dropout > 0:
-            dropped = jax.random.bernoulli(key, self.label_dropout, label.shape)
-            label = jnp.where(dropped, self.num_classes, label)
-        return self.table[...][label]
+def check_division(scale_by_sigma: bool, conditional: bool, embedding: str) -> None:
+    """Raise ValueError if a network should divide its output by a label that is not sigma."""
+    if scale_by_sigma and conditional and embedding == "positional":
+        raise ValueError(
+            "scale_by_sigma needs noise_label to be sigma, but embedding='positional' needs it "
+            "to be a time step; use embedding='fourier', or divide the output outside"
+        )

@@ -9,14 +9,21 @@ not agree with the released networks, so released weights of these two do not lo
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models.conditions.embeddings import (
+    NO_CONDITIONS,
+    MakeEmbedding,
+    check_told,
+    refuse_conditions,
+)
 from score_sde.models.layers import Conv
 from score_sde.models.refinenet import InstanceNormPlus, RefineBlock, ResidualBlock
+from score_sde.models.shapes import check_state, image_shape
 
 
 class _RefineNet(nnx.Module):
@@ -25,24 +32,21 @@ class _RefineNet(nnx.Module):
     def __init__(
         self,
         *,
-        data_channels: int,
-        image_size: int,
+        shape: Sequence[int],
         channels: int,
         channel_mult: Sequence[int],
         dilations: Sequence[int],
         num_scales: int,
         centered: bool,
-        num_classes: int,
+        conditions: Mapping[str, MakeEmbedding],
         dtype: jnp.dtype,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
         down = _halvings(channel_mult, dilations)
-        if image_size % 2 ** sum(down):
-            raise ValueError(f"image_size {image_size} cannot be halved {sum(down)} times")
-        if num_classes:
-            raise ValueError("this network takes no class labels: use the network unet")
-        self.image_shape = (image_size, image_size, data_channels)
+        self.shape = image_shape(shape, sum(down))
+        refuse_conditions(conditions)
+        data_channels = self.shape[-1]
         self.centered, self.dtype = centered, jnp.dtype(dtype)
 
         layer = {"param_dtype": param_dtype, "rngs": rngs}
@@ -53,12 +57,12 @@ class _RefineNet(nnx.Module):
         for n_in, n_out, halve, dilation in zip(
             [channels, *widths], widths, down, dilations, strict=False
         ):
-            shape = {"dilation": dilation, "norm": norm, **layer}
+            options = {"dilation": dilation, "norm": norm, **layer}
             self.stages.append(
                 nnx.List(
                     [
-                        ResidualBlock(n_in, n_out, down=halve, **shape),
-                        ResidualBlock(n_out, n_out, down=False, **shape),
+                        ResidualBlock(n_in, n_out, down=halve, **options),
+                        ResidualBlock(n_out, n_out, down=False, **options),
                     ]
                 )
             )
@@ -83,29 +87,27 @@ class _RefineNet(nnx.Module):
         self,
         x: jax.Array,
         noise_label: jax.Array,
-        class_label: None = None,
+        cond: Mapping[str, jax.Array] | None = None,
         *,
         key: jax.Array | None = None,
     ) -> jax.Array:
         """The network's output at x.
 
         Args:
-            x: noisy images, [batch, image_size, image_size, data_channels]; float64 is kept.
+            x: noisy images, [batch, height, width, channels]; float64 is kept.
             noise_label: index of the noise level of each, the largest noise first, [batch]; NCSNv2
                 ignores it.
-            class_label: must be None.
+            cond: must be empty or None.
             key: not used: there is no dropout.
 
         Returns:
             The shape of x, in float32 (float64 for float64).
 
         Raises:
-            ValueError: x is not of the network's size, or a class is given.
+            ValueError: x is not of the network's shape, or a condition is given.
         """
-        if x.shape[1:] != self.image_shape:
-            raise ValueError(f"x is {x.shape}; this network is for [batch, *{self.image_shape}]")
-        if class_label is not None:
-            raise ValueError("class_label was given to a network that takes none")
+        check_state(x, self.shape)
+        check_told(cond, ())
         wide = jnp.promote_types(x.dtype, jnp.float32)
         level = jnp.round(noise_label).astype(jnp.int32)
         h = (x if self.centered else 2 * x - 1).astype(wide if wide == jnp.float64 else self.dtype)
@@ -124,15 +126,14 @@ class NCSN(_RefineNet):
     """The noise-conditional score network (Song and Ermon 2019, arXiv 1907.05600, Appendix A).
 
     Args:
-        data_channels: channels of the data.
-        image_size: height and width of the data.
+        shape: of the data, (height, width, channels).
         channels: features of the first stage.
         channel_mult: features of each stage, as multiples of `channels`.
         dilations: of each stage's convolutions. A stage with 1, but for the first, halves the size;
             the others widen their view instead.
         num_scales: number of noise levels, each with its own parameters in every norm.
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
-        num_classes: must be 0.
+        conditions: must be empty.
         dtype: of the computation; statistics and output stay in float32.
         param_dtype: of the parameters.
         rngs: random stream `params` of the initialisation. None is kept.
@@ -144,14 +145,13 @@ class NCSN(_RefineNet):
     def __init__(
         self,
         *,
-        data_channels: int = 3,
-        image_size: int = 32,
+        shape: Sequence[int] = (32, 32, 3),
         channels: int = 128,
         channel_mult: Sequence[int] = (1, 2, 2, 2),
         dilations: Sequence[int] = (1, 1, 2, 4),
         num_scales: int = 10,
         centered: bool = False,
-        num_classes: int = 0,
+        conditions: Mapping[str, MakeEmbedding] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
@@ -159,14 +159,13 @@ class NCSN(_RefineNet):
         if num_scales < 1:
             raise ValueError(f"num_scales={num_scales} must be at least 1")
         super().__init__(
-            data_channels=data_channels,
-            image_size=image_size,
+            shape=shape,
             channels=channels,
             channel_mult=channel_mult,
             dilations=dilations,
             num_scales=num_scales,
             centered=centered,
-            num_classes=num_classes,
+            conditions=conditions,
             dtype=dtype,
             param_dtype=param_dtype,
             rngs=rngs,
@@ -179,13 +178,12 @@ class NCSNv2(_RefineNet):
     For 128 pixels it has channel_mult (1, 2, 2, 4, 4) and dilations (1, 1, 1, 2, 4).
 
     Args:
-        data_channels: as for NCSN, and so are the others.
-        image_size: height and width of the data.
+        shape: of the data, as for NCSN, and so are the others.
         channels: features of the first stage.
         channel_mult: features of each stage, as multiples of `channels`.
         dilations: of each stage's convolutions.
         centered: whether data are in [-1, 1].
-        num_classes: must be 0.
+        conditions: must be empty.
         dtype: of the computation.
         param_dtype: of the parameters.
         rngs: random stream `params` of the initialisation.
@@ -197,26 +195,24 @@ class NCSNv2(_RefineNet):
     def __init__(
         self,
         *,
-        data_channels: int = 3,
-        image_size: int = 32,
+        shape: Sequence[int] = (32, 32, 3),
         channels: int = 128,
         channel_mult: Sequence[int] = (1, 2, 2, 2),
         dilations: Sequence[int] = (1, 1, 2, 4),
         centered: bool = False,
-        num_classes: int = 0,
+        conditions: Mapping[str, MakeEmbedding] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
     ):
         super().__init__(
-            data_channels=data_channels,
-            image_size=image_size,
+            shape=shape,
             channels=channels,
             channel_mult=channel_mult,
             dilations=dilations,
             num_scales=0,
             centered=centered,
-            num_classes=num_classes,
+            conditions=conditions,
             dtype=dtype,
             param_dtype=param_dtype,
             rngs=rngs,

@@ -12,7 +12,7 @@ All are one network with options:
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -28,9 +28,16 @@ from score_sde.models.blocks import (
     OutputSkip,
     ResBlock,
 )
-from score_sde.models.embeddings import ClassEmbedding, NoiseEmbedding
+from score_sde.models.conditions.embeddings import (
+    NO_CONDITIONS,
+    MakeEmbedding,
+    check_told,
+    make_embeddings,
+)
+from score_sde.models.embeddings import NoiseEmbedding, check_division
 from score_sde.models.layers import Conv
 from score_sde.models.resample import Downsample, Upsample
+from score_sde.models.shapes import check_state, image_shape
 
 _CHOICES = {
     "resblock": ("biggan", "ddpm"),
@@ -87,12 +94,12 @@ class UNet(nnx.Module):
     """NCSN++, DDPM++ or DDPM.
 
     Args:
-        data_channels: channels of the data.
-        image_size: height and width of the data.
+        shape: of the data, (height, width, channels).
         channels: features at the largest size.
         channel_mult: features at each size, from the largest, as multiples of `channels`.
         num_res_blocks: residual blocks at each size of the encoder; the decoder has one more.
-        attn_resolutions: sizes at which there is attention.
+        attn_resolutions: sizes at which there is attention, where the size of an image is its
+          smaller side.
         dropout: rate of the dropout in each residual block.
         resblock: "biggan" changes the size inside a residual block, "ddpm" between two.
         fir: change the size with a FIR filter.
@@ -110,8 +117,7 @@ class UNet(nnx.Module):
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
         init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
         group_size: fewest channels in a group of a group norm; there are at most 32 groups.
-        num_classes: number of classes; 0 for none.
-        label_dropout: probability of hiding a class label in training.
+        conditions: what makes the embedding of each condition, by name; see conditions.embeddings.
         dtype: of the computation; statistics, softmax and output stay in float32.
         param_dtype: of the parameters.
         remat: recompute each block in the backward pass instead of keeping its activations.
@@ -124,8 +130,7 @@ class UNet(nnx.Module):
     def __init__(
         self,
         *,
-        data_channels: int = 3,
-        image_size: int = 32,
+        shape: Sequence[int] = (32, 32, 3),
         channels: int = 128,
         channel_mult: Sequence[int] = (1, 2, 2, 2),
         num_res_blocks: int = 4,
@@ -146,8 +151,7 @@ class UNet(nnx.Module):
         centered: bool = True,
         init_scale: float = 0.0,
         group_size: int = 4,
-        num_classes: int = 0,
-        label_dropout: float = 0.0,
+        conditions: Mapping[str, MakeEmbedding] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
         param_dtype: jnp.dtype = jnp.float32,
         remat: bool = False,
@@ -156,19 +160,14 @@ class UNet(nnx.Module):
         for name, choices in _CHOICES.items():
             if (value := locals()[name]) not in choices:
                 raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
-        _check(image_size, channels, channel_mult, num_res_blocks, fir_kernel)
-        if not 0 <= dropout < 1 or not 0 <= label_dropout <= 1 or group_size < 1:
+        _check(channels, channel_mult, num_res_blocks, fir_kernel)
+        if not 0 <= dropout < 1 or group_size < 1:
             raise ValueError(
-                f"need 0 <= dropout < 1, 0 <= label_dropout <= 1 and group_size >= 1, not "
-                f"{dropout}, {label_dropout} and {group_size}"
+                f"need 0 <= dropout < 1 and group_size >= 1, not {dropout} and {group_size}"
             )
-        if scale_by_sigma and conditional and embedding == "positional":
-            raise ValueError(
-                "scale_by_sigma needs noise_label to be sigma, but embedding='positional' needs it "
-                "to be a time step; use embedding='fourier', or divide the output outside"
-            )
-        self.image_shape = (image_size, image_size, data_channels)
-        self.num_classes = num_classes
+        check_division(scale_by_sigma, conditional, embedding)
+        self.shape = image_shape(shape, len(channel_mult) - 1)
+        *sides, data_channels = self.shape
         self.scale_by_sigma, self.centered = scale_by_sigma, centered
         self.dtype, self.remat = jnp.dtype(dtype), remat
 
@@ -178,14 +177,10 @@ class UNet(nnx.Module):
             if conditional
             else None
         )
-        self.class_embedding = (
-            ClassEmbedding(num_classes, 4 * channels, label_dropout=label_dropout, **layer)
-            if num_classes
-            else None
-        )
+        self.conditions = make_embeddings(conditions, 4 * channels, **layer)
         self.conv_in = Conv(data_channels, channels, **layer)
         build = _Builder(
-            image_size=image_size,
+            size=min(sides),
             data_channels=data_channels,
             widths=[channels * multiple for multiple in channel_mult],
             num_res_blocks=num_res_blocks,
@@ -196,7 +191,7 @@ class UNet(nnx.Module):
             progressive_input=progressive_input,
             progressive_output=progressive_output,
             progressive_combine=progressive_combine,
-            n_embedding=4 * channels if conditional or num_classes else 0,
+            n_embedding=4 * channels if conditional or conditions else 0,
             dropout=dropout,
             skip_rescale=skip_rescale,
             group_size=group_size,
@@ -216,33 +211,30 @@ class UNet(nnx.Module):
         self,
         x: jax.Array,
         noise_label: jax.Array,
-        class_label: jax.Array | None = None,
+        cond: Mapping[str, jax.Array] | None = None,
         *,
         key: jax.Array | None = None,
     ) -> jax.Array:
         """The network's output at x.
 
         Args:
-            x: noisy images, [batch, image_size, image_size, data_channels]; float64 is kept.
+            x: noisy images, [batch, height, width, channels]; float64 is kept.
             noise_label: noise level of each, [batch]: 999 t for VP SDEs, sigma(t) for VE SDEs.
-            class_label: class of each, int [batch]; num_classes, or None for all, means no class.
-            key: JAX random key of dropout and label dropout; None for neither.
+            cond: conditions by name, [batch, ...] each, see conditions.embeddings; None for none.
+            key: JAX random key of dropout, of features and of conditions; None for neither.
 
         Returns:
             The shape of x, in float32 (float64 for float64).
 
         Raises:
-            ValueError: x is not of the network's size, or it has no classes but got labels.
+            ValueError: x is not of the network's shape, or cond has what it is not told.
         """
-        if x.shape[1:] != self.image_shape:
-            raise ValueError(f"x is {x.shape}; this network is for [batch, *{self.image_shape}]")
-        if class_label is not None and not self.num_classes:
-            raise ValueError("class_label was given to a network with num_classes=0")
+        check_state(x, self.shape)
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
         keys = _keys(key)
         run = _Runner(
-            self._embed(noise_label.astype(wide), class_label, len(x), next(keys), compute),
+            self._embed(noise_label.astype(wide), cond, len(x), next(keys), compute),
             keys,
             self.remat,
         )
@@ -256,7 +248,7 @@ class UNet(nnx.Module):
     def _embed(
         self,
         noise_label: jax.Array,
-        class_label: jax.Array | None,
+        cond: Mapping[str, jax.Array] | None,
         batch: int,
         key: jax.Array | None,
         dtype: jnp.dtype,
@@ -265,8 +257,10 @@ class UNet(nnx.Module):
         parts = []
         if self.noise_embedding is not None:
             parts.append(self.noise_embedding(noise_label))
-        if self.class_embedding is not None:
-            parts.append(self.class_embedding(class_label, batch, key))
+        if self.conditions is None:
+            check_told(cond, ())
+        else:
+            parts.append(self.conditions(cond, batch, key))
         return jax.nn.silu(sum(parts)).astype(dtype) if parts else None
 
     def _encode(self, x: jax.Array, run: "_Runner") -> tuple[jax.Array, list[jax.Array]]:
@@ -301,7 +295,6 @@ class UNet(nnx.Module):
 
 
 def _check(
-    image_size: int,
     channels: int,
     channel_mult: Sequence[int],
     num_res_blocks: int,
@@ -309,11 +302,6 @@ def _check(
 ) -> None:
     if not all(isinstance(multiple, int) for multiple in channel_mult):
         raise ValueError(f"channel_mult must hold whole numbers, not {tuple(channel_mult)}")
-    if image_size % 2 ** (len(channel_mult) - 1):
-        raise ValueError(
-            f"image_size {image_size} cannot be halved {len(channel_mult) - 1} times, "
-            "as channel_mult asks"
-        )
     if channels < 4 or num_res_blocks < 1 or min(channel_mult, default=0) < 1:
         raise ValueError("channels must be 4 or more; channel_mult and num_res_blocks 1 or more")
     if len(fir_kernel) % 2:
@@ -343,7 +331,7 @@ class _Runner:
 class _Builder:
     """Makes the parts of a UNet in the order of its layers; see UNet for the options."""
 
-    image_size: int
+    size: int  # the smaller side
     data_channels: int
     widths: Sequence[int]
     num_res_blocks: int
@@ -364,7 +352,7 @@ class _Builder:
 
     @property
     def sizes(self) -> list[int]:
-        return [self.image_size // 2**i for i in range(len(self.widths))]
+        return [self.size // 2**i for i in range(len(self.widths))]
 
     def encoder(self, channels: int) -> list[DownLevel]:
         """Levels from the largest size."""

@@ -12,13 +12,23 @@ made of the blocks of the U-Net, so three things differ from the Wide ResNet of 
 None changes the number of parameters, but for the biases and the embedding.
 """
 
+from collections.abc import Mapping, Sequence
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.checks import check_count
 from score_sde.models.blocks import ResBlock
+from score_sde.models.conditions.embeddings import (
+    NO_CONDITIONS,
+    MakeEmbedding,
+    check_told,
+    refuse_conditions,
+)
 from score_sde.models.embeddings import NoiseEmbedding
 from score_sde.models.layers import Conv, Dense, GroupNorm
+from score_sde.models.shapes import check_state, image_shape
 
 BASE_CHANNELS = 16
 
@@ -27,15 +37,15 @@ class WideResNet(nnx.Module):
     """WRN-depth-width: three sizes of the image, with 16, 32 and 64 times `width` channels.
 
     Args:
-        data_channels: channels of the data.
-        image_size: height and width of the data, a multiple of 4.
-        num_classes: number of classes.
+        shape: of the data, (height, width, channels); height and width are multiples of 4.
+        classes: number of classes.
         depth: layers on the main path, 6 n + 4 for n residual blocks at each size.
         width: factor of the channels.
         dropout: rate of the dropout in each residual block.
         noise_channels: Fourier frequencies of log noise_label; its embedding has four times as
           many features.
         fourier_scale: standard deviation of the frequencies.
+        conditions: must be empty.
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
         group_size: fewest channels in a group of a group norm; there are at most 32 groups.
         dtype: of the computation; statistics and output stay in float32.
@@ -49,14 +59,14 @@ class WideResNet(nnx.Module):
     def __init__(
         self,
         *,
-        data_channels: int = 3,
-        image_size: int = 32,
-        num_classes: int = 10,
+        shape: Sequence[int] = (32, 32, 3),
+        classes: int = 10,
         depth: int = 28,
         width: int = 10,
         dropout: float = 0.0,
         noise_channels: int = 128,
         fourier_scale: float = 16.0,
+        conditions: Mapping[str, MakeEmbedding] = NO_CONDITIONS,
         centered: bool = True,
         group_size: int = 4,
         dtype: jnp.dtype = jnp.float32,
@@ -65,21 +75,21 @@ class WideResNet(nnx.Module):
     ):
         if depth < 10 or depth % 6 != 4:
             raise ValueError(f"depth must be 6 n + 4 with n >= 1, such as 10 or 28, not {depth}")
-        if image_size % 4:
-            raise ValueError(f"image_size must be a multiple of 4, not {image_size}")
         if width < 1 or noise_channels < 1 or group_size < 1 or not 0 <= dropout < 1:
             raise ValueError(
                 "need width, noise_channels and group_size >= 1 and 0 <= dropout < 1, not "
                 f"{width}, {noise_channels}, {group_size} and {dropout}"
             )
-        self.image_shape = (image_size, image_size, data_channels)
+        check_count("classes", classes)
+        refuse_conditions(conditions)
+        self.shape = image_shape(shape, 2)
         self.centered, self.dtype = centered, jnp.dtype(dtype)
 
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.noise_embedding = NoiseEmbedding(
             noise_channels, kind="fourier", fourier_scale=fourier_scale, **layer
         )
-        self.conv_in = Conv(data_channels, BASE_CHANNELS, **layer)
+        self.conv_in = Conv(self.shape[-1], BASE_CHANNELS, **layer)
         blocks, n = [], BASE_CHANNELS
         for group, factor in enumerate((1, 2, 4)):
             for index in range((depth - 4) // 6):
@@ -101,26 +111,32 @@ class WideResNet(nnx.Module):
                 n = BASE_CHANNELS * factor * width
         self.blocks = nnx.List(blocks)
         self.norm = GroupNorm(n, group_size=group_size, param_dtype=param_dtype)
-        self.dense = Dense(n, num_classes, **layer)
+        self.dense = Dense(n, classes, **layer)
 
     def __call__(
-        self, x: jax.Array, noise_label: jax.Array, *, key: jax.Array | None = None
+        self,
+        x: jax.Array,
+        noise_label: jax.Array,
+        cond: Mapping[str, jax.Array] | None = None,
+        *,
+        key: jax.Array | None = None,
     ) -> jax.Array:
         """The logits of the classes at x.
 
         Args:
-            x: noisy images, [batch, image_size, image_size, data_channels]; float64 is kept.
+            x: noisy images, [batch, height, width, channels]; float64 is kept.
             noise_label: noise level of each, [batch], positive; its logarithm is embedded.
+            cond: must be empty or None.
             key: JAX random key of dropout; None for none.
 
         Returns:
-            [batch, num_classes], in float32 (float64 for float64).
+            [batch, classes], in float32 (float64 for float64).
 
         Raises:
-            ValueError: x is not of the network's size.
+            ValueError: x is not of the network's shape, or a condition is given.
         """
-        if x.shape[1:] != self.image_shape:
-            raise ValueError(f"x is {x.shape}; this network is for [batch, *{self.image_shape}]")
+        check_state(x, self.shape)
+        check_told(cond, ())
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
         embedding = jax.nn.silu(self.noise_embedding(noise_label.astype(wide))).astype(compute)

@@ -1,1 +1,42 @@
 """What is trained: a loss for each example of a batch. One objective a file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from score_sde import sections
+from score_sde.objectives.base import CLASSIFIER, DENOISER, Objective
+from score_sde.objectives.classification import Classification
+from score_sde.objectives.denoising import Denoising
+
+__all__ = [
+    "CLASSIFIER",
+    "DENOISER",
+    "OBJECTIVES",
+    "SHARED",
+    "Classification",
+    "Denoising",
+    "Objective",
+    "read",
+]
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "denoising": Denoising,
+    "classification": Classification,
+}
+
+# Options that several of them have; the others are in a section of each one's name.
+SHARED = ("t_min", "stratified")
+
+
+def read(section: Mapping[str, Any]) -> Objective:
+    """The objective that a section `objective` of a config names.
+
+    Raises:
+        ValueError: the name is unknown, or a value cannot work.
+    """
+    name = section["name"]
+    options = sections.options("config.objective.name", OBJECTIVES, name, section, SHARED)
+    try:
+        return OBJECTIVES[name](**options)
+    except ValueError as error:
+        raise ValueError(f"config.objective.{name}: {error}") from error

@@ -1,11 +1,24 @@
-"""Classification of noisy data: the cross-entropy of a time-dependent classifier."""
+r"""Classification of noisy data: the cross-entropy of a time-dependent classifier.
+
+Trained on noisy data by a mixture of cross-entropies over the noise levels (Song et al. 2021, arXiv
+2011.13456, Appendix I.1),
+
+    E_t E_(x_0, y) E_eps [ -log p(y | x_t, t) ],    x_t = alpha x_0 + sigma eps.             (1)
+
+Its minimum is the exact posterior, whose gradient guides a score network (score_sde.guidance).
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
 import jax
 
-from score_sde.classifier import LogProb
-from score_sde.objectives.times import TimeDistribution, draw_times
+from score_sde.classifier import Classifier, LogProb
+from score_sde.objectives.base import CLASSIFIER, Objective
+from score_sde.objectives.times import TimeDistribution, check_t_min, draw_times, uniform_times
 from score_sde.processes import SDE, expand
 
 
@@ -39,3 +52,52 @@ def cross_entropy(
     mean, std = sde.marginal(x0, t)
     x = mean + expand(std, x0) * jax.random.normal(key_eps, x0.shape, x0.dtype)
     return -correction * log_prob(x, t, label)
+
+
+@dataclasses.dataclass(frozen=True)
+class Classification(Objective):
+    """Equation (1) of the module, with t uniform.
+
+    Attributes:
+        field: of the data set, the label that is predicted.
+        t_min: smallest time to train on; the process's own if None.
+        stratified: spread the times of a batch evenly; see times.draw_times.
+    """
+
+    TRAINS: ClassVar[str] = CLASSIFIER
+
+    field: str = "label"
+    t_min: float | None = None
+    stratified: bool = False
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The label."""
+        return (self.field,)
+
+    def check(self, process: SDE) -> None:
+        """Raise ValueError if t_min is not a time of the process."""
+        check_t_min(self.t_min, process)
+
+    def held_out(self) -> Self:
+        """As for denoising: with times that are spread evenly."""
+        return dataclasses.replace(self, stratified=True)
+
+    def __call__(
+        self,
+        key: jax.Array,
+        model: Classifier,
+        process: SDE,
+        x0: jax.Array,
+        cond: Mapping[str, jax.Array] | None = None,
+    ) -> jax.Array:
+        """The loss of each example, nats, [batch]; see Objective."""
+        return cross_entropy(
+            key,
+            model.log_prob,
+            process,
+            x0,
+            cond[self.field],
+            times=uniform_times(self.t_min),
+            stratified=self.stratified,
+        )

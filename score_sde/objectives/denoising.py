@@ -12,14 +12,17 @@ has the simplest form and stays finite.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 
-from score_sde.objectives.times import TimeDistribution, draw_times
-from score_sde.objectives.weightings import QUANTITIES, Weighting
+from score_sde.checks import check_name, check_positive
+from score_sde.objectives.base import DENOISER, Objective
+from score_sde.objectives.times import TIMES, TimeDistribution, check_t_min, draw_times
+from score_sde.objectives.weightings import QUANTITIES, WEIGHTINGS, Weighting
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
 
@@ -66,3 +69,85 @@ def denoising_score_matching(
     quantity = QUANTITIES[weighting.quantity]
     error = quantity(sde, t, denoise(x, t, cond)) - quantity(sde, t, Prediction(x0, eps))
     return correction * weighting.weight(sde, t) * REDUCTIONS[reduction](error**2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Denoising(Objective):
+    """Equation (1) of the module, with everything in it chosen by name.
+
+    Attributes:
+        weighting: q and lambda, a name in weightings.WEIGHTINGS.
+        quantity: what the weighting "uniform" regresses, a name in weightings.QUANTITIES.
+        sigma_data: standard deviation of the data, of the weighting "edm".
+        times: distribution of t, a name in times.TIMES.
+        time_mean: mean of the distributions log_normal and logit_normal.
+        time_std: their standard deviation.
+        t_min: smallest time to train on, for the distributions uniform and importance; the
+            process's own if None.
+        stratified: spread the times of a batch evenly; see times.draw_times.
+        reduction: over the axes of an example, a name in REDUCTIONS.
+    """
+
+    TRAINS: ClassVar[str] = DENOISER
+
+    weighting: str = "simple"
+    quantity: str = "velocity"
+    sigma_data: float = 0.5
+    times: str = "uniform"
+    time_mean: float = -1.2
+    time_std: float = 1.2
+    t_min: float | None = None
+    stratified: bool = False
+    reduction: str = "mean"
+
+    def __post_init__(self):
+        check_name("weighting", self.weighting, WEIGHTINGS)
+        check_name("quantity", self.quantity, QUANTITIES)
+        check_name("times", self.times, TIMES)
+        check_name("reduction", self.reduction, REDUCTIONS)
+        check_positive("sigma_data", self.sigma_data)
+        check_positive("time_std", self.time_std)
+
+    def check(self, process: SDE) -> None:
+        """Raise ValueError if the times are not of the process."""
+        check_t_min(self.t_min, process)
+        if self.times == "discrete" and process.scales is None:
+            raise ValueError("times=discrete needs a discrete sequence: use the sde smld or ddpm")
+
+    def held_out(self) -> Self:
+        """Held-out losses are compared over training, so their times are always spread evenly."""
+        return dataclasses.replace(self, stratified=True)
+
+    def __call__(
+        self,
+        key: jax.Array,
+        model: Denoiser,
+        process: SDE,
+        x0: jax.Array,
+        cond: Mapping[str, jax.Array] | None = None,
+    ) -> jax.Array:
+        """The loss of each example, [batch]; see Objective."""
+        return denoising_score_matching(
+            key,
+            model,
+            process,
+            x0,
+            cond,
+            times=self._times(),
+            weighting=self._weighting(),
+            stratified=self.stratified,
+            reduction=self.reduction,
+        )
+
+    def _times(self) -> TimeDistribution:
+        arguments = {
+            "uniform": (self.t_min,),
+            "importance": (self.t_min,),
+            "log_normal": (self.time_mean, self.time_std),
+            "logit_normal": (self.time_mean, self.time_std),
+        }
+        return TIMES[self.times](*arguments.get(self.times, ()))
+
+    def _weighting(self) -> Weighting:
+        arguments = {"edm": (self.sigma_data,), "uniform": (self.quantity,)}
+        return WEIGHTINGS[self.weighting](*arguments.get(self.weighting, ()))

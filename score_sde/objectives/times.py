@@ -132,3 +132,9 @@ def draw_times(
     # The quantile functions of the normal distributions are infinite at 0 and 1.
     tiny = jnp.finfo(u.dtype).eps
     return times(sde, jnp.clip(u, tiny, 1 - tiny))
+
+
+def check_t_min(t_min: float | None, sde: SDE) -> None:
+    """Raise ValueError unless a smallest time to train on is one of the process."""
+    if t_min is not None and not 0 < t_min < sde.t_max:
+        raise ValueError(f"t_min={t_min} must be above 0 and below t_max={sde.t_max}")

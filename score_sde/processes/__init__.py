@@ -1,5 +1,10 @@
 """Forward processes: x_t = alpha(t) x_0 + sigma(t) eps. One process a file."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from score_sde import sections
+from score_sde.checks import check_name
 from score_sde.processes.base import SDE, expand, namespace
 from score_sde.processes.cosine import CosineVP
 from score_sde.processes.edm import EDM
@@ -23,6 +28,7 @@ __all__ = [
     "SubVP",
     "expand",
     "namespace",
+    "read",
 ]
 
 # By its name in a config.
@@ -35,3 +41,17 @@ CONTINUOUS: dict[str, type[SDE]] = {
     "rectified_flow": RectifiedFlow,
 }
 PROCESSES: dict[str, type[SDE]] = {**CONTINUOUS, "smld": SMLD, "ddpm": DDPM}
+
+
+def read(section: Mapping[str, Any]) -> SDE:
+    """The process that a section `sde` of a config names; a parameter it has not is an error.
+
+    Raises:
+        ValueError: the name or a parameter is unknown, or a value cannot work.
+    """
+    values = {k: v for k, v in section.items() if v is not None}
+    name = values.pop("name")
+    check_name("config.sde.name", name, PROCESSES)
+    for parameter in values:
+        check_name(f"parameter of sde {name}", parameter, sections.entries(PROCESSES[name]))
+    return PROCESSES[name](**values)

@@ -88,11 +88,17 @@ def render(record: Record) -> str:
 def _what(record: Record) -> str:
     """What was trained on what."""
     data, training = record.found.get("data", {}), record.config["training"]
-    shape = "x".join(map(str, data.get("shape", ())))
+    fields = ", ".join(map(_field, data.get("fields", ())))
     return (
         f"{record.config['sde'].get('name')} on {data.get('name')} "
-        f"({_text(data.get('size'))} images {shape}), batch {_text(training.get('batch_size'))}"
+        f"({_text(data.get('size'))} examples of {fields}), "
+        f"batch {_text(training.get('batch_size'))}"
     )
+
+
+def _field(field: Values) -> str:
+    """A field of the data in words: image 8x8x1, label."""
+    return f"{field.get('name')} {'x'.join(map(str, field.get('shape', ())))}".strip()
 
 
 def _tiles(record: Record) -> Iterator[Tile]:
@@ -106,11 +112,11 @@ def _tiles(record: Record) -> Iterator[Tile]:
             yield Tile("held-out loss", f"{held_out[-1].y:.4g}", f"training loss {last}")
         else:
             yield Tile("training loss", last)
-    if rates := [p for p in record.metrics.get("images_per_second", ()) if p.y > 0]:
+    if rates := [p for p in record.metrics.get("examples_per_second", ()) if p.y > 0]:
         batch, starts = record.config["training"].get("batch_size", 0), [0, *(p.x for p in rates)]
         seconds = sum((p.x - x) * batch / p.y for p, x in zip(rates, starts, strict=False))
         rate = statistics.median(p.y for p in rates)
-        yield Tile("images/s", _text(round(rate)), f"median; {duration(seconds)} of training steps")
+        yield Tile("examples/s", _text(round(rate)), f"median; {duration(seconds)} of training steps")
     yield Tile("parameters", _text(record.found.get("parameters")))
 
 
@@ -160,9 +166,9 @@ def _training(record: Record) -> str:
     charts = [
         plot(curves(loss="training", eval_loss="held-out"), "Loss", "", STEP, Axis(log=True)),
         plot(
-            curves(images_per_second=""),
+            curves(examples_per_second=""),
             "Throughput",
-            "images/s, training steps only",
+            "examples/s, training steps only",
             STEP,
             Axis(zero=True),
         ),

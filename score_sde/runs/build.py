@@ -1,9 +1,11 @@
-"""From a config to the objects that it names. Nothing below this reads a config."""
+"""From a config to the objects that it names. Each family reads its own section."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,74 +13,74 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
-from score_sde import samplers
+from score_sde import objectives, processes, samplers, sections, spaces
 from score_sde.checks import check_name
 from score_sde.classifier import Classifier
 from score_sde.data import Info, Source, load
 from score_sde.errors import UserError
-from score_sde.evaluation.options import EvaluationOptions
-from score_sde.models import CLASSIFIERS, NETWORKS
+from score_sde.fields import Field
+from score_sde.models import NETWORKS
+from score_sde.models.conditions import CONDITIONS
 from score_sde.models.functional import Arrays, Functional, functional
-from score_sde.objectives import denoising, times, weightings
-from score_sde.objectives.classification import cross_entropy
+from score_sde.objectives import CLASSIFIER, Objective
 from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Denoiser, from_network
-from score_sde.processes import PROCESSES, SDE
-from score_sde.runs.config import flatten
-from score_sde.spaces import pixels
+from score_sde.processes import SDE
+from score_sde.runs.config import DERIVED, ModelOptions, flatten
+from score_sde.spaces import Space
 from score_sde.training.options import OptimOptions, TrainingOptions
+
+# (parameters, constants, dropout key or None) -> what the objective trains.
+Make = Callable[..., Denoiser | Classifier]
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """Everything that a config names, ready to use. No array has been made yet.
-
-    It trains a score network, or a classifier, which has no denoiser and no sampler.
+    """Everything that a config names, ready to use. No array of a network has been made yet.
 
     Attributes:
         config: the config itself, for the record.
+        data: what is known of the data set.
+        field: of the data set, what is modelled.
+        space: what the model sees of it.
+        conditions: names of the fields that the network is told.
         sde: the forward process.
-        model: the network as a pure function.
-        denoiser: makes a denoiser of (parameters, constants, dropout key or None), or None.
-        classifier: makes a Classifier of the same, or None.
-        loss: the training loss of each example, see training.step.LossFunction.
-        sampler: the sampler, or None.
+        module: makes the network of random streams.
+        network: the network as a pure function.
+        make: makes of the network's arrays what the objective trains.
+        objective: what is trained.
+        sampler: what draws from it.
         training: the section `training`.
         optim: the section `optim`.
-        data: what is known of the data set.
-        conditional: whether the network is given class labels.
     """
 
     config: ConfigDict
+    data: Info
+    field: Field
+    space: Space
+    conditions: tuple[str, ...]
     sde: SDE
-    model: Functional
-    denoiser: Callable[..., Denoiser] | None
-    classifier: Callable[..., Classifier] | None
-    loss: Callable[..., jax.Array]
-    sampler: samplers.Sampler | None
+    module: Callable[[nnx.Rngs], nnx.Module]
+    network: Functional
+    make: Make
+    objective: Objective
+    sampler: samplers.Sampler
     training: TrainingOptions
     optim: OptimOptions
-    data: Info
-    conditional: bool
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it trains a classifier, which draws no samples, and not a denoiser."""
+        return self.objective.TRAINS == CLASSIFIER
 
     @property
     def parameters(self) -> int:
         """How many trainable parameters the network has."""
-        return sum(array.size for array in self.model.shapes[0].values())
+        return sum(array.size for array in self.network.shapes[0].values())
 
     @property
     def seed(self) -> int:
         """Of everything random in training."""
         return self.config.seed
-
-    @property
-    def centered(self) -> bool:
-        """Whether the model's range is [-1, 1] and not [0, 1]."""
-        return self.config.data.centered
-
-    @property
-    def dequantized(self) -> bool:
-        """Whether the model was trained on dequantised data."""
-        return self.config.data.dequantize
 
     @property
     def evaluation_batch_size(self) -> int:
@@ -87,55 +89,75 @@ class Experiment:
 
     @property
     def picture_size(self) -> int:
-        """Images in a picture drawn during training."""
+        """Examples in a picture drawn during training."""
         return min(64, self.config.sampling.num_samples)
 
-    def to_images(self, x: jax.Array) -> jax.Array:
-        """States in the model's range to uint8 images; [batch, H, W, C]."""
-        return pixels.from_model(x, self.centered, self.data.levels, self.dequantized)
+    def told(self, batch: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the network is told of a batch of examples; None if it is told nothing."""
+        return {name: batch[name] for name in self.conditions} or None
 
-    def from_images(self, images: jax.Array) -> jax.Array:
-        """The inverse of `to_images`: states x_0 in the model's range; [batch, H, W, C]."""
-        if self.dequantized:
-            return pixels.middles(images, self.data.levels, self.centered)
-        return pixels.to_model(images, self.centered)
+    def loss(
+        self,
+        key: jax.Array,
+        params: Arrays,
+        constants: Arrays,
+        space: Space,
+        batch: Mapping[str, jax.Array],
+        train: bool,
+    ) -> jax.Array:
+        """The loss of each example of a batch, with augmentation and dropout when it trains.
+
+        See training.step.LossFunction.
+        """
+        key_augment, key_encode, key_loss, key_dropout = jax.random.split(key, 4)
+        examples = batch[self.field.name]
+        if train:
+            examples = space.augment(key_augment, examples)
+        names = dict.fromkeys((*self.conditions, *self.objective.fields))
+        objective = self.objective if train else self.objective.held_out()
+        return objective(
+            key_loss,
+            self.make(params, constants, key_dropout if train else None),
+            self.sde,
+            space.encode(examples, key_encode),
+            {name: batch[name] for name in names} or None,
+        )
 
 
 def experiment(config: ConfigDict, info: Info) -> Experiment:
     """Read a config.
 
     Args:
-        config: see score_sde.runs.config.default.
+        config: see runs.config.default.
         info: what is known of the data set that it names.
 
     Raises:
         UserError: a value is unknown or cannot work.
     """
     try:
-        if config.model.name in CLASSIFIERS:
-            return _classifier_experiment(config, info)
         _check_counts(config)
-        process = sde(config.sde)
-        conditional = config.model.class_conditional
-        if conditional and not info.num_classes:
-            raise UserError(f"config.model.class_conditional: {info.name} has no class labels")
-        _check_levels(config.model, process)
-        model = functional(network(config, info))  # abstractly, which checks its arguments
-        denoiser = _denoiser(config.model, process, model)
+        field = info.of_kinds(spaces.kinds(config.space), config.data.field)
+        space = spaces.read(config.space, field)
+        process = processes.read(config.sde)
+        objective = _objective(config.objective, process)
         draw = sampler(config.sampling)
         check_sampler(draw, process)
+        module = _module(config, info, space, objective)
+        network = functional(module)  # abstractly, which checks its arguments
         return Experiment(
             config=config,
+            data=info,
+            field=field,
+            space=space,
+            conditions=tuple(config.conditions.fields),
             sde=process,
-            model=model,
-            denoiser=denoiser,
-            classifier=None,
-            loss=_loss(config, process, denoiser, info, conditional),
+            module=module,
+            network=network,
+            make=_make(config.model, process, network, objective),
+            objective=objective,
             sampler=draw,
             training=TrainingOptions(**config.training),
             optim=OptimOptions(**config.optim),
-            data=info,
-            conditional=conditional,
         )
     except UserError:
         raise
@@ -147,6 +169,7 @@ def _check_counts(config: ConfigDict) -> None:
     """Raise UserError unless the counts that no class below checks can work."""
     smallest = {
         "seed": 0,
+        "data.image_size": 0,
         "evaluation.batch_size": 1,
         "sampling.batch_size": 1,
         "sampling.num_samples": 1,
@@ -173,36 +196,16 @@ def source(config: ConfigDict, split: str) -> Source:
     )
 
 
-def sde(section: ConfigDict) -> SDE:
-    """The process that the section `sde` names; a parameter that it does not have is an error."""
-    check_name("config.sde.name", section.name, PROCESSES)
-    cls = PROCESSES[section.name]
-    given = {k: v for k, v in section.items() if k != "name" and v is not None}
-    for name in given:
-        check_name(
-            f"parameter of sde {section.name}", name, [f.name for f in dataclasses.fields(cls)]
-        )
-    return cls(**given)
+def sampler(section: Mapping[str, Any]) -> samplers.Sampler:
+    """The sampler that the section `sampling` names.
 
-
-def sampler(section: ConfigDict) -> samplers.Sampler:
-    """The sampler that the section `sampling` names, with those options that it has.
-
-    What a name of the paper fixes, PC1000 for example its steps, is taken from the name.
+    Raises:
+        UserError: there is none, or an option cannot work.
     """
     try:
-        family, fixed = samplers.resolve(section.sampler)
-        names = {field.name for field in dataclasses.fields(family)} - fixed.keys()
-        options = {name: section[name] for name in names if section[name] is not None}
-        return samplers.get(section.sampler, **options)
+        return samplers.read(section)
     except ValueError as error:
         raise UserError(f"config.sampling: {error}") from error
-
-
-def evaluation(section: ConfigDict) -> EvaluationOptions:
-    """The section `evaluation`, but for the sections in it."""
-    values = section.to_dict()
-    return EvaluationOptions(**{k: v for k, v in values.items() if not isinstance(v, dict)})
 
 
 def check_sampler(sampler: samplers.Sampler, process: SDE) -> None:
@@ -213,48 +216,98 @@ def check_sampler(sampler: samplers.Sampler, process: SDE) -> None:
         raise UserError(f"config.sampling: {error}") from error
 
 
-def network(config: ConfigDict, info: Info) -> Callable[[nnx.Rngs], nnx.Module]:
+def _objective(section: ConfigDict, process: SDE) -> Objective:
+    objective = objectives.read(section)
+    try:
+        objective.check(process)
+    except ValueError as error:
+        raise UserError(f"config.objective: {error}") from error
+    return objective
+
+
+def _module(
+    config: ConfigDict, info: Info, space: Space, objective: Objective
+) -> Callable[[nnx.Rngs], nnx.Module]:
     """The network that the section `model` names, fitted to the data, as a function that makes it.
 
     Raises:
-        UserError: its name, its dtype or the shape of the data cannot work.
+        UserError: its name or its dtype cannot work, or it is not for such data or objective.
     """
-    not_arguments = ("name", "parametrization", "noise_label", "sigma_data", "class_conditional")
-    arguments = {k: v for k, v in config.model.items() if k not in not_arguments}
-    check_name("config.model.name", config.model.name, NETWORKS | CLASSIFIERS)
+    check_name("config.model.name", config.model.name, NETWORKS)
+    cls = NETWORKS[config.model.name]
+    own = sections.entries(ModelOptions)
+    arguments = {k: v for k, v in config.model.items() if k not in own}
     check_name("config.model.dtype", arguments["dtype"], ("float32", "bfloat16"))
-    height, width, channels = info.shape
-    if height != width:
-        raise UserError(f"images are {height}x{width}; set config.data.image_size to make a square")
-    arguments.update(
-        dtype=jnp.dtype(arguments["dtype"]),
-        data_channels=channels,
-        image_size=height,
-        # A classifier's config does not say class_conditional: its output is the classes.
-        num_classes=info.num_classes if config.model.get("class_conditional", True) else 0,
-        centered=config.data.centered,
-    )
-    make = (NETWORKS | CLASSIFIERS)[config.model.name]
-    return lambda rngs: make(**arguments, rngs=rngs)
+    arguments["dtype"] = jnp.dtype(arguments["dtype"])
+    given = {"shape": space.shape, "conditions": _embeddings(config, info), **space.facts}
+    if objective.TRAINS == CLASSIFIER:
+        (name,) = objective.fields
+        given["classes"] = info.of_kinds(("label",), name).values
+    asked = inspect.signature(cls.__init__).parameters
+    if ("classes" in asked) != ("classes" in given):
+        verb = "classifies" if "classes" in asked else "does not classify"
+        raise UserError(
+            f"config.model.name={config.model.name} {verb}: "
+            f"it does not go with config.objective.name={config.objective.name}"
+        )
+    for name in DERIVED:
+        if name in asked and name not in ("self", "rngs", "param_dtype"):
+            if name not in given:
+                raise UserError(
+                    f"config.model.name={config.model.name} is not for config.space.name="
+                    f"{config.space.name}"
+                )
+            arguments[name] = given[name]
+    return lambda rngs: cls(**arguments, rngs=rngs)
 
 
-def _check_levels(section: ConfigDict, process: SDE) -> None:
-    """Raise UserError if a network that counts noise levels has not as many as the process."""
+def _embeddings(config: ConfigDict, info: Info) -> dict[str, Callable[..., nnx.Module]]:
+    """What makes the embedding of each condition, by the name of its field."""
+    found = {}
+    for name in config.conditions.fields:
+        field = info[name]
+        if field.kind not in CONDITIONS:
+            raise UserError(
+                f"config.conditions.fields: {name} is of kind {field.kind}; conditions are of kind "
+                f"{', '.join(CONDITIONS)}"
+            )
+        options = CONDITIONS[field.kind](**config.conditions[field.kind])
+        found[name] = functools.partial(options.embedding, field)
+    return found
+
+
+def _make(
+    section: ConfigDict, process: SDE, model: Functional, objective: Objective
+) -> Callable[..., Denoiser | Classifier]:
+    """What makes a denoiser or a classifier of the network's arrays."""
     if section.get("num_scales", process.scales) != process.scales:
         raise UserError(
             f"config.model.num_scales={section.num_scales} must be the process's number of "
             f"noise levels, config.sde.scales={process.scales}"
         )
 
+    def network(params: Arrays, constants: Arrays, key: jax.Array | None) -> Callable[..., Any]:
+        return functools.partial(model.apply, params, constants, key=key)
 
-def _denoiser(section: ConfigDict, process: SDE, model: Functional) -> Callable[..., Denoiser]:
+    if objective.TRAINS == CLASSIFIER:
+        return lambda params, constants, key=None: Classifier(
+            network(params, constants, key), process
+        )
     check_name("config.model.parametrization", section.parametrization, PARAMETRIZATIONS)
     check_name("config.model.noise_label", section.noise_label, NOISE_LABELS)
     if section.parametrization == "edm":
         parametrization = PARAMETRIZATIONS["edm"](section.sigma_data)
     else:
         parametrization = PARAMETRIZATIONS[section.parametrization]()
+    _check_noise_label(section, process)
     noise_label = NOISE_LABELS[section.noise_label]
+    return lambda params, constants, key=None: from_network(
+        network(params, constants, key), process, parametrization, noise_label
+    )
+
+
+def _check_noise_label(section: ConfigDict, process: SDE) -> None:
+    """Raise UserError if the network cannot be told the time so."""
     if section.get("embedding") == "fourier" and section.noise_label != "sigma":
         raise UserError(
             "config.model.embedding=fourier is of the logarithm of sigma: "
@@ -265,141 +318,8 @@ def _denoiser(section: ConfigDict, process: SDE, model: Functional) -> Callable[
             "config.model.scale_by_sigma divides by the noise label: "
             "use config.model.noise_label=sigma"
         )
-    if section.noise_label == "level":
-        _check_discrete("config.model.noise_label=level", process)
-
-    def denoiser(params: Arrays, constants: Arrays, key: jax.Array | None = None) -> Denoiser:
-        def network(x: jax.Array, label: jax.Array, cond: Any) -> jax.Array:
-            return model.apply(params, constants, x, label, cond, key=key)
-
-        return from_network(network, process, parametrization, noise_label)
-
-    return denoiser
-
-
-def _loss(
-    config: ConfigDict, process: SDE, denoiser: Callable, info: Info, conditional: bool
-) -> Callable[..., jax.Array]:
-    """The loss of a batch of uint8 images, with augmentation and dropout when it trains."""
-    training, inputs = config.training, _inputs(config, info)
-    times, weighting = _times(training, process), _weighting(config)
-    check_name("config.training.reduction", training.reduction, denoising.REDUCTIONS)
-
-    def loss(key: jax.Array, params: Arrays, constants: Arrays, batch: Any, train: bool):
-        key_flip, key_dequantize, key_loss, key_dropout = jax.random.split(key, 4)
-        return denoising.denoising_score_matching(
-            key_loss,
-            denoiser(params, constants, key_dropout if train else None),
-            process,
-            inputs(key_flip, key_dequantize, batch["image"], train),
-            batch["label"] if conditional else None,
-            times=times,
-            weighting=weighting,
-            # Held-out losses are compared over training, so their times are always spread evenly.
-            stratified=training.stratified or not train,
-            reduction=training.reduction,
-        )
-
-    return loss
-
-
-def _check_discrete(field: str, process: SDE) -> None:
-    if process.scales is None:
-        raise UserError(f"{field} needs a discrete sequence: use config.sde.name=smld or ddpm")
-
-
-def _inputs(config: ConfigDict, info: Info) -> Callable[..., jax.Array]:
-    """Maps uint8 images to data x_0, with the augmentation that the section `data` names."""
-    data = config.data
-
-    def inputs(
-        key_flip: jax.Array, key_dequantize: jax.Array, images: jax.Array, train: bool
-    ) -> jax.Array:
-        if data.flip and train:
-            images = pixels.random_flip(key_flip, images)
-        if data.dequantize:
-            return pixels.dequantize(key_dequantize, images, info.levels, data.centered)
-        return pixels.to_model(images, data.centered)
-
-    return inputs
-
-
-def _times(training: ConfigDict, process: SDE) -> times.TimeDistribution:
-    check_name("config.training.times", training.times, times.TIMES)
-    t_min = _smallest_time(training, process)
-    if training.times in ("uniform", "importance"):
-        return times.TIMES[training.times](t_min)
-    if training.times == "discrete":
-        _check_discrete("config.training.times=discrete", process)
-        return times.TIMES[training.times]()
-    return times.TIMES[training.times](training.time_mean, training.time_std)
-
-
-def _smallest_time(training: ConfigDict, process: SDE) -> float | None:
-    """The smallest time to train on; None for the process's own."""
-    if training.t_min >= process.t_max:
+    if section.noise_label == "level" and process.scales is None:
         raise UserError(
-            f"config.training.t_min={training.t_min} must be below t_max={process.t_max}"
+            "config.model.noise_label=level needs a discrete sequence: use config.sde.name=smld or "
+            "ddpm"
         )
-    return training.t_min if training.t_min > 0 else None
-
-
-def _weighting(config: ConfigDict) -> weightings.Weighting:
-    name = config.training.weighting
-    check_name("config.training.weighting", name, weightings.WEIGHTINGS)
-    check_name("config.training.quantity", config.training.quantity, weightings.QUANTITIES)
-    arguments = {"edm": (config.model.sigma_data,), "uniform": (config.training.quantity,)}
-    return weightings.WEIGHTINGS[name](*arguments.get(name, ()))
-
-
-def _classifier_experiment(config: ConfigDict, info: Info) -> Experiment:
-    """The experiment that trains a classifier p(y | x_t)."""
-    _check_counts(config)
-    if not info.num_classes:
-        raise UserError(
-            f"config.model.name={config.model.name} is a classifier, but {info.name} has no class "
-            "labels: choose another config.data.name"
-        )
-    process, model = sde(config.sde), functional(network(config, info))
-
-    def classifier(params: Arrays, constants: Arrays, key: jax.Array | None = None) -> Classifier:
-        return Classifier(
-            lambda x, label: model.apply(params, constants, x, label, key=key), process
-        )
-
-    return Experiment(
-        config=config,
-        sde=process,
-        model=model,
-        denoiser=None,
-        classifier=classifier,
-        loss=_classifier_loss(config, process, classifier, info),
-        sampler=None,
-        # It draws no pictures.
-        training=TrainingOptions(**config.training, sample_every=0),
-        optim=OptimOptions(**config.optim),
-        data=info,
-        conditional=False,
-    )
-
-
-def _classifier_loss(
-    config: ConfigDict, process: SDE, classifier: Callable[..., Classifier], info: Info
-) -> Callable[..., jax.Array]:
-    """The cross-entropy of a batch, with augmentation and dropout when it trains."""
-    training, inputs = config.training, _inputs(config, info)
-    drawn = times.uniform_times(_smallest_time(training, process))
-
-    def loss(key: jax.Array, params: Arrays, constants: Arrays, batch: Any, train: bool):
-        key_flip, key_dequantize, key_loss, key_dropout = jax.random.split(key, 4)
-        return cross_entropy(
-            key_loss,
-            classifier(params, constants, key_dropout if train else None).log_prob,
-            process,
-            inputs(key_flip, key_dequantize, batch["image"], train),
-            batch["label"],
-            times=drawn,
-            stratified=training.stratified or not train,  # as in _loss
-        )
-
-    return loss

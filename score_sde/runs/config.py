@@ -1,148 +1,186 @@
 """Configs: ml_collections ConfigDicts of plain values, their defaults, and reading them back.
 
-A recipe in configs/ starts from `default` and changes what it needs. The sections `training` and
-`optim` are the fields of the dataclasses of the same purpose in score_sde/training/options.py,
-`evaluation` and the sections in it those of score_sde/evaluation/options.py, the section `model`
-the arguments of the network, `sde` and `sampling` the fields of the processes and samplers that
-they name, where None leaves a field at its own default.
+A recipe in configs/ starts from `default` and changes what it needs. Every section is the fields of
+dataclasses: `training` and `optim` of those in score_sde/training/options.py, `model` the arguments
+of the network, and the others of a family, each as score_sde/sections.py says: `sde`, `space`,
+`conditions`, `objective`, `sampling` and `evaluation`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import inspect
 import json
-from collections.abc import Iterator
+import typing
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
-from score_sde.checks import check_name
+from score_sde import objectives, samplers, sections
+from score_sde.checks import check_name, check_type, describe_type
 from score_sde.errors import UserError
-from score_sde.evaluation.options import (
-    BitsOptions,
-    BoundOptions,
-    CurveOptions,
-    EvaluationOptions,
-    SampleOptions,
-)
-from score_sde.models import CLASSIFIERS, NETWORKS
+from score_sde.evaluation import options as evaluation
+from score_sde.models import NETWORKS
+from score_sde.models.conditions import CONDITIONS
 from score_sde.processes import PROCESSES
-from score_sde.samplers import SAMPLERS
+from score_sde.sections import Entry
+from score_sde.spaces import SPACES
 from score_sde.training.options import OptimOptions, TrainingOptions
 
 # Arguments of a network that follow from the data or are set elsewhere.
-_DERIVED = ("self", "data_channels", "image_size", "num_classes", "centered", "rngs", "param_dtype")
+DERIVED = ("self", "shape", "conditions", "centered", "classes", "rngs", "param_dtype")
 
-# What the config of a classifier lacks: it regresses nothing and draws nothing.
-_SCORE_ONLY = {
-    "model": ("parametrization", "noise_label", "sigma_data", "class_conditional"),
-    "training": (
-        "weighting",
-        "quantity",
-        "times",
-        "time_mean",
-        "time_std",
-        "reduction",
-        "sample_every",
-    ),
-    "evaluation": (
-        "metrics",
-        "split",
-        "num_images",
-        "seed",
-        "bits_per_dim",
-        "samples",
-        "variational_bound",
-        "loss_by_time",
-    ),
-}
+
+@dataclasses.dataclass(frozen=True)
+class ModelOptions:
+    """The section `model` of a config, but for the arguments of the network.
+
+    Attributes:
+        name: of the network, in models.NETWORKS.
+        parametrization: what its output means, prediction.PARAMETRIZATIONS.
+        noise_label: how it is told the time, prediction.NOISE_LABELS.
+        sigma_data: standard deviation of the data, for the parametrization edm.
+    """
+
+    name: str = "unet"
+    parametrization: str = "eps"
+    noise_label: str = "time"
+    sigma_data: float = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """The section `data` of a config; see score_sde.data.load.
+
+    Attributes:
+        name: of the data set.
+        dir: where it lies: a TFDS folder, a folder of images, or a file of arrays.
+        field: that is modelled; if empty, the only one that the space is for.
+        image_size: side in pixels to which images are cropped and resized; 0 for as they are.
+        crop: side of the central square that is cropped before; None for the largest.
+    """
+
+    name: str = "digits"
+    dir: str = ""
+    field: str = ""
+    image_size: int = 0
+    crop: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingOptions:
+    """The section `sampling` of a config, but for the options of samplers.
+
+    Attributes:
+        sampler: a name in samplers.SAMPLERS or samplers.PAPER.
+        num_samples: how many --mode=sample draws.
+        batch_size: at a time, over all devices.
+        seed: of this set of samples.
+    """
+
+    sampler: str = "predictor_corrector"
+    num_samples: int = 64
+    batch_size: int = 64
+    seed: int = 0
+
+
+@functools.cache
+def schema(network: str = "unet") -> dict[str, Any]:
+    """Every field that a config has, as nested dictionaries of sections.Entry.
+
+    Args:
+        network: whose arguments make up the section `model`; a name in models.NETWORKS.
+    """
+    processes = {
+        name: Entry(None, annotation | None)
+        for cls in PROCESSES.values()
+        for name, (_, annotation) in sections.entries(cls).items()
+    }
+    model = sections.entries(ModelOptions) | {"name": Entry(network, str)}
+    return {
+        "sde": {"name": Entry("vp", str), **processes},
+        "space": {"name": Entry("pixels", str), **sections.of_family(SPACES)},
+        "conditions": {
+            "fields": Entry((), tuple[str, ...]),
+            **sections.of_family(CONDITIONS),
+        },
+        "model": {**model, **_network_arguments(network)},
+        "objective": {
+            "name": Entry("denoising", str),
+            **sections.of_family(objectives.OBJECTIVES, objectives.SHARED),
+        },
+        "data": sections.entries(DataOptions),
+        "training": sections.entries(TrainingOptions),
+        "optim": sections.entries(OptimOptions),
+        "sampling": {
+            **sections.entries(SamplingOptions),
+            **sections.of_family(samplers.SAMPLERS, samplers.SHARED),
+        },
+        "evaluation": evaluation.schema(),
+        "seed": Entry(0, int),
+    }
+
+
+@functools.cache
+def _entries(network: str) -> dict[str, Entry]:
+    """The fields by dotted path."""
+    return dict(flatten(schema(network)))
 
 
 def default(network: str = "unet") -> ConfigDict:
     """A config with every field at its default.
 
     Args:
-        network: whose arguments make up the section `model`; a name in models.NETWORKS, or in
-            models.CLASSIFIERS for a config without the fields that mean nothing for a classifier.
+        network: whose arguments make up the section `model`; a name in models.NETWORKS.
     """
-    config = ConfigDict(
-        {
-            "sde": {"name": "vp", **_placeholders(PROCESSES.values())},
-            "model": {
-                "name": network,
-                "parametrization": "eps",
-                "noise_label": "time",
-                "sigma_data": 0.5,
-                "class_conditional": False,
-                **_network_arguments(network),
-            },
-            "data": {
-                "name": "digits",
-                "dir": "",
-                "image_size": 0,
-                "crop": config_dict.placeholder(int),
-                "centered": True,
-                "flip": False,
-                "dequantize": False,
-            },
-            "training": dataclasses.asdict(TrainingOptions()),
-            "optim": dataclasses.asdict(OptimOptions()),
-            "sampling": {
-                "sampler": "predictor_corrector",
-                "num_samples": 64,
-                "batch_size": 64,
-                "seed": 0,
-                **_placeholders(SAMPLERS.values()),
-            },
-            "evaluation": {
-                **dataclasses.asdict(EvaluationOptions()),
-                "bits_per_dim": dataclasses.asdict(BitsOptions()),
-                "samples": dataclasses.asdict(SampleOptions()),
-                "variational_bound": dataclasses.asdict(BoundOptions()),
-                "loss_by_time": dataclasses.asdict(CurveOptions()),
-            },
-            "seed": 0,
-        }
-    )
-    if network in CLASSIFIERS:
-        del config.sampling
-        for section, names in _SCORE_ONLY.items():
-            for name in names:
-                del config[section][name]
-    return config.lock()  # a field that does not exist cannot be set by mistake
+    return ConfigDict(_values(schema(network))).lock()  # no field can be added by mistake
 
 
-def check_fields(config: ConfigDict) -> None:
-    """Raise UserError unless a config has exactly the fields of `default`."""
-    if not isinstance(config, ConfigDict) or "model" not in config or "name" not in config.model:
-        raise UserError(
-            "this is not a config of score_sde: start from score_sde.runs.config.default()"
-        )
-    check_name("config.model.name", config.model.name, NETWORKS | CLASSIFIERS)
-    expected = default(config.model.name)
-    for path, _ in flatten(config.to_dict()):
-        check_path(expected, path)
-    for path, _ in flatten(expected.to_dict()):
-        check_path(config, path)
-
-
-def _placeholders(dataclasses_: Any) -> dict[str, config_dict.FieldReference]:
-    """An empty, typed field for every field of some dataclasses."""
+def _values(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults; an empty, typed field where that is None."""
     return {
-        field.name: config_dict.placeholder(type(field.default))
-        for cls in dataclasses_
-        for field in dataclasses.fields(cls)
+        name: _default(entry) if isinstance(entry, Entry) else _values(entry)
+        for name, entry in entries.items()
     }
 
 
-def _network_arguments(network: str) -> dict[str, Any]:
-    cls = (NETWORKS | CLASSIFIERS)[network]
+def _default(entry: Entry) -> Any:
+    if entry.default is not None:
+        return entry.default
+    kind = next(k for k in typing.get_args(entry.annotation) if k is not type(None))
+    return config_dict.placeholder(typing.get_origin(kind) or kind)
+
+
+def _network_arguments(network: str) -> dict[str, Entry]:
+    cls = NETWORKS[network]
+    annotations = typing.get_type_hints(cls.__init__)
     parameters = inspect.signature(cls.__init__).parameters
-    arguments = {name: p.default for name, p in parameters.items() if name not in _DERIVED}
-    return {**arguments, "dtype": "float32"}
+    found = {n: Entry(p.default, annotations.get(n)) for n, p in parameters.items()}
+    found = {name: entry for name, entry in found.items() if name not in DERIVED}
+    return found | {"dtype": Entry("float32", typing.Literal["float32", "bfloat16"])}
+
+
+def check_fields(config: ConfigDict) -> None:
+    """Raise UserError unless a config has exactly the fields of `schema`, of their types."""
+    if not isinstance(config, ConfigDict) or "model" not in config or "name" not in config.model:
+        raise UserError("this is not a config of score_sde: start from runs.config.default()")
+    try:
+        check_name("config.model.name", config.model.name, NETWORKS)
+        fields = default(config.model.name)
+        values = dict(flatten(config.to_dict()))
+        for path in values:
+            check_path(fields, path)
+        for path, entry in _entries(config.model.name).items():
+            check_path(config, path)
+            check_type(f"config.{path}", values[path], entry.annotation)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def to_json(config: ConfigDict) -> dict[str, Any]:
@@ -156,19 +194,28 @@ def from_json(values: dict[str, Any]) -> ConfigDict:
     Raises:
         UserError: a field is unknown.
     """
-    config = default(values.get("model", {}).get("name", "unet"))
+    network = values.get("model", {}).get("name", "unet")
+    if network not in NETWORKS:
+        raise UserError(f"unknown network {network!r}: there are {', '.join(NETWORKS)}")
+    config = default(network)
     for path, value in flatten(values):
         set_field(config, path, value)
     return config
 
 
-def flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Pairs of a field's dotted path and its value."""
     for name, value in values.items():
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def nullable(network: str, path: str) -> bool:
+    """Whether a field can be None."""
+    entry = _entries(network).get(path)
+    return entry is not None and type(None) in typing.get_args(entry.annotation)
 
 
 def set_field(config: ConfigDict, path: str, value: Any) -> None:
@@ -178,13 +225,19 @@ def set_field(config: ConfigDict, path: str, value: Any) -> None:
         UserError: it does not, or the value is of another type.
     """
     check_path(config, path)
-    *sections, name = path.split(".")
-    for section in sections:
-        config = config[section]
+    entry = _entries(config.model.name).get(path)
+    *parts, name = path.split(".")
+    section = config
+    for part in parts:
+        section = section[part]
     try:
-        config[name] = tuple(value) if isinstance(value, list) else value
-    except TypeError as error:
-        kind = config.get_type(name).__name__
+        if entry is not None:
+            check_type(f"config.{path}", value, entry.annotation)
+        section[name] = tuple(value) if isinstance(value, list) else value
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    except TypeError as error:  # of a section
+        kind = describe_type(entry.annotation) if entry else "no single value"
         raise UserError(f"config.{path}={value!r}: this field takes {kind}") from error
 
 

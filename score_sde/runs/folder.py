@@ -5,57 +5,45 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib.metadata
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
+from score_sde import files
 from score_sde.classifier import LogProb
 from score_sde.data.base import Info
 from score_sde.errors import UserError
+from score_sde.fields import Field
 from score_sde.models.functional import Arrays
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.runs import build
 from score_sde.runs import config as configs
+from score_sde.spaces import Space
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.version import __version__
 
 # What a run may not change once it has begun: everything that its numbers depend on.
 FIXED = (
     "sde",
+    "space",
+    "conditions",
     "model",
+    "objective",
     "data.name",
+    "data.field",
     "data.image_size",
     "data.crop",
-    "data.centered",
-    "data.flip",
-    "data.dequantize",
     "optim",
     "seed",
-    *(
-        f"training.{name}"
-        for name in (
-            "batch_size",
-            "accumulate",
-            "weighting",
-            "quantity",
-            "times",
-            "time_mean",
-            "time_std",
-            "t_min",
-            "stratified",
-            "reduction",
-            "ema_decays",
-        )
-    ),
+    "training.batch_size",
+    "training.accumulate",
+    "training.ema_decays",
 )
 
 
@@ -69,6 +57,7 @@ class Run:
         step: the step of the checkpoint.
         sde: its forward process.
         denoise: its denoiser, compiled on first use; a pytree, so it can be an argument under jit.
+        space: what the model sees of an example: space.encode and space.decode.
         experiment: everything else that its config names.
         params: the parameters that denoise uses.
         constants: the network's other arrays.
@@ -80,6 +69,7 @@ class Run:
     step: int
     sde: SDE
     denoise: Denoiser
+    space: Space
     experiment: build.Experiment
     params: Arrays
     constants: Arrays
@@ -98,10 +88,11 @@ class ClassifierRun:
         log_probs: log p(y | x_t) of every class y, nats: (x, t) to [batch, num_classes]; a pytree,
             compiled on first use.
         log_prob: the same of one class each: (x, t, label) to [batch], as guidance takes it.
-        num_classes: how many classes it knows.
+        label: the field that it predicts: its name, its number of classes, their names.
         experiment: everything else that its config names.
         params: the parameters that log_probs uses.
         constants: the network's other arrays.
+        weights: which they are: "raw", or "ema" and its decay.
     """
 
     workdir: Path
@@ -110,10 +101,11 @@ class ClassifierRun:
     sde: SDE
     log_probs: Callable[[jax.Array, jax.Array], jax.Array]
     log_prob: LogProb
-    num_classes: int
+    label: Field
     experiment: build.Experiment
     params: Arrays
     constants: Arrays
+    weights: str
 
 
 def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None) -> Run:
@@ -130,13 +122,16 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
     """
     workdir = Path(workdir)
     experiment = _experiment(workdir)
-    if experiment.denoiser is None:
-        raise UserError(f"{workdir} holds a classifier: open it with score_sde.load_classifier")
+    if experiment.classifies:
+        raise UserError(
+            f"{workdir} holds a classifier, which draws no samples: "
+            "score_sde.load_classifier opens it"
+        )
     params, constants, step, name = _weights(workdir, experiment, weights, step)
 
     @jax.jit
     def denoise(params, constants, x, t, cond=None):
-        return experiment.denoiser(params, constants)(x, t, cond)
+        return experiment.make(params, constants)(x, t, cond)
 
     bound = jax.tree_util.Partial(denoise, params, constants)
     return Run(
@@ -145,6 +140,7 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
         step=step,
         sde=experiment.sde,
         denoise=bound,
+        space=experiment.space,
         experiment=experiment,
         params=params,
         constants=constants,
@@ -167,17 +163,17 @@ def load_classifier(
     """
     workdir = Path(workdir)
     experiment = _experiment(workdir)
-    if experiment.classifier is None:
+    if not experiment.classifies:
         raise UserError(f"{workdir} holds no classifier: train configs/digits_classifier.py")
-    params, constants, step, _ = _weights(workdir, experiment, weights, step)
+    params, constants, step, name = _weights(workdir, experiment, weights, step)
 
     @jax.jit
     def log_probs(params, constants, x, t):
-        return experiment.classifier(params, constants).log_probs(x, t)
+        return experiment.make(params, constants).log_probs(x, t)
 
     @jax.jit
     def log_prob(params, constants, x, t, label):
-        return experiment.classifier(params, constants).log_prob(x, t, label)
+        return experiment.make(params, constants).log_prob(x, t, label)
 
     return ClassifierRun(
         workdir=workdir,
@@ -186,17 +182,31 @@ def load_classifier(
         sde=experiment.sde,
         log_probs=jax.tree_util.Partial(log_probs, params, constants),
         log_prob=jax.tree_util.Partial(log_prob, params, constants),
-        num_classes=experiment.data.num_classes,
+        label=experiment.data[experiment.objective.field],
         experiment=experiment,
         params=params,
         constants=constants,
+        weights=name,
     )
+
+
+def opened(
+    workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None
+) -> Run | ClassifierRun:
+    """Open a run, whatever it trained; arguments and errors as for `load`."""
+    which = load_classifier if _experiment(Path(workdir)).classifies else load
+    return which(workdir, weights=weights, step=step)
 
 
 def _experiment(workdir: Path) -> build.Experiment:
     """What a run's config names."""
     config, found = configs.read(workdir)
-    return build.experiment(config, info_from_json(found["data"]))
+    try:
+        found_data, arrays = Info.from_json(found["data"]), found["space"]
+        experiment = build.experiment(config, found_data)
+        return dataclasses.replace(experiment, space=experiment.space.with_arrays(arrays))
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{workdir / 'config.json'} is not a run's config: {error!r}") from error
 
 
 def _weights(
@@ -212,7 +222,8 @@ def _weights(
         step = checkpoints.latest_step() if step is None else step
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         shapes = jax.tree.map(
-            lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=here), experiment.model.shapes
+            lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=here),
+            experiment.network.shapes,
         )
         params, constants = checkpoints.restore_weights(shapes, item, step)
     finally:
@@ -262,34 +273,11 @@ def begin(workdir: Path, config: ConfigDict, experiment: build.Experiment) -> No
     values = {
         **configs.to_json(config),
         "run": {
-            "data": dataclasses.asdict(experiment.data),
+            "data": experiment.data.to_json(),
+            "space": {name: a.tolist() for name, a in experiment.space.arrays().items()},
             "parameters": experiment.parameters,
             "versions": {"score_sde": __version__, **versions},
         },
     }
-    with writing(workdir):
-        write_json(workdir / "config.json", values)
-
-
-@contextlib.contextmanager
-def writing(workdir: Path) -> Iterator[None]:
-    """Turn a failure to write to a run's folder into a UserError."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {workdir}: {error.strerror}. Give another --workdir"
-        ) from error
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write a file whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(values, indent=2) + "\n")
-    partial.replace(path)
-
-
-def info_from_json(values: dict[str, Any]) -> Info:
-    """The data set's description, as config.json keeps it."""
-    return Info(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    with files.writing(workdir):
+        files.write_json(workdir / "config.json", values)

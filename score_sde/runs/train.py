@@ -20,11 +20,10 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 
 from score_sde import report
-from score_sde.data import Source, eval_batches, train_batches
+from score_sde.data import COUNTS, Source, eval_batches, train_batches
 from score_sde.runs.build import Experiment
 from score_sde.runs.config import to_json
-from score_sde.runs.generate import Generator
-from score_sde.spaces.pictures import save_grid
+from score_sde.runs.generate import Generator, borrowed
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.log import Metrics
 from score_sde.training.optimizer import learning_rate_schedule, optimizer
@@ -125,11 +124,11 @@ class _Training:
         )
         self.compiled = {}
         self.eval_step = jax.jit(make_eval_step(experiment.loss))
-        self.generator = (
-            Generator(experiment, mesh, experiment.picture_size)
-            if self.options.sample_every
-            else None
-        )
+        self.space = to_devices(replicated(mesh), jax.device_get(experiment.space))
+        self.draws = self.options.sample_every > 0 and not experiment.classifies
+        if self.draws:
+            self.generator = Generator(experiment, mesh, experiment.picture_size)
+            self.told = borrowed(experiment, lambda: train_set, self.generator.batch_size)
 
     def run(self) -> Outcome:
         with StopRequest() as stop:
@@ -168,7 +167,7 @@ class _Training:
         return min(fused - step % fused, self.options.steps - step)
 
     def _init(self, key: jax.Array) -> TrainState:
-        return init_state(key, self.experiment.model, self.optimizer, self.options.ema_decays)
+        return init_state(key, self.experiment.network, self.optimizer, self.options.ema_decays)
 
     def _restore_or_init(self) -> tuple[TrainState, DatasetIterator]:
         """The state and the batches from the newest checkpoint, or from the beginning."""
@@ -201,6 +200,7 @@ class _Training:
         arguments = (
             state,
             to_devices(batch_sharding(self.mesh, leading=1), stacked),
+            self.space,
             jax.random.fold_in(self.key, 1),
         )
         if len(batches) not in self.compiled:
@@ -221,7 +221,7 @@ class _Training:
             for name, every in (
                 ("log", options.log_every),
                 ("eval", options.eval_every if self.held_out else 0),
-                ("sample", options.sample_every),
+                ("sample", options.sample_every if self.draws else 0),
                 ("checkpoint", options.checkpoint_every),
             )
         }
@@ -236,8 +236,8 @@ class _Training:
         if row and self.metrics:
             self.metrics.write(step, **row)
         if due["log"]:
-            left = (options.steps - step) * options.batch_size / row["images_per_second"]
-            self.progress.report(step, row["loss"], row["images_per_second"], left)
+            left = (options.steps - step) * options.batch_size / row["examples_per_second"]
+            self.progress.report(step, row["loss"], row["examples_per_second"], left)
         if due["sample"]:
             self._sample(state, step)
         if due["checkpoint"]:
@@ -286,7 +286,7 @@ class _Training:
             "loss": float(losses.mean(dtype=np.float64)),
             "grad_norm": float(norms.mean(dtype=np.float64)),
             "learning_rate": float(self.schedule(step - 1)),
-            "images_per_second": len(losses) * self.options.batch_size / max(self.seconds, 1e-9),
+            "examples_per_second": len(losses) * self.options.batch_size / max(self.seconds, 1e-9),
         }
         self._start_window()
         return row
@@ -300,11 +300,12 @@ class _Training:
         batches = eval_batches(self.held_out, size, jax.process_index(), jax.process_count())
         for index, batch in enumerate(batches):
             batch = to_devices(sharding, batch)
-            mask = batch.pop("mask")
+            mask = batch.pop(COUNTS)
             sums.append(
                 self.eval_step(
                     state.ema[self.ema],
                     state.constants,
+                    self.space,
                     batch,
                     mask,
                     jax.random.fold_in(key, index),
@@ -317,9 +318,11 @@ class _Training:
         """A picture, drawn from the same noise every time, so that pictures can be compared."""
         params = jax.device_put(state.ema[self.ema], replicated(self.mesh))
         key = jax.random.fold_in(self.key, 3)
-        images, _ = self.generator(params, state.constants, key, self.generator.batch_size)
+        drawn, _ = self.generator(
+            params, state.constants, key, self.generator.batch_size, cond=self.told
+        )
         if self.first:
-            save_grid(self.workdir / "samples" / f"{step}.png", images)
+            self.experiment.space.show(self.workdir / "samples" / f"{step}.png", drawn)
 
     def _save(self, state: TrainState, data_state: dict[str, Any]) -> None:
         if self.pending:

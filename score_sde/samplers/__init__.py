@@ -8,9 +8,10 @@ out.x, out.nfe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from score_sde import sections
 from score_sde.checks import check_name
 from score_sde.samplers.grids import GRIDS
 from score_sde.samplers.ode import RK45
@@ -23,10 +24,12 @@ __all__ = [
     "PAPER",
     "RK45",
     "SAMPLERS",
+    "SHARED",
     "PredictorCorrector",
     "Sampler",
     "Samples",
     "get",
+    "read",
     "resolve",
 ]
 
@@ -34,6 +37,25 @@ SAMPLERS: dict[str, Callable[..., Sampler]] = {
     "predictor_corrector": PredictorCorrector,
     "rk45": RK45,
 }
+
+
+# Options that several of them have; the others are in a section of each one's name.
+SHARED = ("steps", "grid", "denoise_final")
+
+
+def read(section: Mapping[str, Any]) -> Sampler:
+    """The sampler that a section `sampling` of a config names, with those options that it has.
+
+    What a name of the paper fixes, PC1000 for example its steps, is taken from the name.
+
+    Raises:
+        ValueError: as for `get`.
+    """
+    name = section["sampler"]
+    _, fixed = resolve(name)
+    member = "predictor_corrector" if name in PAPER else name
+    options = sections.options("sampler", SAMPLERS, member, section, SHARED)
+    return get(name, **{option: v for option, v in options.items() if option not in fixed})
 
 
 def get(name: str, **options: Any) -> Sampler:

@@ -1,1 +1,37 @@
-"""What an example of the data is, and what the model sees of it."""
+"""What an example of the data is, and what the model sees of it. One space a file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from score_sde import sections
+from score_sde.checks import check_name
+from score_sde.fields import Field
+from score_sde.spaces.base import Space
+from score_sde.spaces.dequantization import Lattice
+from score_sde.spaces.pixels import Pixels
+from score_sde.spaces.vectors import Vectors
+
+__all__ = ["SPACES", "Lattice", "Pixels", "Space", "Vectors", "kinds", "read"]
+
+SPACES: dict[str, type[Space]] = {"pixels": Pixels, "vectors": Vectors}
+
+
+def kinds(section: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds of fields that the space of a section `space` of a config models.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    check_name("config.space.name", section["name"], SPACES)
+    return SPACES[section["name"]].KINDS
+
+
+def read(section: Mapping[str, Any], field: Field) -> Space:
+    """The space that a section `space` of a config names, of a field of one of its kinds.
+
+    Raises:
+        ValueError: the name is unknown, or a value cannot work.
+    """
+    name = section["name"]
+    options = sections.options("config.space.name", SPACES, name, section)
+    return SPACES[name].of(field, **options)

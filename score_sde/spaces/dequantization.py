@@ -27,7 +27,7 @@ from jax.scipy.special import ndtr
 from jax.typing import DTypeLike
 
 from score_sde.processes import SDE
-from score_sde.spaces import pixels
+from score_sde.spaces import levels
 
 
 class Lattice(NamedTuple):
@@ -53,8 +53,8 @@ class Lattice(NamedTuple):
     def middles(self, images: jax.Array) -> jax.Array:
         """c_k of each pixel of uint8 images; their shape."""
         if self.tiled:
-            return pixels.middles(images, self.levels, self.centered)
-        return pixels.to_model(images, self.centered)
+            return levels.middles(images, self.levels, self.centered)
+        return levels.to_model(images, self.centered)
 
     def intervals(self, images: jax.Array, dtype: DTypeLike) -> tuple[jax.Array, jax.Array]:
         """Ends of the interval of each pixel's level: they tile the line, to the last digit.
@@ -95,7 +95,7 @@ def uniform(keys: jax.Array, images: jax.Array, lattice: Lattice, sde: SDE) -> D
     tiles = lattice._replace(tiled=True)
 
     def one(key: jax.Array, image: jax.Array) -> jax.Array:
-        return pixels.dequantize(key, image[None], tiles.levels, tiles.centered)[0]
+        return levels.dequantize(key, image[None], tiles.levels, tiles.centered)[0]
 
     log_q = -math.log(2 * tiles.half_width) * math.prod(images.shape[1:])
     return Dequantized(jax.vmap(one)(keys, images), jnp.full(len(images), -log_q))

@@ -1,13 +1,13 @@
-"""Pictures of samples, and keeping them."""
+"""Pictures of images: one, or many side by side."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
+
+from score_sde.files import replacing
 
 _BORDER = 2  # white pixels between the images of a picture
 
@@ -16,7 +16,7 @@ def grid(images: np.ndarray, columns: int | None = None, border: int = 1) -> np.
     """Images side by side.
 
     Args:
-        images: uint8, [N, H, W, C] with C = 1 or 3.
+        images: uint8, [N, H, W, C].
         columns: images a row; as square as possible if None.
         border: white pixels between them.
 
@@ -52,7 +52,7 @@ def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> Non
 
     Args:
         path: where; its folder is made.
-        images: uint8, [N, H, W, C] with C = 1 or 3.
+        images: uint8, [N, H, W, C].
         columns: images a row; as square as possible if None.
     """
     factor = _enlarged(images.shape[1])
@@ -66,45 +66,13 @@ def save_png(path: Path, image: np.ndarray) -> None:
 
     Args:
         path: where.
-        image: uint8, [H, W, C] with C = 1 or 3.
+        image: uint8, [H, W, C]; a PNG shows one channel as gray and the first three as colours, of
+            two the third as black.
     """
     from PIL import Image
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(partial, "PNG")
-    partial.replace(path)
-
-
-def save_npz(path: Path, images: np.ndarray) -> None:
-    """Write images, uint8 [N, H, W, C], as "samples" of an .npz file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, samples=images)
-    partial.replace(path)
-
-
-def keep_images(path: Path | None, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Pass images on, and keep them; of several processes, only the first writes.
-
-    Args:
-        path: a file NAME.npz, written when the batches end; or a folder, for 000000.png and so on,
-            written as they come; None keeps nothing.
-        batches: uint8, [batch, H, W, C].
-    """
-    if path is None or jax.process_index() > 0:
-        yield from batches
-        return
-    path, kept, start = Path(path), [], 0
-    for images in batches:
-        if path.suffix == ".npz":
-            kept.append(images)
-        else:
-            for number, image in enumerate(images, start):
-                save_png(path / f"{number:06d}.png", image)
-        start += len(images)
-        yield images
-    if kept:
-        save_npz(path, np.concatenate(kept))
+    channels = image.shape[-1]
+    if channels == 2:
+        image = np.concatenate([image, np.zeros_like(image[..., :1])], axis=-1)
+    with replacing(path) as file:
+        Image.fromarray(image[..., 0] if channels == 1 else image[..., :3]).save(file, "PNG")

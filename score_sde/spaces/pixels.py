@@ -1,121 +1,100 @@
-r"""Pixels <-> model inputs, on the device: pure functions for use inside `jax.jit`.
+"""Images as pixels: any height and width, any channels, any number of levels."""
 
-A pixel p in 0..255 of a set with L levels stands for the integer level
+from __future__ import annotations
 
-    k = round(p (L - 1) / 255),    p = round(255 k / (L - 1)),    k in 0..L-1.               (1)
-
-For L = 256, k = p. Randomness of example i depends on (key, i) only, so it does not depend on how a
-batch is sharded; i is the position in the global batch.
-"""
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
-from jax.typing import DTypeLike
+import numpy as np
+
+from score_sde.fields import Field
+from score_sde.sections import DERIVED
+from score_sde.spaces import levels, pictures
+from score_sde.spaces.base import Space
+from score_sde.spaces.dequantization import Lattice
 
 
-def to_model(images: jax.Array, centered: bool, dtype: DTypeLike = jnp.float32) -> jax.Array:
-    """Scales pixels: x = p / 255, or 2 p / 255 - 1 if centered.
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Pixels(Space):
+    """uint8 images; states are float32, NHWC.
 
-    Args:
-      images: uint8 pixels, [batch, H, W, C] (any shape).
-      centered: whether the model's range is [-1, 1] and not [0, 1].
-      dtype: of the result.
-
-    Returns:
-      x in [0, 1] or [-1, 1], the shape of images.
+    Attributes:
+        shape: (height, width, channels).
+        levels: distinct values of a pixel.
+        centered: whether states are in [-1, 1]; else they are in [0, 1].
+        flip: mirror images left to right, at random, in training.
+        dequantize: add uniform noise to the levels, for which `decode` has intervals, not points.
     """
-    x = images.astype(dtype) / 255
-    return 2 * x - 1 if centered else x
 
+    KINDS: ClassVar[tuple[str, ...]] = ("image",)
 
-def from_model(
-    x: jax.Array, centered: bool, levels: int = 256, dequantized: bool = False
-) -> jax.Array:
-    """Inverts `to_model`: k = round((L - 1) x), clipped to 0..L-1, as the pixel of equation (1).
+    shape: tuple[int, ...] = dataclasses.field(metadata=DERIVED)
+    levels: int = dataclasses.field(metadata=DERIVED)
+    centered: bool = True
+    flip: bool = False
+    dequantize: bool = False
 
-    Of a model of dequantised data it inverts `dequantize`: k = floor(L x).
+    @classmethod
+    def of(cls, field: Field, **options: Any) -> Self:
+        """The space of an image."""
+        return cls(field.shape, field.values, **options)
 
-    Args:
-      x: model values, in [0, 1], or [-1, 1] if centered; values outside are clipped. Any shape.
-      centered: as for `to_model`.
-      levels: L, the number of distinct pixel values of the set (17 for the digits).
-      dequantized: whether the model was trained on dequantised data.
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Networks are told in which range the values are."""
+        return {"centered": self.centered}
 
-    Returns:
-      uint8 pixels, the shape of x.
-    """
-    unit = jnp.clip((x + 1) / 2 if centered else x, 0, 1)
-    if dequantized:
-        level = jnp.minimum(jnp.floor(unit * levels), levels - 1)
-    else:
-        level = jnp.round(unit * (levels - 1))
-    return jnp.round(level * (255 / (levels - 1))).astype(jnp.uint8)
+    @property
+    def lattice(self) -> Lattice:
+        """Where the levels lie."""
+        return Lattice(self.levels, self.centered, self.dequantize)
 
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """Levels, range, and whether the model was trained on dequantised data."""
+        return {
+            "levels": self.levels,
+            "range": [-1, 1] if self.centered else [0, 1],
+            "trained_on_dequantized": self.dequantize,
+        }
 
-def middles(images: jax.Array, levels: int, centered: bool) -> jax.Array:
-    """The middle of what `dequantize` gives: x = (k + 1/2) / L, or 2 x - 1 if centered.
+    def augment(self, key: jax.Array, examples: jax.Array) -> jax.Array:
+        """Flipped or not."""
+        return levels.random_flip(key, examples) if self.flip else examples
 
-    Args:
-      images: uint8 pixels, any shape.
-      levels: L, number of distinct pixel values of the set.
-      centered: as for `to_model`.
+    def encode(self, examples: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        """Scaled; of dequantised data with noise from `key`, or in the middle of their interval."""
+        if not self.dequantize:
+            return levels.to_model(examples, self.centered)
+        if key is None:
+            return levels.middles(examples, self.levels, self.centered)
+        return levels.dequantize(key, examples, self.levels, self.centered)
 
-    Returns:
-      x, float32, the shape of images; `from_model` inverts it.
-    """
-    level = jnp.round(images.astype(jnp.float32) * ((levels - 1) / 255))
-    x = (level + 0.5) / levels
-    return 2 * x - 1 if centered else x
+    def decode(self, x: jax.Array) -> jax.Array:
+        """uint8 images of the nearest level or, of dequantised data, of the one whose interval has x.
 
+        Values outside of the range are clipped.
+        """
+        return levels.from_model(x, self.centered, self.levels, self.dequantize)
 
-def dequantize(
-    key: jax.Array,
-    images: jax.Array,
-    levels: int,
-    centered: bool,
-    dtype: DTypeLike = jnp.float32,
-) -> jax.Array:
-    """Uniform dequantisation (Theis et al. 2016, arXiv:1511.01844, section 3.1).
+    def neutral(self, examples: jax.Array) -> jax.Array:
+        """States of gray, for what is not known of examples; [batch, *shape]."""
+        return self.encode(jnp.full_like(examples, 128))
 
-        x = (k + u) / L,    u ~ Uniform[0, 1),    or 2 x - 1 if centered,
+    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
+        """As 000000.png and so on."""
+        for number, image in enumerate(examples, start):
+            pictures.save_png(folder / f"{number:06d}.png", image)
 
-    with k of equation (1). A density p(x) on [0, 1] then bounds the probability of the level by
-    E log p(x) - D log L. The scale is 1 / L here and 1 / (L - 1) in `to_model`: likelihoods need
-    the bins to tile the interval.
+    def corner(self, count: int) -> tuple[int, int]:
+        """That of so many images across and down."""
+        height, width = self.shape[:2]
+        return pictures.picture_size(height, width, count, count)
 
-    Args:
-      key: PRNG key.
-      images: uint8 pixels, [batch, H, W, C].
-      levels: L, number of distinct pixel values of the set.
-      centered: whether to give [-1, 1) and not [0, 1).
-      dtype: of the result.
-
-    Returns:
-      x, the shape of images; floor(L x) is k if not centered.
-    """
-    level = jnp.round(images.astype(dtype) * ((levels - 1) / 255))
-    noise = jax.vmap(lambda k: jax.random.uniform(k, images.shape[1:], dtype))(
-        _example_keys(key, images.shape[0])
-    )
-    # In float32, 255 + u rounds to 256 for u within 8e-6 of 1: keep it below the next level.
-    x = jnp.minimum(level + noise, jnp.nextafter(level + 1, jnp.zeros_like(level))) / levels
-    return 2 * x - 1 if centered else x
-
-
-def random_flip(key: jax.Array, x: jax.Array) -> jax.Array:
-    """Mirrors each image left to right with probability 1/2.
-
-    Args:
-      key: PRNG key.
-      x: images of any dtype, [batch, H, W, C].
-
-    Returns:
-      The images, flipped or not; shape and dtype of x.
-    """
-    flip = jax.vmap(jax.random.bernoulli)(_example_keys(key, x.shape[0]))
-    return jnp.where(flip[:, None, None, None], x[:, :, ::-1], x)
-
-
-def _example_keys(key: jax.Array, batch: int) -> jax.Array:
-    """One key for each position in the batch."""
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(batch))
+    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
+        """Side by side; small images are enlarged."""
+        pictures.save_grid(path, examples, columns)

@@ -16,7 +16,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from score_sde.evaluation.engine import measurements
+from score_sde import processes, samplers
+from score_sde.data import BY_PATH
+from score_sde.evaluation import options as evaluation
+from score_sde.evaluation.metric import SAMPLES
+from score_sde.processes import SDE
 from score_sde.runs import build
 from score_sde.runs import config as configs
 from score_sde.sweep.program import Program
@@ -41,15 +45,14 @@ _NOT_TRAINING = (
 )
 # What no number of an evaluation depends on; sections are taken one by one.
 _NOT_EVALUATION = ("batch_size", "samples.keep")
-_SAMPLES = "samples"  # the section of the metrics that judge what `sampling` draws
 
 
 def of_training(config: ConfigDict) -> Settings:
     """The settings that determine what is trained."""
     found = _flat(config, without=_NOT_TRAINING)
-    if config.data.name == "folder":  # of images: where they lie says which ones they are
+    if config.data.name in BY_PATH:
         found["data.dir"] = config.data.dir
-    return {**found, "sde.name": config.sde.name, **_options("sde", build.sde(config.sde))}
+    return {**found, "sde.name": config.sde.name, **_options("sde", processes.read(config.sde))}
 
 
 def of_measurement(config: ConfigDict, programs: Sequence[Program]) -> Settings:
@@ -61,10 +64,10 @@ def of_measurement(config: ConfigDict, programs: Sequence[Program]) -> Settings:
     read = {section for program in programs for section in program.reads}
     found: Settings = {}
     if "evaluation" in read:
-        asked = measurements(config.evaluation.metrics, config.evaluation.to_dict())
-        sections = {measurement.section for measurement in asked}
-        found |= _of_evaluation(config, sections)
-        if _SAMPLES in sections:
+        asked = evaluation.read(config.evaluation)
+        drawn = any(metric.NEEDS == SAMPLES for metric in asked.metrics.values())
+        found |= _of_evaluation(config, {*asked.metrics, *(["samples"] if drawn else [])})
+        if drawn:
             found |= _of_sampling(config, config.evaluation.batch_size)
             del found["sampling.num_samples"]  # evaluation.samples says how many
     if "sampling" in read:
@@ -83,15 +86,25 @@ def _of_evaluation(config: ConfigDict, sections: set[str]) -> Settings:
 
 
 def _of_sampling(config: ConfigDict, batch_size: int) -> Settings:
-    """The sampler with those options that it has, and what else determines the images."""
+    """The sampler with those options that it has, and what else determines the samples."""
     section, sampler = config.sampling, build.sampler(config.sampling)
     return {
-        "sampling.sampler": type(sampler).__name__,  # PC1000 is a predictor-corrector
+        "sampling.sampler": _member(sampler),  # PC1000 is a predictor-corrector
         "sampling.num_samples": section.num_samples,
         "sampling.seed": section.seed,
         **({"sampling.batch_size": batch_size} if sampler.coupling else {}),
-        **_options("sampling", sampler),
+        **{_sampling(sampler, name): v for name, v in dataclasses.asdict(sampler).items()},
     }
+
+
+def _member(sampler: samplers.Sampler) -> str:
+    return next(name for name, cls in samplers.SAMPLERS.items() if cls is type(sampler))
+
+
+def _sampling(sampler: samplers.Sampler, option: str) -> str:
+    """The dotted path of an option of a sampler."""
+    own = "" if option in samplers.SHARED else f"{_member(sampler)}."
+    return f"sampling.{own}{option}"
 
 
 def fingerprint(settings: Settings, config: ConfigDict, programs: Sequence[Program]) -> str:
@@ -125,19 +138,15 @@ def _defaults(config: ConfigDict) -> Settings:
     """The defaults of all settings that have one."""
     values = _flat(configs.default(config.model.name), without=("sde", "sampling"))
     del values["model.name"]  # the defaults are those of this network
-    values |= _flat_defaults("sde", build.sde(config.sde))
-    if "sampling" in config:
-        values |= _flat_defaults("sampling", build.sampler(config.sampling))
+    process, sampler = processes.read(config.sde), build.sampler(config.sampling)
+    values |= {f"sde.{field.name}": field.default for field in dataclasses.fields(process)}
+    values |= {_sampling(sampler, f.name): f.default for f in dataclasses.fields(sampler)}
     return values
 
 
-def _options(section: str, instance: Any) -> Settings:
-    """The fields of an instance of a dataclass."""
-    return {f"{section}.{name}": value for name, value in dataclasses.asdict(instance).items()}
-
-
-def _flat_defaults(section: str, instance: Any) -> Settings:
-    return {f"{section}.{field.name}": field.default for field in dataclasses.fields(instance)}
+def _options(section: str, process: SDE) -> Settings:
+    """The parameters of a process."""
+    return {f"{section}.{name}": value for name, value in dataclasses.asdict(process).items()}
 
 
 def _flat(config: ConfigDict, without: Sequence[str]) -> Settings:

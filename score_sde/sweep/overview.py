@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from score_sde import spaces
+from score_sde.data import Info
 from score_sde.report import chart, page, read
 from score_sde.report.chart import Axis, Point
 from score_sde.report.document import STEP, plot
-from score_sde.spaces.pictures import picture_size
 from score_sde.sweep import results, table
 from score_sde.sweep.plan import Plan
 from score_sde.sweep.plot import curves
@@ -19,7 +20,7 @@ from score_sde.sweep.table import Line
 _COMPARED = (
     ("loss", "Training loss", Axis(log=True)),
     ("eval_loss", "Held-out loss", Axis(log=True)),
-    ("images_per_second", "Throughput, images/s", Axis(zero=True)),
+    ("examples_per_second", "Throughput, examples/s", Axis(zero=True)),
 )
 
 _SHOWN = 8  # rows and columns of the samples of a row: enough to compare, and each is legible
@@ -124,8 +125,9 @@ def _samples(plan: Plan) -> Iterator[str]:
         path = folder / "samples.png"
         if row.seed == plan.study.seeds[0] and path.exists():
             name = " | ".join(row.point.labels[axis] for axis in varied) or row.name
-            height, width = read.record(folder).found["data"]["shape"][:2]
-            corner = picture_size(height, width, _SHOWN, _SHOWN)
+            info = Info.from_json(read.record(folder).found["data"])
+            field = info.of_kinds(spaces.kinds(row.config.space), row.config.data.field)
+            corner = spaces.read(row.config.space, field).corner(_SHOWN)
             yield page.figure(page.image(path, f"samples of {name}", corner), name)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from score_sde.data import BY_PATH
 from score_sde.errors import UserError
 from score_sde.sweep import identity, results
 from score_sde.sweep.job import Job
@@ -102,7 +103,7 @@ def plan(folder: Path, smoke: bool = False, data_dir: str | None = None) -> Plan
 
 def _data_dir(given: str, found: Sequence[Row]) -> str:
     """The path for programs that run elsewhere than it was typed."""
-    if any(row.config.data.name == "folder" for row in found):
+    if any(row.config.data.name in BY_PATH for row in found):
         raise UserError("--data_dir: a folder of images is given in sweep.py, as data.dir")
     return os.path.abspath(os.path.expanduser(given))
 

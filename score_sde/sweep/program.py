@@ -99,12 +99,12 @@ def flags(changes: Mapping[str, Any]) -> list[str]:
 _MAIN = ("{python}", "main.py", _CONFIG, "--workdir={run}")
 
 TRAIN = Program(_MAIN, creates="checkpoints/{steps}")
-# Draws config.sampling.num_samples images into the run's samples.npz.
+# Draws config.sampling.num_samples examples into the run's samples.npz.
 SAMPLE = Program(
     (*_MAIN, "--mode=sample"),
     creates="samples.npz",
     collect="sampling",
-    pattern=r"(?P<nfe>\d+) function evaluations an image",
+    pattern=r"(?P<nfe>\d+) function evaluations an example",
     sections=("sampling",),
 )
 # Compares the samples with real digits.

@@ -13,7 +13,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from score_sde import objectives, processes
 from score_sde.errors import UserError
+from score_sde.evaluation import options as evaluation
 from score_sde.runs import build
 from score_sde.runs import config as configs
 from score_sde.sweep import identity
@@ -134,7 +136,7 @@ def _check(config: ConfigDict) -> None:
     """
     TrainingOptions(**config.training)
     OptimOptions(**config.optim)
-    process = build.sde(config.sde)
-    if "sampling" in config:
-        build.check_sampler(build.sampler(config.sampling), process)
-    build.evaluation(config.evaluation)
+    process = processes.read(config.sde)
+    objectives.read(config.objective).check(process)
+    build.check_sampler(build.sampler(config.sampling), process)
+    evaluation.read(config.evaluation)

@@ -7,7 +7,7 @@ import math
 import os
 from pathlib import Path
 
-COLUMNS = ("step", "loss", "grad_norm", "learning_rate", "images_per_second", "eval_loss")
+COLUMNS = ("step", "loss", "grad_norm", "learning_rate", "examples_per_second", "eval_loss")
 
 
 class Metrics:

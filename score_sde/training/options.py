@@ -22,15 +22,6 @@ class TrainingOptions:
             counts for small networks.
         accumulate: parts that a batch is worked through in, to save memory.
         fsdp: devices that share one copy of the parameters; the others hold further copies.
-        weighting: losses.WEIGHTINGS.
-        quantity: what the weighting "uniform" regresses, losses.QUANTITIES.
-        times: losses.TIMES.
-        time_mean: mean of the distributions log_normal and logit_normal.
-        time_std: their standard deviation.
-        t_min: smallest time to train on, for the distributions uniform and importance; the
-            process's own if negative.
-        stratified: spread the times of a batch evenly.
-        reduction: losses.REDUCTIONS.
         ema_decays: one moving average of the parameters each; the first is the one that is used.
         log_every: steps between rows of metrics.csv.
         eval_every: steps between evaluations of the held-out loss; 0 for never.
@@ -45,14 +36,6 @@ class TrainingOptions:
     steps_per_call: int = 1
     accumulate: int = 1
     fsdp: int = 1
-    weighting: str = "simple"
-    quantity: str = "velocity"
-    times: str = "uniform"
-    time_mean: float = -1.2
-    time_std: float = 1.2
-    t_min: float = -1.0
-    stratified: bool = False
-    reduction: str = "mean"
     ema_decays: tuple[float, ...] = (0.9999,)
     log_every: int = 100
     eval_every: int = 5_000

@@ -35,9 +35,9 @@ class Progress:
         if self._bar is not None:
             self._bar.update(step - self._bar.n)
 
-    def report(self, step: int, loss: float, images_per_second: float, seconds: float) -> None:
+    def report(self, step: int, loss: float, examples_per_second: float, seconds: float) -> None:
         """Show the latest numbers, and the seconds that are left at this rate."""
-        left = f"{images_per_second:,.0f} images/s, {tqdm.format_interval(seconds)} left"
+        left = f"{examples_per_second:,.0f} examples/s, {tqdm.format_interval(seconds)} left"
         if self._bar is not None:
             self._bar.set_postfix_str(f"loss {loss:.4g}, {left}")
         else:

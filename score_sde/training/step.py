@@ -12,14 +12,14 @@ import optax
 from score_sde.models.functional import Arrays
 from score_sde.training.state import TrainState, update_ema
 
-# (key, parameters, constants, batch, train) -> the loss of each example, [batch].
-LossFunction = Callable[[jax.Array, Arrays, Arrays, Any, bool], jax.Array]
+# (key, parameters, constants, space, batch, train) -> the loss of each example, [batch].
+LossFunction = Callable[[jax.Array, Arrays, Arrays, Any, Any, bool], jax.Array]
 Metrics = dict[str, jax.Array]
 
 
 def make_train_step(
     loss: LossFunction, optimizer: optax.GradientTransformation, accumulate: int = 1
-) -> Callable[[TrainState, Any, jax.Array], tuple[TrainState, Metrics]]:
+) -> Callable[[TrainState, Any, Any, jax.Array], tuple[TrainState, Metrics]]:
     """Several optimiser steps as one function, to be compiled with a donated state.
 
     Randomness is a function of (key, step): the state carries no key.
@@ -30,22 +30,26 @@ def make_train_step(
         accumulate: parts of a batch whose gradients are averaged before the update.
 
     Returns:
-        A function of the state, a batch with a leading axis of steps ([steps, batch, ...]) and the
-        run's key. It returns the new state and metrics, each [steps].
+        A function of the state, a batch with a leading axis of steps ([steps, batch, ...]), the
+        space and the run's key. It returns the new state and metrics, each [steps].
     """
 
-    def mean_loss(params: Arrays, constants: Arrays, batch: Any, key: jax.Array) -> jax.Array:
-        return jnp.mean(loss(key, params, constants, batch, True))
+    def mean_loss(
+        params: Arrays, constants: Arrays, space: Any, batch: Any, key: jax.Array
+    ) -> jax.Array:
+        return jnp.mean(loss(key, params, constants, space, batch, True))
 
-    def gradient(state: TrainState, batch: Any, key: jax.Array) -> tuple[jax.Array, Arrays]:
+    def gradient(
+        state: TrainState, batch: Any, space: Any, key: jax.Array
+    ) -> tuple[jax.Array, Arrays]:
         value_and_grad = jax.value_and_grad(mean_loss)
         if accumulate == 1:
-            return value_and_grad(state.params, state.constants, batch, key)
+            return value_and_grad(state.params, state.constants, space, batch, key)
 
         def add(total, part):
             index, batch = part
             value = value_and_grad(
-                state.params, state.constants, batch, jax.random.fold_in(key, index)
+                state.params, state.constants, space, batch, jax.random.fold_in(key, index)
             )
             return jax.tree.map(jnp.add, total, value), None
 
@@ -57,8 +61,10 @@ def make_train_step(
         total, _ = jax.lax.scan(add, zero, (jnp.arange(accumulate), parts))
         return jax.tree.map(lambda a: a / accumulate, total)
 
-    def one_step(state: TrainState, batch: Any, key: jax.Array) -> tuple[TrainState, Metrics]:
-        value, grad = gradient(state, batch, jax.random.fold_in(key, state.step))
+    def one_step(
+        state: TrainState, batch: Any, space: Any, key: jax.Array
+    ) -> tuple[TrainState, Metrics]:
+        value, grad = gradient(state, batch, space, jax.random.fold_in(key, state.step))
         updates, optimizer_state = optimizer.update(grad, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         step = state.step + 1
@@ -66,11 +72,13 @@ def make_train_step(
         metrics = {"loss": value, "grad_norm": optax.tree.norm(grad)}
         return TrainState(step, params, state.constants, optimizer_state, ema), metrics
 
-    def train_steps(state: TrainState, batches: Any, key: jax.Array) -> tuple[TrainState, Metrics]:
+    def train_steps(
+        state: TrainState, batches: Any, space: Any, key: jax.Array
+    ) -> tuple[TrainState, Metrics]:
         if jax.tree.leaves(batches)[0].shape[0] == 1:  # a loop of one would only hide the step
-            state, metrics = one_step(state, jax.tree.map(lambda a: a[0], batches), key)
+            state, metrics = one_step(state, jax.tree.map(lambda a: a[0], batches), space, key)
             return state, jax.tree.map(lambda a: a[None], metrics)
-        return jax.lax.scan(lambda state, batch: one_step(state, batch, key), state, batches)
+        return jax.lax.scan(lambda state, batch: one_step(state, batch, space, key), state, batches)
 
     return train_steps
 
@@ -79,12 +87,12 @@ def make_eval_step(loss: LossFunction) -> Callable[..., tuple[jax.Array, jax.Arr
     """The held-out loss of a batch.
 
     Returns:
-        A function of (parameters, constants, batch, mask [batch], key) that returns the sum of the
-        losses where the mask is true, and their number.
+        A function of (parameters, constants, space, batch, mask [batch], key) that returns the sum
+        of the losses where the mask is true, and their number.
     """
 
-    def eval_step(params, constants, batch, mask, key):
-        losses = loss(key, params, constants, batch, False)
+    def eval_step(params, constants, space, batch, mask, key):
+        losses = loss(key, params, constants, space, batch, False)
         return jnp.sum(jnp.where(mask, losses, 0)), jnp.sum(mask)
 
     return eval_step

@@ -24,7 +24,9 @@ def test_a_run_leaves_everything_there_is_to_know(finished):
     workdir, printed = finished
     config = json.loads((workdir / "config.json").read_text())
     assert config["training"]["batch_size"] == 16
-    assert config["run"]["data"]["levels"] == 17
+    image, label = config["run"]["data"]["fields"]
+    assert (image["name"], image["values"]) == ("image", 17)
+    assert (label["name"], label["values"]) == ("label", 10)
     table = metrics(workdir)
     assert [int(row["step"]) for row in table] == [2, 4, 6, 8, 10, 12]
     assert all(float(row["loss"]) > 0 for row in table)
@@ -38,7 +40,7 @@ def test_a_run_leaves_everything_there_is_to_know(finished):
     first, *_, last = printed.splitlines()
     assert "1 x cpu" in first
     assert f"{config['run']['parameters']:,} parameters" in first
-    assert "digits: 1,297 training and 500 held-out images, 8x8x1" in first
+    assert "digits: 1,297 training and 500 held-out examples, image of 8x8x1" in first
     assert str(workdir) in first
     assert last.startswith("done: 12 steps")
     assert f"--workdir={workdir} --mode=sample" in last
@@ -68,7 +70,7 @@ def test_cifar_trains_on_real_images(shared, tmp_path):
         **QUICK,
     )
     assert result.returncode == 0, result.stderr
-    assert "cifar10: 49,927 training and 9,980 held-out images, 32x32x3" in result.stdout
+    assert "cifar10: 49,927 training and 9,980 held-out examples, image of 32x32x3" in result.stdout
     assert score_sde.load(tmp_path / "cifar").step == 2
 
 
@@ -110,10 +112,10 @@ def test_classes_folders_and_low_precision_train(small, tmp_path):
         "--config.data.name=folder",
         f"--config.data.dir={tmp_path / 'images'}",
         "--config.data.image_size=8",
-        "--config.data.flip=True",
-        "--config.data.dequantize=True",
-        "--config.model.class_conditional=True",
-        "--config.model.label_dropout=0.1",
+        "--config.space.pixels.flip=True",
+        "--config.space.pixels.dequantize=True",
+        "--config.conditions.fields=('label',)",
+        "--config.conditions.label.dropout=0.1",
         "--config.model.dropout=0.1",
         "--config.model.dtype=bfloat16",
         "--config.model.remat=True",
@@ -123,13 +125,13 @@ def test_classes_folders_and_low_precision_train(small, tmp_path):
     )
     result = run(*arguments, **QUICK)
     assert result.returncode == 0, result.stderr
-    assert "folder: 36 training and 4 held-out images, 8x8x3" in result.stdout
+    assert "folder: 36 training and 4 held-out examples, image of 8x8x3" in result.stdout
     assert metrics(tmp_path / "run")[2]["eval_loss"]
     assert run(*arguments, "--mode=sample", **QUICK).returncode == 0
-    labels = np.zeros(2, np.int32)
+    one, other = ({"label": np.full(2, label)} for label in (0, 1))
     loaded = score_sde.load(tmp_path / "run")
     x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
-    assert (loaded.denoise(x, 0.5, labels).eps != loaded.denoise(x, 0.5, labels + 1).eps).any()
+    assert (loaded.denoise(x, 0.5, one).eps != loaded.denoise(x, 0.5, other).eps).any()
 
 
 def test_load_gives_the_run_to_a_script(finished):
@@ -180,21 +182,28 @@ def error_of(result):
         ("--config.model.chanels=64", "did you mean config.model.channels?"),
         ("--config.modle.channels=64", "did you mean config.model?"),
         ("--config.model.channels=many", "invalid literal for int() with base 10: 'many'"),
-        ("--config.model.resblock=bigan", "biggan"),
+        ("--config.model.resblock=bigan", "this field takes one of 'biggan', 'ddpm'"),
         ("--config.model.parametrization=epsilon", "did you mean 'eps'?"),
-        ("--config.training.weighting=simpel", "did you mean 'simple'?"),
+        ("--config.objective.denoising.weighting=simpel", "did you mean 'simple'?"),
         ("--config.sde.name=vpp", "did you mean 'vp'?"),
         ("--config.sde.sigma_max=3", "unknown parameter of sde vp 'sigma_max'"),
-        ("--config.sampling.predictor=reverse", "did you mean 'reverse_diffusion'?"),
+        (
+            "--config.sampling.predictor_corrector.predictor=reverse",
+            "did you mean 'reverse_diffusion'?",
+        ),
         ("--config.sampling.steps=0", "config.sampling: steps must be a whole number"),
         ("--config.sampling.steps=0.5", "invalid literal for int()"),
         ("--config.sampling.batch_size=0", "config.sampling.batch_size=0 must be at least 1"),
         ("--config.evaluation.batch_size=0", "config.evaluation.batch_size=0 must be at least 1"),
         ("--config.seed=-1", "config.seed=-1 must be at least 0"),
         ("--config.sde.beta_min=30.", "need 0 < beta_min <= beta_max"),
-        ("--config.training.t_min=5.", "config.training.t_min=5.0 must be below t_max=1.0"),
+        (
+            "--config.objective.t_min=5.",
+            "config.objective: t_min=5.0 must be above 0 and below t_max=1.0",
+        ),
         ("--config.model.dropout=2.", "0 <= dropout < 1"),
-        ("--config.model.channel_mult=(1.5,2)", "channel_mult must hold whole numbers"),
+        ("--config.model.channel_mult=(1.5,2)", "this field takes a tuple of whole numbers"),
+        ("--config.training.steps=None", "this field takes a whole number"),
         ("--config=configs/digits_ve.py", "--config is given 2 times"),
         ("--config.training.batch_size=0", "training.batch_size=0 must be at least 1"),
         ("--config.data.name=digit", "digits"),
@@ -218,7 +227,7 @@ def test_a_typo_in_the_real_program_is_one_line(small, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("config.data.flipp = True", 'recipe.py:7: AttributeError: Did you mean "flip"'),
+        ("config.space.pixels.flipp = True", 'recipe.py:7: AttributeError: Did you mean "flip"'),
         ("config.sedd = 3", 'recipe.py:7: AttributeError: Did you mean "seed"'),
         ("config.training.steps = 'many'", ":7: TypeError"),
         ("return config.model", "this is not a config of score_sde"),
@@ -240,8 +249,14 @@ def test_a_mistake_in_a_recipe_is_one_line(tmp_path, change, message):
     ("argument", "message"),
     [
         ("--config.sampling.sampler=dpm", "config.sampling: unknown sampler 'dpm'"),
-        ("--config.sampling.predictor=foo", "config.sampling: unknown predictor 'foo'"),
-        ("--config.sampling.predictor=ancestral", "steps=5 on the uniform grid are too few"),
+        (
+            "--config.sampling.predictor_corrector.predictor=foo",
+            "config.sampling: unknown predictor 'foo'",
+        ),
+        (
+            "--config.sampling.predictor_corrector.predictor=ancestral",
+            "steps=5 on the uniform grid are too few",
+        ),
     ],
 )
 def test_a_sampler_that_cannot_work_is_one_line(finished, small, argument, message):
@@ -251,7 +266,7 @@ def test_a_sampler_that_cannot_work_is_one_line(finished, small, argument, messa
 
 def test_an_ode_that_is_not_solved_is_one_line(finished, small):
     arguments = (*small, f"--workdir={finished[0]}", "--mode=sample")
-    result = run(*arguments, "--config.sampling.sampler=rk45", "--config.sampling.max_steps=3")
+    result = run(*arguments, "--config.sampling.sampler=rk45", "--config.sampling.rk45.max_steps=3")
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     last = result.stderr.strip().splitlines()[-1]

@@ -27,7 +27,8 @@ GUIDE = {"model.depth": 10, "model.width": 1, "model.noise_channels": 8}
 def folders(data_dir, tmp_path_factory):
     """Runs by name: of digits, coloured digits, told the class, and of classifiers."""
     top = tmp_path_factory.mktemp("runs")
-    told = TINY | {"model.class_conditional": True}
+    told = TINY | {"conditions.fields": ("label",)}
+    guide = GUIDE | {"objective.name": "classification"}
 
     def untrained(folder, network, data_dir, **fields):
         fields |= {"data.dir": str(data_dir), "training.ema_decays": (0.9,)}
@@ -37,12 +38,12 @@ def folders(data_dir, tmp_path_factory):
         "digits": untrained(top / "digits", "unet", data_dir, **TINY),
         "rgb": untrained(top / "rgb", "unet", data_dir, **TINY, **{"data.name": "digits_rgb"}),
         "told": untrained(top / "told", "unet", data_dir, **told),
-        "guide": untrained(top / "guide", "wide_resnet", data_dir, **GUIDE),
+        "guide": untrained(top / "guide", "wide_resnet", data_dir, **guide),
         "guide_ve": untrained(
-            top / "guide_ve", "wide_resnet", data_dir, **GUIDE, **{"sde.name": "ve"}
+            top / "guide_ve", "wide_resnet", data_dir, **guide, **{"sde.name": "ve"}
         ),
         "guide_01": untrained(
-            top / "guide_01", "wide_resnet", data_dir, **GUIDE, **{"data.centered": False}
+            top / "guide_01", "wide_resnet", data_dir, **guide, **{"space.pixels.centered": False}
         ),
     }
 
@@ -119,6 +120,8 @@ def test_a_model_that_is_told_the_class_needs_no_classifier(folders, sample):
         assert sample("told", "--task=class", f"--label={label}") == (0, "")
         found.append(answer(folders["told"], "class")[0]["samples"])
     assert (found[0] != found[1]).any()
+    assert sample("told", "--condition=label=1") == (0, "")
+    np.testing.assert_array_equal(answer(folders["told"], "samples")[0]["samples"], found[1])
 
 
 @pytest.mark.parametrize(
@@ -127,7 +130,7 @@ def test_a_model_that_is_told_the_class_needs_no_classifier(folders, sample):
         ("digits", ["--task=class"], "give its folder as --classifier=DIR"),
         ("digits", ["--task=class", "--classifier={digits}"], "holds no classifier"),
         ("digits", ["--task=class", "--classifier={guide_ve}"], "was trained for VE("),
-        ("digits", ["--task=class", "--classifier={guide_01}"], "for values from 0 to 1, the mod"),
+        ("digits", ["--task=class", "--classifier={guide_01}"], "'range': [0, 1]"),
         (
             "rgb",
             ["--task=class", "--classifier={guide}"],
@@ -143,6 +146,11 @@ def test_a_model_that_is_told_the_class_needs_no_classifier(folders, sample):
         ("digits", ["--task=inpaint", "--label=1"], "--label goes with --mode=sample --task=class"),
         ("digits", ["--task=inpaint", "--mode=train"], "--task=inpaint goes with --mode=sample"),
         ("digits", ["--task=inpant"], "inpant"),
+        ("digits", ["--condition=label=1"], "--condition=label=...: this model is told nothing"),
+        ("told", ["--condition=size=1"], "--condition=size=...: this model is told label"),
+        ("told", ["--condition=label=10"], "--condition=label=10: labels are 0 to 9"),
+        ("told", ["--condition=label=a"], "--condition=label=a: give one number(s)"),
+        ("told", ["--condition=label"], "--condition=label: give NAME=VALUE, each name once"),
     ],
     ids=str,
 )
@@ -157,8 +165,8 @@ def test_what_cannot_be_asked_is_one_line(folders, sample, name, arguments, mess
 @pytest.mark.parametrize(("columns", "shown"), [(None, 256), (10, 250), (100, 200), (300, 300)])
 def test_a_picture_has_whole_rows(columns, shown):
     """Also of more classes than the 256 images that a picture has else."""
-    question = questions.Question(Task(), {}, columns=columns)
-    assert len(question.picture(np.zeros((700, 8, 8, 1), np.uint8))) == shown
+    question = questions.Question(Task(), {}, "image", columns=columns)
+    assert len(question.picture(np.zeros((700, 8, 8, 1), np.uint8), 256)) == shown
 
 
 def test_masks_name_what_is_not_known(tmp_path):

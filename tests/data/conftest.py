@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from made_info import image_info
 
 from score_sde import data
 
@@ -40,9 +41,9 @@ def counting():
     def make(size, cache_bytes=data.base.CACHE_BYTES):
         def read(indices):
             images = np.broadcast_to(indices[:, None, None, None], (len(indices), 2, 2, 1))
-            return images.astype(np.uint8), indices.astype(np.int32)
+            return {"image": images.astype(np.uint8), "label": indices.astype(np.int32)}
 
-        info = data.Info(name="counting", split="train", size=size, shape=(2, 2, 1))
+        info = image_info("counting", "train", size, (2, 2, 1), classes=max(size, 1))
         return data.Source(info, read, cache_bytes=cache_bytes)
 
     return make

@@ -13,7 +13,10 @@ def test_prepare_then_info(tmp_path, capfd):
     assert (out, err) == (f"digits is ready in {tmp_path}\n", "")
     assert main(["info", "digits", f"--data_dir={tmp_path}", "--split=test"]) == 0
     out, err = capfd.readouterr()
-    assert "size: 500\nshape: (8, 8, 1)\nnum_classes: 10\nlevels: 17\n" in out
+    assert (
+        "size: 500\nfields:\n  image: kind image, shape (8, 8, 1), dtype uint8, values 17\n" in out
+    )
+    assert "\n  label: kind label, dtype int32, values 10, names ('0', '1'" in out
     assert err == ""
 
 

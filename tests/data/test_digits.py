@@ -4,6 +4,7 @@ import colorsys
 
 import numpy as np
 import pytest
+from made_info import image_info
 from sklearn.datasets import load_digits
 
 from score_sde import data
@@ -16,8 +17,8 @@ def splits(digits_dir):
 
 def test_info(splits):
     names = tuple("0123456789")
-    assert splits["train"].info == data.Info("digits", "train", 1297, (8, 8, 1), 10, 17, names)
-    assert splits["test"].info == data.Info("digits", "test", 500, (8, 8, 1), 10, 17, names)
+    assert splits["train"].info == image_info("digits", "train", 1297, (8, 8, 1), 10, 17, names)
+    assert splits["test"].info == image_info("digits", "test", 500, (8, 8, 1), 10, 17, names)
 
 
 def test_both_splits_together_are_scikit_learns_images_exactly(splits):
@@ -100,7 +101,7 @@ def colored(digits_dir):
 def test_info_of_the_colored_digits(colored, splits):
     names = tuple("0123456789")
     for split, size in (("train", 1297), ("test", 500)):
-        expected = data.Info("digits_rgb", split, size, (8, 8, 3), 10, 256, names)
+        expected = image_info("digits_rgb", split, size, (8, 8, 3), 10, 256, names)
         assert colored[split].info == expected
     whole = [colored[split].gather(np.arange(len(colored[split])))["image"] for split in colored]
     assert len(np.unique(np.concatenate(whole))) == 256

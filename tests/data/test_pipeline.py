@@ -89,7 +89,7 @@ def test_a_cached_source_decodes_each_example_once_and_a_large_one_every_time(co
         source._read = lambda indices: (decoded.extend(indices), read(indices))[1]
         return source
 
-    for cache_bytes, reads in ((200, 50), (199, 100)):  # 50 images of 2 x 2 x 1 bytes
+    for cache_bytes, reads in ((400, 50), (399, 100)):  # 4 bytes of pixels, 4 of label, 50 times
         decoded.clear()
         source = watch(counting(50, cache_bytes))
         for _ in range(2):
@@ -108,8 +108,8 @@ def test_evaluation_is_one_padded_pass_in_order(counting, size, batch, count):
         {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         for parts in zip(*shards, strict=True)
     ]
-    assert all(b["image"].shape == (batch, 2, 2, 1) and b["mask"].shape == (batch,) for b in whole)
-    seen = np.concatenate([b["label"][b["mask"]] for b in whole])
+    assert all(b["image"].shape == (batch, 2, 2, 1) and b[data.COUNTS].shape == (batch,) for b in whole)
+    seen = np.concatenate([b["label"][b[data.COUNTS]] for b in whole])
     assert np.array_equal(seen, np.arange(size))
 
 

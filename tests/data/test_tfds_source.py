@@ -18,9 +18,9 @@ def test_cifar10_agrees_with_tfds_own_decoder(cifar_dir):
 
     source = data.load("cifar10", "test", data_dir=cifar_dir)
     assert source.info.size == len(source) == 9980
-    assert source.info.shape == (32, 32, 3)
-    assert source.info.levels == 256
-    assert source.info.label_names[3] == "cat"
+    assert source.info["image"].shape == (32, 32, 3)
+    assert source.info["image"].values == 256
+    assert source.info["label"].names[3] == "cat"
     reference = tfds.data_source("cifar10", split="test", data_dir=cifar_dir)
     for index in (0, 4321, 9979):
         example = source[index]
@@ -32,7 +32,7 @@ def test_cifar10_agrees_with_tfds_own_decoder(cifar_dir):
 def test_image_size_averages_areas(cifar_dir):
     full = data.load("cifar10", "test[:4]", data_dir=cifar_dir)
     half = data.load("cifar10", "test[:4]", data_dir=cifar_dir, image_size=16)
-    assert half.info.shape == (16, 16, 3)
+    assert half.info["image"].shape == (16, 16, 3)
     assert len(half) == 4
     means = full[1]["image"].reshape(16, 2, 16, 2, 3).mean((1, 3))
     assert np.abs(half[1]["image"] - means).max() <= 1  # Pillow rounds after each of two passes.
@@ -42,15 +42,15 @@ def test_crop_of_a_given_size(cifar_dir):
     full = data.load("cifar10", "test[:4]", data_dir=cifar_dir)
     middle = data.load("cifar10", "test[:4]", data_dir=cifar_dir, image_size=16, crop=16)
     np.testing.assert_array_equal(middle[1]["image"], full[1]["image"][8:24, 8:24])
-    assert middle.info.shape == (16, 16, 3)
+    assert middle.info["image"].shape == (16, 16, 3)
     # The set's own size, but from fewer pixels.
     zoomed = data.load("cifar10", "test[:4]", data_dir=cifar_dir, image_size=32, crop=16)
     assert not np.array_equal(zoomed[1]["image"], full[1]["image"])
 
 
 def test_resized_digits_no_longer_have_17_levels(digits_dir):
-    assert data.load("digits", data_dir=digits_dir, image_size=8).info.levels == 17
-    assert data.load("digits", data_dir=digits_dir, image_size=16).info.levels == 256
+    assert data.load("digits", data_dir=digits_dir, image_size=8).info["image"].values == 17
+    assert data.load("digits", data_dir=digits_dir, image_size=16).info["image"].values == 256
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_set_of_the_users_own_needs_only_its_files(digits_dir, tmp_path):
             path.write_text(path.read_text().replace('"digits"', '"my_digits"'))
         path.rename(path.with_name(path.name.replace("digits-", "my_digits-")))
     source = data.load("my_digits", "test", data_dir=tmp_path)
-    assert source.info.shape == (8, 8, 1)
+    assert source.info["image"].shape == (8, 8, 1)
     assert np.array_equal(
         source[3]["image"], data.load("digits", "test", data_dir=digits_dir)[3]["image"]
     )

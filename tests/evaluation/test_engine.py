@@ -1,16 +1,26 @@
-"""--mode=evaluate: what it writes, going on after SIGKILL, and bad input."""
+"""evaluation.json, and --mode=evaluate: going on after SIGKILL, and bad input."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import shutil
 
+import numpy as np
 import pytest
+from made_subject import made_subject
 from program import QUICK as SOON
 from program import ROOT, SIGKILL, run, run_until
 from untrained import untrained_run
 
-from score_sde import cli
+import score_sde
+from score_sde import analytic, cli
+from score_sde.errors import UserError
+from score_sde.evaluation.engine import evaluate, read
+from score_sde.evaluation.judgement import SampleOptions
+from score_sde.evaluation.metrics import METRICS
+from score_sde.evaluation.options import Asked, EvaluationOptions
+from score_sde.objectives import CLASSIFIER
 from score_sde.report.document import write
 from score_sde.runs import config as configs
 
@@ -20,13 +30,74 @@ QUICK = (
     "--config.evaluation.samples.num_samples=16",
     "--config.evaluation.variational_bound.steps=5",
     "--config.evaluation.loss_by_time.points=3",
-    "--config.evaluation.num_images=24",
+    "--config.evaluation.num_examples=24",
     "--config.evaluation.batch_size=8",
     "--config.evaluation.bits_per_dim.rtol=1e-3",
     "--config.evaluation.bits_per_dim.atol=1e-3",
 )
 
 TWO = "--config.evaluation.metrics=('fid','bits_per_dim')"
+
+
+def subject(folder):
+    sde, level = score_sde.VP(), np.random.default_rng(0).integers(0, 17, (10, 2, 2, 1))
+    denoise = analytic.gaussian(sde, np.zeros((2, 2, 1)), 0.6)
+    return made_subject(folder, sde, denoise, level, 17)[0]
+
+
+def asked(*metrics, **options):
+    """These metrics, with their defaults but for what is quick."""
+    quick = {"variational_bound": {"steps": 5}, "loss_by_time": {"points": 3}} | options
+    found = {name: METRICS[name](**quick.get(name, {})) for name in metrics}
+    return Asked(EvaluationOptions(metrics=metrics), SampleOptions(), found)
+
+
+def test_the_file_keeps_what_others_measured(tmp_path):
+    """Before, and in the meantime: two evaluations of a run side by side, of different metrics."""
+    (tmp_path / "evaluation.json").write_text('{"kid": {"value": 1.1}}')
+
+    def another(said):
+        (tmp_path / "evaluation.json").write_text('{"kid": {"value": 1.1}, "fid": {"value": 2.2}}')
+
+    what = dataclasses.replace(subject(tmp_path), say=another)
+    found = evaluate(what, asked("variational_bound"), True)
+    assert found.keys() == {"variational_bound"}
+    values = read(tmp_path / "evaluation.json")
+    assert values == {"kid": {"value": 1.1}, "fid": {"value": 2.2}, **found}
+
+
+def test_another_process_writes(tmp_path):
+    found = evaluate(subject(tmp_path), asked("loss_by_time", "variational_bound"), False)
+    assert list(found) == ["loss_by_time", "variational_bound"]
+    assert not (tmp_path / "evaluation.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "message"),
+    [
+        (("variational_bound", "log_likelihood"), {}, "log_likelihood: it is of continuous data"),
+        (("bits_per_dim",), {"bits_per_dim": {"t_min": 2.0}}, "bits_per_dim: t_min=2.0: times mus"),
+        (("accuracy",), {}, "metrics: accuracy is of a classifier, and .* holds a denoiser"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is(tmp_path, names, options, message):
+    with pytest.raises(UserError, match=f"^config.evaluation.{message}"):
+        evaluate(subject(tmp_path), asked(*names, **options), True)
+    assert not (tmp_path / "evaluation").exists()
+
+
+@pytest.mark.parametrize("name", ["bits_per_dim", "fid"])
+def test_a_classifier_has_no_density_and_no_samples(tmp_path, name):
+    what = dataclasses.replace(subject(tmp_path), trains=CLASSIFIER)
+    with pytest.raises(UserError, match=f"{name} is of a denoiser, and .* holds a classifier"):
+        evaluate(what, asked(name), True)
+
+
+def test_a_file_that_is_no_table_is_found_first(tmp_path):
+    for text, message in (("{", "cannot be read"), ("[]", "is not a table of metrics")):
+        (tmp_path / "evaluation.json").write_text(text)
+        with pytest.raises(UserError, match=message):
+            evaluate(subject(tmp_path), asked("variational_bound"), True)
 
 
 @pytest.fixture
@@ -74,7 +145,7 @@ def test_evaluation_goes_on_after_a_kill(arguments, tmp_path):
     assert protocol["weights"] == "ema 0.995"
     assert protocol["step"] == 12
     assert protocol["levels"] == 17
-    assert protocol["data"]["images"] == 24
+    assert protocol["data"]["examples"] == 24
     assert killed["fid"]["protocol"]["reference"]["n"] > 1000
 
 
@@ -103,11 +174,14 @@ def test_every_metric(arguments, tmp_path, quick_compile, capsys):
         ("--config.evaluation.metrics=('bits',)", "did you mean 'bits_per_dim'?"),
         ("--config.evaluation.samples.features=inception", "no Inception weights at"),
         ("--config.evaluation.metrics=('bits_per_dim','inception_score')", "gives logits"),
-        ("--config.evaluation.samples.keep=jpg", "did you mean 'png'?"),
+        ("--config.evaluation.samples.keep=file", "did you mean 'files'?"),
         ("--config.evaluation.variational_bound.variance=no", "unknown variance 'no'"),
         ("--config.evaluation.loss_by_time.points=1", "points=1 must be at least 2"),
         ("--config.sampling.sampler=P100", "did you mean 'P1000'?"),
-        ("--config.evaluation.num_images=-1", "config.evaluation.num_images=-1 must be at least 0"),
+        (
+            "--config.evaluation.num_examples=-1",
+            "config.evaluation.num_examples=-1 must be at least 0",
+        ),
         (
             "--config.evaluation.bits_per_dim.dequantization=normal",
             "config.evaluation.bits_per_dim: unknown dequantization 'normal'",
@@ -115,6 +189,7 @@ def test_every_metric(arguments, tmp_path, quick_compile, capsys):
         ("--config.evaluation.bits_per_dim.probes=0", "probes must be a whole number"),
         ("--config.evaluation.bits_per_dim.prbes=2", "config.evaluation.bits_per_dim.probes"),
         ("--config.evaluation.bits_per_dim.t_min=3.", "t_min=3.0: times must satisfy"),
+        ("--config.evaluation.metrics=('accuracy',)", "accuracy is of a classifier, and"),
         ("--config.evaluation.split=tset", "test"),
         ("--config.training.batch_size=32", "was trained with another config"),
         ("--weights=best", "choose from ema, raw"),
@@ -181,7 +256,7 @@ def test_images_of_another_shape_are_refused(tmp_path):
     workdir = untrained_run(tmp_path / "run", config, **fields)
     recipe = tmp_path / "recipe.py"
     recipe.write_text(
-        "from score_sde import config\n"
+        "from score_sde.runs import config\n"
         "def get_config():\n"
         "    found = config.default()\n"
         f"    for path, value in {fields}.items():\n"
@@ -190,13 +265,5 @@ def test_images_of_another_shape_are_refused(tmp_path):
     )
     other = f"--config.data.dir={tmp_path / 'L'}"
     message = refused(f"--config={recipe}", other, f"--workdir={workdir}", "--mode=evaluate")
-    expected = f"error: {workdir} was trained on images of 8x8x3, and these are 8x8x1\n"
+    expected = f"error: {workdir} was trained on image of 8x8x3, and these are image of 8x8x1\n"
     assert message == expected
-
-
-def test_a_classifier_is_sent_elsewhere(capsys):
-    with contextlib.chdir(ROOT):
-        assert (
-            cli.main(["main.py", "--config=configs/digits_classifier.py", "--mode=evaluate"]) == 2
-        )
-    assert "python -m score_sde.evaluation.metrics.accuracy" in capsys.readouterr().err

@@ -16,17 +16,18 @@ from made_subject import made_subject
 from score_sde import analytic
 from jax.sharding import AxisType
 from score_sde.evaluation import extractors
-from score_sde.evaluation.frechet import moments
-from score_sde.evaluation.loss_by_time import loss_by_time
-from score_sde.evaluation.options import BoundOptions, CurveOptions, SampleOptions
-from score_sde.evaluation.quality import judge
+from score_sde.evaluation.judgement import judge
+from score_sde.evaluation.metrics.fid import FID
+from score_sde.evaluation.metrics.kid import KID
+from score_sde.evaluation.metrics.loss_by_time import LossByTime
+from score_sde.evaluation.metrics.precision_recall import PrecisionRecall
+from score_sde.evaluation.metrics.variational_bound import VariationalBound
+from score_sde.evaluation.moments import moments
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.samples import Drawn
-from score_sde.evaluation.variational_bound import variational_bound
 
 images = np.random.default_rng(0).integers(0, 256, (2, 90, 2, 2, 1), np.uint8)
-options = SampleOptions(num_samples=90, kid_size=20, kid_subsets=5)
-names = "fid", "kid", "precision_recall"
+judges = {"fid": FID(), "kid": KID(size=20, subsets=5), "precision_recall": PrecisionRecall()}
 for devices in (1, 8):
     mesh = jax.make_mesh(
         (devices, 1), ("data", "fsdp"), (AxisType.Auto,) * 2, devices=jax.devices()[:devices]
@@ -36,16 +37,15 @@ for devices in (1, 8):
         found = extractors.extract(extractors.pixels, batches, mesh, 30)
         return np.concatenate([f.features for f in found])
     drawn, real = map(features, images)
-    found = judge(Drawn(drawn, None), Reference(*moments(real), 90, real), options, names, 0, mesh)
+    found = judge(Drawn(drawn), Reference(*moments(real), 90, real), judges, 0, mesh)
     sde, folder = score_sde.VP(), pathlib.Path(sys.argv[1]) / str(devices)
     denoise = analytic.gaussian(sde, np.zeros((2, 2, 1)), 0.6)
     what, _ = made_subject(folder, sde, denoise, np.arange(40).reshape(10, 2, 2, 1) % 17, 17)
     what = dataclasses.replace(what, mesh=mesh, batch_size=8)
-    bound = variational_bound(what, BoundOptions(steps=10))
-    curve = loss_by_time(what, CurveOptions(points=5))
+    bound = VariationalBound(steps=10).prepare(what)()["variational_bound"]
+    curve = LossByTime(points=5).prepare(what)()["loss_by_time"]
     found["bound"] = {name: bound[name] for name in ("value", "standard_error")}
     found["curve"] = curve["curve"]
-    assert bound["protocol"].pop("weights_sha256")
     found["protocol"] = {"bound": json.dumps(bound["protocol"])}
     print(json.dumps(found))
 """

@@ -1,24 +1,22 @@
-"""Reference statistics of a data set: every image once, remembered, made by one command."""
+"""Reference statistics of a data set: every example once, remembered, made by one command."""
 
 import json
 
 import numpy as np
 import pytest
+from made_subject import made_source
 
-from score_sde import data
-from score_sde.data import Info, Source
-from score_sde.errors import UserError
+from score_sde import data, fields
 from score_sde.evaluation import extractors, reference, statistics
-from score_sde.evaluation.metrics.frechet import moments
-from score_sde.training.sharding import make_mesh
+from score_sde.evaluation.moments import moments
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 2, 2, 1), np.uint8)
-SOURCE = Source(Info("made_up", "train", 23, (2, 2, 1)), lambda i: (IMAGES[i], np.full(len(i), -1)))
+SOURCE = made_source({"image": IMAGES}, [fields.image((2, 2, 1))], split="train")
 
 
 @pytest.mark.parametrize("batch_size", [4, 23, 64])
-def test_every_image_counts_once(batch_size):
-    found = statistics.compute(SOURCE, extractors.pixels, batch_size=batch_size, keep=5)
+def test_every_example_counts_once(batch_size):
+    found = statistics.compute(SOURCE, "image", extractors.pixels, batch_size=batch_size, keep=5)
     flat = IMAGES.reshape(23, 4).astype(np.float32) / 255
     mean, cov = moments(flat)
     np.testing.assert_allclose(found.mean, mean, rtol=1e-6)
@@ -27,29 +25,9 @@ def test_every_image_counts_once(batch_size):
     np.testing.assert_allclose(found.features, flat[[0, 5, 11, 16, 22]], rtol=1e-6)
 
 
-def test_any_callable_is_an_extractor():
-    """On the host too, and with logits."""
-
-    def mean_and_logits(images):
-        images = np.asarray(images, np.float32)
-        return images.mean((1, 2)), images.reshape(len(images), -1)
-
-    batches = [IMAGES[:4], IMAGES[4:7]]
-    found = list(extractors.extract(mean_and_logits, batches, make_mesh(), 4))
-    assert [f.features.shape for f in found] == [(4, 1), (3, 1)]
-    np.testing.assert_array_equal(found[1].logits, IMAGES[4:7].reshape(3, 4))
-    assert "mean_and_logits" in extractors.protocol(mean_and_logits)["extractor"]
-    with pytest.raises(UserError, match=r"gave features \[4, 2, 2, 1\]"):
-        next(extractors.extract(lambda images: images, batches, make_mesh(), 4))
-
-
-def test_inceptions_weights_are_recorded(inception_file, tmp_path):
+def test_inceptions_weights_are_recorded(inception_file):
     net = extractors.get("inception", inception_file, check_hash=False)
-    assert statistics.protocol(SOURCE, net)["weights_sha256"] == net.sha256
-    with pytest.raises(UserError, match="did you mean 'pixels'"):
-        extractors.get("pixel")
-    with pytest.raises(UserError, match="no Inception weights at"):
-        extractors.get("inception", tmp_path / "none.pth")
+    assert statistics.protocol(SOURCE, "image", net)["weights_sha256"] == net.sha256
 
 
 def command(data_dir, out, *more):
@@ -62,19 +40,20 @@ def test_the_command(data_dir, tmp_path, capsys):
     out = tmp_path / "digits.npz"
     assert command(data_dir, out) == 0
     said = capsys.readouterr().out
-    assert "1,024/1,297 images" in said  # 256 at a time
+    assert "1,024/1,297 examples" in said  # 256 at a time
     assert "wrote" in said
     found = reference.load(out)
     train = data.load("digits", "train", data_dir=data_dir)
     images = train.gather(np.arange(len(train)))["image"].reshape(len(train), -1)
     np.testing.assert_allclose(found.mean, images.mean(0) / 255, rtol=1e-5)
     assert found.n == len(found.features) == len(train)
-    about = {k: found.protocol[k] for k in ("data", "split", "n", "image_shape", "extractor")}
+    about = {k: found.protocol[k] for k in ("data", "split", "n", "field", "shape", "extractor")}
     assert about == {
         "data": "digits",
         "split": "train",
         "n": len(train),
-        "image_shape": [8, 8, 1],
+        "field": "image",
+        "shape": [8, 8, 1],
         "extractor": "pixels",
     }
 
@@ -101,6 +80,24 @@ def test_bad_input_is_one_line(data_dir, tmp_path, capsys, arguments, message):
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out.npz").exists()
+
+
+def test_the_command_of_vectors(tmp_path, capsys):
+    """By the field that is one, of which the pixels are asked in vain."""
+    out = tmp_path / "moons.npz"
+    line = ["moons", "--split=test", "--features=values", f"--out={out}"]
+    assert statistics.main(line) == 0
+    found = reference.load(out)
+    points = data.load("moons", "test").gather(np.arange(2000))["vector"]
+    np.testing.assert_allclose(found.cov, np.cov(points, rowvar=False), rtol=1e-5)
+    assert found.protocol["field"] == "vector"
+    assert "rounding" not in found.protocol
+    for wrong, message in (
+        ("--features=pixels", "pixels are of uint8 images"),
+        ("--field=label", "the field 'label' of moons is of kind label"),
+    ):
+        assert statistics.main([*line, wrong]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_statistics_is_not_replaced(data_dir, tmp_path, capsys):

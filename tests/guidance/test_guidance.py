@@ -48,7 +48,9 @@ def states(sde, batch=8):
 def test_bayes_rule_gives_the_component_exactly(x64, sde):
     """x0 and eps, so also the score, at every time from t_min to t_max."""
     x, t, label = states(sde)
-    guided = jax.jit(guidance.classifier(mixture(sde), sde, log_prob_of(sde)))(x, t, label)
+    guided = jax.jit(guidance.classifier(mixture(sde), sde, log_prob_of(sde)))(
+        x, t, {"label": label}
+    )
     plain = jax.jit(mixture(sde))(x, t)
     for k in (0, 1):
         exact = jax.jit(analytic.gaussian(sde, MEANS[k], STDS[k]))(x, t)
@@ -63,7 +65,7 @@ def test_the_pair_stays_consistent_at_any_scale(x64, sde):
     """x = alpha x0 + sigma eps, and the score moves by scale times the classifier's gradient."""
     x, t, label = states(sde)
     log_prob = log_prob_of(sde)
-    pair = jax.jit(guidance.classifier(mixture(sde), sde, log_prob, 3.5))(x, t, label)
+    pair = jax.jit(guidance.classifier(mixture(sde), sde, log_prob, 3.5))(x, t, {"label": label})
     alpha, sigma = sde.alpha(t)[:, None], sde.sigma(t)[:, None]
     np.testing.assert_allclose(alpha * pair.x0 + sigma * pair.eps, x, rtol=1e-9, atol=1e-9)
     one = lambda x, t, label: log_prob(x[None], t[None], label[None])[0]  # noqa: E731
@@ -77,7 +79,7 @@ def test_scale_zero_is_no_guidance_and_a_scalar_time_will_do(x64):
     x, _, label = states(sde)
     guided = jax.jit(guidance.classifier(mixture(sde), sde, log_prob_of(sde), 0.0))
     expected = jax.jit(mixture(sde))(x, 0.3).x0
-    np.testing.assert_allclose(guided(x, 0.3, label).x0, expected, rtol=1e-12)
+    np.testing.assert_allclose(guided(x, 0.3, {"label": label}).x0, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_samplers_draw_the_class_asked_for(x64, sde, name, options):
     sampler = samplers.get(name, **options)
     label = jnp.arange(6000) % 2
     denoise = guidance.classifier(mixture(sde), sde, log_prob_of(sde))
-    draw = jax.jit(lambda key: sampler(key, denoise, sde, shape=(6000, 2), cond=label).x)
+    draw = jax.jit(lambda key: sampler(key, denoise, sde, shape=(6000, 2), cond={"label": label}).x)
     x = np.asarray(draw(KEY))
     for k in (0, 1):
         part = (x[k::2] - MEANS[k]) / STDS[k]
@@ -108,8 +110,8 @@ def test_samplers_draw_the_class_asked_for(x64, sde, name, options):
         np.testing.assert_allclose(part.prod(1).mean(), 0, atol=3 / np.sqrt(3000))
 
 
-@pytest.mark.parametrize(("conditional", "seen"), [(False, None), (True, "label")])
-def test_who_is_told_the_label(conditional, seen):
+@pytest.mark.parametrize("conditional", [False, True])
+def test_who_is_told_the_label(conditional):
     sde, told = score_sde.VP(), []
 
     def denoise(x, t, cond=None):
@@ -120,9 +122,12 @@ def test_who_is_told_the_label(conditional, seen):
         return jnp.sum(x, axis=1)
 
     x, t, label = states(sde)
-    guidance.classifier(denoise, sde, log_prob, conditional=conditional)(x, t, label)
-    assert told[0] is (label if seen else None)
-    with pytest.raises(ValueError, match="needs labels"):
+    guide = guidance.classifier(denoise, sde, log_prob, conditional=conditional)
+    guide(x, t, {"label": label})
+    assert told[0] == ({"label": label} if conditional else None)
+    guide(x, t, {"label": label, "size": t})  # other conditions are the model's in any case
+    assert told[1] == ({"label": label, "size": t} if conditional else {"size": t})
+    with pytest.raises(ValueError, match=r'needs cond\["label"\]'):
         guidance.classifier(denoise, sde, log_prob)(x, t)
 
 
@@ -132,10 +137,12 @@ def test_classifier_free_extrapolates_the_mean(x64, sde):
     null, given, std, w = np.array([0.2, -0.5]), np.array([1.0, 0.3]), 0.4, 2.5
 
     def denoise(x, t, cond=None):
-        return analytic.gaussian(sde, null if cond is None else cond, std)(x, t)
+        return analytic.gaussian(sde, null if cond is None else cond["mean"], std)(x, t)
 
     x = sde.prior_sample(KEY, (16, 2))
     guided = guidance.classifier_free(denoise, w)
-    out = samplers.get("rk45", rtol=1e-8, atol=1e-8)(KEY, guided, sde, x_init=x, cond=given).x
+    out = samplers.get("rk45", rtol=1e-8, atol=1e-8)(
+        KEY, guided, sde, x_init=x, cond={"mean": given}
+    ).x
     expected = gaussian_flow(sde, x, (null + w * (given - null))[None], std)
     np.testing.assert_allclose(out, expected, atol=1e-6)

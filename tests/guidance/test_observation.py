@@ -12,11 +12,13 @@ from sampler_oracles import gaussian_flow
 
 import score_sde
 from score_sde import analytic, guidance, samplers
-from score_sde.processes import SDES
+from score_sde.processes import CONTINUOUS
 
 KEY = jax.random.key(0)
 SAMPLES = 4096
-each_sde = pytest.mark.parametrize("sde", [make() for make in SDES.values()], ids=list(SDES))
+each_sde = pytest.mark.parametrize(
+    "sde", [make() for make in CONTINUOUS.values()], ids=list(CONTINUOUS)
+)
 
 MEAN = np.array([0.2, -0.3, 0.1, 0.4])
 STD = np.array([0.5, 0.7, 0.4, 0.6])

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from filled import quick_jit
 from flax import nnx
 
 from score_sde.interop import song
@@ -24,7 +25,7 @@ def options(config):
     """Arguments of UNet for an official configuration."""
     model, data = config["model"], config["data"]
     arguments = {
-        "image_size": data["image_size"],
+        "shape": (data["image_size"], data["image_size"], data["num_channels"]),
         "channels": model["nf"],
         "channel_mult": model["ch_mult"],
         "num_res_blocks": model["num_res_blocks"],
@@ -73,7 +74,7 @@ def test_scores_under_raw_and_ema_weights(shared, name):
     assert checkpoint["step"] == 1234
     x = jnp.asarray(golden["x_nchw"].transpose(0, 2, 3, 1))
     label, factor = label_and_factor(official, golden["t"])
-    apply = jax.jit(model.apply)
+    apply = quick_jit(model.apply)
     for weights in ("raw", "ema"):
         params, constants = song.to_params(abstract(make), checkpoint, weights)
         assert (shapes(params), shapes(constants)) == tuple(map(shapes, model.shapes))

@@ -73,6 +73,9 @@ def test_filter_and_convolution_commute_with_the_edge_in_between(x64, cls):
 def test_shapes_with_and_without_convolution(fir):
     x = image(jnp.float32)
     for with_conv, n_out in ((True, 5), (False, 3)):
-        make = {"fir": fir, "with_conv": with_conv, "rngs": nnx.Rngs(0)}
-        assert Downsample(3, n_out, **make)(x).shape == (2, 3, 4, n_out)
-        assert Upsample(3, n_out, **make)(x).shape == (2, 12, 16, n_out)
+        make = {"n_out": n_out, "fir": fir, "with_conv": with_conv}
+        for cls, sides in ((Downsample, (3, 4)), (Upsample, (12, 16))):
+            out = jax.eval_shape(
+                lambda x, cls=cls, make=make: cls(3, **make, rngs=nnx.Rngs(0))(x), x
+            )
+            assert out.shape == (2, *sides, n_out)

@@ -1,14 +1,17 @@
 """The noise-conditional Wide ResNet: size, options, and what guidance asks of it."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from filled import filled, quick_jit
 
 from score_sde.models import WideResNet
 from score_sde.models.functional import functional
 
-TINY = {"image_size": 8, "data_channels": 1, "num_classes": 5, "depth": 10, "width": 1}
+TINY = {"shape": (8, 12, 1), "classes": 5, "depth": 10, "width": 1}
 TINY |= {"noise_channels": 8, "fourier_scale": 1.0}
 
 
@@ -16,13 +19,8 @@ def make(**options):
     return functional(lambda rngs: WideResNet(**{**TINY, **options}, rngs=rngs))
 
 
-def quick_jit(f):
-    """Compiles soon rather than well: these programs run once."""
-    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
-
-
 def batch(dtype=jnp.float32):
-    return jax.random.normal(jax.random.key(1), (3, 8, 8, 1), dtype), jnp.array([0.02, 0.5, 9.0])
+    return jax.random.normal(jax.random.key(1), (3, 8, 12, 1), dtype), jnp.array([0.02, 0.5, 9.0])
 
 
 def expected_size(depth, width, channels, classes, noise):
@@ -46,7 +44,7 @@ def expected_size(depth, width, channels, classes, noise):
 def test_parameter_counts(depth, width, noise, known):
     """WRN-28-10 has 36.5 million parameters and WRN-16-4 2.8 (Table 5), before the noise level."""
     options = {"depth": depth, "width": width, "noise_channels": noise}
-    options |= {"image_size": 32, "data_channels": 3, "num_classes": 10}
+    options |= {"shape": (32, 32, 3), "classes": 10}
     count = sum(a.size for a in make(**options).shapes[0].values())
     assert count == expected_size(depth, width, 3, 10, noise)
     features = 4 * noise
@@ -58,14 +56,14 @@ def test_parameter_counts(depth, width, noise, known):
 def test_every_parameter_matters_and_every_image_is_alone():
     """No statistic couples the examples: the gradient at one image is zero at the others."""
     (x, noise), model = batch(), make()
-    params, constants = quick_jit(model.init)(jax.random.key(0))
+    params, constants = filled(model)
 
     def one(params, x):
-        return jnp.sum(model.apply(params, constants, x, noise)[0] ** 2)
+        logits = model.apply(params, constants, x, noise)
+        return jnp.sum(logits[0] ** 2), logits
 
-    logits = quick_jit(model.apply)(params, constants, x, noise)
+    (by_params, by_x), logits = quick_jit(jax.grad(one, (0, 1), has_aux=True))(params, x)
     assert logits.shape == (3, 5)
-    by_params, by_x = quick_jit(jax.grad(one, argnums=(0, 1)))(params, x)
     assert [name for name, g in by_params.items() if not np.abs(g).max() > 0] == []
     assert np.abs(by_x[0]).max() > 0
     np.testing.assert_array_equal(by_x[1:], 0)
@@ -73,16 +71,15 @@ def test_every_parameter_matters_and_every_image_is_alone():
 
 def test_it_is_told_the_noise_level():
     (x, noise), model = batch(), make()
-    params, constants = quick_jit(model.init)(jax.random.key(0))
-    apply = quick_jit(model.apply)
-    changed = apply(params, constants, x, noise.at[1].set(0.6)) - apply(params, constants, x, noise)
+    apply = quick_jit(functools.partial(model.apply, *filled(model)))
+    changed = apply(x, noise.at[1].set(0.6)) - apply(x, noise)
     assert np.abs(changed[1]).max() > 1e-3
     np.testing.assert_allclose(changed[::2], 0, atol=1e-6)
 
 
 def test_data_range_dtypes_and_dropout(x64):
     x, noise = batch(jnp.float64)
-    params, constants = quick_jit(make().init)(jax.random.key(0))
+    params, constants = filled(make())
 
     def runner(**options):
         apply = quick_jit(make(**options).apply)
@@ -104,7 +101,8 @@ def test_data_range_dtypes_and_dropout(x64):
     [
         ({"depth": 12}, "depth must be 6 n \\+ 4"),
         ({"depth": 4}, "depth must be 6 n \\+ 4"),
-        ({"image_size": 6}, "image_size must be a multiple of 4"),
+        ({"shape": (8, 6, 1)}, "width 6 cannot be halved 2 times.*a multiple of 4"),
+        ({"classes": 0}, "classes must be a whole number"),
         ({"dropout": 1.0}, "0 <= dropout < 1"),
         ({"width": 0}, "need width"),
     ],

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from score_sde.processes import EDM, SDE, SDES, VE, VP, CosineVP, RectifiedFlow, SubVP, expand
+from score_sde.processes import CONTINUOUS, EDM, SDE, VE, VP, CosineVP, RectifiedFlow, SubVP, expand
 
 ALL = [VP(), SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow(), VP(beta_min=0.5, beta_max=9.0)]
 by_name = pytest.mark.parametrize("sde", ALL, ids=lambda sde: type(sde).__name__)
@@ -160,7 +160,7 @@ def test_prior(x64, sde):
 
 
 def test_processes_are_frozen_and_named():
-    assert set(SDES.values()) == {VP, SubVP, VE, EDM, CosineVP, RectifiedFlow}
+    assert set(CONTINUOUS.values()) == {VP, SubVP, VE, EDM, CosineVP, RectifiedFlow}
     with pytest.raises(dataclasses.FrozenInstanceError):
         VP().beta_min = 1.0
 

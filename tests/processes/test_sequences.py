@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from made_info import image_info
 
-from score_sde.data import Info
 from score_sde.errors import UserError
 from score_sde.objectives import denoising, times, weightings
 from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, from_network
@@ -135,8 +135,8 @@ def test_a_process_without_levels_is_refused():
         SMLD(scales=1)
     with pytest.raises(ValueError, match="scales=20 must be above beta_max=20"):
         DDPM(scales=20)
-    info = Info("digits", "train", 1297, (8, 8, 1), 10, 17)
-    for path, value in (("training.times", "discrete"), ("model.noise_label", "level")):
+    info = image_info("digits", "train", 1297, (8, 8, 1), 10, 17)
+    for path, value in (("objective.denoising.times", "discrete"), ("model.noise_label", "level")):
         config = configs.default()
         configs.set_field(config, path, value)
         with pytest.raises(UserError, match=rf"config\.{path}={value} needs a discrete sequence"):

@@ -46,7 +46,16 @@ def write_config(workdir, steps=1000):
     values["training"] |= {"steps": steps, "batch_size": 128}
     values["data"]["name"] = HOSTILE
     values["run"] = {
-        "data": {"name": HOSTILE, "shape": [8, 8, 1], "size": 1297, "label_names": [HOSTILE]},
+        "data": {
+            "name": HOSTILE,
+            "split": "train",
+            "size": 1297,
+            "fields": [
+                {"name": HOSTILE, "kind": "image", "shape": [8, 8, 1], "names": [HOSTILE]},
+                {"name": "label", "kind": "label", "names": [HOSTILE]},
+            ],
+        },
+        "space": {},
         "parameters": 582265,
         "versions": {"score_sde": "0.1.0"},
     }
@@ -54,7 +63,7 @@ def write_config(workdir, steps=1000):
 
 
 def write_metrics(workdir, until=1000):
-    """A loss that falls to 0.0816, and a rate that is 1500 images/s."""
+    """A loss that falls to 0.0816, and a rate that is 1500 examples/s."""
     with (workdir / "metrics.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(COLUMNS)

@@ -10,7 +10,7 @@ from program import ROOT
 
 from score_sde import report
 from score_sde.report import __main__ as command
-from score_sde.report import read
+from score_sde.report import document, read
 from score_sde.report.document import duration, measured
 
 from .conftest import HOSTILE, write_config, write_metrics, write_samples
@@ -270,7 +270,7 @@ def test_any_other_failure_is_one_warning(run, capsys, monkeypatch):
     def fail(record):
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(report.run, "render", fail)
+    monkeypatch.setattr(document, "render", fail)
     report.refresh(run)
     assert capsys.readouterr().err == "warning: no report: RuntimeError: two lines\n"
 

@@ -5,7 +5,7 @@ import re
 from score_sde.sweep import __main__ as command
 from score_sde.sweep import overview
 
-from .test_run import Document, words
+from .test_document import Document, words
 
 
 def test_runs_are_compared(study):
@@ -24,7 +24,7 @@ def test_runs_are_compared(study):
         "Fréchet ratio by NFE",
         "Training loss by step",
         "Held-out loss by step",
-        "Throughput, images/s by step",
+        "Throughput, examples/s by step",
     ]
     assert "b" not in document.tags
 

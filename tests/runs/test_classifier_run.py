@@ -1,7 +1,6 @@
 """Classifiers through the real program: train, resume, open, evaluate, and what is refused."""
 
 import contextlib
-import dataclasses
 import importlib
 import io
 import json
@@ -10,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from made_info import image_info
 from program import metrics, run
 
 import score_sde
-from score_sde import cli, data, guidance
+from score_sde import cli, guidance, processes
 from score_sde.errors import UserError
-from score_sde.evaluation.metrics import accuracy as evaluation
 from score_sde.runs import build, folder
 from score_sde.runs import config as configs
 
@@ -31,7 +30,7 @@ SMALL = (
     "--config.evaluation.batch_size=256",
     "--config.optim.warmup=4",
 )
-DIGITS = data.Info("digits", "train", 1297, (8, 8, 1), 10, 17)
+DIGITS = image_info("digits", "train", 1297, (8, 8, 1), 10, 17)
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +66,9 @@ def test_a_run_is_like_any_other_but_for_the_pictures(trained):
     assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["16", "8"]
     assert not (workdir / "samples").exists()
     config = json.loads((workdir / "config.json").read_text())
-    assert "sampling" not in config
-    assert "weighting" not in config["training"]
+    assert config["objective"]["name"] == "classification"
     assert printed.splitlines()[-1].endswith(
-        f"Next: python -m score_sde.evaluation.metrics.accuracy {workdir}"
+        f"--workdir={workdir} --mode=evaluate"
     )
 
 
@@ -89,7 +87,7 @@ def test_a_resumed_run_takes_the_same_steps(trained, arguments, tmp_path):
 def test_an_opened_run_guides(trained):
     run = score_sde.load_classifier(trained[0])
     assert run.sde == score_sde.VP()
-    assert run.num_classes == 10
+    assert (run.label.name, run.label.values) == ("label", 10)
     x, t = jax.random.normal(jax.random.key(0), (10, 8, 8, 1)), jnp.linspace(0.01, 1, 10)
     log_probs, label = run.log_probs(x, t), jnp.arange(10)
     np.testing.assert_allclose(jnp.exp(log_probs).sum(1), 1, rtol=1e-5)
@@ -111,7 +109,7 @@ def test_an_opened_run_guides(trained):
 
 
 def test_opening_the_wrong_kind_of_run(trained, tmp_path):
-    with pytest.raises(UserError, match=r"holds a classifier: open it with score_sde.load_class"):
+    with pytest.raises(UserError, match=r"holds a classifier.*score_sde.load_class"):
         score_sde.load(trained[0])
     config = configs.default()
     folder.begin(tmp_path / "score", config, build.experiment(config, DIGITS))
@@ -119,46 +117,26 @@ def test_opening_the_wrong_kind_of_run(trained, tmp_path):
         score_sde.load_classifier(tmp_path / "score")
 
 
-def test_evaluation_prints_accuracy_by_noise_level(trained, capsys):
-    assert evaluation.main(["", str(trained[0])]) == 0
-    heading, *rows = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["t", "sigma/alpha", "accuracy", "cross-entropy"]
-    assert len(rows) == evaluation.LEVELS
-    for arguments in ([""], ["", str(trained[0] / "none")]):
-        assert evaluation.main(arguments) == 2
-        assert capsys.readouterr().err.startswith("error: ")
-
-
-def test_evaluation_of_known_answers(trained, data_dir):
-    """One that is sure of each label from one pixel, and one that knows nothing."""
-    opened, times = score_sde.load_classifier(trained[0]), np.array([1e-3, 1.0])
-    real = data.load("digits", "test", data_dir=data_dir)
-    batch = real.gather(np.arange(300))
-    marked = np.tile((25 * batch["label"][:, None, None, None]).astype(np.uint8), (1, 8, 8, 1))
-    info = dataclasses.replace(real.info, size=300)
-    held_out = data.Source(info, lambda i: (marked[i], batch["label"][i]))
-
-    def reader(x, t):
-        """The label from the grey value, which noise of 0.01 does not hide."""
-        label = jnp.round((x.mean((1, 2, 3)) + 1) * 255 / 50).astype(int)
-        return jnp.log(0.9 * jax.nn.one_hot(label, 10) + 0.01)
-
-    sure = evaluation.measure(dataclasses.replace(opened, log_probs=reader), held_out, times)
-    assert sure[0].accuracy == 1
-    np.testing.assert_allclose(sure[0].cross_entropy, -np.log(0.91), rtol=1e-5)
-    assert sure[1].accuracy < 0.3  # at t_max nothing can be read
-    ignorant = dataclasses.replace(opened, log_probs=lambda x, t: jnp.full((len(x), 10), -2.302585))
-    for level in evaluation.measure(ignorant, held_out, times):
-        np.testing.assert_allclose(level.cross_entropy, np.log(10), rtol=1e-5)
-        np.testing.assert_allclose(level.accuracy, np.mean(batch["label"] == 0))
+def test_evaluation_is_that_of_any_run(trained, arguments):
+    """Accuracy by noise level; a metric of a denoiser is refused."""
+    workdir = trained[0]
+    evaluate = (*arguments, f"--workdir={workdir}", "--mode=evaluate")
+    result = run(*evaluate, "--config.evaluation.num_examples=100")
+    assert result.returncode == 0, result.stderr
+    entry = json.loads((workdir / "evaluation.json").read_text())["accuracy"]
+    assert 0.1 < entry["value"] <= 1
+    assert len(entry["curve"]["t"]) == 11
+    code, errors = refusal(*evaluate, "--config.evaluation.metrics=('bits_per_dim',)")
+    assert code == 2
+    assert "bits_per_dim is of a denoiser, and" in errors
 
 
 def test_a_classifier_draws_no_samples(trained, arguments):
     code, errors = refusal(*arguments, f"--workdir={trained[0]}", "--mode=sample")
     assert code == 2
     assert errors == (
-        "error: config.model.name=wide_resnet is a classifier, which draws no samples: "
-        "give the config of a score network\n"
+        f"error: {trained[0]} holds a classifier, which draws no samples: "
+        "score_sde.load_classifier opens it\n"
     )
     recipe = ("--config=configs/digits_vp.py", f"--workdir={trained[0]}", "--mode=sample")
     code, errors = refusal(*recipe)
@@ -169,12 +147,9 @@ def test_a_classifier_draws_no_samples(trained, arguments):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--config.training.weighting=simple", "unknown field config.training.weighting"),
-        ("--config.training.sample_every=10", "unknown field config.training.sample_every"),
-        ("--config.model.parametrization=eps", "unknown field config.model.parametrization"),
-        ("--config.sampling.steps=10", "unknown field config.sampling"),
         ("--config.model.depth=11", "depth must be 6 n + 4"),
-        ("--config.training.t_min=2.0", "must be below t_max"),
+        ("--config.objective.t_min=2.0", "t_min=2.0 must be above 0 and below t_max=1.0"),
+        ("--config.objective.classification.field=image", "is of kind image, not label"),
         ("--config.seed=-1", "config.seed=-1 must be at least 0"),
     ],
 )
@@ -186,9 +161,11 @@ def test_what_a_classifier_cannot_use_is_refused(arguments, tmp_path, argument, 
 
 
 def test_a_classifier_needs_labels():
-    without = dataclasses.replace(DIGITS, num_classes=0)
-    with pytest.raises(UserError, match="is a classifier, but digits has no class labels"):
-        build.experiment(configs.default("wide_resnet"), without)
+    without = image_info("digits", "train", 1297, (8, 8, 1))
+    config = configs.default("wide_resnet")
+    config.objective.name = "classification"
+    with pytest.raises(UserError, match="digits has no field 'label'"):
+        build.experiment(config, without)
 
 
 def test_the_loss_follows_the_config():
@@ -197,18 +174,18 @@ def test_the_loss_follows_the_config():
     batch = {"image": rng.randint(0, 255, (8, 8, 8, 1)).astype(np.uint8), "label": np.arange(8)}
     weights = {}
 
-    def losses(train, dropout=0.0, flip=False, t_min=-1.0):
+    def losses(train, dropout=0.0, flip=False, t_min=None):
         config = configs.default("wide_resnet")
         config.model.update(depth=10, width=1, noise_channels=8, dropout=dropout)
-        config.data.flip = flip
-        config.training.update(stratified=True, t_min=t_min)
+        config.space.pixels.flip = flip
+        config.objective.update(name="classification", stratified=True, t_min=t_min)
         experiment = build.experiment(config, DIGITS)
-        for name, shape in (experiment.model.shapes[0] | experiment.model.shapes[1]).items():
+        for name, shape in (experiment.network.shapes[0] | experiment.network.shapes[1]).items():
             weights.setdefault(name, rng.randn(*shape.shape).astype(np.float32) / 5)
-        params, constants = ({n: weights[n] for n in part} for part in experiment.model.shapes)
+        params, constants = ({n: weights[n] for n in part} for part in experiment.network.shapes)
 
         def loss(key, params):
-            return experiment.loss(key, params, constants, batch, train)
+            return experiment.loss(key, params, constants, experiment.space, batch, train)
 
         quick = jax.jit(loss, compiler_options={"xla_backend_optimization_level": 0})
         return quick(jax.random.key(0), params)
@@ -230,9 +207,10 @@ def test_recipes_see_what_the_networks_see_that_they_guide(name, guided, paramet
     again = configs.from_json(json.loads(json.dumps(configs.to_json(config))))
     assert again.to_dict() == config.to_dict()
     shape = {"digits": (8, 8, 1), "cifar10": (32, 32, 3)}[config.data.name]
-    info = data.Info(config.data.name, "train", 1000, shape, 10)
+    info = image_info(config.data.name, "train", 1000, shape, 10)
     experiment = build.experiment(config, info)
-    assert experiment.sde == build.sde(score.sde)
+    assert experiment.sde == processes.read(score.sde)
     assert config.data.to_dict() == score.data.to_dict()
+    assert config.space.to_dict() == score.space.to_dict()
     recipe = importlib.import_module(f"configs.{name}")
     assert experiment.parameters == parameters or f"{experiment.parameters:,}" in recipe.__doc__

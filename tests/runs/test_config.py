@@ -4,14 +4,14 @@ import importlib
 import json
 
 import pytest
+from made_info import image_info
 
-from score_sde.data import Info
 from score_sde.errors import UserError
 from score_sde.runs import build
 from score_sde.runs import config as configs
 
-CIFAR = Info("cifar10", "train", 49_927, (32, 32, 3), 10, 256)
-DIGITS = Info("digits", "train", 1297, (8, 8, 1), 10, 17)
+CIFAR = image_info("cifar10", "train", 49_927, (32, 32, 3), 10, 256)
+DIGITS = image_info("digits", "train", 1297, (8, 8, 1), 10, 17)
 
 
 @pytest.mark.parametrize("name", ["cifar_vp", "cifar_subvp", "cifar_ve"])
@@ -38,7 +38,7 @@ def test_digits_recipes_build(name):
 def test_the_recipe_of_the_colored_digits_is_that_of_the_digits_with_three_channels():
     config = importlib.import_module("configs.digits_rgb_vp").get_config()
     expected = importlib.import_module("configs.digits_vp").get_config()
-    info = Info("digits_rgb", "train", 1297, (8, 8, 3), 10, 256)
+    info = image_info("digits_rgb", "train", 1297, (8, 8, 3), 10, 256)
     assert build.experiment(config, info).parameters == 582_265 + 2 * 2 * 9 * 24 + 2
     expected.data.name = "digits_rgb"
     assert config.to_dict() == expected.to_dict()
@@ -64,7 +64,11 @@ def test_json_round_trip_keeps_every_value():
         ),
         ("trainig.steps", 3, r"did you mean config\.training"),
         ("seed.x", 3, r"config\.seed is a value, not a section"),
-        ("training.steps", "many", r"config\.training\.steps='many': this field takes int"),
+        (
+            "training.steps",
+            "many",
+            r"config\.training\.steps='many': this field takes a whole number",
+        ),
     ],
 )
 def test_set_field_says_what_is_wrong(path, value, message):
@@ -95,10 +99,10 @@ def test_a_run_whose_config_cannot_be_read(tmp_path):
     [
         ("model.parametrization", "noise", "unknown config.model.parametrization 'noise'"),
         ("model.noise_label", "t", "unknown config.model.noise_label"),
-        ("model.dtype", "float16", "valid: float32, bfloat16"),
-        ("training.times", "unifrom", "did you mean 'uniform'"),
-        ("training.reduction", "sum", "half_sum"),
-        ("training.quantity", "noise", "unknown config.training.quantity"),
+        ("model.dtype", "float16", "one of 'float32', 'bfloat16'"),
+        ("objective.denoising.times", "unifrom", "did you mean 'uniform'"),
+        ("objective.denoising.reduction", "sum", "half_sum"),
+        ("objective.denoising.quantity", "noise", r"config.objective.denoising: unknown quantity"),
         ("sampling.sampler", "rk4", "did you mean 'rk45'"),
         ("sde.name", "vpsde", "did you mean 'vp'"),
         ("model.name", "resnet", "unknown config.model.name"),
@@ -106,10 +110,14 @@ def test_a_run_whose_config_cannot_be_read(tmp_path):
 )
 def test_build_names_what_it_does_not_know(path, value, message):
     config = configs.default()
-    config.training.weighting = "uniform"
-    configs.set_field(config, path, value)
+    config.objective.denoising.weighting = "uniform"
+
+    def built():
+        configs.set_field(config, path, value)
+        return build.experiment(config, CIFAR)
+
     with pytest.raises(UserError, match=message) as caught:
-        build.experiment(config, CIFAR)
+        built()
     assert "\n" not in str(caught.value)
 
 
@@ -122,20 +130,71 @@ def test_a_logarithm_is_not_taken_twice():
 
 def test_class_conditional_needs_labels():
     config = configs.default()
-    config.model.class_conditional = True
-    assert build.experiment(config, DIGITS).conditional
-    without = Info("folder", "train", 10, (8, 8, 1))
-    with pytest.raises(UserError, match="folder has no class labels"):
+    config.conditions.fields = ("label",)
+    assert build.experiment(config, DIGITS).conditions == ("label",)
+    without = image_info("folder", "train", 10, (8, 8, 1))
+    with pytest.raises(UserError, match="folder has no field 'label': did you mean 'image'"):
         build.experiment(config, without)
-    with pytest.raises(UserError, match=r"images are 4x8; set config\.data\.image_size"):
-        build.experiment(configs.default(), Info("folder", "train", 10, (4, 8, 1)))
+    config.conditions.fields = ("image",)
+    with pytest.raises(UserError, match="image is of kind image; conditions are of kind label, nu"):
+        build.experiment(config, without)
+
+
+def test_images_need_not_be_square():
+    config = configs.default()
+    config.model.channel_mult = (1, 2)
+    experiment = build.experiment(config, image_info("folder", "train", 10, (4, 8, 1)))
+    assert experiment.space.shape == (4, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("network", "objective", "message"),
+    [
+        ("wide_resnet", "denoising", "model.name=wide_resnet classifies: it does not go with"),
+        ("unet", "classification", "model.name=unet does not classify: it does not go with"),
+    ],
+)
+def test_a_network_is_for_an_objective(network, objective, message):
+    config = configs.default(network)
+    config.objective.name = objective
+    with pytest.raises(UserError, match=message):
+        build.experiment(config, DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("model.channel_mult", (1, "a"), "this field takes a tuple of whole numbers"),
+        ("model.channel_mult", (1, 2.5), "this field takes a tuple of whole numbers"),
+        ("training.ema_decays", ("0.9",), "this field takes a tuple of numbers"),
+        ("evaluation.metrics", (3,), "this field takes a tuple of texts"),
+        ("conditions.fields", "label", "this field takes a tuple of texts"),
+        ("model.resblock", "bigan", "one of 'biggan', 'ddpm'"),
+        ("training.steps", None, "this field takes a whole number"),
+        ("training.steps", True, "this field takes a whole number"),
+        ("sampling.steps", 2.5, "this field takes a whole number or None"),
+    ],
+)
+def test_every_field_checks_its_type_and_that_of_its_elements(path, value, message):
+    with pytest.raises(UserError, match=f"config.{path}=.*{message}"):
+        configs.set_field(configs.default(), path, value)
+
+
+def test_an_option_that_several_samplers_have_stands_once_and_others_with_their_owner():
+    """Shared options are None, as their owner has them; two of the same name never meet."""
+    sampling = configs.default().sampling
+    assert (sampling.steps, sampling.grid, sampling.denoise_final) == (None, None, None)
+    assert sampling.predictor_corrector.snr == 0.16
+    assert sampling.rk45.rtol == 1e-5
+    assert "snr" not in sampling
+    assert build.sampler(sampling).steps == 1000
 
 
 def test_options_that_a_sampler_lacks_are_left_out():
     config = configs.default()
     config.sampling.sampler = "rk45"
-    config.sampling.rtol = 1e-3
-    config.sampling.predictor = "ancestral"
+    config.sampling.rk45.rtol = 1e-3
+    config.sampling.predictor_corrector.predictor = "ancestral"
     sampler = build.sampler(config.sampling)
     assert sampler.rtol == 1e-3
     assert sampler.atol == 1e-5

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from made_info import image_info
 
-from score_sde.data import Info
 from score_sde.runs import build
 from score_sde.runs import config as configs
 from score_sde.runs.generate import Generator
@@ -20,12 +20,12 @@ def experiment():
     config.model.num_res_blocks = 1
     config.model.attn_resolutions = ()
     config.sampling.sampler = "rk45"
-    config.sampling.rtol = config.sampling.atol = 1e-2
-    return build.experiment(config, Info("digits", "train", 10, (8, 8, 1), 10, 17))
+    config.sampling.rk45.rtol = config.sampling.rk45.atol = 1e-2
+    return build.experiment(config, image_info("digits", "train", 10, (8, 8, 1), 10, 17))
 
 
 def test_any_number_of_images_from_any_batch_size(experiment):
-    params, constants = experiment.model.init(jax.random.key(0))
+    params, constants = experiment.network.init(jax.random.key(0))
     seen = []
     generator = Generator(experiment, make_mesh(), batch_size=4)
     images, nfe = generator(params, constants, jax.random.key(1), 10, seen.append)
@@ -42,18 +42,19 @@ def test_any_number_of_images_from_any_batch_size(experiment):
 
 def test_images_are_in_the_models_range(experiment):
     x = jnp.array([-1.0, 0.0, 1.0]).reshape(3, 1, 1, 1)
-    np.testing.assert_array_equal(experiment.to_images(x).ravel(), [0, 128, 255])
+    np.testing.assert_array_equal(experiment.space.decode(x).ravel(), [0, 128, 255])
 
 
 @pytest.mark.parametrize("levels", [17, 256])
 def test_a_model_of_dequantised_data_draws_the_levels_that_its_data_had(levels):
     """A perfect sample is dequantised data; a known pixel comes back as it is."""
     config = configs.default()
-    config.data.dequantize = True
-    info = Info("digits", "train", 10, (8, 8, 1), 10, levels)
+    config.space.pixels.dequantize = True
+    info = image_info("digits", "train", 10, (8, 8, 1), 10, levels)
     experiment = build.experiment(config, info)
     pixels = np.round(np.arange(levels) * 255 / (levels - 1)).astype(np.uint8)
     images = jnp.asarray(np.resize(pixels, (64, 8, 8, 1)))
-    x = pixels.dequantize(jax.random.key(0), images, levels, experiment.centered)
-    assert (experiment.to_images(x) == images).mean() > 0.999  # but for float32 at the edges
-    np.testing.assert_array_equal(experiment.to_images(experiment.from_images(images)), images)
+    space = experiment.space
+    x = space.encode(images, jax.random.key(0))
+    assert (space.decode(x) == images).mean() > 0.999  # but for float32 at the edges
+    np.testing.assert_array_equal(space.decode(space.encode(images)), images)

@@ -13,29 +13,29 @@ import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType
 from score_sde import analytic
 from score_sde.runs import build, config as configs
-from score_sde.data import Info
+from made_info import image_info
 from score_sde.runs.generate import Generator
 from score_sde.prediction import Prediction
 from score_sde.processes import expand
 from score_sde.training.sharding import replicated
 
 config = configs.default()
-config.model.class_conditional = True
-config.sampling.corrector, config.sampling.steps = "ald", 22
-experiment = build.experiment(config, Info("digits", "train", 10, (8, 8, 1), 10, 17))
+config.conditions.fields = ("label",)
+config.sampling.predictor_corrector.corrector, config.sampling.steps = "ald", 22
+experiment = build.experiment(config, image_info("digits", "train", 10, (8, 8, 1), 10, 17))
 sde = experiment.sde
 
 def denoiser(params, constants):
     exact = analytic.gaussian_mixture(sde, params["means"], np.full(3, 0.3), np.ones(3) / 3)
 
-    def denoise(x, t, label):  # a class moves the data by label / 10
-        shift = expand(label / 10, x)
+    def denoise(x, t, cond):  # a class moves the data by label / 10
+        shift = expand(cond["label"] / 10, x)
         pair = exact(x - expand(sde.alpha(t), x) * shift, t)
         return Prediction(pair.x0 + shift, pair.eps)
 
     return denoise
 
-experiment = dataclasses.replace(experiment, denoiser=denoiser)
+experiment = dataclasses.replace(experiment, make=denoiser)
 means = {"means": jax.random.uniform(jax.random.key(0), (3, 8, 8, 1), minval=-1)}
 
 def draw(devices, batch_size):

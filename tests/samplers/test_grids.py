@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from score_sde.processes import SDES
+from score_sde.processes import CONTINUOUS
 from score_sde.samplers.grids import GRIDS
 
 VARIABLE = {
@@ -15,7 +15,7 @@ VARIABLE = {
 
 
 @pytest.mark.parametrize("name", GRIDS)
-@pytest.mark.parametrize("sde", [make() for make in SDES.values()], ids=list(SDES))
+@pytest.mark.parametrize("sde", [make() for make in CONTINUOUS.values()], ids=list(CONTINUOUS))
 def test_grid(name, sde):
     t = GRIDS[name](sde, 1000)
     assert t.dtype == np.float64

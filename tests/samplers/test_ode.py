@@ -8,12 +8,14 @@ from sampler_oracles import Counted, gaussian_flow, mixture, z_scores
 
 import score_sde
 from score_sde import analytic, samplers
-from score_sde.processes import SDES
+from score_sde.processes import CONTINUOUS
 
 KEY = jax.random.key(5)
 START = jnp.array([[-2.0], [-1.0], [-0.3], [0.4], [1.3], [2.2]])
 TIGHT = {"rtol": 1e-11, "atol": 1e-11}
-each_sde = pytest.mark.parametrize("sde", [make() for make in SDES.values()], ids=list(SDES))
+each_sde = pytest.mark.parametrize(
+    "sde", [make() for make in CONTINUOUS.values()], ids=list(CONTINUOUS)
+)
 
 
 def two_bumps(sde):

@@ -12,8 +12,7 @@ import pytest
 from program import ROOT
 from tiny import ALL, STUDY
 
-from score_sde.processes import VP
-from score_sde.runs import build
+from score_sde.processes import PROCESSES, VP
 from score_sde.sweep.locks import Lock
 from score_sde.sweep.plan import plan
 
@@ -209,7 +208,7 @@ def test_mistakes_in_the_command_line_are_one_line(tiny, tmp_path):
         ("sampling.steps", "sampling.stepz", "did you mean config.sampling.steps?"),
         ('"sampling.steps": 5', '"sampling.sampler": "rk54"', "did you mean 'rk45'?"),
         ('"sampling.steps": 5', '"sampling.steps": 0', "steps must be a whole number"),
-        ('"sampling.steps": 5', '"sampling.steps": "many"', "this field takes int"),
+        ('"sampling.steps": 5', '"sampling.steps": "many"', "this field takes a whole number"),
         ('"model.channels": 8', '"training.steps": 0', "training.steps=0 must be at least 1"),
         (
             '"sampling.steps": 5',
@@ -273,7 +272,7 @@ def test_what_was_done_with_another_default_is_done_again(tiny, monkeypatch):
     class Later(VP):
         beta_max: float = 19.0
 
-    monkeypatch.setitem(build.PROCESSES, "vp", Later)
+    monkeypatch.setitem(PROCESSES, "vp", Later)
     assert refused(tiny("table"), "config.sde.beta_max was 20.0 and is 19.0. Delete it")
     for path in tiny.results:
         path.unlink()

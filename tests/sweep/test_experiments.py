@@ -87,7 +87,7 @@ def test_table_5_and_that_table_1_uses_it():
         sampler = point.labels["sampler"]
         if sampler in ("PC1000", "C2000"):
             (snr,) = expected[tuple(point.labels.values())]
-            assert point.changes["sampling.snr"] == float(snr)
+            assert point.changes["sampling.predictor_corrector.snr"] == float(snr)
     tried = {
         (*study_point.labels.values(),)[:3]: []
         for study_point in load(ROOT / "experiments" / "table5").points
@@ -124,7 +124,7 @@ def test_the_tables_are_measured_as_in_the_paper(name, monkeypatch):
         assert evaluation.samples.num_samples == 50_000
         assert evaluation.samples.features == "inception"
         assert evaluation.batch_size == 1024
-        assert (evaluation.split, evaluation.num_images) == ("test", 0)
+        assert (evaluation.split, evaluation.num_examples) == ("test", 0)
         assert row.config.data.name == "cifar10"
         if name == "table2":
             assert "bits_per_dim" in evaluation.metrics

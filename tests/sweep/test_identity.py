@@ -6,8 +6,7 @@ import json
 import pytest
 from program import ROOT
 
-from score_sde.evaluation.engine import SECTIONS
-from score_sde.evaluation.options import BitsOptions
+from score_sde.evaluation.metrics import METRICS
 from score_sde.models import NETWORKS
 from score_sde.runs import config as configs
 from score_sde.sweep import (
@@ -21,13 +20,15 @@ from score_sde.sweep import (
     Study,
     identity,
 )
+from score_sde.sweep import rows as sweep_rows
 from score_sde.sweep.plan import plan
 from score_sde.sweep.rows import _recipe as recipe
 from score_sde.sweep.rows import rows
+from score_sde.training.options import OptimOptions
 
 VP = {"config": "configs/digits_vp.py"}
 RK45 = {"sampling.sampler": "rk45"}
-PC = {"sampling.corrector": "langevin", "sampling.snr": 0.2}
+PC = {"sampling.predictor_corrector.corrector": "langevin", "sampling.predictor_corrector.snr": 0.2}
 BITS = {"evaluation.metrics": ("bits_per_dim",)}
 FID = {"evaluation.metrics": ("fid",)}
 
@@ -47,16 +48,16 @@ def row(changes=(), evaluate=(SAMPLE, DIGITS), train=(TRAIN,)):
 @pytest.mark.parametrize(
     ("base", "changes"),
     [
-        ({}, {"sampling.corrector": "none"}),  # as in the recipe
+        ({}, {"sampling.predictor_corrector.corrector": "none"}),  # as in the recipe
         ({}, {"model.channels": 24}),
         ({}, {"sde.beta_max": 20.0}),  # the default of the process, spelt out
-        (RK45, {"sampling.rtol": 1e-5}),  # of the sampler
-        (RK45, {"sampling.predictor": "ancestral"}),  # it has none
+        (RK45, {"sampling.rk45.rtol": 1e-5}),  # of the sampler
+        (RK45, {"sampling.predictor_corrector.predictor": "ancestral"}),  # it has none
         (PC | {"sampling.steps": 1000}, {"sampling.sampler": "PC1000", "sampling.steps": None}),
         ({}, {"data.dir": "/elsewhere"}),
         ({}, {"training.log_every": 10}),
         ({}, {"sampling.batch_size": 50}),  # images have keys of their own
-        ({}, {"evaluation.num_images": 7}),  # SAMPLE and DIGITS do not evaluate
+        ({}, {"evaluation.num_examples": 7}),  # SAMPLE and DIGITS do not evaluate
     ],
 )
 def test_the_same_run_in_other_words(base, changes):
@@ -70,7 +71,7 @@ def test_the_same_run_in_other_words(base, changes):
         ({}, {"sampling.steps": 251}),
         ({}, {"sampling.seed": 1}),
         ({}, {"sampling.num_samples": 501}),
-        (RK45, {"sampling.rtol": 1e-4}),
+        (RK45, {"sampling.rk45.rtol": 1e-4}),
         (RK45, {"sampling.batch_size": 50}),  # one step size for the batch
         ({}, RK45),
     ],
@@ -88,7 +89,7 @@ def test_other_samples_are_another_row_of_the_same_training(base, changes):
         {"sde.name": "subvp"},
         {"optim.learning_rate": 1e-3},
         {"training.steps": 990},
-        {"data.dequantize": True},
+        {"space.pixels.dequantize": True},
         {"seed": 1},
     ],
 )
@@ -132,7 +133,7 @@ def test_bits_per_dim_has_what_it_depends_on(changes):
     "changes",
     [
         {"evaluation.bits_per_dim.repeats": 5},
-        {"evaluation.num_images": 7},
+        {"evaluation.num_examples": 7},
         {"evaluation.seed": 7},
         {"evaluation.metrics": ("bits_per_dim", "fid")},
     ],
@@ -144,7 +145,7 @@ def test_bits_per_dim_depends_on(changes):
 def test_fid_depends_on_how_samples_are_drawn_and_not_on_bits_per_dim():
     assert evaluated(FID) == evaluated(FID | {"evaluation.bits_per_dim.repeats": 5})
     assert evaluated(FID) == evaluated(FID | {"sampling.num_samples": 7})
-    assert evaluated(FID) == evaluated(FID | {"evaluation.samples.keep": "png"})
+    assert evaluated(FID) == evaluated(FID | {"evaluation.samples.keep": "files"})
     for changes in (
         {"evaluation.samples.num_samples": 7},
         {"sampling.steps": 100},
@@ -158,36 +159,38 @@ def test_fid_depends_on_how_samples_are_drawn_and_not_on_bits_per_dim():
 
 @pytest.fixture
 def fresh():
-    """No recipe is kept that was read with other defaults."""
-    recipe.cache_clear()
-    yield
-    recipe.cache_clear()
+    """No recipe is kept that was read with other defaults, and no list of fields."""
+
+    def clear():
+        for cached in (recipe, configs.schema, configs._entries):
+            cached.cache_clear()
+
+    clear()
+    yield clear
+    clear()
 
 
 def test_a_field_or_a_metric_that_is_new_changes_no_identity(fresh, monkeypatch):
-    """One more field in a section that is used, and one more section beside it."""
+    """One more field in sections that are used, and one more section beside them."""
     before = row(evaluate=[SAMPLE, EVALUATE])
 
     @dataclasses.dataclass(frozen=True)
-    class More(BitsOptions):
+    class More(METRICS["bits_per_dim"]):
         new: int = 3
 
-    default = configs.default
+    @dataclasses.dataclass(frozen=True)
+    class MoreOptim(OptimOptions):
+        new: int = 3
 
-    def later(network="unet"):
-        config = default(network).unlock()
-        config.model.new = 3
-        config.evaluation.another = {"field": 1}
-        return config.lock()
-
-    monkeypatch.setattr(configs, "BitsOptions", More)
-    monkeypatch.setattr(configs, "default", later)
-    recipe.cache_clear()
-    bits = SECTIONS["bits_per_dim"]._replace(options=More)
-    monkeypatch.setitem(SECTIONS, "bits_per_dim", bits)
+    monkeypatch.setitem(METRICS, "another", METRICS["bits_per_dim"])
+    monkeypatch.setitem(METRICS, "bits_per_dim", More)
+    for module in (configs, sweep_rows):
+        monkeypatch.setattr(module, "OptimOptions", MoreOptim)
+    fresh()
     after = row(evaluate=[SAMPLE, EVALUATE])
-    assert after.config.model.new == 3
+    assert after.config.optim.new == 3
     assert after.config.evaluation.bits_per_dim.new == 3
+    assert "another" in after.config.evaluation
     assert (after.id, after.trained) == (before.id, before.trained)
 
 

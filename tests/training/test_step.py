@@ -10,7 +10,7 @@ from score_sde.training.state import TrainState
 from score_sde.training.step import make_eval_step, make_train_step
 
 
-def loss(key, params, constants, batch, train):
+def loss(key, params, constants, space, batch, train):
     """Mean squared error of a line through the origin, [batch]; noise only where it trains."""
     noise = constants["noisy"] * train * jax.random.normal(key, batch["y"].shape)
     return (params["w"] * batch["x"] - batch["y"] + noise) ** 2
@@ -34,7 +34,7 @@ def batches(steps, size=8):
 def test_one_step_is_gradient_descent(x64):
     optimizer, state = start()
     data = batches(1)
-    new, metrics = make_train_step(loss, optimizer)(state, data, jax.random.key(0))
+    new, metrics = make_train_step(loss, optimizer)(state, data, None, jax.random.key(0))
     x, y = data["x"][0], data["y"][0]
     gradient = np.mean(2 * x * (0.5 * x - y))
     np.testing.assert_allclose(new.params["w"], 0.5 - 0.1 * gradient, rtol=1e-12)
@@ -50,7 +50,7 @@ def test_fused_steps_are_the_single_steps_to_the_last_bit(noisy):
     optimizer, state = start(noisy)
     data = batches(6)
     step = make_train_step(loss, optimizer)
-    run = jax.jit(lambda state, batch: step(state, batch, jax.random.key(3)))
+    run = jax.jit(lambda state, batch: step(state, batch, None, jax.random.key(3)))
     fused, fused_metrics = run(state, data)
     losses = []
     for index in range(6):
@@ -64,8 +64,10 @@ def test_fused_steps_are_the_single_steps_to_the_last_bit(noisy):
 def test_accumulation_is_the_gradient_of_the_whole_batch(x64):
     optimizer, state = start()
     data = batches(1, size=12)
-    whole, one = make_train_step(loss, optimizer)(state, data, jax.random.key(0))
-    parts, four = make_train_step(loss, optimizer, accumulate=4)(state, data, jax.random.key(0))
+    whole, one = make_train_step(loss, optimizer)(state, data, None, jax.random.key(0))
+    parts, four = make_train_step(loss, optimizer, accumulate=4)(
+        state, data, None, jax.random.key(0)
+    )
     np.testing.assert_allclose(parts.params["w"], whole.params["w"], rtol=1e-12)
     np.testing.assert_allclose(four["loss"], one["loss"], rtol=1e-12)
     np.testing.assert_allclose(four["grad_norm"], one["grad_norm"], rtol=1e-12)
@@ -76,12 +78,12 @@ def test_noise_depends_on_the_step_and_on_the_part(x64):
     optimizer, state = start(noisy=0.1)
     data = jax.tree.map(lambda a: jnp.ones_like(a), batches(1))
     step = make_train_step(loss, optimizer, accumulate=2)
-    first = step(state, data, jax.random.key(0))[1]["loss"]
-    again = step(state, data, jax.random.key(0))[1]["loss"]
-    later = step(state._replace(step=jnp.asarray(1)), data, jax.random.key(0))[1]["loss"]
+    first = step(state, data, None, jax.random.key(0))[1]["loss"]
+    again = step(state, data, None, jax.random.key(0))[1]["loss"]
+    later = step(state._replace(step=jnp.asarray(1)), data, None, jax.random.key(0))[1]["loss"]
     np.testing.assert_array_equal(first, again)
     assert first != later
-    single = make_train_step(loss, optimizer)(state, data, jax.random.key(0))[1]["loss"]
+    single = make_train_step(loss, optimizer)(state, data, None, jax.random.key(0))[1]["loss"]
     assert first != single
 
 
@@ -89,7 +91,7 @@ def test_eval_step_counts_masked_examples_once():
     eval_step = make_eval_step(loss)
     batch = jax.tree.map(lambda a: a[0], batches(1))
     mask = jnp.arange(8) < 5
-    total, number = eval_step({"w": 0.5}, {"noisy": 0.1}, batch, mask, jax.random.key(0))
+    total, number = eval_step({"w": 0.5}, {"noisy": 0.1}, None, batch, mask, jax.random.key(0))
     expected = np.sum((0.5 * batch["x"][:5] - batch["y"][:5]) ** 2)
     np.testing.assert_allclose(total, expected, rtol=1e-6)
     assert number == 5

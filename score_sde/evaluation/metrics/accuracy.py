@@ -1,91 +1,124 @@
-"""How well a classifier of noisy images classifies, by noise level.
+"""How well a classifier of noisy examples classifies, by noise level.
 
-    python -m score_sde.evaluation.metrics.accuracy runs/digits_classifier
-
-Each held-out image is noised once at each time, always with the same noise, and classified with the
-moving average of the parameters. The paper shows the same curve (Song et al. 2021, arXiv
-2011.13456, Appendix I.1, Figure 13).
+Each held-out example is noised once at each time, always with the same noise, and classified. The
+paper shows the same curve (Song et al. 2021, arXiv 2011.13456, Appendix I.1, Figure 13).
 """
 
 from __future__ import annotations
 
-import sys
-from typing import NamedTuple
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde.data import Source, eval_batches
-from score_sde.errors import UserError
-from score_sde.processes import expand
-from score_sde.runs import build, folder
+from score_sde import keys
+from score_sde.classifier import Classifier
+from score_sde.evaluation import per_example
+from score_sde.evaluation.metric import CLASSIFIER, Entries, Metric
+from score_sde.evaluation.subject import Subject
+from score_sde.processes import SDE, expand
+from score_sde.spaces import Space
 
-LEVELS = 11
+COLUMNS = ("t", "noise", "accuracy", "cross_entropy", "standard_error")
 
 
-class Level(NamedTuple):
-    """What was measured at one time.
+@dataclasses.dataclass(frozen=True)
+class Accuracy(Metric):
+    """The curve of the module.
 
     Attributes:
-        t: the time.
-        noise: sigma / alpha there.
-        accuracy: share of the images whose most probable class is theirs.
-        cross_entropy: mean of -log p(y | x_t), nats.
+        points: times, evenly spaced over [t_min, t_max].
     """
 
-    t: float
-    noise: float
-    accuracy: float
-    cross_entropy: float
+    NEEDS: ClassVar[str] = CLASSIFIER
+
+    points: int = 11
+
+    def __post_init__(self):
+        if self.points < 2:
+            raise ValueError(f"points={self.points} must be at least 2")
+
+    def prepare(self, subject: Subject) -> Callable[[], Entries]:
+        """See Metric; nothing can be missing."""
+        return lambda: {"accuracy": accuracy(subject, self)}
 
 
-def measure(run: folder.ClassifierRun, held_out: Source, times: np.ndarray) -> list[Level]:
-    """Accuracy and cross-entropy at each time.
+def accuracy(subject: Subject, options: Accuracy) -> dict[str, Any]:
+    """Measure the curve, or go on with a measurement that was interrupted.
 
     Args:
-        run: the classifier.
-        held_out: images that it was not trained on, with labels.
-        times: [n], in the time of run.sde.
+        subject: the classifier and the data.
+        options: how.
+
+    Returns:
+        The entry of evaluation.json: "value" is the accuracy at t_min, with its standard error over
+        examples; the curve is under "curve", in columns: t, the noise sigma / alpha, the accuracy,
+        the cross-entropy in nats, and the standard error of the accuracy.
+    """
+    sde = subject.sde
+    times = np.linspace(sde.t_min, sde.t_max, options.points)
+
+    def measure(
+        classifier: Classifier, space: Space, key: jax.Array, batch: Mapping[str, jax.Array]
+    ) -> dict[str, jax.Array]:
+        x0 = space.encode(batch[subject.field], keys.fold_in(key, 0))  # as in training
+        return judged(keys.fold_in(key, 1), classifier, sde, x0, batch[subject.label], times)
+
+    protocol = subject.protocol() | subject.data_protocol() | dataclasses.asdict(options)
+    protocol["label"] = subject.label
+    found = per_example.of_examples(subject, "accuracy", protocol, measure)
+    shares = found["correct"].mean(axis=0).tolist()
+    errors = per_example.standard_error(found["correct"])
+    errors = [None] * len(times) if errors is None else errors.tolist()
+    with np.errstate(divide="ignore"):
+        noise = (sde.sigma(times) / sde.alpha(times)).tolist()
+    if not math.isfinite(noise[-1]):
+        noise[-1] = None  # no signal is left, for which JSON has no number
+    columns = [times.tolist(), noise, shares, found["nats"].mean(axis=0).tolist(), errors]
+    return {
+        "value": shares[0],
+        "standard_error": errors[0],
+        "examples": len(found["correct"]),
+        "curve": dict(zip(COLUMNS, columns, strict=True)),
+        "protocol": protocol,
+    }
+
+
+def judged(
+    key: jax.Array,
+    classifier: Classifier,
+    sde: SDE,
+    x0: jax.Array,
+    label: jax.Array,
+    times: np.ndarray,
+) -> dict[str, jax.Array]:
+    """Whether examples are classified rightly at each time, one draw of noise each.
+
+    Args:
+        key: JAX random keys, one for each example, [batch].
+        classifier: of states at any time.
+        sde: the forward process.
+        x0: data, [batch, *data].
+        label: classes, int [batch].
+        times: [n].
+
+    Returns:
+        "correct", whether the most probable class is the label, 0 or 1, and "nats", -log p(label |
+        x_t); both [batch, n].
     """
 
-    @jax.jit
-    def sums(key, batch, t):
-        x0, label = run.experiment.from_images(batch["image"]), batch["label"]
-        mean, std = run.sde.marginal(x0, t)
-        x = mean + expand(std, x0) * jax.random.normal(key, x0.shape)
-        log_probs = run.log_probs(x, t)
+    def at(number: jax.Array, t: jax.Array) -> dict[str, jax.Array]:
+        t = jnp.full(len(x0), t)
+        mean, std = sde.marginal(x0, t)
+        noise = keys.normal(keys.fold_in(key, number), x0.shape, x0.dtype)
+        log_probs = classifier.log_probs(mean + expand(std, x0) * noise, t)
         chosen = jnp.take_along_axis(log_probs, label[:, None], axis=1)[:, 0]
-        each = jnp.stack([log_probs.argmax(axis=1) == label, -chosen])
-        return jnp.sum(jnp.where(batch["mask"][None], each, 0), axis=1)
+        return {"correct": (log_probs.argmax(axis=1) == label).astype(int), "nats": -chosen}
 
-    totals = np.zeros((len(times), 2))
-    batches = eval_batches(held_out, run.experiment.evaluation_batch_size)
-    for index, batch in enumerate(batches):
-        key = jax.random.fold_in(jax.random.key(0), index)
-        totals += [sums(jax.random.fold_in(key, i), batch, t) for i, t in enumerate(times)]
-    noise = run.sde.sigma(times) / run.sde.alpha(times)
-    rows = zip(times, noise, *(totals / len(held_out)).T, strict=True)
-    return [Level(*map(float, row)) for row in rows]
-
-
-def main(argv: list[str]) -> int:
-    """Print a table, one time a row; exit code 2 for bad input."""
-    try:
-        if len(argv) != 2:
-            raise UserError("usage: python -m score_sde.evaluation.metrics.accuracy runs/NAME")
-        run = folder.load_classifier(argv[1])
-        times = np.linspace(run.sde.t_min, run.sde.t_max, LEVELS)
-        print("     t  sigma/alpha  accuracy  cross-entropy")
-        for row in measure(run, build.source(run.config, "test"), times):
-            print(
-                f"{row.t:6.3f}  {row.noise:11.3g}  {row.accuracy:8.3f}  {row.cross_entropy:13.3f}"
-            )
-        return 0
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    inputs = jnp.arange(len(times)), jnp.asarray(times, x0.dtype)
+    by_time = jax.lax.map(lambda pair: at(*pair), inputs)
+    return {name: values.T for name, values in by_time.items()}

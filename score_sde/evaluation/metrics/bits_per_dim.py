@@ -1,6 +1,6 @@
 r"""Bits/dim of a data set under a model.
 
-For each image, `repeats` times, the bound of K importance-weighted draws (see `dequantization`)
+For each image, `repeats` times, the bound of K importance-weighted draws (spaces.dequantization)
 
     bits = -(1 / (D log 2)) log (1/K) sum_{j <= K} w_j,    log w = log p(x) + log_factor,       (1)
 
@@ -20,9 +20,8 @@ size nor the number of devices matters, and each of these triples is one piece o
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -31,50 +30,78 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from score_sde import files
+from score_sde.checks import check_count, check_name
 from score_sde.errors import UserError, solver_error_as
 from score_sde.evaluation.journal import Journal
+from score_sde.evaluation.likelihood_metric import LikelihoodMetric
+from score_sde.evaluation.metric import Entries
 from score_sde.evaluation.metrics import variational_noise
-from score_sde.evaluation.options import BitsOptions
+from score_sde.evaluation.per_example import standard_error
 from score_sde.evaluation.subject import Subject
-from score_sde.likelihood import log_likelihood
 from score_sde.models.functional import Arrays
 from score_sde.processes import SDE
 from score_sde.spaces.dequantization import DEQUANTIZATIONS
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
-# (parameters, constants, images, labels, repeat, draw, index) -> log w and nfe; all [batch].
-Weigh = Callable[..., tuple[jax.Array, jax.Array]]
+# (parameters, constants, batch, repeat, draw, index) -> log w, log_factor and nfe; all [batch].
+Weigh = Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
 
 
-def prepare(
-    subject: Subject, options: BitsOptions, names: Sequence[str]
-) -> Callable[[], dict[str, Any]]:
-    """As evaluate.Section says.
+@dataclasses.dataclass(frozen=True)
+class BitsPerDim(LikelihoodMetric):
+    """Equation (1) of the module.
 
-    Raises:
-        UserError: t_min cannot work, or the process does not go with the dequantisation.
+    Attributes:
+        dequantization: a name in spaces.dequantization.DEQUANTIZATIONS, or "variational": see
+            metrics.variational_noise.
+        dequantization_steps: of the fit of variational noise.
+        draws: K, the importance-weighted draws of one bound.
+        repeats: bounds, each from draws of its own, whose mean is reported.
     """
-    process = _process(subject.run.sde, options.t_min)
-    if options.dequantization == "variational":
-        variational_noise.log_snr_range(process)
-    return lambda: {"bits_per_dim": bits_per_dim(subject, options)}
+
+    divergence: str = "hutchinson"
+    dequantization: str = "uniform"
+    dequantization_steps: int = 1000
+    draws: int = 1
+    repeats: int = 1
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_name("dequantization", self.dequantization, (*DEQUANTIZATIONS, "variational"))
+        for name in ("dequantization_steps", "draws", "repeats"):
+            check_count(name, getattr(self, name))
+
+    def prepare(self, subject: Subject) -> Callable[[], Entries]:
+        """See Metric.
+
+        Raises:
+            ValueError: the data are continuous, t_min cannot work, or the process does not go with
+                the dequantisation.
+        """
+        if subject.space.lattice is None:
+            raise ValueError("it is of discrete data, and these have no levels: use log_likelihood")
+        process = self.process(subject.sde)
+        if self.dequantization == "variational":
+            variational_noise.log_snr_range(process)
+        return lambda: {"bits_per_dim": bits_per_dim(subject, self)}
 
 
-def bits_per_dim(subject: Subject, options: BitsOptions) -> dict[str, Any]:
+def bits_per_dim(subject: Subject, options: BitsPerDim) -> dict[str, Any]:
     """Measure the bits/dim of equation (1), or go on with a measurement that was interrupted.
 
     Args:
         subject: the model and the data.
-        options: the section `evaluation.bits_per_dim`.
+        options: how.
 
     Returns:
         The entry of evaluation.json: value and standard error, bits/dim; how they were made.
 
     Raises:
-        UserError: t_min cannot work, the solver gave up, or the run's folder cannot be written.
+        ValueError: t_min cannot work; as UserError, the solver gave up, or the run's folder cannot
+            be written.
     """
-    process = _process(subject.run.sde, options.t_min)
-    protocol = _protocol(subject, options, process)
+    process = options.process(subject.sde)
+    protocol = options.protocol(subject, process)
     journal = Journal(subject.folder, "bits_per_dim", protocol)
     shape = options.repeats, options.draws, subject.number
     log_weights, nfe = np.full(shape, np.nan), np.zeros(shape, int)
@@ -88,7 +115,7 @@ def bits_per_dim(subject: Subject, options: BitsOptions) -> dict[str, Any]:
         subject.say(f"{done} of {log_weights.size} log-likelihoods are there from before")
     for row in _work(subject, options, process, missing):
         if jax.process_index() == 0:
-            with files.writing(subject.run.workdir):
+            with files.writing(subject.workdir):
                 journal.append(row)
         _fill(row, log_weights, nfe)
         done = log_weights.size - int(np.isnan(log_weights).sum())
@@ -96,18 +123,9 @@ def bits_per_dim(subject: Subject, options: BitsOptions) -> dict[str, Any]:
     return _entry(subject, log_weights, nfe, protocol)
 
 
-def _process(sde: SDE, t_min: float) -> SDE:
-    if t_min < 0:
-        return sde
-    try:
-        return dataclasses.replace(sde, t_min=t_min)
-    except ValueError as error:
-        raise UserError(f"config.evaluation.bits_per_dim.t_min={t_min}: {error}") from error
-
-
-def _weigh(subject: Subject, options: BitsOptions, process: SDE) -> Weigh:
+def _weigh(subject: Subject, options: BitsPerDim, process: SDE) -> Weigh:
     """log w of equation (1) for a batch, compiled."""
-    experiment, lattice = subject.run.experiment, subject.lattice
+    lattice = subject.space.lattice
     if options.dequantization == "variational":
         dequantize = variational_noise.fit(subject, process, options.dequantization_steps)
     else:
@@ -120,38 +138,29 @@ def _weigh(subject: Subject, options: BitsOptions, process: SDE) -> Weigh:
             key = jax.random.fold_in(key, number)
         return key
 
-    def weigh(params: Arrays, constants: Arrays, batch: dict[str, jax.Array]) -> Any:
-        batch = jax.lax.with_sharding_constraint(batch, sharding)
-        keys = jax.vmap(key)(batch["repeat"], batch["draw"], batch["index"])
+    def weigh(
+        params: Arrays, constants: Arrays, batch: dict[str, jax.Array], *numbers: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        batch, numbers = jax.lax.with_sharding_constraint((batch, numbers), sharding)
+        keys = jax.vmap(key)(*numbers)
         key_noise, key_probe = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
-        x, log_factor = dequantize(key_noise, batch["image"], lattice, process)
-        out = log_likelihood(
-            key_probe,
-            experiment.denoiser(params, constants),
-            process,
-            x,
-            options.divergence,
-            options.probes,
-            options.rtol,
-            options.atol,
-            cond=batch["label"] if experiment.conditional else None,
-            probe=options.probe,
-            max_steps=options.max_steps,
-        )
+        x, log_factor = dequantize(key_noise, batch[subject.field], lattice, process)
+        denoise = subject.make(params, constants)
+        out = options.solve(key_probe, denoise, process, x, subject.told(batch))
         return out.logp, log_factor, out.nfe_each
 
     return jax.jit(weigh, out_shardings=replicated(subject.mesh))
 
 
 def _work(
-    subject: Subject, options: BitsOptions, process: SDE, missing: np.ndarray
+    subject: Subject, options: BitsPerDim, process: SDE, missing: np.ndarray
 ) -> Iterator[dict[str, Any]]:
     """Work through the triples (repeat, draw, index), [n, 3], in batches; a row for each."""
     if not len(missing):
         return
     weigh = _weigh(subject, options, process)
     everywhere = replicated(subject.mesh)
-    weights = jax.device_get((subject.run.params, subject.run.constants))
+    weights = jax.device_get((subject.params, subject.constants))
     params, constants = to_devices(everywhere, weights)
     size = -(-min(subject.batch_size, len(missing)) // subject.mesh.size) * subject.mesh.size
     for start in range(0, len(missing), size):
@@ -159,9 +168,9 @@ def _work(
         # The last batch is filled up with copies of its last triple, which are not counted.
         filled = triples[np.minimum(np.arange(size), len(triples) - 1)].astype(np.int32)
         batch = subject.source.gather(filled[:, 2].astype(np.int64))
-        batch |= dict(zip(("repeat", "draw", "index"), filled.T, strict=True))
+        batch, numbers = to_devices(everywhere, (batch, tuple(filled.T)))
         with solver_error_as(UserError):
-            out = jax.device_get(weigh(params, constants, to_devices(everywhere, batch)))
+            out = jax.device_get(weigh(params, constants, batch, *numbers))
         logp, log_factor, nfe = (a[: len(triples)] for a in out)
         # Their sum in float32 would lose what a small difference of two large numbers is made of.
         log_weight = logp.astype(np.float64) + log_factor.astype(np.float64)
@@ -179,7 +188,7 @@ def _fill(row: dict[str, Any], log_weights: np.ndarray, nfe: np.ndarray) -> None
 
 def _bits(subject: Subject, log_weights: np.ndarray) -> np.ndarray:
     """Equation (1) from log w [repeats, K, n]; [repeats, n]."""
-    dimensions = math.prod(subject.source.info.shape)
+    dimensions = math.prod(subject.space.shape)
     draws = log_weights.shape[1]
     return -(np.logaddexp.reduce(log_weights, axis=1) - math.log(draws)) / dimensions / math.log(2)
 
@@ -195,28 +204,15 @@ def _entry(
     subject: Subject, log_weights: np.ndarray, nfe: np.ndarray, protocol: dict[str, Any]
 ) -> dict[str, Any]:
     bits = _bits(subject, log_weights)
-    of_image = bits.mean(axis=0)
-    error = of_image.std(ddof=1) / math.sqrt(len(of_image)) if len(of_image) > 1 else None
+    of_example = bits.mean(axis=0)
+    error = standard_error(of_example)
     return {
-        "value": float(of_image.mean()),
+        "value": float(of_example.mean()),
         "standard_error": None if error is None else float(error),
         "unit": "bits/dim",
-        "images": len(of_image),
+        "examples": len(of_example),
         "of_each_repeat": bits.mean(axis=1).tolist(),
         "nfe_mean": float(nfe.mean()),
         "nfe_max": int(nfe.max()),
         "protocol": protocol,
-    }
-
-
-def _protocol(subject: Subject, options: BitsOptions, process: SDE) -> dict[str, Any]:
-    versions = {name: importlib.metadata.version(name) for name in ("diffrax", "equinox")}
-    return {
-        **subject.protocol(),
-        **subject.data_protocol(),
-        **dataclasses.asdict(options),
-        "solver": "Dormand-Prince 5(4), steps of each image its own",
-        "sde": {"name": type(process).__name__, **dataclasses.asdict(process)},
-        "t_min": process.t_min,
-        "versions": subject.protocol()["versions"] | versions,
     }

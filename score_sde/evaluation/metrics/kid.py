@@ -2,11 +2,60 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+import math
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
+
+from score_sde.checks import check_count
+from score_sde.evaluation.metric import Entries, SampleMetric, number
+from score_sde.evaluation.reference import Reference
+from score_sde.evaluation.samples import Drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class KID(SampleMetric):
+    """The distance of the samples from the real examples.
+
+    Attributes:
+        subsets: that it is averaged over.
+        size: samples in each; at most half as many as there are.
+    """
+
+    FEATURES: ClassVar[bool] = True
+
+    subsets: int = 100
+    size: int = 1000
+
+    def __post_init__(self):
+        check_count("subsets", self.subsets)
+        if self.size < 2:
+            raise ValueError(f"size={self.size} must be at least 2")
+
+    @property
+    def fewest(self) -> int:
+        """Half of 4 have a kernel between them."""
+        return 4
+
+    def judge(self, drawn: Drawn, real: Reference, seed: int, mesh: Mesh | None) -> Entries:
+        """The entry "kid"; see SampleMetric."""
+        size = min(self.size, len(real.features) // 2, len(drawn.features) // 2)
+        found = kernel_distance(
+            drawn.features, real.features, subsets=self.subsets, size=size, seed=seed
+        )
+        return {
+            "kid": {
+                **number(found.mean, found.standard_error),
+                "std_over_subsets": found.std if math.isfinite(found.std) else None,
+                "subsets": self.subsets,
+                "subset_size": found.size,
+                "subset_seed": seed,
+            }
+        }
 
 
 class KernelDistance(NamedTuple):

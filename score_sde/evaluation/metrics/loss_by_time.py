@@ -1,8 +1,9 @@
 """The held-out denoising loss at each time: where along the process a model errs.
 
-The mean over pixels and images of the squared error of a quantity, of x0, eps, v and so on, at x_t
-(equation 1 of objectives.denoising without weights), with the standard error over images. For every
-image the noise at a time is the same whatever the batch, and of independent draws at each time.
+The mean over the axes and examples of the squared error of a quantity, of x0, eps, v and so on, at
+x_t (equation 1 of objectives.denoising without weights), with the standard error over examples. For
+every example the noise at a time is the same whatever the batch, and of independent draws at each
+time.
 """
 
 from __future__ import annotations
@@ -11,66 +12,88 @@ import csv
 import dataclasses
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from score_sde import files, keys
-from score_sde.errors import UserError
-from score_sde.evaluation import per_image
-from score_sde.evaluation.options import CurveOptions
+from score_sde.checks import check_count, check_name
+from score_sde.evaluation import figures, per_example
+from score_sde.evaluation.metric import DENOISER, Entries, Metric
 from score_sde.evaluation.subject import Subject
 from score_sde.objectives.weightings import QUANTITIES
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
 from score_sde.samplers.grids import GRIDS
-from score_sde.spaces import pixels
-from score_sde.spaces.dequantization import Lattice
+from score_sde.spaces import Space
 
 COLUMNS = ("t", "log_snr", "loss", "standard_error")
 
 
-def prepare(
-    subject: Subject, options: CurveOptions, names: Sequence[str]
-) -> Callable[[], dict[str, Any]]:
-    """As evaluate.Section says.
+@dataclasses.dataclass(frozen=True)
+class LossByTime(Metric):
+    """The curve of the module.
 
-    Raises:
-        UserError: the process does not go with the grid.
+    Attributes:
+        points: times at which the loss is measured.
+        grid: where they lie, a name in samplers.grids.GRIDS.
+        repeats: draws of noise for each example and time.
+        quantity: whose squared error, a name in objectives.weightings.QUANTITIES.
     """
-    import matplotlib
 
-    matplotlib.use("agg")
-    try:
-        GRIDS[options.grid](subject.run.sde, options.points)
-    except ValueError as error:
-        raise UserError(f"config.evaluation.loss_by_time.grid: {error}") from error
-    return lambda: {"loss_by_time": loss_by_time(subject, options)}
+    NEEDS: ClassVar[str] = DENOISER
+
+    points: int = 50
+    grid: str = "uniform"
+    repeats: int = 1
+    quantity: str = "eps"
+
+    def __post_init__(self):
+        check_name("grid", self.grid, GRIDS)
+        check_name("quantity", self.quantity, QUANTITIES)
+        check_count("repeats", self.repeats)
+        if self.points < 2:
+            raise ValueError(f"points={self.points} must be at least 2")
+
+    def prepare(self, subject: Subject) -> Callable[[], Entries]:
+        """See Metric.
+
+        Raises:
+            ValueError: the process does not go with the grid.
+        """
+        figures.figure(1, 1)  # that it can be drawn
+        try:
+            GRIDS[self.grid](subject.sde, self.points)
+        except ValueError as error:
+            raise ValueError(f"grid={self.grid}: {error}") from error
+        return lambda: {"loss_by_time": loss_by_time(subject, self)}
 
 
-def loss_by_time(subject: Subject, options: CurveOptions) -> dict[str, Any]:
+def loss_by_time(subject: Subject, options: LossByTime) -> dict[str, Any]:
     """Measure the curve, or go on with a measurement that was interrupted.
 
     Writes it to evaluation/loss_by_time.csv and .png in the run's folder.
 
     Args:
         subject: the model and the data.
-        options: the section `evaluation.loss_by_time`.
+        options: how.
 
     Returns:
         The entry of evaluation.json: "value" is the mean over the times, with its standard error
-        over images; the curve itself is under "curve".
+        over examples; the curve itself is under "curve".
     """
-    sde, lattice = subject.run.sde, subject.lattice
+    sde = subject.sde
     times = GRIDS[options.grid](sde, options.points)[::-1]
 
-    def measure(denoise: Denoiser, key: jax.Array, images: jax.Array, cond: Any) -> Any:
-        x0 = data(keys.fold_in(key, 0), images, lattice)
-        key = keys.fold_in(key, 1)
+    def measure(
+        denoise: Denoiser, space: Space, key: jax.Array, batch: Mapping[str, jax.Array]
+    ) -> dict[str, jax.Array]:
+        x0 = space.encode(batch[subject.field], keys.fold_in(key, 0))  # as in training
+        key, cond = keys.fold_in(key, 1), subject.told(batch)
         draws = (
             losses(keys.fold_in(key, i), denoise, sde, x0, times, options.quantity, cond)
             for i in range(options.repeats)
@@ -78,9 +101,9 @@ def loss_by_time(subject: Subject, options: CurveOptions) -> dict[str, Any]:
         return {"loss": sum(draws) / options.repeats}
 
     protocol = subject.protocol() | subject.data_protocol() | dataclasses.asdict(options)
-    found = per_image.of_images(subject, "loss_by_time", protocol, measure)["loss"]
-    of_image, errors = found.mean(axis=1), per_image.standard_error(found)
-    error = per_image.standard_error(of_image)
+    found = per_example.of_examples(subject, "loss_by_time", protocol, measure)["loss"]
+    of_example, errors = found.mean(axis=1), per_example.standard_error(found)
+    error = per_example.standard_error(of_example)
     with np.errstate(divide="ignore"):
         log_snr = sde.log_snr(times).tolist()
     if not math.isfinite(log_snr[-1]):
@@ -89,28 +112,17 @@ def loss_by_time(subject: Subject, options: CurveOptions) -> dict[str, Any]:
     columns.append([None] * len(times) if errors is None else errors.tolist())
     curve = dict(zip(COLUMNS, columns, strict=True))
     if jax.process_index() == 0:
-        with files.writing(subject.run.workdir):
+        with files.writing(subject.workdir):
             _write_csv(subject.folder / "loss_by_time.csv", curve)
             _write_png(subject.folder / "loss_by_time.png", curve, options.quantity)
     return {
-        "value": float(of_image.mean()),
+        "value": float(of_example.mean()),
         "standard_error": None if error is None else float(error),
-        "images": len(found),
+        "examples": len(found),
         "nfe": options.points * options.repeats,
         "curve": curve,
         "protocol": protocol,
     }
-
-
-def data(key: jax.Array, images: jax.Array, lattice: Lattice) -> jax.Array:
-    """x_0 as the model was trained on it: dequantised or not; [batch, H, W, C]."""
-    if not lattice.tiled:
-        return pixels.to_model(images, lattice.centered)
-
-    def one(key: jax.Array, image: jax.Array) -> jax.Array:
-        return pixels.dequantize(key, image[None], lattice.levels, lattice.centered)[0]
-
-    return jax.vmap(one)(key, images)
 
 
 def losses(
@@ -130,7 +142,7 @@ def losses(
         sde: the forward process.
         x0: data, [batch, *data].
         times: [n].
-        quantity: a name in losses.QUANTITIES.
+        quantity: a name in weightings.QUANTITIES.
         cond: condition passed to denoise.
 
     Returns:
@@ -153,13 +165,13 @@ def _write_csv(path: Path, curve: dict[str, list[Any]]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(zip(*curve.values(), strict=True))
-    _replace(path, text.getvalue().encode())
+    with files.replacing(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def _write_png(path: Path, curve: dict[str, list[Any]], quantity: str) -> None:
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    drawn = figures.figure(7, 4.5)
+    axes = drawn.add_subplot()
     t, loss = np.array(curve["t"]), np.array(curve["loss"])
     error = np.array([e or 0.0 for e in curve["standard_error"]])
     axes.plot(t, loss)
@@ -170,15 +182,4 @@ def _write_png(path: Path, curve: dict[str, list[Any]], quantity: str) -> None:
         yscale="log",
     )
     axes.grid(alpha=0.3)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
-    pyplot.close(figure)
-    _replace(path, buffer.getvalue())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    figures.save(path, drawn)

@@ -2,14 +2,15 @@
 
 A set of features stands for the union of balls around them, each as large as the distance to the
 k-th nearest other feature of the set (equation 1). Precision is the share of samples within the
-balls of the real images, recall the share of real images within the balls of the samples (2, 3).
+balls of the real examples, recall that of real examples within the balls of the samples (2, 3).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,15 +18,52 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
+from score_sde.checks import check_count
+from score_sde.evaluation.metric import Entries, SampleMetric, number
+from score_sde.evaluation.reference import Reference
+from score_sde.evaluation.samples import Drawn
 from score_sde.training.sharding import make_mesh, replicated, shared_batch, to_devices
 
 
-class PrecisionRecall(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class PrecisionRecall(SampleMetric):
+    """Both, of the samples and as many real examples, or of as many as there are of either.
+
+    Attributes:
+        neighbours: k.
+    """
+
+    FEATURES: ClassVar[bool] = True
+
+    neighbours: int = 3
+
+    def __post_init__(self):
+        check_count("neighbours", self.neighbours)
+
+    @property
+    def fewest(self) -> int:
+        """One with k others."""
+        return self.neighbours + 1
+
+    def judge(self, drawn: Drawn, real: Reference, seed: int, mesh: Mesh | None) -> Entries:
+        """The entries "precision" and "recall"; see SampleMetric."""
+        n = min(len(real.features), len(drawn.features))  # as many of each, as the paper has it
+        # Evenly spaced: sets are often sorted.
+        spread = real.features[np.linspace(0, len(real.features) - 1, n).astype(int)]
+        found = precision_recall(drawn.features[:n], spread, neighbours=self.neighbours, mesh=mesh)
+        about = {"neighbours": self.neighbours, "samples": n, "real": n}
+        return {
+            "precision": {**number(found.precision, found.precision_error), **about},
+            "recall": {**number(found.recall, found.recall_error), **about},
+        }
+
+
+class Shares(NamedTuple):
     """Shares, and their binomial standard errors for the draw of the points that are counted.
 
     Attributes:
         precision: share of samples that look real.
-        recall: share of real images that could have been samples.
+        recall: share of real examples that could have been samples.
         precision_error: standard error.
         recall_error: standard error.
     """
@@ -43,14 +81,14 @@ def precision_recall(
     neighbours: int = 3,
     block: int = 1024,
     mesh: Mesh | None = None,
-) -> PrecisionRecall:
+) -> Shares:
     """Precision and recall of samples.
 
     All distances are computed, a block of rows at a time, in the dtype of the features.
 
     Args:
         samples: features, [n, d].
-        real: features of real images, [m, d]; the paper takes as many as samples.
+        real: features of real examples, [m, d]; the paper takes as many as samples.
         neighbours: k.
         block: rows at a time, over all devices.
         mesh: the devices; all if None.
@@ -60,7 +98,7 @@ def precision_recall(
     """
     if min(len(samples), len(real)) <= neighbours:
         raise ValueError(
-            f"{len(samples)} samples and {len(real)} real images are too few for "
+            f"{len(samples)} samples and {len(real)} real examples are too few for "
             f"{neighbours} neighbours"
         )
     mesh = make_mesh() if mesh is None else mesh
@@ -72,7 +110,7 @@ def precision_recall(
         return float(np.concatenate(list(_covered(points, centres, radii, block, mesh))).mean())
 
     precision, recall = share(samples, real), share(real, samples)
-    return PrecisionRecall(
+    return Shares(
         precision, recall, _binomial(precision, len(samples)), _binomial(recall, len(real))
     )
 

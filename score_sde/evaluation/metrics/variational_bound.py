@@ -24,8 +24,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,14 +33,55 @@ import numpy as np
 from jax.scipy.special import log_ndtr
 
 from score_sde import keys
-from score_sde.errors import UserError
-from score_sde.evaluation import per_image
-from score_sde.evaluation.options import BoundOptions
+from score_sde.checks import check_name
+from score_sde.evaluation import per_example
+from score_sde.evaluation.metric import DENOISER, Entries, Metric
 from score_sde.evaluation.subject import Subject
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.grids import GRIDS
-from score_sde.spaces.dequantization import Lattice
+from score_sde.spaces import Lattice, Space
+
+# Variances of the reverse steps, equations (2) and (3).
+VARIANCES = ("small", "large")
+
+
+@dataclasses.dataclass(frozen=True)
+class VariationalBound(Metric):
+    """Equation (1) of the module.
+
+    Attributes:
+        steps: N, noise levels of the chain.
+        grid: where they lie in time, a name in samplers.grids.GRIDS.
+        variance: of the reverse steps: "small", that of q(x_s | x_t, x_0), or "large", that of
+            q(x_t | x_s).
+    """
+
+    NEEDS: ClassVar[str] = DENOISER
+
+    steps: int = 1000
+    grid: str = "uniform"
+    variance: str = "small"
+
+    def __post_init__(self):
+        check_name("grid", self.grid, GRIDS)
+        check_name("variance", self.variance, VARIANCES)
+        if self.steps < 2:
+            raise ValueError(f"steps={self.steps} must be at least 2")
+
+    def prepare(self, subject: Subject) -> Callable[[], Entries]:
+        """See Metric.
+
+        Raises:
+            ValueError: the data are continuous, or the process does not go with the grid.
+        """
+        if subject.space.lattice is None:
+            raise ValueError("it is of discrete data, and these have no levels: use log_likelihood")
+        try:
+            noise_levels(subject.sde, self)
+        except ValueError as error:
+            raise ValueError(f"grid={self.grid}: {error}") from error
+        return lambda: {"variational_bound": variational_bound(subject, self)}
 
 
 class Terms(NamedTuple):
@@ -57,56 +98,44 @@ class Terms(NamedTuple):
     decoder: jax.Array
 
 
-def prepare(
-    subject: Subject, options: BoundOptions, names: Sequence[str]
-) -> Callable[[], dict[str, Any]]:
-    """As evaluate.Section says.
-
-    Raises:
-        UserError: the process does not go with the grid.
-    """
-    try:
-        noise_levels(subject.run.sde, options)
-    except ValueError as error:
-        raise UserError(f"config.evaluation.variational_bound.grid: {error}") from error
-    return lambda: {"variational_bound": variational_bound(subject, options)}
-
-
-def variational_bound(subject: Subject, options: BoundOptions) -> dict[str, Any]:
+def variational_bound(subject: Subject, options: VariationalBound) -> dict[str, Any]:
     """Measure the bound of equation (1), or go on with a measurement that was interrupted.
 
     Args:
         subject: the model and the data.
-        options: the section `evaluation.variational_bound`.
+        options: how.
 
     Returns:
         The entry of evaluation.json: value and standard error over images, bits/dim; the mean of
         each term; how they were made.
     """
-    sde, lattice = subject.run.sde, subject.lattice
+    sde, lattice = subject.sde, subject.space.lattice
     times = noise_levels(sde, options)
 
-    def measure(denoise: Denoiser, key: jax.Array, images: jax.Array, cond: Any) -> Any:
+    def measure(
+        denoise: Denoiser, space: Space, key: jax.Array, batch: Mapping[str, jax.Array]
+    ) -> dict[str, jax.Array]:
+        images, cond = batch[subject.field], subject.told(batch)
         return terms(key, denoise, sde, images, lattice, times, options.variance, cond)._asdict()
 
     protocol = subject.protocol() | subject.data_protocol() | dataclasses.asdict(options)
-    found = per_image.of_images(subject, "variational_bound", protocol, measure)
-    nats_to_bits = 1 / (math.prod(subject.source.info.shape) * math.log(2))
+    found = per_example.of_examples(subject, "variational_bound", protocol, measure)
+    nats_to_bits = 1 / (math.prod(subject.space.shape) * math.log(2))
     bits = {name: nats * nats_to_bits for name, nats in found.items()}
     whole = sum(bits[name] for name in Terms._fields)
-    error = per_image.standard_error(whole)
+    error = per_example.standard_error(whole)
     return {
         "value": float(whole.mean()),
         "standard_error": None if error is None else float(error),
         "unit": "bits/dim",
-        "images": len(whole),
+        "examples": len(whole),
         "nfe": options.steps,
         "terms": {name: float(bits[name].mean()) for name in Terms._fields},
         "protocol": protocol,
     }
 
 
-def noise_levels(sde: SDE, options: BoundOptions) -> np.ndarray:
+def noise_levels(sde: SDE, options: VariationalBound) -> np.ndarray:
     """t_1 < ... < t_N, float64 [N].
 
     From t_min to t_max; from 0 for a discrete sequence, whose first level is there. A sequence of

@@ -1,6 +1,6 @@
 r"""Variational dequantisation: noise that is fitted to the model, for a tighter bound on bits/dim.
 
-Ho et al. 2019 (Flow++, arXiv 1902.00275, Section 3.1). In equation (1) of `dequantization` any
+Ho et al. 2019 (Flow++, arXiv 1902.00275, Section 3.1). In equation (1) of spaces.dequantization any
 density q(u | k) of the noise will do. Here a pixel's u, 0 to 1 across its tile, is sigmoid(z),
 
     z = m + exp(s) logit(v),    v uniform on [0, 1],                                            (1)
@@ -12,7 +12,8 @@ E[-log p(x) + log q(u | k)], by which Song et al. 2021 (arXiv 2101.09258) fit th
     -log p(x) <= 1/2 int E |eps - eps(x_t)|^2 d log SNR + const(x),                             (2)
 
 (Kingma et al. 2021, VDM, arXiv 2107.00630, equation 14) with log SNR drawn uniformly. What is
-reported is not this: the likelihoods of `bits` are exact, and a bound whatever the fit has found.
+reported is not this: the likelihoods of `bits_per_dim` are exact, and a bound whatever the fit has
+found.
 """
 
 from __future__ import annotations
@@ -28,9 +29,8 @@ from flax import nnx
 from jax.experimental import multihost_utils
 
 from score_sde import files
-from score_sde.errors import UserError
 from score_sde.evaluation.parts import Parts
-from score_sde.evaluation.subject import Subject, images_fingerprint
+from score_sde.evaluation.subject import Subject, examples_fingerprint
 from score_sde.models.functional import Arrays, functional
 from score_sde.models.layers import Conv
 from score_sde.objectives.times import draw_times, importance_times
@@ -39,7 +39,7 @@ from score_sde.spaces.dequantization import Dequantized, Lattice
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
 BATCH, CHANNELS, LEARNING_RATE = 128, 32, 3e-3
-_STREAM = 1 << 30  # of random numbers; `bits` folds its repeats into the same seed
+_STREAM = 1 << 30  # of random numbers; `bits_per_dim` folds its repeats into the same seed
 
 
 class Noise(nnx.Module):
@@ -116,7 +116,7 @@ def fit(subject: Subject, process: SDE, steps: int) -> Variational:
         The noise.
     """
     source = subject.training()
-    channels = source.info.shape[-1]
+    channels = subject.space.shape[-1]
     protocol = subject.protocol() | subject.data_protocol()
     del protocol["data"]  # what is evaluated: the noise is fitted to other images
     protocol |= {
@@ -124,7 +124,7 @@ def fit(subject: Subject, process: SDE, steps: int) -> Variational:
             "name": source.info.name,
             "split": source.info.split,
             "of": len(source),
-            "images_sha256": images_fingerprint(source, len(source)),
+            "sha256": examples_fingerprint(source, subject.field, len(source)),
         },
         "steps": steps,
         "t_min": process.t_min,
@@ -136,7 +136,7 @@ def fit(subject: Subject, process: SDE, steps: int) -> Variational:
     multihost_utils.sync_global_devices("the fitted noise was looked for")
     params = _fitted(subject, process, steps)
     if jax.process_index() == 0:
-        with files.writing(subject.run.workdir):
+        with files.writing(subject.workdir):
             parts.append(0, params)
     return Variational(params, channels)
 
@@ -145,14 +145,14 @@ def log_snr_range(process: SDE) -> tuple[float, float]:
     """log SNR at t_min and at t_max, between which equation (2) integrates.
 
     Raises:
-        UserError: it has no end.
+        ValueError: it has no end.
     """
     with np.errstate(divide="ignore"):
         first, last = process.log_snr(np.array([process.t_min, process.t_max])).tolist()
     if not np.isfinite(last):
-        raise UserError(
-            f"config.evaluation.bits_per_dim.dequantization=variational: {process} ends at a "
-            "signal-to-noise ratio of 0, which the fit cannot reach: use another dequantization"
+        raise ValueError(
+            f"dequantization=variational: {process} ends at a signal-to-noise ratio of 0, which "
+            "the fit cannot reach: use another dequantization"
         )
     return first, last
 
@@ -176,7 +176,7 @@ def _fitted(subject: Subject, process: SDE, steps: int) -> dict[str, np.ndarray]
     """The network's parameters after the fit, on the host."""
     source, mesh = subject.training(), subject.mesh
     everywhere, sharding = replicated(mesh), batch_sharding(mesh)
-    network = _network(source.info.shape[-1])
+    network = _network(subject.space.shape[-1])
     key = jax.random.fold_in(jax.random.key(subject.seed), _STREAM)
     optimiser = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
     bound = _bound(subject, process, network.apply)
@@ -193,7 +193,7 @@ def _fitted(subject: Subject, process: SDE, steps: int) -> dict[str, np.ndarray]
     compiled = jax.jit(step, donate_argnums=0, out_shardings=everywhere)
     params, _ = network.init(jax.random.fold_in(key, steps))
     state = jax.device_get((params, optimiser.init(params)))
-    model = jax.device_get((subject.run.params, subject.run.constants))
+    model = jax.device_get((subject.params, subject.constants))
     state, model = to_devices(everywhere, (state, model))
     size = -(-BATCH // mesh.size) * mesh.size
     for number in range(steps):
@@ -207,19 +207,20 @@ def _fitted(subject: Subject, process: SDE, steps: int) -> dict[str, np.ndarray]
 
 def _bound(subject: Subject, process: SDE, apply: Callable[..., Any]) -> Callable[..., jax.Array]:
     """Equation (2) and log q, nats: the mean over a batch, but for a constant."""
-    experiment, lattice = subject.run.experiment, subject.lattice
+    lattice = subject.space.lattice
     first, last = log_snr_range(process)
 
     def bound(params: Arrays, model: Any, batch: dict[str, jax.Array], key: jax.Array) -> jax.Array:
         keys, key_times, key_noise = jax.random.split(key, 3)
-        size = len(batch["image"])
+        images = batch[subject.field]
+        size = len(images)
         keys = jax.random.split(keys, size)
-        x, log_factor = _dequantize(apply, params, keys, batch["image"], lattice)
+        x, log_factor = _dequantize(apply, params, keys, images, lattice)
         times, _ = draw_times(key_times, process, size, importance_times(), stratified=True)
         times, eps = times.astype(x.dtype), jax.random.normal(key_noise, x.shape, x.dtype)
         noisy = expand(process.alpha(times), x) * x + expand(process.sigma(times), x) * eps
-        cond = batch["label"] if experiment.conditional else None
-        error = eps - experiment.denoiser(*model)(noisy, times, cond).eps
+        denoise = subject.make(*model)
+        error = eps - denoise(noisy, times, subject.told(batch)).eps
         squares = jnp.sum(error**2, tuple(range(1, x.ndim)))
         return jnp.mean(0.5 * (first - last) * squares - log_factor)
 

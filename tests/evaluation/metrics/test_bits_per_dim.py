@@ -3,30 +3,25 @@
 import dataclasses
 import json
 import math
-from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from made_subject import made_subject
+from made_subject import made_source, made_subject, subject_of
 from scipy import stats
 
 import score_sde
-from score_sde import analytic
-from score_sde.data.base import Source
+from score_sde import analytic, fields
 from score_sde.errors import UserError
-from score_sde.evaluation import per_image
-from score_sde.evaluation.engine import Measurement, evaluate, read
+from score_sde.evaluation import per_example
 from score_sde.evaluation.journal import Journal
-from score_sde.evaluation.metrics import bits_per_dim as bits
-from score_sde.evaluation.metrics.bits_per_dim import bits_per_dim
-from score_sde.evaluation.options import BitsOptions, EvaluationOptions
-from score_sde.training.options import OptionError
+from score_sde.evaluation.metrics.bits_per_dim import BitsPerDim, bits_per_dim
+from score_sde.spaces import Vectors
 
 # It ends in its prior to 1e-5 nats.
 SDE = score_sde.VP(beta_max=50.0)
 MEAN, STD, SHAPE = -0.2, 0.5, (2, 2, 1)
-EXACT = BitsOptions(divergence="exact")
+EXACT = BitsPerDim(divergence="exact")
 
 
 class Denoisers:
@@ -34,16 +29,15 @@ class Denoisers:
 
     fail = False
 
-    def __call__(self, params, constants, key=None):
+    def __call__(self, params, constants):
         gaussian = analytic.gaussian(SDE, np.full(SHAPE, MEAN), STD)
         return (lambda x, t, cond=None: gaussian(x * jnp.nan, t)) if self.fail else gaussian
 
 
-def subject(folder, batch_size=4, number=10, seed=0, levels=17, denoiser=None, images=0):
+def subject(folder, batch_size=4, images=0, levels=17, seed=0, **changes):
     level = np.random.RandomState(images).randint(0, levels, (10, *SHAPE))
     what, said = made_subject(folder, SDE, None, level, levels, batch_size, tiled=True, seed=seed)
-    what.run.experiment.denoiser = denoiser or Denoisers()
-    return dataclasses.replace(what, number=number), level, said
+    return dataclasses.replace(what, **({"make": Denoisers()} | changes)), level, said
 
 
 def exact_bits(level, levels, mean=MEAN):
@@ -66,7 +60,7 @@ def test_bits_of_an_exact_model(tmp_path, levels):
     error = expected.std(ddof=1) / math.sqrt(10)
     np.testing.assert_allclose(entry["standard_error"], error, rtol=0.05)
     assert np.mean(entry["of_each_repeat"]) == pytest.approx(entry["value"])
-    assert entry["images"] == 10
+    assert entry["examples"] == 10
 
 
 def test_more_draws_tighten_the_bound(tmp_path):
@@ -87,16 +81,14 @@ def labelled(what, labels):
     gaussian, means = analytic.gaussian(SDE, np.zeros(SHAPE), STD), jnp.array([-0.6, 0.6])
 
     def denoise(x, t, cond):
-        shift = means[cond][:, None, None, None]
+        shift = means[cond["label"]][:, None, None, None]
         moved = gaussian(x - SDE.alpha(t)[:, None, None, None] * shift, t)
         return moved._replace(x0=moved.x0 + shift)
 
-    experiment = SimpleNamespace(**vars(what.run.experiment))
-    experiment.conditional, experiment.denoiser = True, lambda params, constants: denoise
-    run = SimpleNamespace(**vars(what.run) | {"experiment": experiment})
-    info, images = what.source.info, what.source.gather(np.arange(10))["image"]
-    source = Source(info, lambda i: (images[i], labels[i]))
-    return dataclasses.replace(what, run=run, source=source)
+    arrays = what.source.gather(np.arange(10)) | {"label": labels}
+    source = made_source(arrays, [what.source.info["image"], fields.label(2)])
+    told = {"source": source, "conditions": ("label",)}
+    return dataclasses.replace(what, make=lambda params, constants: denoise, **told)
 
 
 def test_a_conditional_model_is_told_the_label_of_each_image(tmp_path):
@@ -107,12 +99,12 @@ def test_a_conditional_model_is_told_the_label_of_each_image(tmp_path):
     assert exact[1 - labels, rows].mean() - exact[labels, rows].mean() > 0.5
     entry = bits_per_dim(labelled(what, labels), EXACT)
     assert abs(entry["value"] - exact[labels, rows].mean()) < 5e-3
-    assert entry["protocol"]["conditional"]
+    assert entry["protocol"]["conditions"] == ["label"]
 
-    def measure(denoise, keys, images, cond):
-        return {"label": cond, "mean": images.astype(float).mean((1, 2, 3))}
+    def measure(denoise, space, keys, batch):
+        return {"label": batch["label"], "mean": batch["image"].astype(float).mean((1, 2, 3))}
 
-    found = per_image.of_images(labelled(what, labels), "labels", {}, measure)
+    found = per_example.of_examples(labelled(what, labels), "labels", {}, measure)
     np.testing.assert_array_equal(found["label"], labels)
     images = what.source.gather(rows)["image"]
     np.testing.assert_allclose(found["mean"], images.mean((1, 2, 3)), rtol=1e-6)
@@ -121,7 +113,7 @@ def test_a_conditional_model_is_told_the_label_of_each_image(tmp_path):
 def test_numbers_depend_on_neither_batch_size_nor_order(tmp_path):
     """Batches of 3 leave a remainder of 1, which is filled up and not counted twice."""
     small, large = (
-        bits_per_dim(subject(tmp_path / str(size), batch_size=size)[0], BitsOptions(repeats=2))
+        bits_per_dim(subject(tmp_path / str(size), batch_size=size)[0], BitsPerDim(repeats=2))
         for size in (3, 20)
     )
     np.testing.assert_allclose(small["value"], large["value"], rtol=1e-5)
@@ -133,21 +125,21 @@ def test_numbers_depend_on_neither_batch_size_nor_order(tmp_path):
 def test_a_killed_evaluation_goes_on(tmp_path):
     """After a cut in the second row, one row is kept; nothing is redone, nothing counted twice."""
     what, _, said = subject(tmp_path, batch_size=4)
-    whole = bits_per_dim(what, BitsOptions())
+    whole = bits_per_dim(what, BitsPerDim())
     (journal,) = (tmp_path / "evaluation").iterdir()
     lines = journal.read_bytes().splitlines(keepends=True)
     assert len(lines) == 4
     journal.write_bytes(b"".join(lines[:2]) + lines[2][:20])
     # With another batch size: the four that are there stay, six remain.
     again, _, said = subject(tmp_path, batch_size=5)
-    entry = bits_per_dim(again, BitsOptions())
+    entry = bits_per_dim(again, BitsPerDim())
     assert entry["value"] == pytest.approx(whole["value"], rel=1e-6)
     assert said[0] == "4 of 10 log-likelihoods are there from before"
     rows = [json.loads(line) for line in journal.read_bytes().splitlines()[1:]]
     indices = [index for row in rows for _, _, index in row["triples"]]
     assert sorted(indices) == list(range(10))
     said.clear()
-    assert bits_per_dim(again, BitsOptions()) == entry
+    assert bits_per_dim(again, BitsPerDim()) == entry
     assert said == ["10 of 10 log-likelihoods are there from before"]
 
 
@@ -156,8 +148,8 @@ def test_whatever_changes_the_numbers_is_another_journal(tmp_path):
 
     def path(options=EXACT, weights=1.0, **changes):
         what = subject(tmp_path, **changes)[0]
-        what.run.params["w"] = jnp.full(3, weights)
-        protocol = bits._protocol(what, options, bits._process(SDE, options.t_min))
+        what.identity["weights_sha256"] = str(weights)
+        protocol = options.protocol(what, options.process(SDE))
         return Journal(tmp_path, "bits_per_dim", protocol).path
 
     assert path() == path(batch_size=5)
@@ -174,64 +166,38 @@ def test_whatever_changes_the_numbers_is_another_journal(tmp_path):
 
 def test_the_first_image_alone(tmp_path):
     """It has no standard error."""
-    entry = bits_per_dim(subject(tmp_path, number=1)[0], BitsOptions())
-    assert entry["images"] == 1
+    entry = bits_per_dim(subject(tmp_path, number=1)[0], BitsPerDim())
+    assert entry["examples"] == 1
     assert entry["standard_error"] is None
 
 
-def test_the_file_keeps_what_others_measured(tmp_path):
-    (tmp_path / "evaluation.json").write_text('{"fid": {"value": 2.2}}')
-    asked = [Measurement("bits_per_dim", BitsOptions(), ("bits_per_dim",))]
-    entry = evaluate(subject(tmp_path)[0], asked, True)["bits_per_dim"]
-    values = read(tmp_path / "evaluation.json")
-    assert values == {"fid": {"value": 2.2}, "bits_per_dim": entry}
-    protocol = values["bits_per_dim"]["protocol"]
-    assert len(protocol["data"].pop("images_sha256")) == 64
-    assert protocol["data"] == {
-        "name": "made",
-        "split": "test",
-        "images": 10,
-        "of": 10,
-        "shape": [2, 2, 1],
-    }
-    assert protocol["weights"] == "ema 0.9"
-    assert protocol["step"] == 7
-    assert protocol["sde"]["beta_max"] == 50.0
-    assert len(protocol["weights_sha256"]) == 64
-    assert {"rtol", "atol", "t_min", "probe", "probes", "draws", "repeats"} <= protocol.keys()
-    assert {"jax", "diffrax", "score_sde"} <= protocol["versions"].keys()
+def test_t_min_is_an_option(tmp_path):
+    assert BitsPerDim(t_min=1e-2).process(SDE) == dataclasses.replace(SDE, t_min=1e-2)
+    assert BitsPerDim().process(SDE) is SDE
+    with pytest.raises(ValueError, match=r"t_min=2.0: times must satisfy"):
+        BitsPerDim(t_min=2.0).prepare(subject(tmp_path)[0])
 
 
-def test_the_file_keeps_what_others_measured_in_the_meantime(tmp_path):
-    """Two evaluations of a run side by side, of different metrics."""
-    what, _, _ = subject(tmp_path)
-
-    def another(said):
-        (tmp_path / "evaluation.json").write_text('{"fid": {"value": 2.2}}')
-
-    asked = [Measurement("bits_per_dim", BitsOptions(), ("bits_per_dim",))]
-    evaluate(dataclasses.replace(what, say=another), asked, True)
-    assert read(tmp_path / "evaluation.json").keys() == {"fid", "bits_per_dim"}
-
-
-def test_t_min_is_an_option():
-    assert bits._process(SDE, 1e-2) == dataclasses.replace(SDE, t_min=1e-2)
-    with pytest.raises(UserError, match=r"t_min=2.0: times must satisfy"):
-        bits._process(SDE, 2.0)
+def test_continuous_data_have_none(tmp_path):
+    field = fields.vector(2)
+    source = made_source({"vector": np.zeros((3, 2), np.float32)}, [field])
+    what, _ = subject_of(tmp_path, SDE, None, Vectors.of(field), source)
+    with pytest.raises(ValueError, match=r"it is of discrete data, .*: use log_likelihood"):
+        BitsPerDim().prepare(what)
 
 
 def test_a_solver_that_gives_up_is_one_line(tmp_path):
     broken = Denoisers()
     broken.fail = True
     with pytest.raises(UserError, match=r"^the ODE was not solved") as caught:
-        bits_per_dim(subject(tmp_path, denoiser=broken)[0], BitsOptions())
+        bits_per_dim(subject(tmp_path, make=broken)[0], BitsPerDim())
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "evaluation").write_text("a file where the folder should be")
     with pytest.raises(UserError, match=r"^cannot write to \S+: .*Give another --workdir$"):
-        bits_per_dim(subject(tmp_path)[0], BitsOptions())
+        bits_per_dim(subject(tmp_path)[0], BitsPerDim())
 
 
 @pytest.mark.parametrize(
@@ -244,7 +210,5 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     ],
 )
 def test_bad_options_are_named(options, message):
-    with pytest.raises(OptionError, match=f"config.evaluation.bits_per_dim: .*{message}"):
-        BitsOptions(**options)
-    with pytest.raises(OptionError, match=r"config\.evaluation\.num_images=-1"):
-        EvaluationOptions(num_images=-1)
+    with pytest.raises(ValueError, match=message):
+        BitsPerDim(**options)

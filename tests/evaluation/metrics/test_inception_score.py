@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from score_sde.evaluation.metrics.inception_score import inception_score
+from score_sde.evaluation.metrics.inception_score import InceptionScore, inception_score
+from score_sde.evaluation.moments import moments
+from score_sde.evaluation.reference import Reference
+from score_sde.evaluation.samples import Drawn
 
 
 def test_certain_and_even_classes_give_their_number():
@@ -35,5 +38,18 @@ def test_splits_are_of_successive_images():
 
 
 def test_too_few_images():
-    with pytest.raises(ValueError, match="3 images cannot be divided into 10 splits"):
+    with pytest.raises(ValueError, match="3 samples cannot be divided into 10 splits"):
         inception_score(np.zeros((3, 5)))
+
+
+def test_the_entry():
+    """Two classes that are certain and even would give 2."""
+    logits = (np.random.default_rng(0).normal(size=(90, 2)) * 1e4).astype(np.float32)
+    features = np.zeros((90, 3))
+    metric = InceptionScore(splits=2)
+    found = metric.judge(Drawn(features, logits), Reference(*moments(features)), 0, None)
+    assert 1.8 < found["inception_score"]["value"] < 2
+    assert found["inception_score"]["classes"] == 2
+    assert (metric.LOGITS, metric.fewest) == (True, 2)
+    with pytest.raises(ValueError, match="splits must be a whole number"):
+        InceptionScore(splits=0)

@@ -1,9 +1,14 @@
 """KID: the estimator by hand, no bias, and its value for Gaussians in closed form."""
 
+import json
+
 import numpy as np
 import pytest
 
-from score_sde.evaluation.metrics.kid import kernel_distance, mmd2
+from score_sde.evaluation.metrics.kid import KID, kernel_distance, mmd2
+from score_sde.evaluation.moments import moments
+from score_sde.evaluation.reference import Reference
+from score_sde.evaluation.samples import Drawn
 
 
 def test_mmd_by_hand(x64):
@@ -67,3 +72,22 @@ def test_float32_is_enough(shift):
         )
     found = mmd2(x.astype(np.float32), (y + shift).astype(np.float32))
     np.testing.assert_allclose(found, sum(expected), atol=1e-5, rtol=1e-5)
+
+
+def test_the_entry():
+    """A subset is at most half a set; of a single one no error is known, and JSON has no NaN."""
+    x = np.random.default_rng(5).normal(size=(60, 2)).astype(np.float32)
+    real = Reference(*moments(x), len(x), x)
+    found = KID(subsets=1).judge(Drawn(x[:40] + 1), real, 3, None)["kid"]
+    assert found["standard_error"] is found["std_over_subsets"] is None
+    assert (found["subset_size"], found["subset_seed"], found["subsets"]) == (20, 3, 1)
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"size": 1}, "size=1 must be at least 2"), ({"subsets": 0}, "subsets must be a whole")],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        KID(**options)

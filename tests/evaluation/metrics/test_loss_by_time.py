@@ -11,11 +11,8 @@ from made_subject import made_subject
 
 import score_sde
 from score_sde import analytic, keys
-from score_sde.evaluation.metrics.loss_by_time import data, losses, prepare
-from score_sde.evaluation.options import CurveOptions
-from score_sde.spaces import pixels
-from score_sde.spaces.dequantization import Lattice
-from score_sde.training.options import OptionError
+from score_sde.evaluation.metrics.loss_by_time import LossByTime, losses
+from score_sde.prediction import Prediction
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 MEAN, STD = 0.2, 0.6
@@ -48,25 +45,27 @@ def test_the_expectation_for_a_gaussian(x64, sde, quantity):
     assert abs(np.corrcoef(found[:, 0], found[:, 1])[0, 1]) < 0.1
 
 
-def test_the_data_are_those_of_training():
-    """Pixels themselves, or a draw from each pixel's tile."""
-    image = jnp.asarray([[0, 128, 255]] * 2, jnp.uint8)[..., None, None]
-    key = keys.of_examples(jax.random.key(0), jnp.arange(2))
-    np.testing.assert_array_equal(
-        data(key, image, Lattice(17, True, False)), pixels.to_model(image, True)
-    )
-    tiles = np.asarray(data(key, image, Lattice(17, True, True)))
-    level = np.floor((tiles + 1) / 2 * 17)
-    np.testing.assert_array_equal(level[..., 0, 0], [[0, 8, 16]] * 2)
-    assert (tiles[0] != tiles[1]).all()
+def test_the_data_are_those_of_training(tmp_path):
+    """Of dequantised data, a draw from each pixel's tile: to a denoiser that answers 0 for x0.
+
+    At t_min a tile of 1/4 of the range that is a draw has the mean square of uniform noise.
+    """
+    level = np.full((500, 2, 2, 1), 2)
+
+    def zero(x, t, cond=None):
+        return Prediction(jnp.zeros_like(x), jnp.zeros_like(x))
+
+    for tiled, expected in ((True, 0.25**2 + 0.5**2 / 12), (False, (2 * 170 / 255 - 1) ** 2)):
+        what, _ = made_subject(tmp_path, VP, zero, level, 4, batch_size=500, tiled=tiled)
+        entry = LossByTime(points=2, quantity="x0").prepare(what)()["loss_by_time"]
+        assert entry["value"] == pytest.approx(expected, rel=0.05 if tiled else 1e-6)
 
 
 def curve(folder, batch_size=4, sde=VP, **options):
     level = np.random.default_rng(0).integers(0, 17, (10, 2, 2, 1))
     denoise = analytic.gaussian(sde, np.zeros((2, 2, 1)), 0.6)
     what, said = made_subject(folder, sde, denoise, level, 17, batch_size)
-    options = CurveOptions(points=5, **options)
-    return prepare(what, options, ["loss_by_time"])()["loss_by_time"], said
+    return LossByTime(points=5, **options).prepare(what)()["loss_by_time"], said
 
 
 def test_the_files_and_the_entry(tmp_path):
@@ -79,7 +78,7 @@ def test_the_files_and_the_entry(tmp_path):
     assert entry["curve"]["t"][0] == 1e-3
     assert entry["value"] == pytest.approx(np.mean(entry["curve"]["loss"]))
     assert 0 < entry["standard_error"] < entry["value"]
-    assert (entry["images"], entry["nfe"]) == (10, 5)
+    assert (entry["examples"], entry["nfe"]) == (10, 5)
     assert entry["protocol"]["quantity"] == "eps"
     png = (tmp_path / "evaluation" / "loss_by_time.png").read_bytes()
     assert png.startswith(b"\x89PNG")
@@ -100,7 +99,7 @@ def test_a_killed_evaluation_goes_on(tmp_path):
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:2]) + lines[2][:20])
     again, said = curve(tmp_path, batch_size=5)
-    assert said[0] == "loss_by_time: 4 of 10 images are there from before"
+    assert said[0] == "loss_by_time: 4 of 10 examples are there from before"
     np.testing.assert_allclose(again["curve"]["loss"], whole["curve"]["loss"], rtol=1e-5)
     assert again["protocol"] == whole["protocol"]
 
@@ -114,5 +113,5 @@ def test_a_killed_evaluation_goes_on(tmp_path):
     ],
 )
 def test_bad_options_are_named(options, message):
-    with pytest.raises(OptionError, match=f"config.evaluation.loss_by_time: .*{message}"):
-        CurveOptions(**options)
+    with pytest.raises(ValueError, match=message):
+        LossByTime(**options)

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from score_sde.evaluation.metrics.precision_recall import precision_recall
+from score_sde.evaluation.metrics.precision_recall import PrecisionRecall, precision_recall
+from score_sde.evaluation.moments import moments
+from score_sde.evaluation.reference import Reference
+from score_sde.evaluation.samples import Drawn
 
 
 def line(*points):
@@ -68,3 +71,17 @@ def test_one_mode_of_two_has_precision_without_recall():
 def test_too_few():
     with pytest.raises(ValueError, match="too few for 3 neighbours"):
         precision_recall(line(0, 1, 2), line(0, 1, 2, 3))
+
+
+def test_neighbours_are_of_all_kinds_of_real_examples():
+    """Sets are often sorted: half of them would otherwise have no neighbour among the samples."""
+    real = np.random.default_rng(0).normal(0.5, 0.1, (120, 4)).astype(np.float32)
+    real = np.concatenate([real[:60], real[60:] + 100])
+    metric = PrecisionRecall()
+    found = metric.judge(Drawn(real[::2]), Reference(*moments(real), 120, real), 0, None)
+    assert found["precision"]["real"] == 60
+    assert found["precision"]["value"] > 0.8
+    assert found["recall"]["value"] > 0.8
+    assert (metric.FEATURES, metric.fewest) == (True, 4)
+    with pytest.raises(ValueError, match="neighbours must be a whole number"):
+        PrecisionRecall(neighbours=0)

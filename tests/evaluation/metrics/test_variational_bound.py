@@ -1,6 +1,5 @@
 """The variational bound: each term, and the entropy of known data that it comes down to."""
 
-import dataclasses
 import itertools
 import json
 import math
@@ -9,19 +8,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from made_subject import made_subject
+from made_subject import made_source, made_subject, subject_of
 from scipy import stats
 
 import score_sde
-from score_sde import analytic, keys
+from score_sde import analytic, fields, keys
 from score_sde.errors import UserError
-from score_sde.evaluation.metrics import loss_by_time
 from score_sde.evaluation.metrics import variational_bound as module
-from score_sde.evaluation.metrics.variational_bound import noise_levels, terms, variational_bound
-from score_sde.evaluation.options import BoundOptions, CurveOptions
+from score_sde.evaluation.metrics.loss_by_time import LossByTime
+from score_sde.evaluation.metrics.variational_bound import (
+    VariationalBound,
+    noise_levels,
+    terms,
+    variational_bound,
+)
 from score_sde.processes import DDPM, SMLD
+from score_sde.spaces import Vectors
 from score_sde.spaces.dequantization import Lattice
-from score_sde.training.options import OptionError
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -80,7 +83,7 @@ def expected_step(sde, s, t, x, variance):
 @pytest.mark.parametrize("variance", ["small", "large"])
 def test_each_step_is_a_divergence_of_gaussians(x64, sde, variance):
     """Mean over 2000 draws within 4 standard errors; the prior's term exactly."""
-    options = BoundOptions(steps=20, grid="log_snr", variance=variance)
+    options = VariationalBound(steps=20, grid="log_snr", variance=variance)
     times, denoise = noise_levels(sde, options), analytic.gaussian(sde, [MEAN], STD)
     level = np.full(2000, 2)
     _, found = per_image(sde, denoise, level, 4, options)
@@ -114,7 +117,7 @@ def test_the_bound_comes_down_to_the_entropy(x64, sde):
     denoise = exact(sde, Lattice(3, True, False), probability)
     gaps = []
     for steps in (8, 300):
-        bound, _ = per_image(sde, denoise, level, 3, BoundOptions(steps=steps, grid="log_snr"))
+        bound, _ = per_image(sde, denoise, level, 3, VariationalBound(steps=steps, grid="log_snr"))
         each = np.asarray(bound).reshape(3, 300)
         error = math.sqrt(np.sum(probability**2 * each.var(1) / 300))
         gaps.append(probability @ each.mean(1) - entropy)
@@ -135,7 +138,7 @@ def test_no_offset_is_left_to_the_number_of_levels(x64, levels, centered):
     probability /= probability.sum()
     level = np.random.default_rng(0).choice(levels, 300, p=probability)
     sde = score_sde.VP(t_min=1e-6)  # its noise does not reach the next of 256 levels
-    options = BoundOptions(steps=200, grid="log_snr")
+    options = VariationalBound(steps=200, grid="log_snr")
     denoise = exact(sde, lattice, probability)
     bound, _ = per_image(sde, denoise, level, levels, options, centered)
     gap = np.asarray(bound) + np.log(probability[level])
@@ -160,8 +163,8 @@ def test_the_decoder_is_a_distribution(mean, std):
 
 def test_a_sequence_gets_its_own_levels():
     sde = DDPM(scales=40)
-    np.testing.assert_allclose(noise_levels(sde, BoundOptions(steps=40)), np.arange(40) / 39)
-    times = noise_levels(score_sde.VP(), BoundOptions(steps=40))
+    np.testing.assert_allclose(noise_levels(sde, VariationalBound(steps=40)), np.arange(40) / 39)
+    times = noise_levels(score_sde.VP(), VariationalBound(steps=40))
     assert (times[0], times[-1]) == (1e-3, 1.0)
     assert (np.diff(times) > 0).all()
 
@@ -171,7 +174,7 @@ def entry(folder, batch_size=4, **options):
     sde = score_sde.VP()
     denoise = analytic.gaussian(sde, np.zeros((2, 2, 1)), 0.6)
     what, said = made_subject(folder, sde, denoise, level, 17, batch_size)
-    return variational_bound(what, BoundOptions(steps=20, **options)), said
+    return variational_bound(what, VariationalBound(steps=20, **options)), said
 
 
 def test_a_killed_evaluation_goes_on(tmp_path):
@@ -181,20 +184,20 @@ def test_a_killed_evaluation_goes_on(tmp_path):
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:2]) + lines[2][:20])
     again, said = entry(tmp_path, batch_size=5)
-    assert said[0] == "variational_bound: 4 of 10 images are there from before"
+    assert said[0] == "variational_bound: 4 of 10 examples are there from before"
     assert again["value"] == pytest.approx(whole["value"], rel=1e-5)
     assert again["standard_error"] == pytest.approx(whole["standard_error"], rel=1e-4)
     assert again["protocol"] == whole["protocol"]
     rows = [json.loads(line) for line in path.read_bytes().splitlines()[1:]]
     assert sorted(i for row in rows for i in row["index"]) == list(range(10))
     _, said = entry(tmp_path)
-    assert said == ["variational_bound: 10 of 10 images are there from before"]
+    assert said == ["variational_bound: 10 of 10 examples are there from before"]
 
 
 def test_the_entry(tmp_path):
     found = json.loads(json.dumps(entry(tmp_path)[0]))
     assert sum(found["terms"].values()) == pytest.approx(found["value"])
-    assert (found["unit"], found["images"], found["nfe"]) == ("bits/dim", 10, 20)
+    assert (found["unit"], found["examples"], found["nfe"]) == ("bits/dim", 10, 20)
     assert found["protocol"]["levels"] == 17
     assert found["protocol"]["variance"] == "small"
     assert found["protocol"]["sde"]["name"] == "VP"
@@ -215,11 +218,18 @@ def test_a_grid_that_cannot_reach_the_end_is_refused(tmp_path, grid):
     sde = score_sde.RectifiedFlow(t_max=1.0)
     level = np.zeros((1, 2, 2, 1), int)
     what, _ = made_subject(tmp_path, sde, analytic.gaussian(sde, [0.0], 0.6), level, 17)
-    with pytest.raises(UserError, match=r"variational_bound\.grid: RectifiedFlow.* ratio of 0"):
-        module.prepare(what, BoundOptions(grid=grid), ["variational_bound"])
-    with pytest.raises(UserError, match=r"loss_by_time\.grid: RectifiedFlow.* ratio of 0"):
-        loss_by_time.prepare(what, CurveOptions(grid=grid), ["loss_by_time"])
-    assert module.prepare(what, BoundOptions(), ["variational_bound"])
+    for metric in (VariationalBound, LossByTime):
+        with pytest.raises(ValueError, match=rf"grid={grid}: RectifiedFlow.* ratio of 0"):
+            metric(grid=grid).prepare(what)
+        assert callable(metric().prepare(what))
+
+
+def test_continuous_data_have_none(tmp_path):
+    field = fields.vector(2)
+    source = made_source({"vector": np.zeros((3, 2), np.float32)}, [field])
+    what, _ = subject_of(tmp_path, score_sde.VP(), None, Vectors.of(field), source)
+    with pytest.raises(ValueError, match=r"it is of discrete data, .*: use log_likelihood"):
+        VariationalBound().prepare(what)
 
 
 @pytest.mark.parametrize(
@@ -231,5 +241,5 @@ def test_a_grid_that_cannot_reach_the_end_is_refused(tmp_path, grid):
     ],
 )
 def test_bad_options_are_named(options, message):
-    with pytest.raises(OptionError, match=f"config.evaluation.variational_bound: .*{message}"):
-        dataclasses.replace(BoundOptions(), **options)
+    with pytest.raises(ValueError, match=message):
+        VariationalBound(**options)

@@ -13,16 +13,13 @@ from scipy import stats
 import score_sde
 from score_sde import analytic
 from score_sde.errors import UserError
-from score_sde.evaluation.metrics import bits_per_dim as bits
 from score_sde.evaluation.metrics import variational_noise
-from score_sde.evaluation.metrics.bits_per_dim import bits_per_dim
-from score_sde.evaluation.options import BitsOptions
-from score_sde.training.options import OptionError
+from score_sde.evaluation.metrics.bits_per_dim import BitsPerDim, bits_per_dim
 
 SDE = score_sde.VP(beta_max=50.0)
 MEAN, STD, LEVELS = 0.02, 0.05, 17
 LEVEL = np.array([8, 8, 8, 7, 9]).reshape(5, 1, 1, 1)
-OPTIONS = BitsOptions(
+OPTIONS = BitsPerDim(
     dequantization="variational", dequantization_steps=300, divergence="exact", repeats=20
 )
 
@@ -84,7 +81,7 @@ def test_the_fit_is_kept(tmp_path):
     assert not said
     keys, images = jax.random.split(jax.random.key(0), 5), np.full((5, 1, 1, 1), 128, np.uint8)
     for one, other in zip(
-        *(fit(keys, images, subject.lattice, SDE) for fit in (first, again)), strict=True
+        *(fit(keys, images, subject.space.lattice, SDE) for fit in (first, again)), strict=True
     ):
         np.testing.assert_array_equal(one, other)
     variational_noise.fit(subject, SDE, 4)
@@ -107,11 +104,11 @@ def test_a_process_without_an_end_is_refused(tmp_path):
     sde = score_sde.RectifiedFlow(t_max=1.0)
     denoise = analytic.gaussian(sde, np.full((1, 1, 1), MEAN), STD)
     subject, _ = made_subject(tmp_path, sde, denoise, LEVEL, LEVELS, tiled=True)
-    with pytest.raises(UserError, match=r"=variational: RectifiedFlow.* ratio of 0"):
-        bits.prepare(subject, OPTIONS, ["bits_per_dim"])
-    assert bits.prepare(subject, BitsOptions(), ["bits_per_dim"])
+    with pytest.raises(ValueError, match=r"=variational: RectifiedFlow.* ratio of 0"):
+        OPTIONS.prepare(subject)
+    assert callable(BitsPerDim().prepare(subject))
 
 
 def test_a_count_that_cannot_work_is_refused():
-    with pytest.raises(OptionError, match="bits_per_dim: dequantization_steps"):
-        BitsOptions(dequantization_steps=0)
+    with pytest.raises(ValueError, match="dequantization_steps"):
+        BitsPerDim(dequantization_steps=0)

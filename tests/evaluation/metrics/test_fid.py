@@ -1,15 +1,12 @@
 """The Fréchet distance against closed forms."""
 
-import functools
-
 import numpy as np
+import pytest
 
-from score_sde.evaluation.metrics.frechet import (
-    Moments,
-    frechet_distance,
-    frechet_standard_error,
-    moments,
-)
+from score_sde.evaluation.metrics.fid import FID, frechet_distance, frechet_standard_error
+from score_sde.evaluation.moments import Moments, moments
+from score_sde.evaluation.reference import Reference
+from score_sde.evaluation.samples import Drawn
 
 
 def test_commuting_covariances():
@@ -32,13 +29,6 @@ def test_general_covariances_against_the_matrix_root():
     np.testing.assert_allclose(frechet_distance(zero, cov_1, zero, cov_1), 0, atol=1e-12)
 
 
-def test_moments():
-    mean, cov = moments(np.array([[0, 0], [2, 4]], np.float32))
-    np.testing.assert_allclose(mean, [1, 2])
-    np.testing.assert_allclose(cov, [[2, 4], [4, 8]])
-    assert cov.dtype == np.float64
-
-
 def test_singular_covariances():
     """Of 10 images with 200 features each: equal sets are at 0, a shift at its square.
 
@@ -51,16 +41,6 @@ def test_singular_covariances():
     # Orthogonal supports: nothing overlaps, so it is the sum of the traces.
     a, b = np.diag([1.0, 2.0, 0, 0]), np.diag([0, 0, 3.0, 4.0])
     np.testing.assert_allclose(frechet_distance(np.zeros(4), a, np.zeros(4), b), 10, rtol=1e-12)
-
-
-def test_moments_of_parts_are_those_of_the_whole():
-    """Also where the mean is large beside the deviation, as sums of squares would not be."""
-    x = np.random.default_rng(1).normal(size=(1000, 3)) + 1e6
-    parts = [Moments.of(part) for part in np.split(x, [1, 5, 300])]
-    found = functools.reduce(Moments.merge, parts)
-    assert found.n == 1000
-    np.testing.assert_allclose(found.mean, x.mean(0), rtol=1e-14)
-    np.testing.assert_allclose(found.covariance, np.cov(x - 1e6, rowvar=False), atol=1e-8)
 
 
 def gaussians():
@@ -80,3 +60,18 @@ def test_samples_of_gaussians_and_the_standard_error():
     m, s = x.mean(0), x.std(0)
     delta = np.sqrt(((2 * m * s) ** 2 + (2 * (s - 1) * s) ** 2 / 2).sum() / len(x))
     assert 0.5 < error / delta < 2
+
+
+def test_the_fewest_samples_in_the_largest_groups():
+    """Without one of two groups a covariance is left; of 3 samples it would not be."""
+    real = np.random.default_rng(0).normal(0.5, 0.1, (120, 4))
+    metric = FID(groups=2)
+    assert metric.fewest == 4
+    found = metric.judge(Drawn(real[:4]), Reference(*moments(real)), 0, None)["fid"]
+    assert 0 < found["standard_error"] < 10
+    assert found["groups"] == 2
+
+
+def test_bad_options_are_named():
+    with pytest.raises(ValueError, match="groups=1 must be at least 2"):
+        FID(groups=1)

@@ -2,59 +2,47 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
+from jax.sharding import Mesh
+
+from score_sde.evaluation.metric import Entries, SampleMetric, number
+from score_sde.evaluation.moments import Moments
+from score_sde.evaluation.reference import Reference
+from score_sde.evaluation.samples import Drawn
 
 
-class Moments(NamedTuple):
-    """Mean and scatter of a set, in float64; of parts they add up to those of the whole.
+@dataclasses.dataclass(frozen=True)
+class FID(SampleMetric):
+    """The distance of the samples from the real examples.
 
     Attributes:
-        n: how many features.
-        mean: [d].
-        scatter: the sum of (x - mean)(x - mean)^T, [d, d].
+        groups: parts of the sample in the jackknife of its standard error.
     """
 
-    n: int
-    mean: np.ndarray
-    scatter: np.ndarray
+    groups: int = 10
 
-    @classmethod
-    def of(cls, features: np.ndarray) -> Moments:
-        """Those of features [n, d], n > 0."""
-        features = np.asarray(features, np.float64)
-        mean = features.mean(0)
-        centred = features - mean
-        return cls(len(features), mean, centred.T @ centred)
-
-    def merge(self, other: Moments) -> Moments:
-        """Those of both sets together (Chan, Golub and LeVeque 1983), without cancellation."""
-        n = self.n + other.n
-        shift = other.mean - self.mean
-        mean = self.mean + shift * (other.n / n)
-        between = np.outer(shift, shift) * (self.n * other.n / n)
-        return Moments(n, mean, self.scatter + other.scatter + between)
+    def __post_init__(self):
+        if self.groups < 2:
+            raise ValueError(f"groups={self.groups} must be at least 2")
 
     @property
-    def covariance(self) -> np.ndarray:
-        """The unbiased covariance [d, d]; needs n > 1."""
-        return self.scatter / (self.n - 1)
+    def fewest(self) -> int:
+        """Half of 4, which the jackknife may leave, still has a covariance."""
+        return 4
 
-
-def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance, in float64.
-
-    Args:
-        features: [n, d], n > 1.
-
-    Returns:
-        The mean [d] and the unbiased covariance [d, d].
-    """
-    both = Moments.of(features)
-    return both.mean, both.covariance
+    def judge(self, drawn: Drawn, real: Reference, seed: int, mesh: Mesh | None) -> Entries:
+        """The entry "fid"; see SampleMetric."""
+        parts = np.array_split(drawn.features, self.groups)
+        groups = [Moments.of(part) for part in parts if len(part)]
+        whole = functools.reduce(Moments.merge, groups)
+        fitted = (real.mean, real.cov)
+        value = frechet_distance(whole.mean, whole.covariance, *fitted)
+        error = frechet_standard_error(groups, *fitted)
+        return {"fid": {**number(value, error), "groups": len(groups)}}
 
 
 def frechet_distance(

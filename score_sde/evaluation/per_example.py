@@ -1,9 +1,9 @@
-"""Numbers of each image of a data set, a batch at a time in a journal, so that a kill loses one."""
+"""Numbers of each example of a data set, in a journal by batches, so that a kill loses one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,59 +11,63 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from score_sde import files
+from score_sde.errors import UserError, solver_error_as
 from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.subject import Subject
 from score_sde.models.functional import Arrays
-from score_sde.prediction import Denoiser
+from score_sde.spaces import Space
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
-# (denoise, keys, images, labels or None) -> numbers of each image by name, [batch, ...] each.
-Measure = Callable[[Denoiser, jax.Array, jax.Array, jax.Array | None], dict[str, jax.Array]]
+# (model, space, keys, batch) -> numbers of each example by name, [batch, ...] each.
+Measure = Callable[[Any, Space, jax.Array, Mapping[str, jax.Array]], dict[str, jax.Array]]
 
 
-def of_images(
+def of_examples(
     subject: Subject, name: str, protocol: dict[str, Any], measure: Measure
 ) -> dict[str, np.ndarray]:
-    """Measure every image once, or go on with a measurement that was interrupted.
+    """Measure every example once, or go on with a measurement that was interrupted.
 
     Args:
-        subject: the model and the images.
+        subject: the model and the examples.
         name: of what is measured.
         protocol: all that determines the numbers, as JSON values.
-        measure: a function of the denoiser, of a random key for each image, [batch], of the uint8
-            images, [batch, H, W, C], and of what the denoiser is conditioned on; it is compiled.
+        measure: a function of the model (a denoiser or a classifier), of the space, of a random key
+            for each example, [batch], and of the examples, an array for each field, [batch, ...];
+            it is compiled.
 
     Returns:
-        Its numbers by name, float64, [number of images, ...].
+        Its numbers by name, float64, [number of examples, ...].
 
     Raises:
-        UserError: the run's folder cannot be written, or what is there from before is damaged.
+        UserError: a solver gave up, the run's folder cannot be written, or what is there from
+            before is damaged.
     """
     journal = Journal(subject.folder, name, protocol)
     rows = {index: numbers for row in journal.rows() for index, numbers in _pairs(row)}
     # Every process has read the journal before the first one writes to it.
     multihost_utils.sync_global_devices("the journal was read")
     if rows:
-        subject.say(f"{name}: {len(rows)} of {subject.number} images are there from before")
+        subject.say(f"{name}: {len(rows)} of {subject.number} examples are there from before")
     missing = np.array([i for i in range(subject.number) if i not in rows], np.int32)
     compiled = _compiled(subject, measure)
     everywhere = replicated(subject.mesh)
-    weights = jax.device_get((subject.run.params, subject.run.constants))
-    params, constants = to_devices(everywhere, weights)
+    model = jax.device_get((subject.params, subject.constants, subject.space))
+    model = to_devices(everywhere, model)
     size = -(-min(subject.batch_size, len(missing)) // subject.mesh.size) * subject.mesh.size
     for start in range(0, len(missing), max(size, 1)):
         indices = missing[start : start + size]
-        # The last batch is filled up with copies of its last image, which are not counted.
+        # The last batch is filled up with copies of its last example, which are not counted.
         filled = indices[np.minimum(np.arange(size), len(indices) - 1)]
-        batch = subject.source.gather(filled.astype(np.int64)) | {"index": filled}
-        out = jax.device_get(compiled(params, constants, to_devices(everywhere, batch)))
+        batch = subject.source.gather(filled.astype(np.int64))
+        with solver_error_as(UserError):
+            out = jax.device_get(compiled(*model, *to_devices(everywhere, (batch, filled))))
         row = {"index": indices.tolist()}
         row |= {key: array[: len(indices)].tolist() for key, array in out.items()}
         if jax.process_index() == 0:
-            with files.writing(subject.run.workdir):
+            with files.writing(subject.workdir):
                 journal.append(row)
         rows |= dict(_pairs(row))
-        subject.say(f"{name}: {len(rows)}/{subject.number} images")
+        subject.say(f"{name}: {len(rows)}/{subject.number} examples")
     names = rows[0].keys()
     return {key: np.array([rows[i][key] for i in range(subject.number)]) for key in names}
 
@@ -82,12 +86,17 @@ def _pairs(row: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
 
 
 def _compiled(subject: Subject, measure: Measure) -> Callable[..., dict[str, jax.Array]]:
-    experiment, sharding = subject.run.experiment, batch_sharding(subject.mesh)
+    sharding = batch_sharding(subject.mesh)
 
-    def of_batch(params: Arrays, constants: Arrays, batch: dict[str, jax.Array]) -> Any:
-        batch = jax.lax.with_sharding_constraint(batch, sharding)
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(subject.seed), batch["index"])
-        cond = batch["label"] if experiment.conditional else None
-        return measure(experiment.denoiser(params, constants), keys, batch["image"], cond)
+    def of_batch(
+        params: Arrays,
+        constants: Arrays,
+        space: Space,
+        batch: dict[str, jax.Array],
+        index: jax.Array,
+    ) -> Any:
+        batch, index = jax.lax.with_sharding_constraint((batch, index), sharding)
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(subject.seed), index)
+        return measure(subject.make(params, constants), space, keys, batch)
 
     return jax.jit(of_batch, out_shardings=replicated(subject.mesh))

@@ -1,0 +1,50 @@
+"""Two moons in the plane, VP SDE, a multilayer perceptron: what it does can be seen and checked.
+
+    python main.py --config=configs/toy_moons.py
+    python main.py --config=configs/toy_moons.py --mode=sample --num_samples=2000
+    python main.py --config=configs/toy_moons.py --mode=evaluate
+"""
+
+from ml_collections import ConfigDict
+
+from score_sde.runs.config import default
+
+
+def get_config() -> ConfigDict:
+    """The recipe."""
+    config = default("mlp")
+    config.data.name = "moons"
+    config.space.name = "vectors"
+
+    config.sde.name = "vp"
+
+    config.model.parametrization = "v"
+    config.model.channels = 128
+    config.model.depth = 3
+
+    config.training.batch_size = 512
+    config.training.steps = 4000
+    config.training.steps_per_call = 50
+    config.training.ema_decays = (0.998,)
+    config.training.log_every = 500
+    config.training.eval_every = 2000
+    config.training.sample_every = 2000
+    config.training.checkpoint_every = 4000
+    config.objective.stratified = True
+    config.optim.learning_rate = 2e-3
+    config.optim.decay = "cosine"
+    config.optim.warmup = 100
+
+    config.sampling.sampler = "rk45"
+    config.sampling.rk45.rtol = 1e-4
+    config.sampling.rk45.atol = 1e-4
+    config.sampling.num_samples = 2000
+    config.sampling.batch_size = 2000
+
+    config.evaluation.batch_size = 2000
+    config.evaluation.metrics = ("log_likelihood", "density_map")
+    config.evaluation.log_likelihood.rtol = 1e-4
+    config.evaluation.log_likelihood.atol = 1e-4
+    config.evaluation.samples.features = "values"
+    config.evaluation.samples.num_samples = 2000
+    return config

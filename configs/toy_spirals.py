@@ -1,0 +1,17 @@
+"""Two spirals in the plane, as configs/toy_moons.py.
+
+    python main.py --config=configs/toy_spirals.py
+    python main.py --config=configs/toy_spirals.py --mode=sample --num_samples=2000
+    python main.py --config=configs/toy_spirals.py --mode=evaluate
+"""
+
+from ml_collections import ConfigDict
+
+from configs import toy_moons
+
+
+def get_config() -> ConfigDict:
+    """The recipe."""
+    config = toy_moons.get_config()
+    config.data.name = "spirals"
+    return config

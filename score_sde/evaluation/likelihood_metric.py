@@ -1,0 +1,105 @@
+"""What metrics have in common that solve the probability-flow ODE; see score_sde.likelihood."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+from typing import Any, ClassVar
+
+import jax
+
+from score_sde import likelihood
+from score_sde.checks import check_count, check_name, check_positive
+from score_sde.evaluation.metric import DENOISER, Metric
+from score_sde.evaluation.subject import Subject
+from score_sde.prediction import Denoiser
+from score_sde.processes import SDE
+from score_sde.spaces import Space
+
+
+@dataclasses.dataclass(frozen=True)
+class LikelihoodMetric(Metric):
+    """Options of the solver.
+
+    Attributes:
+        divergence: "hutchinson" or "exact".
+        probe: distribution of Hutchinson's probes, a name in likelihood.PROBES.
+        probes: how many of them are averaged.
+        rtol: relative tolerance of the solver.
+        atol: absolute tolerance of the solver.
+        t_min: where the ODE starts; the process's own if None.
+        max_steps: of the solver.
+    """
+
+    NEEDS: ClassVar[str] = DENOISER
+
+    divergence: str = "exact"
+    probe: str = "rademacher"
+    probes: int = 1
+    rtol: float = 1e-5
+    atol: float = 1e-5
+    t_min: float | None = None
+    max_steps: int = 4096
+
+    def __post_init__(self):
+        check_name("divergence", self.divergence, likelihood.DIVERGENCES)
+        check_name("probe", self.probe, likelihood.PROBES)
+        for name in ("probes", "max_steps"):
+            check_count(name, getattr(self, name))
+        for name in ("rtol", "atol"):
+            check_positive(name, getattr(self, name))
+
+    def process(self, sde: SDE) -> SDE:
+        """The process from t_min on.
+
+        Raises:
+            ValueError: t_min cannot work.
+        """
+        if self.t_min is None:
+            return sde
+        try:
+            return dataclasses.replace(sde, t_min=self.t_min)
+        except ValueError as error:
+            raise ValueError(f"t_min={self.t_min}: {error}") from error
+
+    def solve(
+        self, keys: jax.Array, denoise: Denoiser, process: SDE, x: jax.Array, cond: Any
+    ) -> likelihood.LogLikelihood:
+        """log p(x), with these options; see likelihood.log_likelihood."""
+        return likelihood.log_likelihood(
+            keys,
+            denoise,
+            process,
+            x,
+            self.divergence,
+            self.probes,
+            self.rtol,
+            self.atol,
+            cond=cond,
+            probe=self.probe,
+            max_steps=self.max_steps,
+        )
+
+    def protocol(self, subject: Subject, process: SDE) -> dict[str, Any]:
+        """All that determines log p of examples, as JSON values."""
+        versions = {name: importlib.metadata.version(name) for name in ("diffrax", "equinox")}
+        return {
+            **subject.protocol(),
+            **subject.data_protocol(),
+            **dataclasses.asdict(self),
+            "solver": "Dormand-Prince 5(4), steps of each example its own",
+            "sde": {"name": type(process).__name__, **dataclasses.asdict(process)},
+            "t_min": process.t_min,
+            "versions": subject.identity["versions"] | versions,
+        }
+
+
+def log_volume(space: Space) -> float:
+    """log |d encode / d example| of continuous examples, nats.
+
+    Raises:
+        ValueError: they are discrete.
+    """
+    if space.lattice is not None:
+        raise ValueError("it is of continuous data, and these are discrete: use bits_per_dim")
+    return float(space.log_volume())

@@ -1,0 +1,157 @@
+r"""What a model has learned of points of the plane, as a picture and in two numbers.
+
+On a grid of points over the data, with cells of area A, and with log p as log_likelihood finds it,
+
+    mass = A sum p(x),        KL = A sum q(x) log(q(x) / p(x)),                                 (1)
+
+q the exact density of made-up data. mass is near 1 if nearly all that the model draws is on the
+grid, whose cells must be finer than the details of p. The picture, evaluation/density_map.png,
+shows both densities on one scale, samples of the model over examples, and the score. It shows that
+at y = x_t / alpha, noise and data in units of the data, where
+
+    E[x_0 | x_t] = y + (sigma / alpha)^2 grad_y log p(y):                                       (2)
+
+an arrow along the score that is so long ends where the model would have the data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from score_sde import files
+from score_sde.data import Info, Source
+from score_sde.evaluation import figures, per_example
+from score_sde.evaluation.likelihood_metric import LikelihoodMetric, log_volume
+from score_sde.evaluation.metric import Entries
+from score_sde.evaluation.metrics import density_picture
+from score_sde.evaluation.metrics.density_picture import Grid, Map
+from score_sde.evaluation.subject import Subject
+from score_sde.prediction import Denoiser
+from score_sde.processes import SDE
+from score_sde.spaces import Space
+
+_SHOWN = 1000  # examples in the picture, at most
+
+
+@dataclasses.dataclass(frozen=True)
+class DensityMap(LikelihoodMetric):
+    """The picture and the numbers of the module.
+
+    Attributes:
+        points: of the grid, along each side.
+        noise: noise levels sigma / alpha at which to show the score, in units of a state.
+        samples: how many to draw and show; 0 for none.
+    """
+
+    points: int = 60
+    noise: tuple[float, ...] = (0.2, 1.0)
+    samples: int = 1000
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.points < 2:
+            raise ValueError(f"points={self.points} must be at least 2")
+        if self.samples < 0:
+            raise ValueError(f"samples={self.samples} must be at least 0")
+        if not all(0 < level < math.inf for level in self.noise):
+            raise ValueError(f"noise={self.noise} must be of numbers above 0")
+
+    def prepare(self, subject: Subject) -> Callable[[], Entries]:
+        """See Metric.
+
+        Raises:
+            ValueError: the data are discrete or not of the plane, the model is told something, or
+                t_min cannot work.
+        """
+        log_volume(subject.space)
+        shape = subject.source.info[subject.field].shape
+        if shape != (2,) or subject.space.shape != (2,):
+            raise ValueError(f"it is of vectors of 2 numbers, and these are of shape {list(shape)}")
+        if subject.conditions:
+            told = ", ".join(subject.conditions)
+            raise ValueError(f"it is of a model that is told nothing, and this one is told {told}")
+        self.process(subject.sde)
+        figures.figure(1, 1)  # that it can be drawn
+        return lambda: {"density_map": density_map(subject, self)}
+
+
+def density_map(subject: Subject, options: DensityMap) -> dict[str, Any]:
+    """Draw the picture, or go on with a measurement that was interrupted.
+
+    Args:
+        subject: the model and the data.
+        options: how.
+
+    Returns:
+        The entry of evaluation.json: "value" is the mass of equation (1), and of data whose density
+        is known "kl" is the divergence, nats, and "exact_mass" the mass of q.
+
+    Raises:
+        UserError: the solver or the sampler gave up, or the run's folder cannot be written.
+    """
+    process = options.process(subject.sde)
+    examples = subject.source.gather(np.arange(subject.number))[subject.field]
+    grid = Grid.over(examples, options.points)
+    protocol = options.protocol(subject, process) | {"extent": grid.extent}
+    del protocol["samples"]  # which are drawn for the picture only
+    found = _on_grid(subject, options, process, grid, protocol)
+    samples = _drawn(subject, options.samples)
+    if jax.process_index() == 0:
+        with files.writing(subject.workdir):
+            path = subject.folder / "density_map.png"
+            density_picture.save(path, grid, found, options.noise, examples[:_SHOWN], samples)
+    numbers = {"value": float(grid.area * np.exp(found.logp).sum())}
+    if found.exact is not None:
+        q = grid.area * np.exp(found.exact)
+        numbers |= {"kl": float(q @ (found.exact - found.logp)), "exact_mass": float(q.sum())}
+    return {
+        **numbers,
+        "standard_error": None,
+        "unit": "of the model's mass on the grid",
+        "picture": "evaluation/density_map.png",
+        "protocol": protocol,
+    }
+
+
+def _on_grid(
+    subject: Subject, options: DensityMap, process: SDE, grid: Grid, protocol: dict[str, Any]
+) -> Map:
+    """The model at the points of the grid, as if they were the examples."""
+    times = [float(process.time_at_log_snr(-2 * math.log(level))) for level in options.noise]
+
+    def measure(
+        denoise: Denoiser, space: Space, key: jax.Array, batch: Mapping[str, jax.Array]
+    ) -> dict[str, jax.Array]:
+        x = space.encode(batch[subject.field])
+        out = options.solve(key, denoise, process, x, None)
+        found = [denoise(process.alpha(t) * x, jnp.full(len(x), t, x.dtype)).x0 for t in times]
+        denoised = jnp.stack([space.decode(x0) for x0 in found], axis=1) if found else x[:, :0]
+        return {"logp": out.logp, "denoised": denoised}
+
+    points = grid.middles
+    field = subject.source.info[subject.field]
+    info = Info("grid", subject.source.info.split, len(points), (field,))
+    source = Source(info, lambda rows: {field.name: points[rows].astype(field.dtype)})
+    there = dataclasses.replace(subject, source=source, number=len(points))
+    found = per_example.of_examples(there, "density_map", protocol, measure)
+    density = subject.source.log_density
+    return Map(
+        found["logp"] + log_volume(subject.space),
+        None if density is None else density(points),
+        found["denoised"],
+    )
+
+
+def _drawn(subject: Subject, number: int) -> np.ndarray:
+    """Samples of the model, [number, 2]."""
+    if not number:
+        return np.zeros((0, 2))
+    batches = subject.draw(min(subject.batch_size, number), number, 0)
+    return np.concatenate([batch for batch, _ in batches])

@@ -1,0 +1,60 @@
+"""Fields: the named parts of an example of a data set, and what they mean."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from score_sde.checks import check_name
+
+# What the values of a field can mean. A space models the fields of some kind, a condition embeds
+# those of some kind.
+KINDS = ("image", "vector", "label", "number", "mask", "text")
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One named part of every example.
+
+    Attributes:
+        name: by which examples hold it, such as "image".
+        kind: what it means, one of KINDS.
+        shape: of one example: (height, width, channels) of an image, (d,) of a vector, () of a
+            label or a number.
+        dtype: NumPy's name of it.
+        values: how many distinct values an element takes: levels of an image, classes of a label;
+            0 if it is continuous.
+        names: one for each class of a label; or empty.
+
+    Raises:
+        ValueError: there is no such kind.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
+    values: int = 0
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        check_name("kind of field", self.kind, KINDS)
+
+
+def image(shape: tuple[int, int, int], levels: int = 256, name: str = "image") -> Field:
+    """A uint8 image, (height, width, channels), of so many levels."""
+    return Field(name, "image", tuple(shape), "uint8", levels)
+
+
+def label(classes: int, names: tuple[str, ...] = (), name: str = "label") -> Field:
+    """A class, an int32 from 0 to classes - 1."""
+    return Field(name, "label", (), "int32", classes, tuple(names))
+
+
+def number(name: str) -> Field:
+    """A float32 number."""
+    return Field(name, "number")
+
+
+def vector(d: int, name: str = "vector") -> Field:
+    """A float32 vector of d numbers."""
+    return Field(name, "vector", (d,))

@@ -1,0 +1,79 @@
+"""All that a network is told beside the state and the noise level: the sum of its conditions."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+# Makes the module of a condition: make(features, param_dtype=..., rngs=...), such as
+# functools.partial(Label().embedding, field).
+MakeEmbedding = Callable[..., nnx.Module]
+
+NO_CONDITIONS: Mapping[str, MakeEmbedding] = types.MappingProxyType({})
+
+
+class Embeddings(nnx.Dict):
+    """The modules of some conditions, by name; at least one."""
+
+    def __call__(
+        self, cond: Mapping[str, jax.Array] | None, batch: int, key: jax.Array | None
+    ) -> jax.Array:
+        """The sum of the conditions' embeddings, [batch, features].
+
+        Args:
+            cond: values by name, [batch, ...] each; one that is not there, or is None, is missing
+                for all, and its module gives its null.
+            batch: number of examples.
+            key: for dropout; None for none. The i-th condition by name takes fold_in(key, i).
+
+        Raises:
+            ValueError: cond has a name that is not among the conditions.
+        """
+        check_told(cond, self)
+        values, parts = cond or {}, []
+        for i, name in enumerate(sorted(self)):
+            own_key = None if key is None else jax.random.fold_in(key, i)
+            parts.append(self[name](values.get(name), batch, own_key))
+        return sum(parts)
+
+
+def make_embeddings(
+    conditions: Mapping[str, MakeEmbedding],
+    features: int,
+    *,
+    param_dtype: jnp.dtype,
+    rngs: nnx.Rngs,
+) -> Embeddings | None:
+    """The conditions of a network, made in the order of their names; None if there are none.
+
+    Args:
+        conditions: what makes the module of each, by name.
+        features: size of the embedding.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
+    """
+    if not conditions:
+        return None
+    layer = {"param_dtype": param_dtype, "rngs": rngs}
+    return Embeddings({name: conditions[name](features, **layer) for name in sorted(conditions)})
+
+
+def check_told(cond: Mapping[str, Any] | None, told: Collection[str]) -> None:
+    """Raise ValueError if cond has a name that a network is not told."""
+    for name in cond or ():
+        if name not in told:
+            known = ", ".join(sorted(told)) or "nothing"
+            raise ValueError(f"this network is not told {name}: it is told {known}")
+
+
+def refuse_conditions(conditions: Mapping[str, MakeEmbedding]) -> None:
+    """Raise ValueError if a network that takes no conditions is given some."""
+    if conditions:
+        raise ValueError(
+            f"this network cannot be told {', '.join(sorted(conditions))}: use the network unet"
+        )

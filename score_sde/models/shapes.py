@@ -1,0 +1,40 @@
+"""Checks of the shapes that networks are made for and called with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+
+from score_sde.checks import check_count
+
+
+def image_shape(shape: Sequence[int], halvings: int) -> tuple[int, int, int]:
+    """The shape of images, (height, width, channels), for a network that halves them.
+
+    Args:
+        shape: as given to the network.
+        halvings: how often it halves both sides.
+
+    Raises:
+        ValueError: that is not a shape of images, or a side cannot be halved so often.
+    """
+    if len(shape) != 3:
+        raise ValueError(
+            f"this network is for images, (height, width, channels), not for {tuple(shape)}"
+        )
+    for name, size in zip(("height", "width", "channels"), shape, strict=True):
+        check_count(name, size)
+        if name != "channels" and size % 2**halvings:
+            raise ValueError(
+                f"{name} {size} cannot be halved {halvings} times, as this network does: "
+                f"it must be a multiple of {2**halvings}"
+            )
+    height, width, channels = shape
+    return height, width, channels
+
+
+def check_state(x: jax.Array, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless x is [batch, *shape]."""
+    if x.shape[1:] != shape:
+        raise ValueError(f"x is {x.shape}; this network is for [batch, *{shape}]")

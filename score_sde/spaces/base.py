@@ -1,0 +1,138 @@
+"""Space: what an example of the data is, and what the model sees of it.
+
+A state x_0 = encode(example) is what processes, losses and samplers work on; decode(x) is the
+example that a state stands for. Nothing outside a space, its metrics and its networks knows what an
+example is. A space is a pytree: its arrays are arguments of compiled functions, never constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from score_sde.fields import Field
+
+if TYPE_CHECKING:
+    from score_sde.data.base import Source
+    from score_sde.spaces.dequantization import Lattice
+
+
+class Space:
+    """Subclasses are frozen dataclasses, registered as pytrees.
+
+    Attributes:
+        KINDS: the kinds of fields that it models; see score_sde.fields.
+        MOST: how many examples a picture shows at the most.
+        shape: of a state, without the batch.
+    """
+
+    KINDS: ClassVar[tuple[str, ...]] = ()
+    MOST: ClassVar[int] = 256
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, field: Field, **options: Any) -> Self:
+        """The space of a field of one of KINDS.
+
+        Args:
+            field: what is modelled.
+            **options: the fields of the dataclass that are options.
+        """
+        raise NotImplementedError
+
+    @property
+    def lattice(self) -> Lattice | None:
+        """Where the states of discrete data lie; None of continuous data."""
+        return None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What else a network may be told of the states, by the name of its argument."""
+        return {}
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What determines how examples become states, as JSON values."""
+        return {}
+
+    def fitted(self, source: Source, name: str) -> Self:
+        """This space with its arrays measured on the field `name` of training examples."""
+        return self
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays of a fitted space, by name; small ones, which a run's config.json keeps."""
+        return {}
+
+    def with_arrays(self, arrays: Mapping[str, Any]) -> Self:
+        """The fitted space again, from what `arrays` gave."""
+        return self
+
+    def augment(self, key: jax.Array, examples: jax.Array) -> jax.Array:
+        """Random changes that leave examples examples; used in training only.
+
+        Args:
+            key: JAX random key, or one for each example, [batch].
+            examples: [batch, *shape of the field].
+        """
+        return examples
+
+    def encode(self, examples: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        """States of examples.
+
+        Args:
+            examples: [batch, *shape of the field].
+            key: JAX random key, or one for each example, [batch], where the state of an example is
+                random; None for a state in its middle, which `decode` inverts.
+
+        Returns:
+            [batch, *shape].
+        """
+        raise NotImplementedError
+
+    def decode(self, x: jax.Array) -> jax.Array:
+        """The examples that states, [batch, *shape], stand for: [batch, *shape of the field]."""
+        raise NotImplementedError
+
+    def neutral(self, examples: jax.Array) -> jax.Array:
+        """States that show nothing, for what is not known of examples; [batch, *shape]."""
+        return jnp.zeros((len(examples), *self.shape), jnp.float32)
+
+    def log_volume(self) -> jax.Array:
+        """log |d encode / d example|, nats, []: from a density of states to one of examples.
+
+        Raises:
+            ValueError: examples are discrete, and have probabilities and no density.
+        """
+        raise ValueError("examples of this space are discrete: they have no density")
+
+    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
+        """Write a file for each example, numbered from `start`; the folder is made.
+
+        Args:
+            folder: where.
+            start: the number of the first.
+            examples: on the host, [n, *shape of the field].
+        """
+        raise NotImplementedError
+
+    def corner(self, count: int) -> tuple[int, int] | None:
+        """Pixels across and down of what `show` draws of so many rows and columns of examples.
+
+        None where examples do not stand in rows.
+        """
+        return None
+
+    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
+        """Write one PNG that shows examples; its folder is made.
+
+        Args:
+            path: where.
+            examples: on the host, [n, *shape of the field].
+            columns: examples a row, where they stand in rows; as square as possible if None.
+        """
+        raise NotImplementedError

@@ -1,0 +1,59 @@
+"""What is evaluated: what it is told of a batch, and what its numbers are written down by."""
+
+import json
+
+import numpy as np
+from made_subject import made_source, made_subject
+
+import score_sde
+from score_sde import fields
+from score_sde.evaluation.subject import examples_fingerprint, fingerprint
+
+LEVEL = np.random.default_rng(0).integers(0, 17, (10, 2, 2, 1))
+
+
+def test_the_protocol(tmp_path):
+    what, _ = made_subject(tmp_path, score_sde.VP(), None, LEVEL, 17, tiled=True, seed=3)
+    protocol = json.loads(json.dumps({**what.protocol(), **what.data_protocol()}))
+    assert len(protocol["data"].pop("sha256")) == 64
+    assert protocol["data"] == {
+        "name": "made",
+        "split": "test",
+        "field": "image",
+        "examples": 10,
+        "of": 10,
+        "shape": [2, 2, 1],
+    }
+    assert (protocol["levels"], protocol["range"]) == (17, [-1, 1])
+    assert protocol["trained_on_dequantized"]
+    assert protocol["sde"]["name"] == "VP"
+    assert (protocol["seed"], protocol["step"], protocol["conditions"]) == (3, 7, [])
+
+
+def test_what_the_model_is_told(tmp_path):
+    what, _ = made_subject(tmp_path, score_sde.VP(), None, LEVEL, 17)
+    assert what.told({"image": 1, "label": 2}) is None
+    object.__setattr__(what, "conditions", ("label",))
+    assert what.told({"image": 1, "label": 2, "angle": 3}) == {"label": 2}
+
+
+def test_fingerprints_tell_examples_and_weights_apart():
+    """Another value, another order, another name; but only of the examples that are evaluated."""
+    values = np.arange(20, dtype=np.float32).reshape(10, 2)
+    changed = values + np.eye(10, 2, -9)  # in the last example
+
+    def of(values, number):
+        source = made_source({"vector": values.astype(np.float32)}, [fields.vector(2)])
+        return examples_fingerprint(source, "vector", number)
+
+    assert of(values, 10) != of(changed, 10)
+    assert of(values, 9) == of(changed, 9)
+    assert of(values, 10) != of(values[::-1], 10)
+    found = [
+        fingerprint({"a": values}),
+        fingerprint({"b": values}),
+        fingerprint({"a": changed}),
+        fingerprint({"a": values.T}),
+        fingerprint({"a": values}, {"c": values}),
+    ]
+    assert len(set(found)) == len(found)

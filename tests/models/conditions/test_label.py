@@ -1,0 +1,48 @@
+"""A class as a row of a table, whose last row is no class."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from score_sde import fields
+from score_sde.models.conditions import Label
+
+
+def embedding(dropout=0.0):
+    field = fields.label(10)
+    return Label(dropout).embedding(field, 8, param_dtype=jnp.float32, rngs=nnx.Rngs(0))
+
+
+def test_a_class_is_its_row_and_everything_else_the_last_row():
+    """None, -1 and the number of classes are no class, each label by itself."""
+    embed = embedding()
+    table = embed.table[...]
+    assert table.shape == (11, 8)
+    np.testing.assert_array_equal(embed(None, 3, None), table[jnp.array([10, 10, 10])])
+    labels, rows = jnp.array([0, 9, 10, -1]), jnp.array([0, 9, 10, 10])
+    np.testing.assert_array_equal(embed(labels, 4, None), table[rows])
+
+
+def test_labels_are_dropped_at_their_rate_and_only_with_a_key():
+    """A fifth of 20000, to 4 standard errors; the others keep their row."""
+    embed, label = embedding(0.2), jnp.full(20000, 3)
+    assert (embed(label, 20000, None) == embed.table[...][3][None]).all()
+    told = embed(label, 20000, jax.random.key(0))
+    dropped = (told == embed.table[...][10][None]).all(axis=1)
+    assert abs(float(dropped.mean()) - 0.2) < 4 * np.sqrt(0.2 * 0.8 / 20000)
+    assert (told[~dropped] == embed.table[...][3][None]).all()
+
+
+def test_what_cannot_work_is_refused():
+    """Another kind of field, no classes, no probability, labels of another shape."""
+    make = {"param_dtype": jnp.float32, "rngs": nnx.Rngs(0)}
+    with pytest.raises(ValueError, match=r"size is of kind number: Label embeds fields of kind la"):
+        Label().embedding(fields.number("size"), 8, **make)
+    with pytest.raises(ValueError, match="number of classes of label must be a whole number"):
+        Label().embedding(fields.label(0), 8, **make)
+    with pytest.raises(ValueError, match="dropout of a label must be a probability, 0 to 1, not 2"):
+        Label(2)
+    with pytest.raises(ValueError, match=r"of shape \(3,\); this label takes \(2,\)"):
+        embedding()(jnp.zeros(3, int), 2, None)

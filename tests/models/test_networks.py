@@ -1,0 +1,80 @@
+"""What holds for every network: what it is made of, how it is called, what it refuses."""
+
+import functools
+import inspect
+import typing
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from score_sde import fields
+from score_sde.models import NETWORKS
+from score_sde.models.conditions import Number
+from score_sde.models.functional import functional
+
+DERIVED = {"shape", "conditions", "centered", "classes", "rngs", "param_dtype", "dtype"}
+SMALL = {
+    "unet": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "num_res_blocks": 1},
+    "ncsn": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "dilations": (1,)},
+    "ncsnv2": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "dilations": (1,)},
+    "mlp": {"shape": (3,), "channels": 16, "depth": 1},
+    "wide_resnet": {"shape": (4, 8, 1), "classes": 3, "depth": 10, "width": 1},
+}
+each_network = pytest.mark.parametrize("name", NETWORKS)
+CONDITIONS = {"size": functools.partial(Number().embedding, fields.number("size"))}
+
+
+def make(name, **options):
+    return functional(lambda rngs: NETWORKS[name](**SMALL[name], **options, rngs=rngs))
+
+
+def called(name, model, cond, key=None):
+    x, noise = jnp.zeros((2, *SMALL[name]["shape"])), jnp.ones(2)
+    return jax.eval_shape(model.apply, *model.shapes, x, noise, cond, key=key)
+
+
+@each_network
+def test_its_options_can_stand_in_a_config(name):
+    """Every argument but rngs has a default, of the type that its annotation says."""
+    cls = NETWORKS[name]
+    annotations = typing.get_type_hints(cls.__init__)
+    parameters = dict(inspect.signature(cls.__init__).parameters)
+    del parameters["self"]
+    assert [n for n, p in parameters.items() if p.default is p.empty] == ["rngs"]
+    for option in parameters.keys() - DERIVED:
+        annotation, default = annotations[option], parameters[option].default
+        if typing.get_origin(annotation) is typing.Literal:
+            assert default in typing.get_args(annotation)
+        elif typing.get_origin(annotation) is Sequence:
+            (kind,) = typing.get_args(annotation)
+            assert type(default) is tuple
+            assert all(isinstance(v, int) or type(v) is kind for v in default)
+        else:
+            assert annotation in (int, float, bool)
+            assert type(default) is annotation
+
+
+@each_network
+def test_all_are_called_alike(name):
+    """network(x, noise_label, cond, key=key) gives a state, or logits of the classes."""
+    out = called(name, make(name), None, jax.random.key(0))
+    assert out.shape == ((2, 3) if name == "wide_resnet" else (2, *SMALL[name]["shape"]))
+
+
+@each_network
+def test_conditions_are_told_or_refused(name):
+    """A network without a condition says so; one that cannot have any says so when it is made."""
+    cond = {"size": jnp.zeros(2)}
+    with pytest.raises(ValueError, match="this network is not told size: it is told nothing"):
+        called(name, make(name), cond)
+    if name in ("unet", "mlp"):
+        told = make(name, conditions=CONDITIONS)
+        assert any(k.startswith("conditions/size/") for k in told.shapes[0])
+        assert called(name, told, cond, jax.random.key(0)).shape == (2, *SMALL[name]["shape"])
+        with pytest.raises(ValueError, match="is not told label: it is told size"):
+            called(name, told, {"label": jnp.zeros(2, int)})
+    else:
+        with pytest.raises(ValueError, match="this network cannot be told size: use the network u"):
+            make(name, conditions=CONDITIONS)
