@@ -1,8 +1,8 @@
 """Eight Gaussians on a ring, as configs/toy_moons.py.
 
-    python main.py --config=configs/toy_gaussians.py
-    python main.py --config=configs/toy_gaussians.py --mode=sample --num_samples=2000
-    python main.py --config=configs/toy_gaussians.py --mode=evaluate
+python main.py --config=configs/toy_gaussians.py
+python main.py --config=configs/toy_gaussians.py --mode=sample --num_samples=2000
+python main.py --config=configs/toy_gaussians.py --mode=evaluate
 """
 
 from ml_collections import ConfigDict

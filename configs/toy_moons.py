@@ -1,8 +1,8 @@
 """Two moons in the plane, VP SDE, a multilayer perceptron: what it does can be seen and checked.
 
-    python main.py --config=configs/toy_moons.py
-    python main.py --config=configs/toy_moons.py --mode=sample --num_samples=2000
-    python main.py --config=configs/toy_moons.py --mode=evaluate
+python main.py --config=configs/toy_moons.py
+python main.py --config=configs/toy_moons.py --mode=sample --num_samples=2000
+python main.py --config=configs/toy_moons.py --mode=evaluate
 """
 
 from ml_collections import ConfigDict

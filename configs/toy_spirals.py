@@ -1,8 +1,8 @@
 """Two spirals in the plane, as configs/toy_moons.py.
 
-    python main.py --config=configs/toy_spirals.py
-    python main.py --config=configs/toy_spirals.py --mode=sample --num_samples=2000
-    python main.py --config=configs/toy_spirals.py --mode=evaluate
+python main.py --config=configs/toy_spirals.py
+python main.py --config=configs/toy_spirals.py --mode=sample --num_samples=2000
+python main.py --config=configs/toy_spirals.py --mode=evaluate
 """
 
 from ml_collections import ConfigDict

@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 
-from score_sde.interop import torch_writer
+from score_sde.formats import torch_writer
 
 
 def make(key, shape, dtype):

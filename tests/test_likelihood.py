@@ -226,13 +226,13 @@ def test_classifier_free_guidance_of_gaussians(x64):
 
     def conditional(x, t, cond):
         pair = analytic.gaussian(sde, np.zeros(1), 0.5)
-        shift = means[cond]
+        shift = means[cond["label"]]
         moved = pair(x - sde.alpha(t)[:, None] * shift, t)
         return moved._replace(x0=moved.x0 + shift)
 
-    guided = guidance.classifier_free(conditional, w, jnp.zeros(2, int))
+    guided = guidance.classifier_free(conditional, w, {"label": jnp.zeros(2, int)})
     x, labels = jnp.array([[-0.3], [0.9]]), jnp.array([1, 2])
-    logp = log_likelihood(KEY, guided, sde, x, **TIGHT, cond=labels).logp
+    logp = log_likelihood(KEY, guided, sde, x, **TIGHT, cond={"label": labels}).logp
     alpha, sigma = levels(sde, sde.t_min)
     centre = alpha * (means[:1] + w * (means[labels] - means[:1]))[:, 0]
     std = math.sqrt((alpha * 0.5) ** 2 + sigma**2)

@@ -24,7 +24,7 @@ import numpy as np
 
 from score_sde.errors import UserError
 from score_sde.evaluation import cache
-from score_sde.interop import torch_file
+from score_sde.formats import torch_file
 from score_sde.models.functional import Arrays, Functional, functional
 from score_sde.models.inception import EPSILON, Features, InceptionV3, preprocess
 

@@ -16,7 +16,8 @@ import numpy as np
 from flax import nnx
 
 from score_sde.errors import UserError
-from score_sde.interop import song, torch_writer
+from score_sde.formats import torch_writer
+from score_sde.interop import song
 from score_sde.runs import folder
 from score_sde.training.options import OptimOptions
 

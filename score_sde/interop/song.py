@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from score_sde.interop import torch_file
+from score_sde.formats import torch_file
 from score_sde.models.blocks import Attention, Head, InputResidual, InputSkip, OutputSkip, ResBlock
 from score_sde.models.layers import Constant, Conv, Dense, GroupNorm
 from score_sde.models.resample import Downsample, Upsample

@@ -116,7 +116,8 @@ def _tiles(record: Record) -> Iterator[Tile]:
         batch, starts = record.config["training"].get("batch_size", 0), [0, *(p.x for p in rates)]
         seconds = sum((p.x - x) * batch / p.y for p, x in zip(rates, starts, strict=False))
         rate = statistics.median(p.y for p in rates)
-        yield Tile("examples/s", _text(round(rate)), f"median; {duration(seconds)} of training steps")
+        note = f"median; {duration(seconds)} of training steps"
+        yield Tile("examples/s", _text(round(rate)), note)
     yield Tile("parameters", _text(record.found.get("parameters")))
 
 

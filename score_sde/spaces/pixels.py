@@ -75,7 +75,7 @@ class Pixels(Space):
         return levels.dequantize(key, examples, self.levels, self.centered)
 
     def decode(self, x: jax.Array) -> jax.Array:
-        """uint8 images of the nearest level or, of dequantised data, of the one whose interval has x.
+        """uint8 images of the nearest level; of dequantised data, of the one whose interval has x.
 
         Values outside of the range are clipped.
         """

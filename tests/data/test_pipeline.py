@@ -108,7 +108,9 @@ def test_evaluation_is_one_padded_pass_in_order(counting, size, batch, count):
         {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         for parts in zip(*shards, strict=True)
     ]
-    assert all(b["image"].shape == (batch, 2, 2, 1) and b[data.COUNTS].shape == (batch,) for b in whole)
+    for b in whole:
+        assert b["image"].shape == (batch, 2, 2, 1)
+        assert b[data.COUNTS].shape == (batch,)
     seen = np.concatenate([b["label"][b[data.COUNTS]] for b in whole])
     assert np.array_equal(seen, np.arange(size))
 

@@ -7,7 +7,7 @@ import pytest
 
 from score_sde.errors import UserError
 from score_sde.evaluation import fid_network
-from score_sde.interop import torch_writer
+from score_sde.formats import torch_writer
 
 
 @pytest.fixture(scope="module")

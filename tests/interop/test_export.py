@@ -12,7 +12,8 @@ from untrained import untrained_run
 import score_sde
 from configs import paper
 from score_sde import cli
-from score_sde.interop import export, song, torch_file
+from score_sde.formats import torch_file
+from score_sde.interop import export, song
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 

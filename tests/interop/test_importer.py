@@ -18,7 +18,8 @@ from untrained import untrained_run
 import score_sde
 from configs import digits_vp
 from score_sde import cli
-from score_sde.interop import export, song, torch_file, torch_writer
+from score_sde.formats import torch_file, torch_writer
+from score_sde.interop import export, song
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 

@@ -16,7 +16,7 @@ from score_sde.spaces import Vectors
 # It ends in its prior to 1e-5 nats.
 SDE = score_sde.VP(beta_max=50.0)
 ALPHA, SIGMA = (float(c(np.float64(SDE.t_min))) for c in (SDE.alpha, SDE.sigma))
-SPACE = Vectors(np.float64([0.3, -1.0]), np.float64([2.0, 0.5]))
+SPACE = Vectors(np.float64([0.3, -1.0]), np.float64([2.0, 0.7]))
 FIELD = fields.Field("vector", "vector", (2,), "float64")
 PRECISE = LogLikelihood(rtol=1e-8, atol=1e-8)
 

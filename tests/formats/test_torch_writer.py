@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from score_sde.interop import torch_file, torch_writer
+from score_sde.formats import torch_file, torch_writer
 
 
 def test_what_is_written_is_read(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from payload import Payload
 
-from score_sde.interop import torch_file
+from score_sde.formats import torch_file
 
 
 class Named:
@@ -120,7 +120,7 @@ def test_views_parameters_and_scalars(tmp_path):
         ("numpy", "load"),
         ("torch", "load"),
         ("torch._utils", "_rebuild_tensor_v3"),
-        ("score_sde.interop.torch_file", "load"),
+        ("score_sde.formats.torch_file", "load"),
     ],
 )
 def test_any_other_global_is_refused_by_name_and_not_run(tmp_path, module, name):

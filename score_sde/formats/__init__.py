@@ -1,0 +1,1 @@
+"""File formats of other projects. Nothing in a file is ever executed."""
