@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde.data.known import describe
+from score_sde.data import options
 from score_sde.runs import build, folder
 from score_sde.runs import config as configs
 from score_sde.training.checkpoints import Checkpoints
@@ -18,9 +18,7 @@ def untrained_run(workdir, config, **fields):
     """
     for path, value in fields.items():
         configs.set_field(config, path, value)
-    data = config.data
-    info = describe(data.name, data_dir=data.dir or None, image_size=data.image_size or None)
-    experiment = build.experiment(config, info)
+    experiment = build.experiment(config, options.read(config.data).describe())
     rng = np.random.default_rng(0)
     shapes, constants = experiment.network.shapes
     params = _random(rng, shapes)

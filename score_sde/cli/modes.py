@@ -167,6 +167,7 @@ def _evaluate(line: CommandLine) -> int:
     import jax
 
     from score_sde import report
+    from score_sde.data.options import DETERMINING
     from score_sde.evaluation import options as evaluation
     from score_sde.evaluation.engine import evaluate
     from score_sde.runs import build, folder
@@ -176,7 +177,7 @@ def _evaluate(line: CommandLine) -> int:
     _distribute(line)
     config, workdir = line.config, line.workdir
     # The examples come from the command line and the recipe, so these must be those of the run.
-    _check_trained(line, also=("data.name", "data.field", "data.image_size", "data.crop"))
+    _check_trained(line, also=tuple(f"data.{name}" for name in DETERMINING))
     asked = evaluation.read(config.evaluation)
     sampler = build.sampler(config.sampling)
     run = folder.opened(workdir, weights=line.weights, step=line.step)

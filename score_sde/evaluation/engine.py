@@ -39,10 +39,12 @@ def evaluate(subject: Subject, asked: Asked, first: bool) -> Entries:
                 f"a {subject.trains}"
             )
     judges = {name: m for name, m in asked.metrics.items() if m.NEEDS == SAMPLES}
-    others = {name: m for name, m in asked.metrics.items() if name not in judges}
-    ready = [_prepared(subject, name, metric) for name, metric in others.items()]
-    if judges:  # of one set of samples
-        ready.append(judgement.prepare(subject, asked.samples, judges))
+    ready = []
+    for name, metric in asked.metrics.items():
+        if name not in judges:
+            ready.append(_prepared(subject, name, metric))
+        elif name == next(iter(judges)):  # with all others, of one set of samples
+            ready.append(judgement.prepare(subject, asked.samples, judges))
     measured: Entries = {}
     for measure in ready:
         entries = measure()

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from score_sde import objectives, processes, samplers, sections, spaces
 from score_sde.checks import check_name
 from score_sde.classifier import Classifier
-from score_sde.data import Info, Source, load
+from score_sde.data import Info, Source, options
 from score_sde.errors import UserError
 from score_sde.fields import Field
 from score_sde.models import NETWORKS
@@ -169,7 +169,6 @@ def _check_counts(config: ConfigDict) -> None:
     """Raise UserError unless the counts that no class below checks can work."""
     smallest = {
         "seed": 0,
-        "data.image_size": 0,
         "evaluation.batch_size": 1,
         "sampling.batch_size": 1,
         "sampling.num_samples": 1,
@@ -186,14 +185,7 @@ def source(config: ConfigDict, split: str) -> Source:
     Raises:
         DataError: it cannot be found; SplitError if it has no such split.
     """
-    data = config.data
-    return load(
-        data.name,
-        split,
-        data_dir=data.dir or None,
-        image_size=data.image_size or None,
-        crop=data.crop,
-    )
+    return options.read(config.data).open(split)
 
 
 def sampler(section: Mapping[str, Any]) -> samplers.Sampler:

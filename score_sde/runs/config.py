@@ -22,6 +22,7 @@ from ml_collections import ConfigDict, config_dict
 
 from score_sde import objectives, samplers, sections
 from score_sde.checks import check_name, check_type, describe_type
+from score_sde.data.options import DataOptions
 from score_sde.errors import UserError
 from score_sde.evaluation import options as evaluation
 from score_sde.models import NETWORKS
@@ -50,25 +51,6 @@ class ModelOptions:
     parametrization: str = "eps"
     noise_label: str = "time"
     sigma_data: float = 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class DataOptions:
-    """The section `data` of a config; see score_sde.data.load.
-
-    Attributes:
-        name: of the data set.
-        dir: where it lies: a TFDS folder, a folder of images, or a file of arrays.
-        field: that is modelled; if empty, the only one that the space is for.
-        image_size: side in pixels to which images are cropped and resized; 0 for as they are.
-        crop: side of the central square that is cropped before; None for the largest.
-    """
-
-    name: str = "digits"
-    dir: str = ""
-    field: str = ""
-    image_size: int = 0
-    crop: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -101,7 +101,7 @@ def test_an_opened_run_guides(trained):
     @jax.jit
     def move(log_prob, x):
         """A small step along the guidance alone."""
-        guided = guidance.classifier(denoise, run.sde, log_prob)(x, t, label)
+        guided = guidance.classifier(denoise, run.sde, log_prob)(x, t, {"label": label})
         return x - 1e-2 * (guided.eps - denoise(x, t).eps)
 
     moved = move(run.log_prob, x)

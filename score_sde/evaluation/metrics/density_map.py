@@ -110,7 +110,8 @@ def density_map(subject: Subject, options: DensityMap) -> dict[str, Any]:
     numbers = {"value": float(grid.area * np.exp(found.logp).sum())}
     if found.exact is not None:
         q = grid.area * np.exp(found.exact)
-        numbers |= {"kl": float(q @ (found.exact - found.logp)), "exact_mass": float(q.sum())}
+        ratio = np.where(q > 0, found.exact - found.logp, 0)  # 0 log 0 = 0
+        numbers |= {"kl": float(q @ ratio), "exact_mass": float(q.sum())}
     return {
         **numbers,
         "standard_error": None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -93,28 +93,17 @@ def save(
         samples: of the model, [k, 2].
     """
     known = found.exact is not None
-    number = (3 if known else 1) + 1 + len(noise)
     columns = 3 if known else 2
-    rows = math.ceil(number / columns)
+    rows = math.ceil(((3 if known else 1) + 1 + len(noise)) / columns)
     width, height = grid.high - grid.low
     tall = _SIDE * float(np.clip(height / width, 0.5, 2))
     drawn = figures.figure(columns * (_SIDE + 1.3), rows * (tall + 0.7))
     drawn.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     axes = iter(drawn.subplots(rows, columns, squeeze=False).ravel())
 
-    top = float(max(found.logp.max(), found.exact.max() if known else -math.inf))
-    scale = {"cmap": "viridis", "vmin": top - _NATS, "vmax": top}
-    bars = [(next(axes), "log p of the model", found.logp, scale, "min")]
-    if known:
-        seen = np.maximum(found.logp, found.exact) > top - _NATS
-        less = np.where(seen, found.logp - found.exact, np.nan)
-        even = {"cmap": "RdBu", "vmin": -2, "vmax": 2}
-        bars.append((next(axes), "log q of the data, exact", found.exact, scale, "min"))
-        bars.append((next(axes), "log p − log q", less, even, "both"))
-    for panel, title, values, colours, extend in bars:
-        image = panel.imshow(
-            values.reshape(grid.points, grid.points), origin="lower", extent=grid.extent, **colours
-        )
+    for title, values, extend, colours in _densities(found):
+        panel, square = next(axes), values.reshape(grid.points, grid.points)
+        image = panel.imshow(square, origin="lower", extent=grid.extent, **colours)
         drawn.colorbar(image, ax=panel, label="nats", extend=extend, shrink=0.8)
         _frame(panel, grid, title)
     panel, title = next(axes), f"{len(examples):,} examples (grey)"
@@ -131,6 +120,19 @@ def save(
     for panel in axes:
         panel.set_axis_off()
     figures.save(path, drawn)
+
+
+def _densities(found: Map) -> Iterator[tuple[str, np.ndarray, str, dict[str, Any]]]:
+    """Panels of log p and, if it is known, log q: titles, values, ends of the bar, colours."""
+    exact = found.logp if found.exact is None else found.exact
+    top = float(max(found.logp.max(), exact.max()))
+    scale = {"cmap": "viridis", "vmin": top - _NATS, "vmax": top}
+    yield "log p of the model", found.logp, "min", scale
+    if found.exact is not None:
+        yield "log q of the data, exact", exact, "min", scale
+        seen = np.maximum(found.logp, exact) > top - _NATS
+        less = np.where(seen, found.logp - exact, np.nan)
+        yield "log p − log q", less, "both", {"cmap": "RdBu", "vmin": -2, "vmax": 2}
 
 
 def _frame(panel: Axes, grid: Grid, title: str) -> None:

@@ -15,6 +15,8 @@ from score_sde.evaluation.metrics.accuracy import Accuracy
 from score_sde.objectives import CLASSIFIER
 from score_sde.spaces import Vectors
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 SPACE = Vectors(np.float32([1.0, -2.0]), np.float32([1.5, 0.8]))
 MEAN, STD = np.array([0.8, -0.6]), 0.5  # of class 1; -MEAN of class 0
 

@@ -18,6 +18,8 @@ from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.metrics.bits_per_dim import BitsPerDim, bits_per_dim
 from score_sde.spaces import Vectors
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 # It ends in its prior to 1e-5 nats.
 SDE = score_sde.VP(beta_max=50.0)
 MEAN, STD, SHAPE = -0.2, 0.5, (2, 2, 1)

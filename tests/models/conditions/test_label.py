@@ -16,13 +16,13 @@ def embedding(dropout=0.0):
 
 
 def test_a_class_is_its_row_and_everything_else_the_last_row():
-    """None, -1 and the number of classes are no class, each label by itself."""
+    """None, a negative label and the number of classes are no class, each label by itself."""
     embed = embedding()
     table = embed.table[...]
     assert table.shape == (11, 8)
     np.testing.assert_array_equal(embed(None, 3, None), table[jnp.array([10, 10, 10])])
-    labels, rows = jnp.array([0, 9, 10, -1]), jnp.array([0, 9, 10, 10])
-    np.testing.assert_array_equal(embed(labels, 4, None), table[rows])
+    labels, rows = jnp.array([0, 9, 10, -1, -2]), jnp.array([0, 9, 10, 10, 10])
+    np.testing.assert_array_equal(embed(labels, 5, None), table[rows])
 
 
 def test_labels_are_dropped_at_their_rate_and_only_with_a_key():
