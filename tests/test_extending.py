@@ -4,6 +4,7 @@ As a program, `test_extending.py FOLDER`, this file uses the examples in a copy 
 """
 
 import dataclasses
+import functools
 import itertools
 import json
 import os
@@ -291,18 +292,22 @@ def used_network(names):
             rngs=nnx.Rngs(0),
         )
 
-        def at(level, k):
-            cond = {"label": jnp.array([k])}
-            return lambda x: network(x, jnp.full(1, level), cond)
+        @jax.jit
+        def at(x, level, k):
+            """The output, [3], and its Jacobian, [3, 3], at one state."""
 
-        x = jax.random.normal(jax.random.key(0), (3,), jnp.float64)
-        slope = jacobian(at(500.0, 0), x)
+            def output(x):
+                return network(x[None], jnp.full(1, level), {"label": jnp.full(1, k)})[0]
+
+            return output(x), jax.jacobian(output)(x)
+
+        x = np.array([0.5, -1.0, 2.0])
+        (value, slope), (bias, _) = at(x, 500.0, 0), at(0 * x, 500.0, 0)
         assert np.array_equal(slope, np.diag(np.diag(slope)))
         assert (np.diag(slope) != 0).all()
-        line = at(500.0, 0)(jnp.zeros((1, 3)))[0] + slope @ x
-        np.testing.assert_allclose(at(500.0, 0)(x[None])[0], line, rtol=1e-12)
-        for other in (at(100.0, 0), at(500.0, 1)):
-            assert not np.allclose(jacobian(other, x), slope)
+        np.testing.assert_allclose(value, bias + slope @ x, rtol=1e-12)
+        for other in ((100.0, 0), (500.0, 1)):
+            assert not np.allclose(at(x, *other)[1], slope)
 
 
 def used_process(names):
@@ -336,41 +341,38 @@ def used_objective(names):
     assert opened("pseudo_huber").experiment.objective.width == 0.05
     pseudo_huber, sde, key = OBJECTIVES["pseudo_huber"], score_sde.VP(), jax.random.key(0)
 
-    def off(denoise, error):
-        """A denoiser with another eps."""
-        return lambda x, t, cond: Prediction(None, denoise(x, t).eps + error)
+    @functools.partial(jax.jit, static_argnums=0)
+    def loss(objective, std, error, x0):
+        """Of the exact denoiser of N(1, std^2), but for an error of its eps."""
+        exact = analytic.gaussian(sde, jnp.ones(2), std)
+
+        def denoise(x, t, cond):
+            return Prediction(None, exact(x, t).eps + error)
+
+        return objective(key, denoise, sde, x0)
 
     with jax.enable_x64(True):
+        x0 = 1 + 0.5 * jax.random.normal(jax.random.key(1), (10_000, 2), jnp.float64)
         # Of data at one point, eps is known exactly.
-        nothing, c = jnp.zeros((4, 2)), 0.1 * np.sqrt(2)
-        exact = analytic.gaussian(sde, jnp.zeros(2), 0.0)
-        error = jnp.array([[0.3, 0.4]])
-        loss = pseudo_huber(width=0.1)(key, off(exact, error), sde, nothing)
-        np.testing.assert_allclose(loss, np.sqrt(0.25 + c**2) - c, rtol=1e-9)
-        np.testing.assert_allclose(
-            pseudo_huber(width=0.1)(key, off(exact, 0), sde, nothing), 0, atol=1e-12
-        )
-        # Of a Gaussian, the mean of eps is the minimum: the gradient there is 0 within 5 standard
-        # errors, and not where it is off.
-        x0 = 1 + 0.5 * jax.random.normal(jax.random.fold_in(key, 1), (20_000, 2))
-        exact = analytic.gaussian(sde, jnp.ones(2), 0.5)
+        for error in (0.0, 0.3):
+            c = 0.1 * np.sqrt(2)
+            found = loss(pseudo_huber(width=0.1), 0.0, error, jnp.ones((4, 2)))
+            np.testing.assert_allclose(found, np.sqrt(2 * error**2 + c**2) - c, atol=1e-12)
 
-        def gradient(shift):
-            def total(error):
-                return pseudo_huber()(key, off(exact, error), sde, x0).sum()
-
-            each = jax.grad(total)(jnp.full(x0.shape, shift))
+        @jax.jit
+        def slope(error):
+            """d loss / d error of each coordinate, in standard errors of its mean."""
+            errors = jnp.full(x0.shape, error)
+            each = jax.grad(lambda e: loss(pseudo_huber(), 0.5, e, x0).sum())(errors)
             return each.mean(0) / (each.std(0) / np.sqrt(len(x0)))
 
-        assert (abs(gradient(0.0)) < 5).all()
-        assert (gradient(0.05) > 5).all()
-        # For a large c it is the squared error over 2 c, of the same draws.
-        wide = 1e4
-        square = Denoising()(key, off(exact, 0.1), sde, x0[:100])
-        loss = pseudo_huber(width=wide)(key, off(exact, 0.1), sde, x0[:100])
-        np.testing.assert_allclose(
-            loss * 2 * wide * np.sqrt(2), square * 2, rtol=1e-6, atol=1e-6
-        )
+        # Of a Gaussian, the exact denoiser is the minimum.
+        assert (abs(slope(0.0)) < 4).all()
+        assert (slope(0.1) > 4).all()
+        # With a large c it is the squared error over 2 c, of the same draws.
+        square = loss(Denoising(), 0.5, 0.1, x0[:100])
+        wide = loss(pseudo_huber(width=1e4), 0.5, 0.1, x0[:100])
+        np.testing.assert_allclose(wide * 2 * 1e4 * np.sqrt(2), 2 * square, rtol=1e-6, atol=1e-6)
 
 
 def used_solver(names):
@@ -395,7 +397,8 @@ def used_solver(names):
 
         def error(steps):
             sampler = samplers.get("rk4", steps=steps)
-            return abs(sampler(jax.random.key(0), denoise, sde, x_init=x).x - exact).max()
+            draw = jax.jit(lambda x: sampler(jax.random.key(0), denoise, sde, x_init=x).x)
+            return abs(draw(x) - exact).max()
 
         order = np.log2(error(32) / error(64))
     assert 3.8 < order < 4.2, order

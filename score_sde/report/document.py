@@ -135,7 +135,12 @@ def _metric(record: Record, name: str, entry: Any) -> str:
     if isinstance(entry.get("value"), int | float):
         unit = str(entry.get("unit", ""))
         parts.append(page.number(measured(entry["value"], entry.get("standard_error")), unit))
-    parts.append(chart.line_chart({name: _curve(entry)}, f"{name} by t", Axis("t"), Axis(log=True)))
+    points = _curve(name, entry)
+    y = Axis(log=True) if "loss" in entry.get("curve", {}) else Axis(zero=True)
+    parts.append(chart.line_chart({name: points}, f"{name} by t", Axis("t"), y))
+    if isinstance(entry.get("picture"), str):
+        file = record.workdir / "evaluation" / Path(entry["picture"]).name
+        parts.append(page.image(file, name.replace("_", " ")))
     protocol = entry.get("protocol", {})
     values = {key: value for key, value in entry.items() if key != "protocol"}
     parts.append(page.details("All values", page.fields(flat(values))))
@@ -144,13 +149,14 @@ def _metric(record: Record, name: str, entry: Any) -> str:
     return page.card(name.replace("_", " "), *parts)
 
 
-def _curve(entry: Values) -> list[Point]:
-    """The loss by time of an entry that has one, with its standard errors."""
+def _curve(name: str, entry: Values) -> list[Point]:
+    """What an entry has by time, a loss or the metric itself, with its standard errors."""
     columns = entry.get("curve", {})
-    if not {"t", "loss", "standard_error"} <= columns.keys():
+    what = "loss" if "loss" in columns else name
+    if not {"t", what, "standard_error"} <= columns.keys():
         return []
-    rows = zip(columns["t"], columns["loss"], columns["standard_error"], strict=True)
-    return [Point(t, loss, error or 0.0) for t, loss, error in rows]
+    rows = zip(columns["t"], columns[what], columns["standard_error"], strict=True)
+    return [Point(t, value, error or 0.0) for t, value, error in rows]
 
 
 def _training(record: Record) -> str:

@@ -84,11 +84,11 @@ class Vectors(Space):
 
     def encode(self, examples: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """(example - mean) / scale; nothing is random."""
-        return (examples - self.mean) / self.scale
+        return (examples - self.mean[None]) / self.scale[None]
 
     def decode(self, x: jax.Array) -> jax.Array:
         """mean + scale x."""
-        return self.mean + self.scale * x
+        return self.mean[None] + self.scale[None] * x
 
     def log_volume(self) -> jax.Array:
         """-sum log scale."""

@@ -75,6 +75,21 @@ def test_a_finished_run_tells_everything(run):
         assert name in Document(run / "report.html").text
 
 
+def test_a_metric_shows_its_own_curve_and_its_picture(run):
+    """Of the folder evaluation/ alone, whatever path an entry says."""
+    curve = {"t": [0.1, 1.0], "accuracy": [0.9, 0.1], "standard_error": [0.01, 0.01]}
+    entries = {
+        "accuracy": {"value": 0.9, "standard_error": 0.01, "curve": curve},
+        "density_map": {"value": 1.0, "standard_error": None, "picture": "../../density_map.png"},
+    }
+    (run / "evaluation.json").write_text(json.dumps(entries))
+    write_samples(run, "evaluation/density_map.png")
+    html = report.write(run).read_text()
+    (drawn,) = re.findall(r'"accuracy by t">(.*?)</svg>', html, re.S)
+    assert drawn.count("<circle") == 2
+    assert 'alt="density map"' in html
+
+
 def test_all_text_is_escaped(run):
     document = Document(report.write(run))
     assert "script" not in document.tags
