@@ -1,0 +1,115 @@
+"""Vectors through the command line, told a label and a number: train, sample, evaluate."""
+
+import json
+
+import numpy as np
+import pytest
+
+from score_sde import cli
+from score_sde.data import arrays
+from score_sde.errors import UserError
+
+RECIPE = """
+from score_sde.errors import UserError
+
+from configs import toy_moons
+from score_sde.data import arrays
+
+
+def draw(rng, n):
+    label = rng.integers(0, 2, n)
+    size = rng.random(n)
+    vector = np.stack([label + size, size], 1) + 0.1 * rng.standard_normal((n, 2))
+    return {"vector": vector, "label": label, "size": size}
+
+
+def get_config():
+    arrays.register("mine", lambda split: arrays.function(draw, 400, name="mine", split=split))
+    config = toy_moons.get_config()
+    config.data.name = "mine"
+    config.conditions.fields = ("label", "size")
+    config.conditions.label.dropout = 0.1
+    config.model.channels = 16
+    config.model.depth = 1
+    config.training.batch_size = 16
+    config.training.steps = config.training.sample_every = config.training.eval_every = 4
+    config.training.steps_per_call = config.training.log_every = 2
+    config.training.checkpoint_every = 4
+    config.sampling.num_samples = config.sampling.batch_size = 8
+    config.evaluation.num_examples = config.evaluation.batch_size = 10
+    config.evaluation.metrics = ("log_likelihood", "fid")
+    config.evaluation.samples.num_samples = 8
+    return config
+"""
+
+
+@pytest.fixture
+def main(tmp_path, monkeypatch, quick_compile):
+    monkeypatch.setenv("SCORE_SDE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "recipe.py").write_text(RECIPE)
+    given = (f"--config={tmp_path / 'recipe.py'}", f"--workdir={tmp_path / 'run'}")
+    return lambda *more: cli.main(["main.py", *given, *more])
+
+
+def test_a_model_of_vectors_that_is_told_a_label_and_a_number(main, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    assert main() == 0
+    assert "vector of 2" in capsys.readouterr().out
+    found = json.loads((workdir / "config.json").read_text())["run"]
+    mean = arrays.registered("mine")("train").gather(np.arange(400))["vector"].mean(0)
+    np.testing.assert_allclose(found["space"]["mean"], mean, rtol=1e-5)
+    assert (workdir / "samples" / "4.png").exists()
+    assert main("--mode=sample") == 0
+    drawn = np.load(workdir / "samples.npz")
+    assert drawn["samples"].shape == (8, 2)
+    # What is not given: a class is drawn in the compiled function, a number is of an example.
+    assert set(drawn) == {"samples", "size"}
+    samples = []
+    for size in ("0.1", "0.9"):
+        assert main("--mode=sample", "--condition=label=1", f"--condition=size={size}") == 0
+        drawn = np.load(workdir / "samples.npz")
+        np.testing.assert_array_equal(drawn["size"], np.float32(size))
+        np.testing.assert_array_equal(drawn["label"], 1)
+        samples.append(drawn["samples"])
+    assert (samples[0] != samples[1]).all()
+    assert main("--mode=evaluate") == 0
+    entries = json.loads((workdir / "evaluation.json").read_text())
+    assert entries["log_likelihood"]["unit"] == "nats"
+    assert np.isfinite([entry["value"] for entry in entries.values()]).all()
+    capsys.readouterr()
+    assert main("--mode=evaluate", "--config.evaluation.metrics=('bits_per_dim',)") == 2
+    assert "log_likelihood" in capsys.readouterr().err
+    assert main("--mode=sample", "--task=inpaint") == 2
+    assert "--task=inpaint is of images, and this model draws vectors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--config.space.name=pixels"], "mine has no field of kind image"),
+        (["--config.data.field=size"], "the field 'size' of mine is of kind number, not vector"),
+        (["--config.data.field=siez"], "mine has no field 'siez': did you mean 'size'"),
+        (["--config.conditions.fields=('sise',)"], "mine has no field 'sise'"),
+        (["--config.conditions.number.dropout=2."], "dropout of a number must be a probability"),
+        (["--config.conditions.fields=(3,)"], "this field takes a tuple of texts"),
+    ],
+)
+def test_a_field_that_does_not_go_is_one_line(main, tmp_path, capsys, flags, message):
+    assert main(*flags) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_none_can_be_given_where_help_prints_it(main, capsys):
+    """Also where the recipe has given another value, and nowhere else."""
+    with pytest.raises(UserError, match=r"config.training.steps=None: this field takes a whole"):
+        cli.flags.parse(
+            ["main.py", "--config=configs/digits_vp.py", "--config.training.steps=None"]
+        )
+    line = cli.flags.parse(
+        ["main.py", "--config=configs/digits_vp.py", "--config.sampling.steps=None"]
+    )
+    assert line.config.sampling.steps is None
+    assert line.overrides == ("sampling.steps",)
