@@ -63,7 +63,7 @@ def test_two_options_of_one_name_never_meet():
         (
             tuple[int, ...],
             ((), (1, 2), [3]),
-            ((1.5,), (True,), "12", 3),
+            ((1.5,), (True,), "1", 3),
             "a tuple of whole numbers",
         ),
         (typing.Sequence[str], (("a",),), ((1,), "a"), "a tuple of texts"),
