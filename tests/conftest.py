@@ -5,6 +5,7 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+import fast_compilation  # noqa: F401 - sets the flags that XLA reads once
 import jax
 import pytest
 from program import SMALL, run

@@ -8,12 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-_SOON = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-
 
 def quick_jit(f):
     """Compiles soon rather than well: for programs that run once."""
-    return jax.jit(f, compiler_options=_SOON)
+    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def filled(model, seed=0):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fast_compilation
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Everything that the real recipe does, in 12 steps of a network with a few thousand parameters.
@@ -34,8 +36,9 @@ SMALL = (
 
 def environment(**more):
     """The environment of a user with one CPU device, whatever the tests' own is."""
-    clean = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "JAX_ENABLE_X64")}
-    return {**clean, "JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1", **more}
+    clean = {k: v for k, v in os.environ.items() if k != "JAX_ENABLE_X64"}
+    own = {"JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1", "XLA_FLAGS": fast_compilation.FLAGS}
+    return {**clean, **own, **more}
 
 
 # For programs that take a few steps of what takes long to compile.

@@ -83,7 +83,7 @@ class ClassifierRun:
         config: its config.
         step: the step of the checkpoint.
         sde: the forward process whose noise it knows.
-        log_probs: log p(y | x_t) of every class y, nats: (x, t) to [batch, num_classes]; a pytree,
+        log_probs: log p(y | x_t) of every class y, nats: (x, t) to [batch, classes]; a pytree,
             compiled on first use.
         log_prob: the same of one class each: (x, t, label) to [batch], as guidance takes it.
         label: the field that it predicts: its name, its number of classes, their names.

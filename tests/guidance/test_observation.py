@@ -27,7 +27,7 @@ CORRELATION = np.array(
 )
 COVARIANCE = STD[:, None] * CORRELATION * STD
 PIXELS = guidance.Inpainting(
-    image=np.array([[0.9, np.nan, -0.4, np.nan]]), mask=np.array([[True, False, True, False]])
+    known=np.array([[0.9, np.nan, -0.4, np.nan]]), mask=np.array([[True, False, True, False]])
 )
 # One pixel of three channels, whose mean is known: the first row of BASIS, times sqrt(3).
 GRAY = guidance.Colorization(np.full((1, 1, 1, 1), 0.5))
@@ -103,7 +103,7 @@ def test_independent_coordinates_are_exact_for_the_ode(x64, sde):
     expected = gaussian_flow(sde, x, MEAN[None], STD[None])
     np.testing.assert_allclose(out[:, [1, 3]], expected[:, [1, 3]], rtol=1e-7)
     t_min = jnp.asarray(sde.t_min)
-    known = sde.alpha(t_min) * PIXELS.image + sde.sigma(t_min) * x / sde.prior_std
+    known = sde.alpha(t_min) * PIXELS.known + sde.sigma(t_min) * x / sde.prior_std
     np.testing.assert_allclose(out[:, [0, 2]], known[:, [0, 2]], atol=1e-8)
 
 
@@ -159,7 +159,7 @@ def test_condition_hands_on_the_condition_and_keeps_the_dtype(x64):
 CODE = """
 import jax, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from score_sde import VE, inverse, samplers
+from score_sde import VE, guidance, samplers
 from sampler_oracles import mixture
 
 mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
@@ -167,7 +167,7 @@ sde, key = VE(), jax.random.key(0)
 sharding = NamedSharding(mesh, PartitionSpec("data"))
 x = sde.prior_sample(key, (8, 2))
 observation = guidance.Inpainting(np.linspace(0, 1, 16).reshape(8, 2), np.array([[True, False]]))
-shared = guidance.Inpainting(jax.device_put(observation.image, sharding), observation.mask)
+shared = guidance.Inpainting(jax.device_put(observation.known, sharding), observation.mask)
 
 @jax.jit
 def run(observation, x):
