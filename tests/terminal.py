@@ -18,7 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 # Half the time of a compilation; what it gives is slow, which for a few steps does not matter.
 _SOON = {
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
+    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
 }
 
@@ -73,6 +73,10 @@ def _begin(folder, environment):
 
 def _run(words):
     printed = io.StringIO()
+    import time
+
+    c0 = time.process_time()
+    w0 = time.time()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
             _start(*words)
@@ -82,6 +86,9 @@ def _run(words):
         except BaseException:
             traceback.print_exc()
             code = 1
+    open("/tmp/rd/cpu.txt", "a").write(
+        f"{time.process_time() - c0:.2f} {time.time() - w0:.2f} {' '.join(words)[:170]}\n"
+    )
     return code, printed.getvalue()
 
 

@@ -65,8 +65,10 @@ SMALL = {
     "training.eval_every": 0,
     "training.sample_every": 0,
     "training.checkpoint_every": 2,
+    "sampling.num_samples": 16,
     "sampling.rk45.rtol": 0.1,
     "sampling.rk45.atol": 0.1,
+    "evaluation.batch_size": 32,
     "evaluation.num_examples": 8,
     "evaluation.bits_per_dim.rtol": 0.1,
     "evaluation.bits_per_dim.atol": 0.1,
@@ -75,7 +77,7 @@ SMALL = {
     "evaluation.log_likelihood.atol": 0.1,
     "evaluation.density_map.points": 8,
     "evaluation.density_map.samples": 8,
-    "evaluation.samples.num_samples": 64,
+    "evaluation.samples.num_samples": 32,
 }
 UNET = {
     "model.channels": 4,
@@ -97,7 +99,7 @@ WHOLE = {"training.eval_every": 2, "training.sample_every": 2}
 def recipe(words):
     """With a tiny network, few steps and few examples.
 
-    What the command itself sets stays as it is, but for the number of steps.
+    What the command itself sets stays as it is, but for the numbers of steps and of examples.
     """
     line = parsed(words)
     if line is None:
@@ -106,7 +108,8 @@ def recipe(words):
     fields |= CIFAR if line.config.data.name == "cifar10" else {}
     fields |= WHOLE if str(line.workdir) == "runs/digits_vp" else {}
     more = {k: v for k, v in fields.items() if k not in line.overrides or k == "sampling.steps"}
-    return words + tuple(f"--config.{k}={v}".replace(" ", "") for k, v in more.items())
+    few = ["--num_samples=16"] if line.num_samples else []
+    return (*words, *few, *(f"--config.{k}={v}".replace(" ", "") for k, v in more.items()))
 
 
 def study(words):
@@ -169,7 +172,7 @@ HOW = {
 
 # In the copies here, of what no flag makes small.
 EDITS = {
-    "benchmarks/digits_mixture.py": {"= 17, 5": "= 17, 1", "(1, 5, 10, 20, 40)": "(1, 2)"},
+    "benchmarks/digits_mixture.py": {"= 17, 5": "= 17, 1", "(1, 5, 10, 20, 40)": "(1,)"},
     "benchmarks/likelihood.py": {"= 64, 7": "= 8, 1"},
     "experiments/digits_solvers/sweep.py": {"(1e-1, 1e-3)),": "(1e-1, 1e-3))[:1],"},
     "experiments/small.py": {"THOUSAND = 50": f"SMALL |= {SMALL | UNET}\nTHOUSAND = 50"},
@@ -185,7 +188,7 @@ AFTER = {
         key = jax.random.key(0)
         known = run.space.encode(data.load("digits", "test").gather(np.arange(4))["image"])
         mask = np.arange(8)[None, :, None, None] < 4
-        sampler = samplers.get("predictor_corrector", predictor="euler_maruyama", steps=4)
+        sampler = samplers.get("predictor_corrector", predictor="euler_maruyama", steps=25)
         """,
         ("x.shape == (4, 8, 8, 1)", "bool((x == known)[:, :4].all())", "np.isfinite(x).all()"),
     ),
@@ -214,11 +217,15 @@ AFTER = {
 
 # Paths of the user's, not of this repository.
 THEIRS = ("../shared", "~/.cache/score_sde", "train/", "test/")
+# Made by a metric for which no command asks.
+OTHERS = ("evaluation/loss_by_time.csv",)
 
 
 @functools.cache
 def parsed(words):
-    """The command line of `python main.py ...`; None if it asks for help."""
+    """The command line of `python main.py ...`; None if it is another, or asks for help."""
+    if words[:2] != ("python", "main.py"):
+        return None
     with contextlib.chdir(ROOT), contextlib.suppress(flags.HelpRequest):
         return flags.parse(["main.py", *words[2:]])
 
@@ -229,30 +236,21 @@ def filled(command):
     return tuple(functools.reduce(replace, NAMES, word) for word in command.words)
 
 
-def is_program(words):
-    return words[:2] == ("python", "main.py")
-
-
 def lacks_data(words):
     """Whether it needs CIFAR-10, which no test downloads."""
-    if not is_program(words):
-        return "cifar10" in words and not SHARED.exists()
     line = parsed(words)
-    reads_it = line is not None and line.config.data.name == "cifar10" and line.mode != "import"
-    return reads_it and not SHARED.exists()
+    named = line.config.data.name if line and line.mode != "import" else ""
+    return "cifar10" in (named, *words) and not SHARED.exists()
 
 
 def makes(words):
-    """The path that a command makes and others need."""
-    if is_program(words) and (line := parsed(words)) is not None:
-        if line.mode in ("train", "import"):
-            return str(line.workdir)
-        return (
-            f"{line.workdir}/samples.npz"
-            if line.mode == "sample" and not line.question.task
-            else ""
-        )
-    return next((w.removeprefix("--out=") for w in words if w.startswith("--out=")), "")
+    """The path that a command makes and others read, or ""."""
+    line = parsed(words)
+    if line is None:
+        return next((w.removeprefix("--out=") for w in words if w.startswith("--out=")), "")
+    if line.mode == "sample":
+        return f"{line.workdir}/samples.npz"
+    return "" if line.mode == "evaluate" else str(line.workdir)
 
 
 @functools.cache
@@ -260,19 +258,18 @@ def makers():
     """The first command that makes each path."""
     found = {}
     for command in COMMANDS:
-        words = filled(command)
         with contextlib.suppress(UserError):  # its own test says what is wrong with it
-            found.setdefault(makes(words) if words[0] == "python" else "", command)
+            if path := makes(filled(command)):
+                found.setdefault(path, command)
     return found
 
 
 def needs(words):
     """The commands that make what a command reads."""
+    line = parsed(words)
     named = {word.partition("=")[2] or word for word in words}
-    if is_program(words) and (line := parsed(words)) is not None:
-        named.add(str(line.workdir))
-    named.discard(makes(words))
-    return [maker for path, maker in makers().items() if path in named]
+    named |= {str(line.workdir)} if line else set()
+    return [m for path, m in makers().items() if path in named and path != makes(words)]
 
 
 class Place:
@@ -303,8 +300,8 @@ class Place:
             for other in needs(words):
                 self.run(other)
             self._done[small] = self._terminal.run(*small)
-            if is_program(small) and self._done[small][0] == 0:
-                check_left(self.folder, small)
+            if self._done[small][0] == 0:
+                check_left(self.folder, parsed(small))
         code, printed = self._done[small]
         assert code == 0, f"{said}as {shlex.join(small)}\n{printed}"
 
@@ -319,9 +316,8 @@ class Place:
             assert self._terminal.holds(expression), f"{snippet.where}: not {expression}"
 
 
-def check_left(folder, words):
+def check_left(folder, line):
     """Check what a command of main.py leaves: checkpoints, examples or finite numbers."""
-    line = parsed(words)
     if line is None:
         return
     workdir = folder / line.workdir
@@ -404,7 +400,7 @@ def test_the_snippets_of_a_page_run(place, page):
             "python main.py --config=configs/digits_vp.py --num_sample=8",
             "Unknown command line flag",
         ),
-        ("python -m score_sde.reports runs/digits_vp", "no row of HOW"),
+        ("python -m score_sde.reports runs/digits_vp", "No module named score_sde.reports"),
         ("python -m score_sde.report runs/none", "no run in runs/none"),
         ("srun python main.py --config=configs/digits_vp.py --mod=train", "Unknown command line"),
         ("conda activate base", "no row of HOW"),
@@ -420,7 +416,7 @@ def test_a_command_that_is_wrong_is_named(place, line, message):
 def test_a_run_has_all_that_the_readme_says(place):
     """Of the run that the README trains, samples and evaluates."""
     for command in COMMANDS:
-        if is_program(command.words) and str(parsed(filled(command)).workdir) == "runs/digits_vp":
+        if (line := parsed(filled(command))) and str(line.workdir) == "runs/digits_vp":
             place.run(command)
     text = "\n".join(TEXTS["README.md"])
     table = text.split("## A run\n")[1].split("\n##")[0]
@@ -476,7 +472,7 @@ def is_right(page, name, place):
     """Whether what stands in backticks is there, if it is a path, a field, a flag or a module."""
     if name.startswith("--"):
         return all(is_flag(word) for word in name.split())
-    if name in THEIRS:
+    if name in (*THEIRS, *OTHERS):
         return True
     if re.fullmatch(r"[\w./*-]+/[\w./*:-]*|[\w-]\S*\.(py|md|json|csv|html|np[yz]|png)", name):
         return is_path(page, name, place)

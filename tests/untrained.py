@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde.data import options
+from score_sde.data import selection
 from score_sde.runs import build, folder
 from score_sde.runs import config as configs
 from score_sde.training.checkpoints import Checkpoints
@@ -18,7 +18,7 @@ def untrained_run(workdir, config, **fields):
     """
     for path, value in fields.items():
         configs.set_field(config, path, value)
-    experiment = build.experiment(config, options.read(config.data).describe())
+    experiment = build.experiment(config, selection.read(config.data).describe())
     rng = np.random.default_rng(0)
     shapes, constants = experiment.network.shapes
     params = _random(rng, shapes)

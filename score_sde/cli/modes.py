@@ -167,8 +167,8 @@ def _evaluate(line: CommandLine) -> int:
     import jax
 
     from score_sde import report
-    from score_sde.data.options import DETERMINING
-    from score_sde.evaluation import options as evaluation
+    from score_sde.data.selection import DETERMINING
+    from score_sde.evaluation import asked as evaluation
     from score_sde.evaluation.engine import evaluate
     from score_sde.runs import build, folder
     from score_sde.runs.evaluate import subject

@@ -54,11 +54,11 @@ def load(
             raise DataError("arrays need data_dir, the path of an .npz or .npy file")
         return arrays.load(Path(os.path.expanduser(data_dir)), split)
     if name == "folder":
-        from score_sde.data import folder
+        from score_sde.data import image_folder
 
         if data_dir is None:
             raise DataError("a folder of images needs data_dir, the path of that folder")
-        return folder.load(split, os.fspath(data_dir), image_size, crop)
+        return image_folder.load(split, os.fspath(data_dir), image_size, crop)
     from score_sde.data import tfds_source
 
     return tfds_source.load(name, split, _tfds_dir(data_dir), image_size, crop)

@@ -10,8 +10,8 @@ from typing import Any
 from score_sde import files
 from score_sde.errors import UserError
 from score_sde.evaluation import judgement
+from score_sde.evaluation.asked import Asked
 from score_sde.evaluation.metric import DENOISER, SAMPLES, Entries, Metric
-from score_sde.evaluation.options import Asked
 from score_sde.evaluation.subject import Subject
 
 

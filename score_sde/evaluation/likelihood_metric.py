@@ -94,12 +94,7 @@ class LikelihoodMetric(Metric):
         }
 
 
-def log_volume(space: Space) -> float:
-    """log |d encode / d example| of continuous examples, nats.
-
-    Raises:
-        ValueError: they are discrete.
-    """
+def check_continuous(space: Space) -> None:
+    """Raise ValueError if the examples of a space are discrete, and have no density."""
     if space.lattice is not None:
         raise ValueError("it is of continuous data, and these are discrete: use bits_per_dim")
-    return float(space.log_volume())

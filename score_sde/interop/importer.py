@@ -14,7 +14,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from score_sde import files
-from score_sde.data import options
+from score_sde.data import selection
 from score_sde.errors import UserError
 from score_sde.interop import song
 from score_sde.runs import build, folder
@@ -66,7 +66,7 @@ def import_run(config: ConfigDict, checkpoint: Path, workdir: Path) -> Imported:
             "a released checkpoint holds one moving average: "
             f"config.training.ema_decays={tuple(decays)} must be one number"
         )
-    experiment = build.experiment(config, options.read(config.data).describe())
+    experiment = build.experiment(config, selection.read(config.data).describe())
     if config.model.name != "unet" or experiment.conditions:
         raise UserError("only the unconditional networks of config.model.name=unet are imported")
     found = _read(checkpoint)

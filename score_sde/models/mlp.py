@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.checks import check_count, check_name
-from score_sde.models.conditions.embeddings import (
+from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
     MakeEmbedding,
     check_told,
@@ -87,7 +87,7 @@ class MLP(nnx.Module):
         conditional: whether the network is told noise_label.
         scale_by_sigma: divide the output by noise_label, which must then be sigma.
         init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
-        conditions: what makes the embedding of each condition, by name; see conditions.embeddings.
+        conditions: what makes the embedding of each condition, by name; see conditions.combined.
         dtype: of the computation; statistics and output stay in float32.
         param_dtype: of the parameters.
         rngs: random streams `params` and `constants` of the initialisation. None is kept.
@@ -161,7 +161,7 @@ class MLP(nnx.Module):
         Args:
             x: noisy vectors, [batch, d]; float64 is kept.
             noise_label: noise level of each, [batch]: 999 t for VP SDEs, sigma(t) for VE SDEs.
-            cond: conditions by name, [batch, ...] each, see conditions.embeddings; None for none.
+            cond: conditions by name, [batch, ...] each, see conditions.combined; None for none.
             key: JAX random key of dropout, of features and of conditions; None for neither.
 
         Returns:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from score_sde.models.conditions.embeddings import (
+from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
     MakeEmbedding,
     check_told,

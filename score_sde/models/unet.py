@@ -28,7 +28,7 @@ from score_sde.models.blocks import (
     OutputSkip,
     ResBlock,
 )
-from score_sde.models.conditions.embeddings import (
+from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
     MakeEmbedding,
     check_told,
@@ -117,7 +117,7 @@ class UNet(nnx.Module):
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
         init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
         group_size: fewest channels in a group of a group norm; there are at most 32 groups.
-        conditions: what makes the embedding of each condition, by name; see conditions.embeddings.
+        conditions: what makes the embedding of each condition, by name; see conditions.combined.
         dtype: of the computation; statistics, softmax and output stay in float32.
         param_dtype: of the parameters.
         remat: recompute each block in the backward pass instead of keeping its activations.
@@ -220,7 +220,7 @@ class UNet(nnx.Module):
         Args:
             x: noisy images, [batch, height, width, channels]; float64 is kept.
             noise_label: noise level of each, [batch]: 999 t for VP SDEs, sigma(t) for VE SDEs.
-            cond: conditions by name, [batch, ...] each, see conditions.embeddings; None for none.
+            cond: conditions by name, [batch, ...] each, see conditions.combined; None for none.
             key: JAX random key of dropout, of features and of conditions; None for neither.
 
         Returns:

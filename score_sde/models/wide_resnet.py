@@ -20,7 +20,7 @@ from flax import nnx
 
 from score_sde.checks import check_count
 from score_sde.models.blocks import ResBlock
-from score_sde.models.conditions.embeddings import (
+from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
     MakeEmbedding,
     check_told,

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from score_sde import objectives, processes, samplers, sections, spaces
 from score_sde.checks import check_name
 from score_sde.classifier import Classifier
-from score_sde.data import Info, Source, options
+from score_sde.data import Info, Source, selection
 from score_sde.errors import UserError
 from score_sde.fields import Field
 from score_sde.models import NETWORKS
@@ -185,7 +185,7 @@ def source(config: ConfigDict, split: str) -> Source:
     Raises:
         DataError: it cannot be found; SplitError if it has no such split.
     """
-    return options.read(config.data).open(split)
+    return selection.read(config.data).open(split)
 
 
 def sampler(section: Mapping[str, Any]) -> samplers.Sampler:

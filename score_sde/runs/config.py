@@ -22,9 +22,9 @@ from ml_collections import ConfigDict, config_dict
 
 from score_sde import objectives, samplers, sections
 from score_sde.checks import check_name, check_type, describe_type
-from score_sde.data.options import DataOptions
+from score_sde.data.selection import DataOptions
 from score_sde.errors import UserError
-from score_sde.evaluation import options as evaluation
+from score_sde.evaluation import asked as evaluation
 from score_sde.models import NETWORKS
 from score_sde.models.conditions import CONDITIONS
 from score_sde.processes import PROCESSES

@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from score_sde.data import Source
-from score_sde.evaluation.options import EvaluationOptions
+from score_sde.evaluation.asked import EvaluationOptions
 from score_sde.evaluation.subject import Subject, fingerprint
 from score_sde.runs.folder import ClassifierRun, Run
 from score_sde.runs.generate import Generator, borrowed, sample_key

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from score_sde import files
 from score_sde.classifier import LogProb
 from score_sde.data.base import Info
-from score_sde.data.options import DETERMINING
+from score_sde.data.selection import DETERMINING
 from score_sde.errors import UserError
 from score_sde.fields import Field
 from score_sde.models.functional import Arrays

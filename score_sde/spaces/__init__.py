@@ -13,7 +13,10 @@ from score_sde.spaces.vectors import Vectors
 
 __all__ = ["SPACES", "Lattice", "Pixels", "Space", "Vectors", "kinds", "read"]
 
-SPACES: dict[str, type[Space]] = {"pixels": Pixels, "vectors": Vectors}
+SPACES: dict[str, type[Space]] = {
+    "pixels": Pixels,
+    "vectors": Vectors,
+}
 
 
 def kinds(section: Mapping[str, Any]) -> tuple[str, ...]:

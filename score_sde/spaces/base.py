@@ -102,8 +102,11 @@ class Space:
         """States that show nothing, for what is not known of examples; [batch, *shape]."""
         return jnp.zeros((len(examples), *self.shape), jnp.float32)
 
-    def log_volume(self) -> jax.Array:
-        """log |d encode / d example|, nats, []: from a density of states to one of examples.
+    def log_volume(self, examples: jax.Array) -> jax.Array:
+        """log |d encode / d example|, nats, [batch]: from a density of states to one of examples.
+
+        Args:
+            examples: [batch, *shape of the field].
 
         Raises:
             ValueError: examples are discrete, and have probabilities and no density.

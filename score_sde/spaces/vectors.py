@@ -90,9 +90,9 @@ class Vectors(Space):
         """mean + scale x."""
         return self.mean[None] + self.scale[None] * x
 
-    def log_volume(self) -> jax.Array:
-        """-sum log scale."""
-        return -jnp.sum(jnp.log(self.scale))
+    def log_volume(self, examples: jax.Array) -> jax.Array:
+        """-sum log scale, the same for all."""
+        return jnp.full(len(examples), -jnp.sum(jnp.log(self.scale)))
 
     def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
         """As 000000.txt and so on, a number a line."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from score_sde.sweep.task import Task
+from score_sde.sweep.scheduled import Scheduled
 
 _MARKS = {"running": "▶", "elsewhere": "…", "failed": "✗", "waiting": "·", "done": "✓"}
 _EVERY = 0.5  # seconds between two pictures of the table
@@ -29,20 +29,20 @@ class Progress:
         self._height = 0  # lines of the table that is on the screen
         self._shown = 0.0
 
-    def started(self, task: Task) -> None:
+    def started(self, task: Scheduled) -> None:
         """A job was started; on a terminal the table says it."""
         if not self._live:
             self.say(f"start  {task.job.name}  {os.path.relpath(task.job.log)}")
 
-    def retried(self, task: Task) -> None:
+    def retried(self, task: Scheduled) -> None:
         """A job failed and will be tried again."""
         self.say(f"retry  {task.job.name}: {task.detail}")
 
-    def waits(self, task: Task, who: str) -> None:
+    def waits(self, task: Scheduled, who: str) -> None:
         """Another process works on a job."""
         self.say(f"wait   {task.job.name}: {who} works on it")
 
-    def ended(self, task: Task, over: int, total: int) -> None:
+    def ended(self, task: Scheduled, over: int, total: int) -> None:
         """A job is done or has failed."""
         why = f": {task.detail}" if task.detail else f"  {task.seconds:.0f} s"
         self.say(f"{task.status:6} {over}/{total}  {task.job.name}{why}")
@@ -53,7 +53,7 @@ class Progress:
         self._stream.write(line + "\n")
         self._stream.flush()
 
-    def show(self, tasks: Sequence[Task]) -> None:
+    def show(self, tasks: Sequence[Scheduled]) -> None:
         """Draw the table anew, if it is time."""
         if not self._live or time.monotonic() - self._shown < _EVERY:
             return
@@ -76,7 +76,7 @@ class Progress:
             self._height = 0
 
 
-def table(tasks: Sequence[Task], now: float) -> list[str]:
+def table(tasks: Sequence[Scheduled], now: float) -> list[str]:
     """The live table: the counts, then the jobs, those that run first."""
     counts = Counter(task.status for task in tasks)
     head = ", ".join(f"{counts[status]} {status}" for status in _MARKS if counts[status])
@@ -88,7 +88,7 @@ def table(tasks: Sequence[Task], now: float) -> list[str]:
     return lines
 
 
-def _detail(task: Task, now: float) -> str:
+def _detail(task: Scheduled, now: float) -> str:
     if task.status != "running":
         return task.detail
     return f"{now - task.began:.0f} s  {_last_line(task.job.log)}"

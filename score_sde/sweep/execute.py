@@ -12,7 +12,7 @@ from score_sde.sweep.job import Job
 from score_sde.sweep.launch import Launcher
 from score_sde.sweep.locks import Busy, holder
 from score_sde.sweep.plan import Plan
-from score_sde.sweep.task import Task
+from score_sde.sweep.scheduled import Scheduled
 
 ATTEMPTS = 2  # the second one for what chance broke: a full disk, a lost node
 _PAUSE = 0.1  # seconds between two looks at what runs
@@ -52,7 +52,7 @@ class _Sweep:
     """The jobs that are left. Each look starts and collects what can be."""
 
     def __init__(self, plan: Plan, jobs: Sequence[Job], launcher: Launcher, progress: Progress):
-        self.tasks = {job.id: Task(job) for job in jobs}
+        self.tasks = {job.id: Scheduled(job) for job in jobs}
         self.launcher, self.progress = launcher, progress
 
     @property
@@ -68,14 +68,14 @@ class _Sweep:
                 self._start(task)
         self.progress.show(list(self.tasks.values()))
 
-    def _needs_nothing(self, task: Task) -> bool:
+    def _needs_nothing(self, task: Scheduled) -> bool:
         """Whether the run that it measures is trained; if that failed, so has this."""
         training = self.tasks.get(task.job.trained.name) if task.job.trained else None
         if training is not None and training.status == "failed":
             self._end(task, "failed", f"its {training.job.name} failed")
         return not task.over and (training is None or training.status == "done")
 
-    def _start(self, task: Task) -> None:
+    def _start(self, task: Scheduled) -> None:
         if sum(t.status == "running" for t in self.tasks.values()) >= self.launcher.slots:
             return
         if task.status == "elsewhere" and time.monotonic() - task.began < _PATIENCE:
@@ -90,7 +90,7 @@ class _Sweep:
             self.progress.started(task)
             task.running = self.launcher.start(task.job)
 
-    def _collect(self, task: Task) -> None:
+    def _collect(self, task: Scheduled) -> None:
         running, task.running = task.running, None
         task.seconds = time.monotonic() - task.began
         try:
@@ -110,12 +110,12 @@ class _Sweep:
         else:
             self._end(task, "done")
 
-    def _elsewhere(self, task: Task, who: str) -> None:
+    def _elsewhere(self, task: Scheduled, who: str) -> None:
         if task.status != "elsewhere":
             self.progress.waits(task, who)
         task.status, task.detail, task.began = "elsewhere", who, time.monotonic()
 
-    def _end(self, task: Task, status: str, detail: str = "") -> None:
+    def _end(self, task: Scheduled, status: str, detail: str = "") -> None:
         task.status, task.detail = status, detail
         self.progress.ended(task, sum(t.over for t in self.tasks.values()), len(self.tasks))
 

@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 
 from score_sde import processes, samplers
 from score_sde.data import BY_PATH
-from score_sde.evaluation import options as evaluation
+from score_sde.evaluation import asked as evaluation
 from score_sde.evaluation.metric import SAMPLES
 from score_sde.processes import SDE
 from score_sde.runs import build

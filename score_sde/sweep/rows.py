@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from score_sde import objectives, processes
 from score_sde.errors import UserError
-from score_sde.evaluation import options as evaluation
+from score_sde.evaluation import asked as evaluation
 from score_sde.runs import build
 from score_sde.runs import config as configs
 from score_sde.sweep import identity

@@ -16,10 +16,10 @@ from untrained import untrained_run
 import score_sde
 from score_sde import analytic, cli
 from score_sde.errors import UserError
+from score_sde.evaluation.asked import Asked, EvaluationOptions
 from score_sde.evaluation.engine import evaluate, read
 from score_sde.evaluation.judgement import SampleOptions
 from score_sde.evaluation.metrics import METRICS
-from score_sde.evaluation.options import Asked, EvaluationOptions
 from score_sde.objectives import CLASSIFIER
 from score_sde.report.document import write
 from score_sde.runs import config as configs

@@ -5,7 +5,7 @@ import re
 
 from score_sde.sweep.display import Progress, table
 from score_sde.sweep.job import Job
-from score_sde.sweep.task import Task
+from score_sde.sweep.scheduled import Scheduled
 
 
 class Terminal(io.StringIO):
@@ -14,7 +14,7 @@ class Terminal(io.StringIO):
 
 
 def task(tmp_path, name, status, **more):
-    return Task(Job(name, f"row {name}", tmp_path, tmp_path, ()), status=status, **more)
+    return Scheduled(Job(name, f"row {name}", tmp_path, tmp_path, ()), status=status, **more)
 
 
 def test_the_live_table_has_what_runs_first_and_the_last_line_of_its_log(tmp_path):

@@ -28,7 +28,7 @@ import numpy as np
 from score_sde import files
 from score_sde.data import Info, Source
 from score_sde.evaluation import figures, per_example
-from score_sde.evaluation.likelihood_metric import LikelihoodMetric, log_volume
+from score_sde.evaluation.likelihood_metric import LikelihoodMetric, check_continuous
 from score_sde.evaluation.metric import Entries
 from score_sde.evaluation.metrics import density_picture
 from score_sde.evaluation.metrics.density_picture import Grid, Map
@@ -70,7 +70,7 @@ class DensityMap(LikelihoodMetric):
             ValueError: the data are discrete or not of the plane, the model is told something, or
                 t_min cannot work.
         """
-        log_volume(subject.space)
+        check_continuous(subject.space)
         shape = subject.source.info[subject.field].shape
         if shape != (2,) or subject.space.shape != (2,):
             raise ValueError(f"it is of vectors of 2 numbers, and these are of shape {list(shape)}")
@@ -130,11 +130,13 @@ def _on_grid(
     def measure(
         denoise: Denoiser, space: Space, key: jax.Array, batch: Mapping[str, jax.Array]
     ) -> dict[str, jax.Array]:
-        x = space.encode(batch[subject.field])
+        examples = batch[subject.field]
+        x = space.encode(examples)
         out = options.solve(key, denoise, process, x, None)
         found = [denoise(process.alpha(t) * x, jnp.full(len(x), t, x.dtype)).x0 for t in times]
         denoised = jnp.stack([space.decode(x0) for x0 in found], axis=1) if found else x[:, :0]
-        return {"logp": out.logp, "denoised": denoised}
+        volume = space.log_volume(examples)
+        return {"logp": out.logp, "log_volume": volume, "denoised": denoised}
 
     points = grid.middles
     field = subject.source.info[subject.field]
@@ -144,7 +146,7 @@ def _on_grid(
     found = per_example.of_examples(there, "density_map", protocol, measure)
     density = subject.source.log_density
     return Map(
-        found["logp"] + log_volume(subject.space),
+        found["logp"] + found["log_volume"],
         None if density is None else density(points),
         found["denoised"],
     )

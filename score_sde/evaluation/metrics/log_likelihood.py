@@ -20,7 +20,7 @@ import numpy as np
 
 from score_sde import keys
 from score_sde.evaluation import per_example
-from score_sde.evaluation.likelihood_metric import LikelihoodMetric, log_volume
+from score_sde.evaluation.likelihood_metric import LikelihoodMetric, check_continuous
 from score_sde.evaluation.metric import Entries
 from score_sde.evaluation.subject import Subject
 from score_sde.prediction import Denoiser
@@ -37,7 +37,7 @@ class LogLikelihood(LikelihoodMetric):
         Raises:
             ValueError: the data are discrete, or t_min cannot work.
         """
-        log_volume(subject.space)
+        check_continuous(subject.space)
         self.process(subject.sde)
         return lambda: {"log_likelihood": log_likelihood(subject, self)}
 
@@ -62,13 +62,15 @@ def log_likelihood(subject: Subject, options: LogLikelihood) -> dict[str, Any]:
     def measure(
         denoise: Denoiser, space: Space, key: jax.Array, batch: Mapping[str, jax.Array]
     ) -> dict[str, jax.Array]:
-        x = space.encode(batch[subject.field], keys.fold_in(key, 0))
+        examples = batch[subject.field]
+        x = space.encode(examples, keys.fold_in(key, 0))
         out = options.solve(keys.fold_in(key, 1), denoise, process, x, subject.told(batch))
-        return {"logp": out.logp, "nfe": out.nfe_each}
+        volume = space.log_volume(examples)
+        return {"logp": out.logp, "log_volume": volume, "nfe": out.nfe_each}
 
     protocol = options.protocol(subject, process)
     found = per_example.of_examples(subject, "log_likelihood", protocol, measure)
-    logp = found["logp"] + log_volume(subject.space)
+    logp = found["logp"] + found["log_volume"]
     return {
         **_mean(logp),
         "unit": "nats",

@@ -9,7 +9,7 @@ from score_sde.sweep.launch import Running
 
 
 @dataclasses.dataclass
-class Task:
+class Scheduled:
     """A job in this sweep.
 
     Attributes:

@@ -10,7 +10,7 @@ from flax import nnx
 
 from score_sde import fields
 from score_sde.models.conditions import Label, Number
-from score_sde.models.conditions.embeddings import make_embeddings
+from score_sde.models.conditions.combined import make_embeddings
 from score_sde.models.functional import functional
 
 SIZE, LABEL = fields.number("size"), fields.label(5)

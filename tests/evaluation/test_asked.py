@@ -7,11 +7,11 @@ import pytest
 
 from score_sde import sections
 from score_sde.errors import UserError
+from score_sde.evaluation.asked import EvaluationOptions, read, schema
 from score_sde.evaluation.judgement import SampleOptions
 from score_sde.evaluation.metric import CLASSIFIER, DENOISER, SAMPLES
 from score_sde.evaluation.metrics import METRICS
 from score_sde.evaluation.metrics.fid import FID
-from score_sde.evaluation.options import EvaluationOptions, read, schema
 
 
 def section(**changes):
