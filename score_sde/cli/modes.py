@@ -77,8 +77,13 @@ def _train(line: CommandLine) -> int:
         held_out = build.source(config, "test")
     except SplitError:  # a set without such a split trains without a held-out loss
         held_out = None
-    folder.check(workdir, config)
-    space = experiment.space.fitted(train_set, experiment.field.name)
+    begun, space = folder.check(workdir, config), experiment.space
+    # A run that goes on keeps what was measured when it began.
+    space = (
+        space.with_arrays(begun["space"])
+        if begun
+        else space.fitted(train_set, experiment.field.name)
+    )
     experiment = dataclasses.replace(experiment, space=space)
     # Every process has looked at the folder before the first one writes to it.
     multihost_utils.sync_global_devices("the run's folder was checked")

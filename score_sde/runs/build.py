@@ -140,6 +140,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         space = spaces.read(config.space, field)
         process = processes.read(config.sde)
         objective = _objective(config.objective, process)
+        _check_sigma_data(config)
         draw = sampler(config.sampling)
         check_sampler(draw, process)
         module = _module(config, info, space, objective)
@@ -217,6 +218,17 @@ def _objective(section: ConfigDict, process: SDE) -> Objective:
     return objective
 
 
+def _check_sigma_data(config: ConfigDict) -> None:
+    """Raise UserError if EDM's parametrization and its weighting are of other data."""
+    ours, theirs = config.model.sigma_data, config.objective.denoising.sigma_data
+    edm = config.model.parametrization == config.objective.denoising.weighting == "edm"
+    if edm and ours != theirs:
+        raise UserError(
+            f"config.model.sigma_data={ours} and config.objective.denoising.sigma_data={theirs} "
+            "are both the standard deviation of the data: give them one value"
+        )
+
+
 def _module(
     config: ConfigDict, info: Info, space: Space, objective: Objective
 ) -> Callable[[nnx.Rngs], nnx.Module]:
@@ -256,7 +268,10 @@ def _module(
 def _embeddings(config: ConfigDict, info: Info) -> dict[str, Callable[..., nnx.Module]]:
     """What makes the embedding of each condition, by the name of its field."""
     found = {}
-    for name in config.conditions.fields:
+    names = config.conditions.fields
+    if len(set(names)) < len(names):
+        raise UserError(f"config.conditions.fields={tuple(names)} names a field twice")
+    for name in names:
         field = info[name]
         if field.kind not in CONDITIONS:
             raise UserError(

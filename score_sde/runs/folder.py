@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 from ml_collections import ConfigDict
@@ -229,12 +230,15 @@ def _weights(
     return params, constants, step, item if item == "raw" else f"ema {item}"
 
 
-def check(workdir: Path, config: ConfigDict) -> None:
+def check(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
     """Check that a run with this config can begin or go on in a folder; nothing is changed.
 
     Args:
         workdir: the folder.
         config: the config.
+
+    Returns:
+        What the run that is there found out when it began; None if there is none.
 
     Raises:
         UserError: the folder holds something else, or a run whose numbers another config
@@ -243,14 +247,17 @@ def check(workdir: Path, config: ConfigDict) -> None:
     if (workdir / "config.json").exists():
         # A cosine ends at the last step, so that another last step is another learning rate.
         fixed = (*FIXED, "training.steps") if config.optim.decay == "cosine" else FIXED
-        changed = configs.difference(configs.read(workdir)[0], config, fixed)
+        old, found = configs.read(workdir)
+        changed = configs.difference(old, config, fixed)
         if changed:
             raise UserError(
                 f"{workdir} holds a run with another config: {changed}. "
                 "Give another --workdir, or the old value to go on with it"
             )
-    elif workdir.is_dir() and any(workdir.iterdir()):
+        return found
+    if workdir.is_dir() and any(workdir.iterdir()):
         raise UserError(f"{workdir} holds files but no run; give another --workdir")
+    return None
 
 
 def begin(workdir: Path, config: ConfigDict, experiment: build.Experiment) -> None:

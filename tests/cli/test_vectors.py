@@ -78,6 +78,14 @@ def test_a_model_of_vectors_that_is_told_a_label_and_a_number(main, tmp_path, ca
     entries = json.loads((workdir / "evaluation.json").read_text())
     assert entries["log_likelihood"]["unit"] == "nats"
     assert np.isfinite([entry["value"] for entry in entries.values()]).all()
+    # A run that goes on keeps what was measured when it began, whatever the data are by then.
+    record = json.loads((workdir / "config.json").read_text())
+    record["run"]["space"]["mean"] = [1.5, -2.5]
+    (workdir / "config.json").write_text(json.dumps(record))
+    assert main("--config.training.steps=6", "--config.optim.decay=constant") == 2
+    assert main() == 0
+    kept = json.loads((workdir / "config.json").read_text())["run"]["space"]
+    assert kept["mean"] == [1.5, -2.5]
     capsys.readouterr()
     assert main("--mode=evaluate", "--config.evaluation.metrics=('bits_per_dim',)") == 2
     assert "log_likelihood" in capsys.readouterr().err

@@ -198,3 +198,16 @@ def test_options_that_a_sampler_lacks_are_left_out():
     sampler = build.sampler(config.sampling)
     assert sampler.rtol == 1e-3
     assert sampler.atol == 1e-5
+
+
+def test_what_stands_twice_is_one():
+    """A field that is named twice, and a standard deviation of the data with two values."""
+    config = configs.default()
+    config.conditions.fields = ("label", "label")
+    with pytest.raises(UserError, match="names a field twice"):
+        build.experiment(config, DIGITS)
+    config = configs.default()
+    config.model.parametrization = config.objective.denoising.weighting = "edm"
+    config.model.sigma_data = 0.4
+    with pytest.raises(UserError, match=r"sigma_data=0\.5 are both the standard deviation"):
+        build.experiment(config, DIGITS)
