@@ -10,6 +10,9 @@ from score_sde.checks import check_name
 # those of some kind.
 KINDS = ("image", "vector", "label", "number", "mask", "text")
 
+# What stands beside the fields in batches and in files of samples.
+RESERVED = ("counts", "samples", "observed")
+
 
 @dataclasses.dataclass(frozen=True)
 class Field:
@@ -26,7 +29,7 @@ class Field:
         names: one for each class of a label; or empty.
 
     Raises:
-        ValueError: there is no such kind.
+        ValueError: there is no such kind, or the name cannot be one.
     """
 
     name: str
@@ -38,6 +41,11 @@ class Field:
 
     def __post_init__(self):
         check_name("kind of field", self.kind, KINDS)
+        if not self.name.isidentifier() or self.name in RESERVED:
+            raise ValueError(
+                f"a field cannot be named {self.name!r}: letters, digits and _, and none of "
+                f"{', '.join(RESERVED)}"
+            )
 
 
 def image(shape: tuple[int, int, int], levels: int = 256, name: str = "image") -> Field:

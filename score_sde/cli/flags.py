@@ -129,7 +129,8 @@ def parse(argv: list[str]) -> CommandLine:
     if {"--help", "-h", "-help", "help"} & set(argv[1:]):
         raise HelpRequest(_help(argv))
     file = _config_file(argv)
-    emptied = [path for path, value in _overrides(argv) if value == "None"]
+    last = dict(_overrides(argv))
+    emptied = [path for path, value in last.items() if value == "None"]
     given = [a for a in argv if not re.fullmatch(r"--?config\.[^=]+=None", a)]
     try:
         rest = values(given)

@@ -297,5 +297,5 @@ def _say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) 
         return
     if outcome.start == outcome.step:
         print(f"nothing left to train: --config.training.steps=N with N > {outcome.step} goes on")
-    mode = "evaluate" if experiment.classifies else "sample"
+    mode = "sample" if experiment.objective.draws else "evaluate"
     print(f"done: {outcome.step} steps, in {line.workdir}. Next: {line.rerun} --mode={mode}")

@@ -95,6 +95,9 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
         question = _held_out(options, config, experiment, number)
     else:
         question = Question(Task(), {}, experiment.field.name)
+    twice = sorted(given.keys() & question.cond.keys())
+    if twice and options.label is not None:
+        raise UserError(f"--condition={twice[0]}=... and --label={options.label}: give one of them")
     training = functools.partial(build.source, config, "train")
     missing = set(experiment.conditions) - question.cond.keys() - given.keys()
     found = borrowed(experiment, training, number, config.sampling.seed) if missing else {}
@@ -109,10 +112,13 @@ def _condition(experiment: Experiment, name: str, text: str, number: int) -> np.
     field = experiment.data[name]
     try:
         value = np.array([float(part) for part in text.strip("()[] ").split(",") if part.strip()])
-        value = value.reshape(field.shape).astype(field.dtype)
+        value = value.reshape(field.shape)
     except ValueError as error:
         size = "x".join(map(str, field.shape)) or "one"
         raise UserError(f"--condition={name}={text}: give {size} number(s)") from error
+    if field.values and (value != value.round()).any():
+        raise UserError(f"--condition={name}={text}: give whole numbers")
+    value = value.astype(field.dtype)
     if field.kind == "label" and not 0 <= value < field.values:
         raise UserError(f"--condition={name}={text}: labels are 0 to {field.values - 1}")
     return np.broadcast_to(value, (number, *field.shape)).copy()
@@ -149,7 +155,7 @@ def _check_guide(path: str, guide: Experiment, experiment: Experiment) -> None:
     label = guide.objective.field
     ours = experiment.data[label].values if label in experiment.data else None
     facts = [
-        (e.sde, e.space.shape, classes, e.space.protocol)
+        (e.sde, e.space.shape, classes, e.space.states)
         for e, classes in ((guide, guide.data[label].values), (experiment, ours))
     ]
     for theirs, mine in zip(*facts, strict=True):
@@ -181,6 +187,8 @@ def _held_out(
         raise UserError(
             f"--num_samples={number}: there are {len(source)} {source.info.split} images"
         )
+    for name in experiment.conditions:
+        source.info[name]  # which says what is missing
     if source.info[field.name].shape != field.shape:
         raise UserError(
             f"the images of {source.info.name} are {source.info[field.name].shape}, the model's "

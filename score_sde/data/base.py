@@ -90,13 +90,20 @@ class Info:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Info":
-        """The inverse of `to_json`, also after a round trip through a file."""
+        """The inverse of `to_json`, also after a round trip through a file.
+
+        Raises:
+          DataError: the values are of another form.
+        """
         lists = ("shape", "names")
-        fields = tuple(
-            Field(**{key: tuple(v) if key in lists else v for key, v in field.items()})
-            for field in values["fields"]
-        )
-        return cls(**values | {"fields": fields})
+        try:
+            fields = tuple(
+                Field(**{key: tuple(v) if key in lists else v for key, v in field.items()})
+                for field in values["fields"]
+            )
+            return cls(**values | {"fields": fields})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"this describes no data set: {error}") from error
 
 
 class Source:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import jax
 
+from score_sde.fields import Field
+from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
+
+Network = Callable[..., jax.Array]
 
 # What a network becomes, by what its objective trains: see prediction.Denoiser, classifier.
 DENOISER, CLASSIFIER = "denoiser", "classifier"
@@ -23,6 +27,32 @@ class Objective:
     """
 
     TRAINS: ClassVar[str]
+
+    @property
+    def draws(self) -> bool:
+        """Whether samples can be drawn from what it trains."""
+        return self.TRAINS == DENOISER
+
+    def model(self, network: Network, process: SDE, denoiser: Callable[[Network], Denoiser]) -> Any:
+        """What is trained, made of a network.
+
+        Args:
+            network: (state [batch, *data], noise label [batch], cond) to its output.
+            process: the forward process.
+            denoiser: reads the output of a network as a prediction.
+        """
+        return denoiser(network)
+
+    def facts(self, fields: Mapping[str, Field]) -> dict[str, Any]:
+        """What a network must be told for this objective, by the name of its argument.
+
+        Args:
+            fields: those of the data set that it needs, by name.
+
+        Raises:
+            ValueError: a field is of a kind that does not go.
+        """
+        return {}
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -11,14 +11,16 @@ Its minimum is the exact posterior, whose gradient guides a score network (score
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import ClassVar, Self
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
 
 import jax
 
 from score_sde.classifier import Classifier, LogProb
-from score_sde.objectives.base import CLASSIFIER, Objective
+from score_sde.fields import Field
+from score_sde.objectives.base import CLASSIFIER, Network, Objective
 from score_sde.objectives.times import TimeDistribution, check_t_min, draw_times, uniform_times
+from score_sde.prediction import Denoiser
 from score_sde.processes import SDE, expand
 
 
@@ -41,7 +43,7 @@ def cross_entropy(
         x0: data, [batch, *data].
         label: classes, int [batch].
         times: distribution of t.
-        stratified: see losses.draw_times.
+        stratified: see times.draw_times.
 
     Returns:
         Nats, [batch]; its mean is the training loss.
@@ -74,6 +76,19 @@ class Classification(Objective):
     def fields(self) -> tuple[str, ...]:
         """The label."""
         return (self.field,)
+
+    def model(
+        self, network: Network, process: SDE, denoiser: Callable[[Network], Denoiser]
+    ) -> Classifier:
+        """The classifier of the network."""
+        return Classifier(network, process)
+
+    def facts(self, fields: Mapping[str, Field]) -> dict[str, Any]:
+        """The number of classes."""
+        field = fields[self.field]
+        if field.kind != "label":
+            raise ValueError(f"the field {field.name!r} is of kind {field.kind}, not label")
+        return {"classes": field.values}
 
     def check(self, process: SDE) -> None:
         """Raise ValueError if t_min is not a time of the process."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -22,7 +22,7 @@ from score_sde.fields import Field
 from score_sde.models import NETWORKS
 from score_sde.models.conditions import CONDITIONS
 from score_sde.models.functional import Arrays, Functional, functional
-from score_sde.objectives import CLASSIFIER, Objective
+from score_sde.objectives import Objective
 from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Denoiser, from_network
 from score_sde.processes import SDE
 from score_sde.runs.config import DERIVED, ModelOptions, flatten
@@ -68,11 +68,6 @@ class Experiment:
     optim: OptimOptions
 
     @property
-    def classifies(self) -> bool:
-        """Whether it trains a classifier, which draws no samples, and not a denoiser."""
-        return self.objective.TRAINS == CLASSIFIER
-
-    @property
     def parameters(self) -> int:
         """How many trainable parameters the network has."""
         return sum(array.size for array in self.network.shapes[0].values())
@@ -91,10 +86,6 @@ class Experiment:
     def picture_size(self) -> int:
         """Examples in a picture drawn during training."""
         return min(64, self.config.sampling.num_samples)
-
-    def told(self, batch: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What the network is told of a batch of examples; None if it is told nothing."""
-        return {name: batch[name] for name in self.conditions} or None
 
     def loss(
         self,
@@ -142,7 +133,8 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         objective = _objective(config.objective, process)
         _check_sigma_data(config)
         draw = sampler(config.sampling)
-        check_sampler(draw, process)
+        if objective.draws:
+            check_sampler(draw, process)
         module = _module(config, info, space, objective)
         network = functional(module)  # abstractly, which checks its arguments
         return Experiment(
@@ -243,35 +235,44 @@ def _module(
     arguments = {k: v for k, v in config.model.items() if k not in own}
     check_name("config.model.dtype", arguments["dtype"], ("float32", "bfloat16"))
     arguments["dtype"] = jnp.dtype(arguments["dtype"])
-    given = {"shape": space.shape, "conditions": _embeddings(config, info), **space.facts}
-    if objective.TRAINS == CLASSIFIER:
-        (name,) = objective.fields
-        given["classes"] = info.of_kinds(("label",), name).values
+    drawn = info.of_kinds(spaces.kinds(config.space), config.data.field).name
+    told = _embeddings(config, info, (drawn, *objective.fields))
+    given = {"shape": space.shape, "conditions": told, **space.facts}
+    facts = objective.facts({name: info[name] for name in objective.fields})
     asked = inspect.signature(cls.__init__).parameters
-    if ("classes" in asked) != ("classes" in given):
-        verb = "classifies" if "classes" in asked else "does not classify"
+    derived = {name for name in DERIVED if name in asked} - {"self", "rngs", "param_dtype"}
+    missing = derived - given.keys() - facts.keys()
+    if not facts.keys() <= derived or missing & {"classes"}:
         raise UserError(
-            f"config.model.name={config.model.name} {verb}: "
-            f"it does not go with config.objective.name={config.objective.name}"
+            f"config.model.name={config.model.name} does not go with "
+            f"config.objective.name={config.objective.name}"
         )
-    for name in DERIVED:
-        if name in asked and name not in ("self", "rngs", "param_dtype"):
-            if name not in given:
-                raise UserError(
-                    f"config.model.name={config.model.name} is not for config.space.name="
-                    f"{config.space.name}"
-                )
-            arguments[name] = given[name]
+    if missing:
+        raise UserError(
+            f"config.model.name={config.model.name} is not for config.space.name="
+            f"{config.space.name}"
+        )
+    arguments |= {name: (given | facts)[name] for name in derived}
     return lambda rngs: cls(**arguments, rngs=rngs)
 
 
-def _embeddings(config: ConfigDict, info: Info) -> dict[str, Callable[..., nnx.Module]]:
-    """What makes the embedding of each condition, by the name of its field."""
+def _embeddings(
+    config: ConfigDict, info: Info, answers: Sequence[str]
+) -> dict[str, Callable[..., nnx.Module]]:
+    """What makes the embedding of each condition, by the name of its field.
+
+    Args:
+        config: the config.
+        info: the data set.
+        answers: fields that the model is not told: what it draws or predicts.
+    """
     found = {}
     names = config.conditions.fields
     if len(set(names)) < len(names):
         raise UserError(f"config.conditions.fields={tuple(names)} names a field twice")
     for name in names:
+        if name in answers:
+            raise UserError(f"config.conditions.fields: {name} is what the model is to find")
         field = info[name]
         if field.kind not in CONDITIONS:
             raise UserError(
@@ -286,7 +287,7 @@ def _embeddings(config: ConfigDict, info: Info) -> dict[str, Callable[..., nnx.M
 def _make(
     section: ConfigDict, process: SDE, model: Functional, objective: Objective
 ) -> Callable[..., Denoiser | Classifier]:
-    """What makes a denoiser or a classifier of the network's arrays."""
+    """What makes of the network's arrays what the objective trains."""
     if section.get("num_scales", process.scales) != process.scales:
         raise UserError(
             f"config.model.num_scales={section.num_scales} must be the process's number of "
@@ -296,10 +297,6 @@ def _make(
     def network(params: Arrays, constants: Arrays, key: jax.Array | None) -> Callable[..., Any]:
         return functools.partial(model.apply, params, constants, key=key)
 
-    if objective.TRAINS == CLASSIFIER:
-        return lambda params, constants, key=None: Classifier(
-            network(params, constants, key), process
-        )
     check_name("config.model.parametrization", section.parametrization, PARAMETRIZATIONS)
     check_name("config.model.noise_label", section.noise_label, NOISE_LABELS)
     if section.parametrization == "edm":
@@ -308,8 +305,12 @@ def _make(
         parametrization = PARAMETRIZATIONS[section.parametrization]()
     _check_noise_label(section, process)
     noise_label = NOISE_LABELS[section.noise_label]
-    return lambda params, constants, key=None: from_network(
-        network(params, constants, key), process, parametrization, noise_label
+
+    def denoiser(network: Callable[..., jax.Array]) -> Denoiser:
+        return from_network(network, process, parametrization, noise_label)
+
+    return lambda params, constants, key=None: objective.model(
+        network(params, constants, key), process, denoiser
     )
 
 

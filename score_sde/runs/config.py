@@ -194,12 +194,6 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", value
 
 
-def nullable(network: str, path: str) -> bool:
-    """Whether a field can be None."""
-    entry = _entries(network).get(path)
-    return entry is not None and type(None) in typing.get_args(entry.annotation)
-
-
 def set_field(config: ConfigDict, path: str, value: Any) -> None:
     """Set a field by its dotted path, which must exist.
 

@@ -70,7 +70,7 @@ def subject(
         coupling=sampler.coupling,
         source=source,
         field=experiment.field.name,
-        label=experiment.objective.field if experiment.classifies else "",
+        label="" if experiment.objective.draws else experiment.objective.field,
         number=min(options.num_examples or len(source), len(source)),
         mesh=mesh,
         batch_size=options.batch_size,

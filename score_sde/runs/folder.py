@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 
 from score_sde import files
 from score_sde.classifier import LogProb
-from score_sde.data.base import Info
+from score_sde.data.base import DataError, Info
 from score_sde.data.selection import DETERMINING
 from score_sde.errors import UserError
 from score_sde.fields import Field
@@ -121,7 +121,7 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
     """
     workdir = Path(workdir)
     experiment = _experiment(workdir)
-    if experiment.classifies:
+    if not experiment.objective.draws:
         raise UserError(
             f"{workdir} holds a classifier, which draws no samples: "
             "score_sde.load_classifier opens it"
@@ -162,7 +162,7 @@ def load_classifier(
     """
     workdir = Path(workdir)
     experiment = _experiment(workdir)
-    if not experiment.classifies:
+    if experiment.objective.draws:
         raise UserError(f"{workdir} holds no classifier: train configs/digits_classifier.py")
     params, constants, step, name = _weights(workdir, experiment, weights, step)
 
@@ -193,19 +193,23 @@ def opened(
     workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None
 ) -> Run | ClassifierRun:
     """Open a run, whatever it trained; arguments and errors as for `load`."""
-    which = load_classifier if _experiment(Path(workdir)).classifies else load
+    which = load if _experiment(Path(workdir)).objective.draws else load_classifier
     return which(workdir, weights=weights, step=step)
 
 
 def _experiment(workdir: Path) -> build.Experiment:
     """What a run's config names."""
     config, found = configs.read(workdir)
+    what = f"{workdir / 'config.json'} is not a run's config"
     try:
-        found_data, arrays = Info.from_json(found["data"]), found["space"]
-        experiment = build.experiment(config, found_data)
+        info, arrays = Info.from_json(found["data"]), found["space"]
+    except (KeyError, TypeError, DataError) as error:
+        raise UserError(f"{what}: {error}") from error
+    experiment = build.experiment(config, info)
+    try:
         return dataclasses.replace(experiment, space=experiment.space.with_arrays(arrays))
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{workdir / 'config.json'} is not a run's config: {error!r}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{what}: its space lacks {error}") from error
 
 
 def _weights(

@@ -33,6 +33,8 @@ def borrowed(
 ) -> Examples:
     """Conditions of examples drawn at random, where a model is told more than classes.
 
+    All conditions of a sample are those of one example: they may depend on each other.
+
     Args:
         experiment: the model.
         examples: opens what to take them from; not called if nothing is taken.
@@ -40,14 +42,19 @@ def borrowed(
         seed: of the choice.
 
     Returns:
-        An array for each of those conditions, [number, ...]; none if it is told classes only.
+        An array for each condition, [number, ...]; none if it is told classes only, which are drawn
+        as they are sampled, each as likely.
+
+    Raises:
+        DataError: the examples lack a condition.
     """
-    names = [n for n in experiment.conditions if experiment.data[n].kind != "label"]
-    if not names:
+    if all(experiment.data[name].kind == "label" for name in experiment.conditions):
         return {}
     source = examples()
+    for name in experiment.conditions:
+        source.info[name]  # which says what is missing
     found = source.gather(np.random.default_rng(seed).integers(len(source), size=number))
-    return {name: found[name] for name in names}
+    return {name: found[name] for name in experiment.conditions}
 
 
 def sample_key(seed: int, sampling_seed: int) -> jax.Array:

@@ -125,7 +125,7 @@ class _Training:
         self.compiled = {}
         self.eval_step = jax.jit(make_eval_step(experiment.loss))
         self.space = to_devices(replicated(mesh), jax.device_get(experiment.space))
-        self.draws = self.options.sample_every > 0 and not experiment.classifies
+        self.draws = self.options.sample_every > 0 and experiment.objective.draws
         if self.draws:
             self.generator = Generator(experiment, mesh, experiment.picture_size)
             self.told = borrowed(experiment, lambda: train_set, self.generator.batch_size)

@@ -56,9 +56,15 @@ class Space:
         return {}
 
     @property
+    def states(self) -> dict[str, Any]:
+        """What determines the state of an example, but for noise on it, as JSON values."""
+        arrays = {name: array.tolist() for name, array in self.arrays().items()}
+        return {"space": type(self).__name__, **arrays}
+
+    @property
     def protocol(self) -> dict[str, Any]:
-        """What determines how examples become states, as JSON values."""
-        return {}
+        """What determines how examples become states, and states examples, as JSON values."""
+        return self.states
 
     def fitted(self, source: Source, name: str) -> Self:
         """This space with its arrays measured on the field `name` of training examples."""

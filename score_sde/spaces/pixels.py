@@ -54,11 +54,16 @@ class Pixels(Space):
         return Lattice(self.levels, self.centered, self.dequantize)
 
     @property
+    def states(self) -> dict[str, Any]:
+        """The range of the values."""
+        return {"space": "Pixels", "range": [-1, 1] if self.centered else [0, 1]}
+
+    @property
     def protocol(self) -> dict[str, Any]:
         """Levels, range, and whether the model was trained on dequantised data."""
         return {
+            **self.states,
             "levels": self.levels,
-            "range": [-1, 1] if self.centered else [0, 1],
             "trained_on_dequantized": self.dequantize,
         }
 

@@ -52,7 +52,7 @@ def of_training(config: ConfigDict) -> Settings:
     found = _flat(config, without=_NOT_TRAINING)
     if config.data.name in BY_PATH:
         found["data.dir"] = config.data.dir
-    return {**found, "sde.name": config.sde.name, **_options("sde", processes.read(config.sde))}
+    return {**found, "sde.name": config.sde.name, **_parameters(processes.read(config.sde))}
 
 
 def of_measurement(config: ConfigDict, programs: Sequence[Program]) -> Settings:
@@ -144,9 +144,9 @@ def _defaults(config: ConfigDict) -> Settings:
     return values
 
 
-def _options(section: str, process: SDE) -> Settings:
+def _parameters(process: SDE) -> Settings:
     """The parameters of a process."""
-    return {f"{section}.{name}": value for name, value in dataclasses.asdict(process).items()}
+    return {f"sde.{name}": value for name, value in dataclasses.asdict(process).items()}
 
 
 def _flat(config: ConfigDict, without: Sequence[str]) -> Settings:

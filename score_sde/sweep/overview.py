@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from score_sde import spaces
-from score_sde.data import Info
+from score_sde.data import DataError, Info
 from score_sde.report import chart, page, read
 from score_sde.report.chart import Axis, Point
 from score_sde.report.document import STEP, plot
 from score_sde.sweep import results, table
 from score_sde.sweep.plan import Plan
 from score_sde.sweep.plot import curves
+from score_sde.sweep.rows import Row
 from score_sde.sweep.table import Line
 
 # Columns of metrics.csv that say how one training compares with another.
@@ -125,10 +126,18 @@ def _samples(plan: Plan) -> Iterator[str]:
         path = folder / "samples.png"
         if row.seed == plan.study.seeds[0] and path.exists():
             name = " | ".join(row.point.labels[axis] for axis in varied) or row.name
-            info = Info.from_json(read.record(folder).found["data"])
-            field = info.of_kinds(spaces.kinds(row.config.space), row.config.data.field)
-            corner = spaces.read(row.config.space, field).corner(_SHOWN)
-            yield page.figure(page.image(path, f"samples of {name}", corner), name)
+            yield page.figure(page.image(path, f"samples of {name}", _corner(row, folder)), name)
+
+
+def _corner(row: Row, folder: Path) -> tuple[int, int] | None:
+    """Pixels of the part of a row's picture that is shown; None for all of it."""
+    section = row.config.space
+    try:
+        info = Info.from_json(read.record(folder).found.get("data", {}))
+        field = info.of_kinds(spaces.kinds(section), row.config.data.field)
+    except DataError:  # the picture can be shown all the same
+        return None
+    return spaces.read(section, field).corner(_SHOWN)
 
 
 def _trained(plan: Plan) -> Iterator[str]:

@@ -151,6 +151,12 @@ def test_a_model_that_is_told_the_class_needs_no_classifier(folders, sample):
         ("told", ["--condition=label=10"], "--condition=label=10: labels are 0 to 9"),
         ("told", ["--condition=label=a"], "--condition=label=a: give one number(s)"),
         ("told", ["--condition=label"], "--condition=label: give NAME=VALUE, each name once"),
+        ("told", ["--condition=label=2.7"], "--condition=label=2.7: give whole numbers"),
+        (
+            "told",
+            ["--task=class", "--label=1", "--condition=label=2"],
+            "--condition=label=... and --label=1: give one of them",
+        ),
     ],
     ids=str,
 )

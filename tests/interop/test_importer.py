@@ -134,7 +134,7 @@ def error_of(capsys, *arguments):
             "the model (128, 32)",
         ),
         (["--config.training.ema_decays=(0.9,)"], "ema_decays=(0.9999, 0.9) must be one number"),
-        (["--config.model.class_conditional=True"], "only the unconditional networks"),
+        (["--config.conditions.fields=('label',)"], "only the unconditional networks"),
         (["--config.data.name=lsun/bedroom", "--config.data.image_size=0"], "give config.data.im"),
         (["--distributed"], "leave out --distributed"),
         (["--mode=sample"], "--mode=import and --checkpoint=FILE.pth go together"),

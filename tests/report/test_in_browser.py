@@ -3,6 +3,7 @@
 import pytest
 from browser import chromium
 
+from score_sde import report
 from score_sde.sweep import overview
 
 SCREENS = [(360, 800), (1200, 900)]
@@ -79,7 +80,7 @@ def page():
 def path(request):
     """Of a run's report and of a study's."""
     if request.param == "run":
-        return overview.write(request.getfixturevalue("run"))
+        return report.write(request.getfixturevalue("run"))
     return overview.write(request.getfixturevalue("study"))
 
 

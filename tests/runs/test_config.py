@@ -6,6 +6,8 @@ import json
 import pytest
 from made_info import image_info
 
+from score_sde import fields
+from score_sde.data import Info
 from score_sde.errors import UserError
 from score_sde.runs import build
 from score_sde.runs import config as configs
@@ -135,9 +137,10 @@ def test_class_conditional_needs_labels():
     without = image_info("folder", "train", 10, (8, 8, 1))
     with pytest.raises(UserError, match="folder has no field 'label': did you mean 'image'"):
         build.experiment(config, without)
-    config.conditions.fields = ("image",)
-    with pytest.raises(UserError, match="image is of kind image; conditions are of kind label, nu"):
-        build.experiment(config, without)
+    masked = Info("m", "train", 9, (*without.fields, fields.Field("part", "mask", (8, 8))))
+    config.conditions.fields = ("part",)
+    with pytest.raises(UserError, match="part is of kind mask; conditions are of kind label, numb"):
+        build.experiment(config, masked)
 
 
 def test_images_need_not_be_square():
@@ -150,8 +153,12 @@ def test_images_need_not_be_square():
 @pytest.mark.parametrize(
     ("network", "objective", "message"),
     [
-        ("wide_resnet", "denoising", "model.name=wide_resnet classifies: it does not go with"),
-        ("unet", "classification", "model.name=unet does not classify: it does not go with"),
+        (
+            "wide_resnet",
+            "denoising",
+            r"name=wide_resnet does not go with config\.objective",
+        ),
+        ("unet", "classification", r"name=unet does not go with config\.objective"),
     ],
 )
 def test_a_network_is_for_an_objective(network, objective, message):
@@ -210,4 +217,25 @@ def test_what_stands_twice_is_one():
     config.model.parametrization = config.objective.denoising.weighting = "edm"
     config.model.sigma_data = 0.4
     with pytest.raises(UserError, match=r"sigma_data=0\.5 are both the standard deviation"):
+        build.experiment(config, DIGITS)
+
+
+def test_a_model_is_not_told_what_it_is_to_find():
+    config = configs.default("mlp")
+    config.space.name = "vectors"
+    config.conditions.fields = ("vector",)
+    info = Info("points", "train", 10, (fields.vector(2), fields.label(3)))
+    with pytest.raises(UserError, match="vector is what the model is to find"):
+        build.experiment(config, info)
+
+
+def test_what_a_classifier_does_not_do_cannot_stop_it():
+    """It draws nothing: a sampler that cannot work for its process is none of its business."""
+    config = configs.default("wide_resnet")
+    config.objective.name = "classification"
+    config.sampling.steps = 1
+    config.model.update(depth=10, width=1, noise_channels=8)
+    assert not build.experiment(config, DIGITS).objective.draws
+    config.model.parametrization = "nonsense"
+    with pytest.raises(UserError, match=r"unknown config\.model\.parametrization"):
         build.experiment(config, DIGITS)
