@@ -92,7 +92,7 @@ class CommandLine:
         config: the config, with its overrides.
         mode: one of MODES.
         workdir: the run's folder.
-        num_samples: how many images to sample, or None.
+        num_samples: how many examples to sample, or None.
         weights: parameters to sample or evaluate with.
         step: checkpoint to sample from or to evaluate, or None for the newest.
         overrides: dotted paths of the fields that were set on the command line.

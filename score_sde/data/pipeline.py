@@ -3,7 +3,7 @@
 A batch is a function of (source, batch_size, seed, step) and nothing else. Epoch e is a permutation
 of 0..n-1 given by (seed, e), epochs follow one another without a gap, and global batch s is the
 positions s B .. (s + 1) B - 1 of that endless list. Process p of P gathers the rows
-[p B / P, (p + 1) B / P) of it. Flips and scaling are left to the device (`transforms`).
+[p B / P, (p + 1) B / P) of it. Augmentation and encoding are left to the device (score_sde.spaces).
 
 Grain maps steps to batches, reads ahead in threads and keeps the state. The order is computed here,
 a whole epoch at once: Grain's `shuffle` costs 6 microseconds an example in the interpreter, on

@@ -1,6 +1,6 @@
 """The Inception network of FID, from its standard weight file.
 
-    net = inception.load()                 # or inception.load(path)
+    net = fid_network.load()               # or fid_network.load(path)
     out = net(images)                      # uint8 [batch, H, W, 3]
     out.pool3, out.logits                  # [batch, 2048], [batch, 1008]
 

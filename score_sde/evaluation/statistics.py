@@ -31,10 +31,13 @@ from score_sde.evaluation import cache, extractors, reference
 from score_sde.evaluation.moments import Moments
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.subject import examples_fingerprint
+from score_sde.spaces import SPACES
 from score_sde.training.sharding import make_mesh
 
 # Features that are kept for KID, precision and recall: 82 MB of Inception's.
 KEPT = 10_000
+# Of fields that a space models, and so have statistics.
+_KINDS = tuple(kind for space in SPACES.values() for kind in space.KINDS)
 
 
 def compute(
@@ -201,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Computes the statistics of a data set that FID, KID, precision and recall "
         "compare samples with.",
     )
-    parser.add_argument("name", help="TFDS name, such as cifar10, or digits, or folder")
+    parser.add_argument("name", help="TFDS name, such as cifar10, or digits, moons, folder, arrays")
     parser.add_argument("--field", default="", help="of the set [its image or vector]")
     parser.add_argument("--out", required=True, type=Path, help="the .npz file to write")
     parser.add_argument("--split", default="train", help="[train]")
@@ -231,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError("--batch_size must be at least 1, and --keep at least 0")
         extractor = extractors.get(args.features, args.weights, not args.no_check_hash)
         source = load(args.name, args.split, data_dir=args.data_dir, image_size=args.image_size)
-        field = source.info.of_kinds(("image", "vector"), args.field)
+        field = source.info.of_kinds(_KINDS, args.field)
         extractors.shapes(extractor, field)
         options = {"batch_size": args.batch_size, "keep": args.keep, "say": _say}
         new = cached(args.out, source, field.name, extractor, **options)

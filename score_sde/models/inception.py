@@ -6,7 +6,7 @@ in the blocks A, C and E: their average pools leave the padding out, the last bl
 in that place, and there are 1008 classes.
 
 Modules are named as in the standard weight file. It only runs forwards: a batch normalisation is
-part of its convolution's weights (score_sde.evaluation.inception folds it in).
+part of its convolution's weights (score_sde.evaluation.fid_network folds it in).
 """
 
 from __future__ import annotations

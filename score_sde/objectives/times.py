@@ -83,11 +83,11 @@ def importance_times(t_min: float | None = None) -> TimeDistribution:
 def discrete_times() -> TimeDistribution:
     """One of the N levels of a discrete sequence, each as likely: t = i / (N - 1).
 
-    With the weighting "simple", equation (1) of the module is then
+    With the weighting "simple", equation (1) of objectives.denoising is then
 
-    - on discrete.SMLD, reduced by "half_sum", the loss of NCSN with its lambda = sigma^2 (Song and
+    - on processes.SMLD, reduced by "half_sum", the loss of NCSN with its lambda = sigma^2 (Song and
       Ermon 2019, arXiv 1907.05600, equations 5 and 6);
-    - on discrete.DDPM, L_simple (Ho et al. 2020, arXiv 2006.11239, equation 14).
+    - on processes.DDPM, L_simple (Ho et al. 2020, arXiv 2006.11239, equation 14).
     """
 
     def times(sde: SDE, u: jax.Array) -> tuple[jax.Array, jax.Array]:

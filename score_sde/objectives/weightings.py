@@ -21,7 +21,7 @@ QUANTITIES: dict[str, Callable[[SDE, jax.Array, Prediction], jax.Array]] = {
 
 
 class Weighting(NamedTuple):
-    """q and lambda of equation (1).
+    """q and lambda of equation (1) of objectives.denoising.
 
     Attributes:
         quantity: what is regressed, a name in QUANTITIES.

@@ -2,7 +2,7 @@
 
 All are predictor-corrector samplers; the predictor, the snr and the rest remain to be chosen. On a
 process in continuous time P2000 just takes smaller steps; on a discrete one of 1000 noise levels
-(discrete.py) it takes its times between the levels too, the interpolated levels of Table 4.
+(processes.sequences) it takes its times between the levels too, the interpolated levels of Table 4.
 """
 
 from __future__ import annotations

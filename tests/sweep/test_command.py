@@ -84,7 +84,7 @@ def test_where_the_data_lie_is_said_from_where_one_is(tiny, tmp_path, monkeypatc
     }}""",
     )
     assert "--config.data.dir=/images" in tiny("run", "--dry_run")[1]
-    assert refused(tiny("run", "--data_dir=sets"), "a folder of images is given in sweep.py")
+    assert refused(tiny("run", "--data_dir=sets"), "is given in sweep.py, as data.dir")
 
 
 def test_what_fails_once_is_tried_again(tiny):

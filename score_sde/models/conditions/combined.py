@@ -75,5 +75,5 @@ def refuse_conditions(conditions: Mapping[str, MakeEmbedding]) -> None:
     """Raise ValueError if a network that takes no conditions is given some."""
     if conditions:
         raise ValueError(
-            f"this network cannot be told {', '.join(sorted(conditions))}: use the network unet"
+            f"this network cannot be told {', '.join(sorted(conditions))}: use the network unet or mlp"
         )
