@@ -22,14 +22,16 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m score_sde.data", description="Prepares and describes data sets."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{prepare,info}")
-    where = "TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets], the folder of images, or the file of arrays"
+    where = (
+        "TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets], or the folder or file of the data"
+    )
 
     command = commands.add_parser("prepare", help="download a TFDS set and write it as ArrayRecord")
     command.add_argument("name", help="TFDS name, such as cifar10, or digits")
     command.add_argument("--data_dir", help=where)
 
     command = commands.add_parser("info", help="describe one split of a set")
-    command.add_argument("name", help="TFDS name, such as cifar10, or digits, moons, folder, arrays")
+    command.add_argument("name", help="TFDS name, such as cifar10; digits, moons, folder or arrays")
     command.add_argument("--data_dir", help=where)
     command.add_argument("--split", default="train", help="[train]")
     command.add_argument("--image_size", type=int, help="crop and resize to this many pixels")

@@ -74,6 +74,5 @@ def check_told(cond: Mapping[str, Any] | None, told: Collection[str]) -> None:
 def refuse_conditions(conditions: Mapping[str, MakeEmbedding]) -> None:
     """Raise ValueError if a network that takes no conditions is given some."""
     if conditions:
-        raise ValueError(
-            f"this network cannot be told {', '.join(sorted(conditions))}: use the network unet or mlp"
-        )
+        names = ", ".join(sorted(conditions))
+        raise ValueError(f"this network cannot be told {names}: use the network unet or mlp")
