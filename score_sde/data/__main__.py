@@ -23,7 +23,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{prepare,info}")
     where = (
-        "TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets], or the folder or file of the data"
+        "TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets], or one's own folder or file"
     )
 
     command = commands.add_parser("prepare", help="download a TFDS set and write it as ArrayRecord")
