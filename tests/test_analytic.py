@@ -8,6 +8,8 @@ import pytest
 from score_sde import analytic
 from score_sde.processes import EDM, VE, VP, CosineVP, RectifiedFlow, SubVP
 
+pytestmark = pytest.mark.slow
+
 SDES = [VP(), SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow()]
 each_sde = pytest.mark.parametrize("sde", SDES, ids=lambda sde: type(sde).__name__)
 

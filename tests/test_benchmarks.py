@@ -3,10 +3,13 @@
 import subprocess
 import sys
 
+import pytest
 from program import ROOT, environment
 from untrained import untrained_run
 
 from score_sde.runs import config as configs
+
+pytestmark = pytest.mark.slow
 
 
 def benchmark(name, *arguments):

@@ -20,6 +20,8 @@ import pytest
 from flax import nnx
 from program import QUICK, environment, metrics
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 

@@ -8,6 +8,8 @@ from sampler_oracles import mixture
 
 from score_sde import VE, VP, keys, samplers
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(3)
 
 

@@ -10,6 +10,8 @@ import score_sde
 from score_sde import analytic, latent, samplers
 from score_sde.processes import CONTINUOUS
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(0)
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
 each_sde = pytest.mark.parametrize(

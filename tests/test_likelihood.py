@@ -15,6 +15,8 @@ from scipy import stats
 import score_sde
 from score_sde import analytic, guidance, likelihood, log_likelihood
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(3)
 TIGHT = {"divergence": "exact", "rtol": 1e-9, "atol": 1e-9}
 POINTS = np.array([-1.4, -0.8, -0.1, 0.3, 0.9, 1.6])

@@ -14,6 +14,8 @@ from score_sde.models.functional import functional
 from score_sde.runs import build
 from score_sde.runs import config as configs
 
+pytestmark = pytest.mark.slow
+
 DDPM, DDPMPP, NCSNPP, NCSNPP_256 = 35_218_947, 61_804_419, 62_693_251, 65_574_421
 # The Fourier features of a VE network are twice as many as the positional ones: 128 more inputs of
 # a dense layer with 512 outputs.
@@ -61,10 +63,19 @@ PARAMETERS = {
     },
 }
 each_name = pytest.mark.parametrize("name", paper.NAMES)
+TRACED = {}
 
 
 def info(config, size):
     return image_info(config.data.name, "train", 1000, (size, size, 3), 10, 256)
+
+
+def arguments_of(config):
+    """What determines the network of a configuration."""
+    model = configs.to_json(config)["model"]
+    for field in ("parametrization", "noise_label"):  # outside the network
+        del model[field]
+    return json.dumps([model, config.data.image_size, config.space.pixels.centered])
 
 
 def test_every_released_configuration_is_there():
@@ -95,12 +106,29 @@ def test_every_released_configuration_is_there():
     }
 
 
+@pytest.fixture
+def traced(monkeypatch):
+    """Networks by their arguments: the 39 configurations share some, which are traced once."""
+    found, here = TRACED, {}
+
+    def shared(make):
+        if here["arguments"] not in found:
+            found[here["arguments"]] = functional(make)
+        return found[here["arguments"]]
+
+    monkeypatch.setattr(build, "functional", shared)
+
+    def built(config):
+        here["arguments"] = arguments_of(config)
+        return build.experiment(config, info(config, config.data.image_size))
+
+    return built
+
+
 @each_name
-def test_it_builds_at_full_size(name):
+def test_it_builds_at_full_size(name, traced):
     """Abstractly: no array is made. The number of parameters is the published one."""
-    config = paper.get_config(name)
-    experiment = build.experiment(config, info(config, config.data.image_size))
-    assert experiment.parameters == PARAMETERS[name]
+    assert traced(paper.get_config(name)).parameters == PARAMETERS[name]
 
 
 @pytest.mark.parametrize(
@@ -116,11 +144,11 @@ def test_it_builds_at_full_size(name):
         "ve/ncsnv2/bedroom",
     ],
 )
-def test_its_loss_at_full_size(name):
+def test_its_loss_at_full_size(name, traced):
     """Abstractly, one configuration of each network: every layer meets images of its size."""
     config = paper.get_config(name)
     size = config.data.image_size
-    experiment = build.experiment(config, info(config, size))
+    experiment = traced(config)
     batch = {
         "image": jax.ShapeDtypeStruct((2, size, size, 3), np.uint8),
         "label": jax.ShapeDtypeStruct((2,), np.int32),
@@ -298,10 +326,7 @@ def compiled(quick_compile):
 def test_it_takes_a_gradient_step_in_small(name, compiled, monkeypatch):
     """A short step along the gradient lowers the loss of its own batch, times and noise."""
     config = reduced(name)
-    model = configs.to_json(config)["model"]
-    for field in ("parametrization", "noise_label"):  # outside the network
-        del model[field]
-    arguments = json.dumps([model, config.space.pixels.centered])
+    arguments = arguments_of(config)
 
     def shared(make):
         if arguments not in compiled:

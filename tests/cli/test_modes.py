@@ -14,6 +14,8 @@ from program import QUICK, ROOT, metrics, run
 import score_sde
 from score_sde import cli
 
+pytestmark = pytest.mark.slow
+
 
 def files(folder):
     """Every file below a folder, with its content."""

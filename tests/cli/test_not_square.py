@@ -8,6 +8,8 @@ from PIL import Image
 
 from score_sde import cli
 
+pytestmark = pytest.mark.slow
+
 TINY = (
     "--config=configs/digits_vp.py",
     "--config.data.name=folder",

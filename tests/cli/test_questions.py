@@ -11,6 +11,8 @@ from score_sde.errors import UserError
 from score_sde.guidance.task import Task
 from score_sde.runs import config as configs
 
+pytestmark = pytest.mark.slow
+
 ROUGH = ("--config.sampling.steps=22", "--config.sampling.batch_size=16", "--num_samples=25")
 
 

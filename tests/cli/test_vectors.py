@@ -10,6 +10,8 @@ from score_sde.cli import flags
 from score_sde.data import arrays
 from score_sde.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 import numpy as np
 

@@ -24,6 +24,8 @@ from score_sde.objectives import CLASSIFIER
 from score_sde.report.document import write
 from score_sde.runs import config as configs
 
+pytestmark = pytest.mark.slow
+
 QUICK = (
     "--mode=evaluate",
     "--config.evaluation.samples.features=pixels",

@@ -14,6 +14,8 @@ from sampler_oracles import MEANS, STDS, WEIGHTS, gaussian_flow, mixture
 import score_sde
 from score_sde import analytic, guidance, samplers
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(7)
 each_sde = pytest.mark.parametrize(
     "sde",

@@ -14,6 +14,8 @@ import score_sde
 from score_sde import analytic, guidance, samplers
 from score_sde.processes import CONTINUOUS
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(0)
 SAMPLES = 4096
 each_sde = pytest.mark.parametrize(

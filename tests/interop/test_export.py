@@ -15,7 +15,7 @@ from score_sde import cli
 from score_sde.formats import torch_file
 from score_sde.interop import export, song
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 
 def import_run(shared, name, checkpoint, workdir):

@@ -21,7 +21,7 @@ from score_sde import cli
 from score_sde.formats import torch_file, torch_writer
 from score_sde.interop import export, song
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 
 def flags(shared, name, workdir, *more):
@@ -287,6 +287,6 @@ def test_a_payload_is_refused_by_name_and_not_run(shared, tmp_path):
 def test_the_config_of_the_run_is_the_given_one(shared, imported):
     saved = json.loads((imported("ddpmpp_vp") / "config.json").read_text())
     assert saved["model"]["channels"] == 16
-    assert saved["run"]["data"]["shape"] == [16, 16, 3]
+    assert saved["run"]["data"]["fields"][0]["shape"] == [16, 16, 3]
     stored = song.read(shared / "golden" / "ddpmpp_vp.pth")["ema"]
     assert saved["run"]["parameters"] == sum(array.size for array in stored)

@@ -13,6 +13,8 @@ from score_sde.interop import song
 from score_sde.models import UNet
 from score_sde.models.functional import functional
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("ddpmpp_vp", "ddpmpp_subvp", "ncsnpp_vp", "ncsnpp_ve", "ncsnpp_ve_output_skip")
 NAMES += ("ddpm_vp_discrete",)
 

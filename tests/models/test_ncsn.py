@@ -15,6 +15,8 @@ from score_sde.models.functional import functional
 from score_sde.models.refinenet import DilatedConv, InstanceNormPlus, RefineBlock
 from score_sde.models.resample import smooth
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = {"ncsn": (NCSN, {"num_scales": 3}), "ncsnv2": (NCSNv2, {})}
 each_network = pytest.mark.parametrize("name", NETWORKS)
 

@@ -15,6 +15,8 @@ from score_sde.models.conditions import Label
 from score_sde.models.functional import functional
 from score_sde.models.layers import Constant
 
+pytestmark = pytest.mark.slow
+
 NCSNPP = {"fir": True, "progressive_input": "residual"}
 VE = {"embedding": "fourier", "scale_by_sigma": True, "centered": False}
 PUBLISHED = {

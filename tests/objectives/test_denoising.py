@@ -12,6 +12,8 @@ from score_sde.objectives import denoising, times, weightings
 from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Prediction, from_network
 from score_sde.processes import DDPM, EDM, SMLD, VE, VP, CosineVP, RectifiedFlow, SubVP
 
+pytestmark = pytest.mark.slow
+
 SDES = [VP(), SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow()]
 each_sde = pytest.mark.parametrize("sde", SDES, ids=lambda sde: type(sde).__name__)
 

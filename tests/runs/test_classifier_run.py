@@ -18,6 +18,8 @@ from score_sde.errors import UserError
 from score_sde.runs import build, folder
 from score_sde.runs import config as configs
 
+pytestmark = pytest.mark.slow
+
 SMALL = (
     "--config=configs/digits_classifier.py",
     "--config.model.width=1",

@@ -7,6 +7,8 @@ import sys
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CODE = """
 import dataclasses, sys
 import jax, jax.numpy as jnp, numpy as np

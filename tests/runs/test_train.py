@@ -9,6 +9,8 @@ from program import SIGINT, SIGKILL, SIGTERM, metrics, run, run_until
 
 import score_sde
 
+pytestmark = pytest.mark.slow
+
 
 def assert_same_state(one, other):
     """Parameters and moving averages are the same to the last bit."""

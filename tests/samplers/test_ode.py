@@ -10,6 +10,8 @@ import score_sde
 from score_sde import analytic, samplers
 from score_sde.processes import CONTINUOUS
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(5)
 START = jnp.array([[-2.0], [-1.0], [-0.3], [0.4], [1.3], [2.2]])
 TIGHT = {"rtol": 1e-11, "atol": 1e-11}

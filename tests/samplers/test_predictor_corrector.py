@@ -18,6 +18,8 @@ from score_sde import analytic, samplers
 from score_sde.processes import DDPM, SMLD
 from score_sde.samplers.sample import PRIOR
 
+pytestmark = pytest.mark.slow
+
 VP, SUBVP, VE = score_sde.VP(), score_sde.SubVP(), score_sde.VE()
 PAPER = [VP, SUBVP, VE]
 SAMPLES = 4096

@@ -13,6 +13,8 @@ from score_sde.evaluation.metrics.variational_noise import Noise, Variational
 from score_sde.models.functional import functional
 from score_sde.spaces.dequantization import Lattice, truncated_normal, uniform
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(1)
 DRAWS = 4000
 each_lattice = pytest.mark.parametrize(

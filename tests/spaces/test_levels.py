@@ -7,6 +7,8 @@ import pytest
 
 from score_sde.spaces.levels import dequantize, from_model, middles, random_flip, to_model
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(0)
 
 

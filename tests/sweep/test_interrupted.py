@@ -7,7 +7,10 @@ import subprocess
 import threading
 import time
 
+import pytest
 from tiny import ALL
+
+pytestmark = pytest.mark.slow
 
 
 def ended(process):

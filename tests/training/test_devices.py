@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from program import QUICK, metrics, run, start
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("fsdp", [1, 2, 8])
 def test_eight_devices_give_the_losses_of_one(finished, small, tmp_path, fsdp):

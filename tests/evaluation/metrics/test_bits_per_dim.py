@@ -18,7 +18,7 @@ from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.metrics.bits_per_dim import BitsPerDim, bits_per_dim
 from score_sde.spaces import Vectors
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 # It ends in its prior to 1e-5 nats.
 SDE = score_sde.VP(beta_max=50.0)

@@ -26,7 +26,7 @@ from score_sde.processes import DDPM, SMLD
 from score_sde.spaces import Vectors
 from score_sde.spaces.dequantization import Lattice
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 PROCESSES = [
     score_sde.VP(),

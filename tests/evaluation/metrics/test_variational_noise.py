@@ -16,6 +16,8 @@ from score_sde.errors import UserError
 from score_sde.evaluation.metrics import variational_noise
 from score_sde.evaluation.metrics.bits_per_dim import BitsPerDim, bits_per_dim
 
+pytestmark = pytest.mark.slow
+
 SDE = score_sde.VP(beta_max=50.0)
 MEAN, STD, LEVELS = 0.02, 0.05, 17
 LEVEL = np.array([8, 8, 8, 7, 9]).reshape(5, 1, 1, 1)
