@@ -19,17 +19,17 @@ def get_config() -> ConfigDict:
     config.sde.name = "vp"
 
     config.model.parametrization = "v"
-    config.model.channels = 128
-    config.model.depth = 3
+    config.model.channels = 64
+    config.model.depth = 4
 
     config.training.batch_size = 512
-    config.training.steps = 4000
+    config.training.steps = 2500
     config.training.steps_per_call = 50
     config.training.ema_decays = (0.998,)
-    config.training.log_every = 500
-    config.training.eval_every = 2000
-    config.training.sample_every = 2000
-    config.training.checkpoint_every = 4000
+    config.training.log_every = 250
+    config.training.eval_every = 1250
+    config.training.sample_every = 1250
+    config.training.checkpoint_every = 2500
     config.objective.stratified = True
     config.optim.learning_rate = 2e-3
     config.optim.decay = "cosine"

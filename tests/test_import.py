@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 HEAVY = ("tensorflow", "tensorflow_datasets", "grain", "orbax", "diffrax", "matplotlib", "sklearn")
 
 

@@ -9,6 +9,8 @@ from sklearn.datasets import load_digits
 
 from score_sde import data
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def splits(digits_dir):

@@ -9,6 +9,8 @@ from score_sde.errors import UserError
 from score_sde.evaluation import fid_network
 from score_sde.formats import torch_writer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def net(inception_file):

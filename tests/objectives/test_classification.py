@@ -10,6 +10,8 @@ from score_sde.classifier import Classifier
 from score_sde.objectives import times
 from score_sde.objectives.classification import cross_entropy
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(5)
 # Two classes in one dimension, at +1 and -1 with standard deviation S, equally likely.
 S = 0.5

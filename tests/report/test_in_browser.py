@@ -6,6 +6,8 @@ from browser import chromium
 from score_sde import report
 from score_sde.sweep import overview
 
+pytestmark = pytest.mark.slow
+
 SCREENS = [(360, 800), (1200, 900)]
 
 OPEN_DETAILS = "document.querySelectorAll('details').forEach(d => d.open = true)"

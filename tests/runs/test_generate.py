@@ -11,6 +11,8 @@ from score_sde.runs import config as configs
 from score_sde.runs.generate import Generator
 from score_sde.training.sharding import make_mesh
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def experiment():

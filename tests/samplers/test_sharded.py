@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 CODE = """
 import jax, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec

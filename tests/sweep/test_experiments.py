@@ -8,6 +8,8 @@ from score_sde.runs import config as configs
 from score_sde.sweep.plan import plan
 from score_sde.sweep.study import load
 
+pytestmark = pytest.mark.slow
+
 # Song et al. 2021 (arXiv 2011.13456): Table 1 as P1000, P2000, PC1000 of VE, then of VP.
 TABLE1 = {
     "Ancestral sampling": "4.98±.06 4.88±.06 3.62±.03; 3.24±.02 3.24±.02 3.21±.02",

@@ -14,7 +14,7 @@ from score_sde.evaluation.metrics import density_picture
 from score_sde.evaluation.metrics.density_map import DensityMap
 from score_sde.spaces import Vectors
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 SDE = score_sde.VP(beta_max=50.0, t_min=1e-4)
 SCALE = np.float32([1.5, 0.8])

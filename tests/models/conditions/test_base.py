@@ -10,6 +10,8 @@ from flax import nnx
 from score_sde import fields
 from score_sde.models.conditions import CONDITIONS, Number, Vector
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {"number": fields.number("size"), "vector": fields.vector(3, "pose")}
 each_kind = pytest.mark.parametrize("kind", FIELDS)
 
