@@ -1,4 +1,4 @@
-"""What the pages of the documentation type: commands, snippets of Python, and names in backticks."""
+"""What pages of the documentation type: commands, snippets of Python, and names in backticks."""
 
 import ast
 import dataclasses

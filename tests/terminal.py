@@ -1,8 +1,7 @@
 """A process of its own in which command lines and Python are run one after the other.
 
-JAX is imported once, what was compiled is found again, and XLA is told to compile soon rather than
-well, by flags that only a new process reads. Otherwise it is what a user has: none of the strictness
-that the tests put on.
+JAX is imported once, what was compiled is found again, and XLA compiles soon rather than well. The
+tests' strictness, such as of ranks, is not in it: it is what a user has.
 """
 
 import ast
@@ -15,12 +14,7 @@ import sys
 import traceback
 from concurrent.futures import Future, ProcessPoolExecutor
 
-# Half the time of a compilation; what it gives is slow, which for a few steps does not matter.
-_SOON = {
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-}
+from program import QUICK, environment
 
 
 class Terminal:
@@ -28,43 +22,47 @@ class Terminal:
 
     Args:
         folder: where it works.
-        **environment: of it, beside that of the tests.
+        **more: of its environment.
     """
 
-    def __init__(self, folder, **environment):
+    def __init__(self, folder, **more):
+        soon = {**QUICK, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         self._process = ProcessPoolExecutor(
             1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_begin,
-            initargs=(str(folder), environment),
+            initargs=(str(folder), environment(**soon, **more)),
         )
 
     def run(self, *words):
         """Run `python ...` as if it were typed; its exit code, and what it printed."""
-        return self._process.submit(_run, words).result()
+        return self._submit(_run, words)
 
     def execute(self, source, name, line=1):
         """Execute Python in the same names each time, as if it stood in a file from a line on.
 
         As in a notebook, `_` is the value of the expression that it ends with.
         """
-        return self._process.submit(_execute, source, name, line).result()
+        self._submit(_execute, source, name, line)
 
     def holds(self, expression):
         """Whether an expression in these names is true."""
-        return self._process.submit(_holds, expression).result()
+        return self._submit(_holds, expression)
 
     def close(self):
         """End it."""
         self._process.shutdown()
 
+    def _submit(self, function, *arguments):
+        return self._process.submit(function, *arguments).result(timeout=300)
+
 
 _NAMES = {"__name__": "__main__"}
 
 
-def _begin(folder, environment):
-    os.environ.pop("JAX_ENABLE_X64", None)
-    os.environ |= {**_SOON, **environment}
+def _begin(folder, variables):
+    os.environ.clear()
+    os.environ |= variables
     os.chdir(folder)
     from score_sde.sweep import launch
 
@@ -73,10 +71,6 @@ def _begin(folder, environment):
 
 def _run(words):
     printed = io.StringIO()
-    import time
-
-    c0 = time.process_time()
-    w0 = time.time()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
             _start(*words)
@@ -86,9 +80,6 @@ def _run(words):
         except BaseException:
             traceback.print_exc()
             code = 1
-    open("/tmp/rd/cpu.txt", "a").write(
-        f"{time.process_time() - c0:.2f} {time.time() - w0:.2f} {' '.join(words)[:170]}\n"
-    )
     return code, printed.getvalue()
 
 

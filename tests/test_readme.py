@@ -1,182 +1,31 @@
-"""Every command and snippet of the README, of docs/ and of the recipes runs, most of them in small.
+"""Every command and snippet of the README and its like runs, in small; what they name is there.
 
-They run in one folder in the order of their pages, so that later ones find the runs of earlier ones.
-The tables say how each is run: what is in no row fails, so that it gets a row. docs/extending.md has
-a test of its own.
+They run in the order of their pages, so that later ones find the runs of earlier ones; see
+in_small.py. Recipes that no page but their own trains are in test_recipes.py.
 """
 
 import configparser
 import contextlib
-import functools
 import importlib
-import json
-import math
 import re
-import shlex
-import shutil
 import textwrap
 
-import jax
-import numpy as np
+import in_small
 import pages
 import pytest
-from conftest import SHARED
-from PIL import Image
 from program import ROOT
-from terminal import Terminal
-from untrained import untrained_run
 
 from score_sde.cli import flags
 from score_sde.errors import UserError
-from score_sde.interop import export
 from score_sde.models import NETWORKS
 from score_sde.runs import config as configs
 from score_sde.sweep.__main__ import HELP as SWEEP
 
+pytestmark = pytest.mark.slow
 
-def _files(*patterns):
-    return [str(p.relative_to(ROOT)) for pattern in patterns for p in sorted(ROOT.glob(pattern))]
-
-
-MARKDOWN = [
-    "README.md",
-    "CONTRIBUTING.md",
-    *_files("experiments/README.md", "experiments/*/README.md"),
-]
-MARKDOWN += [page for page in _files("docs/*.md") if page != "docs/extending.md"]
-TEXTS = {page: pages.lines(page) for page in [*MARKDOWN, *_files("configs/*.py")]}
-COMMANDS = [command for page in TEXTS for command in pages.commands(page, TEXTS[page])]
-SNIPPETS = [snippet for page in TEXTS for snippet in pages.snippets(page, TEXTS[page])]
-
-# What stands for a name of the user's.
-NAMES = {
-    "experiments/NAME": "experiments/digits_solvers",
-    "NAME": "digits",
-    "--data_dir=DIR": "--data_dir=tfds",
-    "--config.data.dir=PATH": "--config.data.dir=pictures",
-}
-
-# Fields of a recipe in small, and of its network.
-SMALL = {
-    "training.batch_size": 8,
-    "training.steps": 2,
-    "training.steps_per_call": 2,
-    "training.log_every": 2,
-    "training.eval_every": 0,
-    "training.sample_every": 0,
-    "training.checkpoint_every": 2,
-    "sampling.num_samples": 16,
-    "sampling.rk45.rtol": 0.1,
-    "sampling.rk45.atol": 0.1,
-    "evaluation.batch_size": 32,
-    "evaluation.num_examples": 8,
-    "evaluation.bits_per_dim.rtol": 0.1,
-    "evaluation.bits_per_dim.atol": 0.1,
-    "evaluation.bits_per_dim.dequantization_steps": 2,
-    "evaluation.log_likelihood.rtol": 0.1,
-    "evaluation.log_likelihood.atol": 0.1,
-    "evaluation.density_map.points": 8,
-    "evaluation.density_map.samples": 8,
-    "evaluation.samples.num_samples": 32,
-}
-UNET = {
-    "model.channels": 4,
-    "model.channel_mult": (1,),
-    "model.num_res_blocks": 1,
-    "model.attn_resolutions": (),
-}
-NETWORK = {
-    "unet": UNET | {"sampling.steps": 25},
-    "wide_resnet": {"model.depth": 10, "model.width": 1, "model.noise_channels": 4},
-    "mlp": {"model.channels": 16, "model.depth": 1},
-}
-# Eight pixels in place of 32, and these in place of the features of a network.
-CIFAR = {"data.image_size": 8, "evaluation.samples.features": "pixels"}
-# Of runs/digits_vp, which has all that the README says of a run's folder.
-WHOLE = {"training.eval_every": 2, "training.sample_every": 2}
-
-
-def recipe(words):
-    """With a tiny network, few steps and few examples.
-
-    What the command itself sets stays as it is, but for the numbers of steps and of examples.
-    """
-    line = parsed(words)
-    if line is None:
-        return words
-    fields = SMALL | NETWORK[line.config.model.name]
-    fields |= CIFAR if line.config.data.name == "cifar10" else {}
-    fields |= WHOLE if str(line.workdir) == "runs/digits_vp" else {}
-    more = {k: v for k, v in fields.items() if k not in line.overrides or k == "sampling.steps"}
-    few = ["--num_samples=16"] if line.num_samples else []
-    return (*words, *few, *(f"--config.{k}={v}".replace(" ", "") for k, v in more.items()))
-
-
-def study(words):
-    """Listed; digits_solvers in small, of which the copy here has one row, is run."""
-    whole = "--smoke" in words and "experiments/digits_solvers" in words
-    return words if whole else (*words, "--dry_run")
-
-
-def statistics(words):
-    """Of 64 images of eight pixels, without a network."""
-    return (*words, "--features=pixels", "--image_size=8", "--split=train[:64]")
-
-
-def as_typed(words):
-    """In full."""
-    return words
-
-
-def on_slurm(words):
-    """Its flags can be read."""
-    parsed(words[1:])
-
-
-def environment(words):
-    """It sets options of JAX."""
-    for word in words[1:]:
-        assert hasattr(jax.config, word.partition("=")[0].lower()), word
-
-
-def reads(*paths):
-    """The files that it reads are there."""
-
-    def check(words):
-        for path in paths:
-            assert (ROOT / path).exists(), path
-
-    return check
-
-
-# By how a command begins: what is run, or, of what cannot run in a test, what is checked instead.
-HOW = {
-    "python main.py": recipe,
-    "python benchmarks/": as_typed,
-    "python -m score_sde.data": as_typed,
-    "python -m score_sde.evaluation.digit_quality": as_typed,
-    "python -m score_sde.evaluation.statistics": statistics,
-    "python -m score_sde.interop.export": as_typed,
-    "python -m score_sde.report": as_typed,
-    "python -m score_sde.sweep": as_typed,
-    "python -m score_sde.sweep run": study,
-    "python3 -m venv .venv": reads(),
-    ". .venv/bin/activate": reads(),
-    "pip install -e": reads("pyproject.toml"),  # its extras have a test below
-    "pytest": reads("setup.cfg"),
-    "pre-commit install": reads(".pre-commit-config.yaml"),
-    "lint-imports": reads("setup.cfg"),
-    "srun python main.py": on_slurm,
-    "export": environment,
-}
-
-# In the copies here, of what no flag makes small.
-EDITS = {
-    "benchmarks/digits_mixture.py": {"= 17, 5": "= 17, 1", "(1, 5, 10, 20, 40)": "(1,)"},
-    "benchmarks/likelihood.py": {"= 64, 7": "= 8, 1"},
-    "experiments/digits_solvers/sweep.py": {"(1e-1, 1e-3)),": "(1e-1, 1e-3))[:1],"},
-    "experiments/small.py": {"THOUSAND = 50": f"SMALL |= {SMALL | UNET}\nTHOUSAND = 50"},
-}
+PAGES = [page for page in in_small.TEXTS if page not in in_small.ALONE]
+COMMANDS = [command for page in PAGES for command in in_small.COMMANDS[page]]
+SNIPPETS = {page: pages.snippets(page, in_small.TEXTS[page]) for page in in_small.MARKDOWN}
 
 # By what a snippet holds: what its text presupposes, and what is true of what it leaves.
 AFTER = {
@@ -221,204 +70,68 @@ THEIRS = ("../shared", "~/.cache/score_sde", "train/", "test/")
 OTHERS = ("evaluation/loss_by_time.csv",)
 
 
-@functools.cache
-def parsed(words):
-    """The command line of `python main.py ...`; None if it is another, or asks for help."""
-    if words[:2] != ("python", "main.py"):
-        return None
-    with contextlib.chdir(ROOT), contextlib.suppress(flags.HelpRequest):
-        return flags.parse(["main.py", *words[2:]])
-
-
-def filled(command):
-    """Its words, with a name in place of what stands for one."""
-    replace = lambda word, name: word.replace(name, NAMES[name])  # noqa: E731
-    return tuple(functools.reduce(replace, NAMES, word) for word in command.words)
-
-
-def lacks_data(words):
-    """Whether it needs CIFAR-10, which no test downloads."""
-    line = parsed(words)
-    named = line.config.data.name if line and line.mode != "import" else ""
-    return "cifar10" in (named, *words) and not SHARED.exists()
-
-
-def makes(words):
-    """The path that a command makes and others read, or ""."""
-    line = parsed(words)
-    if line is None:
-        return next((w.removeprefix("--out=") for w in words if w.startswith("--out=")), "")
-    if line.mode == "sample":
-        return f"{line.workdir}/samples.npz"
-    return "" if line.mode == "evaluate" else str(line.workdir)
-
-
-@functools.cache
-def makers():
-    """The first command that makes each path."""
-    found = {}
-    for command in COMMANDS:
-        with contextlib.suppress(UserError):  # its own test says what is wrong with it
-            if path := makes(filled(command)):
-                found.setdefault(path, command)
-    return found
-
-
-def needs(words):
-    """The commands that make what a command reads."""
-    line = parsed(words)
-    named = {word.partition("=")[2] or word for word in words}
-    named |= {str(line.workdir)} if line else set()
-    return [m for path, m in makers().items() if path in named and path != makes(words)]
-
-
-class Place:
-    """A folder like a checkout, and what was run in it.
-
-    Args:
-        folder: the folder.
-        terminal: works in it.
-    """
-
-    def __init__(self, folder, terminal):
-        self.folder, self._terminal = folder, terminal
-        self._done = {}
-
-    def run(self, command):
-        """Run a command in small, after those that make what it reads, unless it has been run."""
-        words, said = filled(command), f"{command.where}: {command.text}\n"
-        text = " ".join(words)
-        rows = [begin for begin in HOW if text.startswith(begin)]
-        assert rows, f"{said}no row of HOW says how it is run"
-        try:
-            small = HOW[max(rows, key=len)](words)
-        except Exception as error:
-            raise AssertionError(f"{said}{error}") from error
-        if small is None or lacks_data(words):
-            return
-        if small not in self._done:
-            for other in needs(words):
-                self.run(other)
-            self._done[small] = self._terminal.run(*small)
-            if self._done[small][0] == 0:
-                check_left(self.folder, parsed(small))
-        code, printed = self._done[small]
-        assert code == 0, f"{said}as {shlex.join(small)}\n{printed}"
-
-    def execute(self, snippet):
-        """Execute a snippet; what its text presupposes is made before."""
-        rows = [row for held, row in AFTER.items() if held in snippet.text]
-        assert rows, f"{snippet.where}: no row of AFTER says what this leaves:\n{snippet.text}"
-        (before, true) = rows[0]
-        self._terminal.execute(textwrap.dedent(before), "AFTER")
-        self._terminal.execute(snippet.text, snippet.page, snippet.line)
-        for expression in true:
-            assert self._terminal.holds(expression), f"{snippet.where}: not {expression}"
-
-
-def check_left(folder, line):
-    """Check what a command of main.py leaves: checkpoints, examples or finite numbers."""
-    if line is None:
-        return
-    workdir = folder / line.workdir
-    if line.mode == "sample":
-        name = line.question.task or "samples"
-        with np.load(workdir / f"{name}.npz") as file:
-            samples = file["samples"]
-        assert len(samples) == (line.num_samples or line.config.sampling.num_samples)
-        assert np.isfinite(samples).all()
-        assert (workdir / f"{name}.png").exists()
-    elif line.mode == "evaluate":
-        entries = json.loads((workdir / "evaluation.json").read_text())
-        for name in line.config.evaluation.metrics:
-            assert math.isfinite(entries[name]["value"]), name
-    else:
-        assert list((workdir / "checkpoints").glob("[0-9]*"))
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, data_dir):
-    """The folder: recipes and programs, studies and benchmarks as copies, data and a checkpoint."""
-    folder = tmp_path_factory.mktemp("readme")
-    for name in ("main.py", "configs", "score_sde"):
-        (folder / name).symlink_to(ROOT / name)
-    ignored = shutil.ignore_patterns("runs", "smoke", "__pycache__")
-    for name in ("benchmarks", "experiments"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    for name, edits in EDITS.items():
-        text = (folder / name).read_text()
-        for old, new in edits.items():
-            assert text.count(old) == 1, f"EDITS: {old!r} stands {text.count(old)} times in {name}"
-            text = text.replace(old, new)
-        (folder / name).write_text(text)
-    (folder / "tfds").mkdir()
-    (folder / "tfds" / "digits").symlink_to(data_dir / "digits")
-    if SHARED.exists():
-        (folder / "tfds" / "cifar10").symlink_to(SHARED / "data" / "tfds" / "cifar10")
-    (folder / "pictures").mkdir()
-    for number, level in enumerate(np.random.default_rng(0).integers(256, size=(20, 36, 40, 3))):
-        Image.fromarray(level.astype(np.uint8)).save(folder / "pictures" / f"{number}.png")
-    for words in map(filled, COMMANDS):
-        if "--mode=import" in words:
-            release(folder, parsed(recipe(words)))
-    terminal = Terminal(
-        folder,
-        JAX_COMPILATION_CACHE_DIR=str(folder / "compiled"),
-        TFDS_DATA_DIR=str(folder / "tfds"),
-        SCORE_SDE_CACHE=str(folder / "cache"),
-    )
-    yield Place(folder, terminal)
-    terminal.close()
-
-
-def release(folder, line):
-    """The checkpoint that a command imports, of a tiny network."""
-    run = untrained_run(folder / "untrained", line.config)
-    assert export.main([str(run), str(folder / line.checkpoint)]) == 0
+    with in_small.checkout(tmp_path_factory.mktemp("readme"), data_dir / "digits") as place:
+        yield place
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.where)
 def test_a_command_runs(place, command):
     """It ends with exit code 0, and leaves what it is to leave."""
-    place.run(command)
+    if not place.run(command):
+        pytest.skip("its flags are right; to run, it needs CIFAR-10, which is not in ../shared")
 
 
-@pytest.mark.parametrize("page", dict.fromkeys(snippet.page for snippet in SNIPPETS))
+@pytest.mark.parametrize("page", [page for page, snippets in SNIPPETS.items() if snippets])
 def test_the_snippets_of_a_page_run(place, page):
-    """One after the other in the same names, as in a notebook, on the runs of the page's commands."""
-    place.run(makers()["runs/digits_vp"])
-    for snippet in SNIPPETS:
-        if snippet.page == page:
-            place.execute(snippet)
+    """One after the other in the same names, as in a notebook, where runs/digits_vp is."""
+    place.run(in_small.makers()["runs/digits_vp"])
+    for snippet in SNIPPETS[page]:
+        rows = [row for part, row in AFTER.items() if part in snippet.text]
+        assert rows, f"{snippet.where}: no row of AFTER says what this leaves:\n{snippet.text}"
+        before, true = rows[0]
+        place.terminal.execute(textwrap.dedent(before), "before")
+        place.terminal.execute(snippet.text, snippet.page, snippet.line)
+        for expression in true:
+            assert place.terminal.holds(expression), f"{snippet.where}: not {expression}"
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("python main.py --config=configs/digits_vp.py --config.model.chanels=8", "unknown field"),
-        (
-            "python main.py --config=configs/digits_vp.py --num_sample=8",
-            "Unknown command line flag",
-        ),
-        ("python -m score_sde.reports runs/digits_vp", "No module named score_sde.reports"),
-        ("python -m score_sde.report runs/none", "no run in runs/none"),
-        ("srun python main.py --config=configs/digits_vp.py --mod=train", "Unknown command line"),
-        ("conda activate base", "no row of HOW"),
-    ],
-)
-def test_a_command_that_is_wrong_is_named(place, line, message):
+WRONG = {
+    "python main.py --config=configs/digits_vp.py --config.model.chanels=8": "unknown field",
+    "python main.py --config=configs/digits_vp.py --num_sample=8": "Unknown command line flag",
+    "srun python main.py --config=configs/digits_vp.py --mod=train": "Unknown command line flag",
+    "python -m score_sde.report runs/none": "no run in runs/none",
+    "python -m score_sde.reports runs/digits_vp": "No module named score_sde.reports",
+    "conda activate base": "no row of HOW",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_command_that_is_wrong_is_named(place, line):
     """With its page and line, whatever is wrong with it."""
     (command,) = pages.commands("README.md", ["So:", "", f"    {line}"])
-    with pytest.raises(AssertionError, match=rf"^README.md:3: {re.escape(line)}\n(.|\n)*{message}"):
+    with pytest.raises(pytest.fail.Exception) as failure:
         place.run(command)
+    assert str(failure.value).startswith(f"README.md:3: {line}\n")
+    assert WRONG[line] in str(failure.value)
+
+
+def test_the_study_that_was_measured_is_complete(place):
+    """The table that the command prints of the committed results is the committed one."""
+    (command,) = [c for c in in_small.COMMANDS["README.md"] if "sweep table" in c.text]
+    place.run(command)
+    table = f"{command.words[-1]}/results/table.md"
+    assert (place.folder / table).read_text() == (ROOT / table).read_text()
 
 
 def test_a_run_has_all_that_the_readme_says(place):
     """Of the run that the README trains, samples and evaluates."""
-    for command in COMMANDS:
-        if (line := parsed(filled(command))) and str(line.workdir) == "runs/digits_vp":
+    for command in in_small.COMMANDS["README.md"]:
+        line = in_small.parsed(in_small.filled(command))
+        if line and str(line.workdir) == "runs/digits_vp":
             place.run(command)
-    text = "\n".join(TEXTS["README.md"])
+    text = "\n".join(in_small.TEXTS["README.md"])
     table = text.split("## A run\n")[1].split("\n##")[0]
     cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
     names = [name for cell in cells for name in re.findall("`(.+?)`", cell)]
@@ -461,8 +174,8 @@ def is_path(page, path, place):
     bases += [ROOT / "experiments" / "digits_solvers"]
     if any(list(base.glob(pattern)) for base in bases):
         return True
-    for command in COMMANDS:  # which make the others
-        if command.page == "README.md":
+    for command in in_small.COMMANDS["README.md"]:  # which make the others
+        with contextlib.suppress(pytest.fail.Exception):  # in a test of its own
             place.run(command)
     bases = [place.folder, *place.folder.glob("runs/*")]
     return any(list(base.glob(pattern)) for base in bases)
@@ -476,13 +189,12 @@ def is_right(page, name, place):
         return True
     if re.fullmatch(r"[\w./*-]+/[\w./*:-]*|[\w-]\S*\.(py|md|json|csv|html|np[yz]|png)", name):
         return is_path(page, name, place)
-    if match := re.fullmatch(r"([a-z]\w*(\.\w+)+)(=.*)?", name):
-        path = match[1]
-        return (
-            is_field(path.removeprefix("config."))
-            if path.startswith("config.")
-            else is_field(path) or is_attribute(path.removeprefix("score_sde."))
-        )
+    if match := re.fullmatch(r"(\w+)((?:\.\w+)+)(=.*)?", name):
+        first, rest = match[1], match[2][1:]
+        if first in ("config", "score_sde"):
+            return is_field(rest) if first == "config" else is_attribute(rest)
+        if is_field(first) or is_attribute(first):
+            return is_field(f"{first}.{rest}") or is_attribute(f"{first}.{rest}")
     return True
 
 
@@ -493,10 +205,22 @@ def is_flag(word):
     return re.search(rf"{name.replace('slurm.NAME', 'slurm')}\b", flags.HELP + SWEEP) is not None
 
 
-@pytest.mark.parametrize("page", TEXTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("--config.modell.channels=8", "--smoked", "score_sde/nothing.py", "nothing.md"),
+        *("config.training.ema_decay", "sampling.rk45.tol", "score_sde.loads", "samplers.GRID"),
+    ],
+)
+def test_a_name_that_is_wrong_is_found(place, name):
+    """Of a flag, a path, a field and an attribute."""
+    assert not is_right("README.md", name, place)
+
+
+@pytest.mark.parametrize("page", in_small.TEXTS)
 def test_what_a_page_names_is_there(place, page):
-    """Paths, modules, fields, flags and extras; of code and prose alike, the fields and extras."""
-    text, extras = TEXTS[page], configparser.ConfigParser()
+    """What is in backticks, every link; and, in code too, every field and extra of the package."""
+    text, extras = in_small.TEXTS[page], configparser.ConfigParser()
     extras.read(ROOT / "setup.cfg")
     there = (ROOT / page).parent
     wrong = [m for m in pages.mentions(page, text) if not is_right(page, m.text, place)]

@@ -1,0 +1,340 @@
+"""The commands of the documentation, run in small: how each is, where, and after which others.
+
+Its pages are the README, those of experiments/ and docs/, CONTRIBUTING.md and the docstrings of the
+recipes; docs/extending.md has a test of its own. `HOW` says how each kind of command is run: what
+is in no row of it fails, so that it gets one.
+"""
+
+import contextlib
+import functools
+import json
+import math
+import shlex
+import shutil
+
+import jax
+import numpy as np
+import pages
+import pytest
+from PIL import Image
+from program import ROOT
+from terminal import Terminal
+from untrained import untrained_run
+
+from score_sde.cli import flags
+from score_sde.errors import UserError
+from score_sde.interop import export
+
+DATA = ROOT.parent / "shared" / "data" / "tfds"  # of the developers'
+
+
+def _files(*patterns):
+    return [str(p.relative_to(ROOT)) for pattern in patterns for p in sorted(ROOT.glob(pattern))]
+
+
+MARKDOWN = [
+    *("README.md", "CONTRIBUTING.md", "experiments/README.md"),
+    *_files("experiments/*/README.md"),
+    *(page for page in _files("docs/*.md") if page != "docs/extending.md"),
+]
+RECIPES = _files("configs/*.py")
+TEXTS = {page: pages.lines(page) for page in (*MARKDOWN, *RECIPES)}
+COMMANDS = {page: pages.commands(page, text) for page, text in TEXTS.items()}
+_TAUGHT = {command.text for page in MARKDOWN for command in COMMANDS[page]}
+# Recipes that no page trains but their own.
+ALONE = [page for page in RECIPES if f"python main.py --config={page}" not in _TAUGHT]
+
+# What stands for a name of the user's.
+NAMES = {
+    "experiments/NAME": "experiments/digits_solvers",
+    "NAME": "digits",
+    "--data_dir=DIR": "--data_dir=tfds",
+    "--config.data.dir=PATH": "--config.data.dir=pictures",
+}
+
+# Fields of a recipe in small, and of its network.
+SMALL = {
+    "training.batch_size": 8,
+    "training.steps": 2,
+    "training.steps_per_call": 2,
+    "training.log_every": 2,
+    "training.eval_every": 0,
+    "training.sample_every": 0,
+    "training.checkpoint_every": 2,
+    "sampling.num_samples": 16,
+    "sampling.rk45.rtol": 0.1,
+    "sampling.rk45.atol": 0.1,
+    "evaluation.batch_size": 32,
+    "evaluation.num_examples": 8,
+    "evaluation.bits_per_dim.rtol": 0.1,
+    "evaluation.bits_per_dim.atol": 0.1,
+    "evaluation.bits_per_dim.dequantization_steps": 2,
+    "evaluation.log_likelihood.rtol": 0.1,
+    "evaluation.log_likelihood.atol": 0.1,
+    "evaluation.density_map.points": 8,
+    "evaluation.density_map.samples": 0,
+    "evaluation.samples.num_samples": 32,
+}
+UNET = {
+    "model.channels": 4,
+    "model.channel_mult": (1,),
+    "model.num_res_blocks": 1,
+    "model.attn_resolutions": (),
+}
+NETWORK = {
+    "unet": UNET | {"sampling.steps": 25},  # VP's forward steps need 21
+    "wide_resnet": {"model.depth": 10, "model.width": 1, "model.noise_channels": 4},
+    "mlp": {"model.channels": 16, "model.depth": 1},
+}
+# Eight pixels in place of 32, and these in place of the features of a network.
+PICTURES = {"data.image_size": 8, "evaluation.samples.features": "pixels"}
+# Of runs/digits_vp, which has all that the README says of a run's folder.
+WHOLE = {"training.eval_every": 2, "training.sample_every": 2}
+
+
+def recipe(words):
+    """With a tiny network, few steps and few examples; all else as the command says."""
+    line = parsed(words)
+    if line is None:
+        return words
+    fields = SMALL | NETWORK[line.config.model.name]
+    fields |= PICTURES if line.config.data.name in ("cifar10", "folder") else {}
+    fields |= WHOLE if str(line.workdir) == "runs/digits_vp" else {}
+    more = {f"--config.{name}": str(value).replace(" ", "") for name, value in fields.items()}
+    more |= {"--num_samples": "16"} if line.num_samples else {}
+    kept = [word for word in words if word.partition("=")[0] not in more]
+    return (*kept, *(f"{flag}={value}" for flag, value in more.items()))
+
+
+def study(words):
+    """Listed; but digits_solvers in small, of which the copy here has one row, is run."""
+    whole = "--smoke" in words and "experiments/digits_solvers" in words
+    return words if whole else (*words, "--dry_run")
+
+
+def statistics(words):
+    """Of 64 images of eight pixels, without a network."""
+    return (*words, "--features=pixels", "--image_size=8", "--split=train[:64]")
+
+
+def as_typed(words):
+    """In full."""
+    return words
+
+
+def on_slurm(words):
+    """Its flags can be read."""
+    parsed(words[1:])
+
+
+def exported(words):
+    """It sets options of JAX."""
+    for word in words[1:]:
+        assert hasattr(jax.config, word.partition("=")[0].lower()), word
+
+
+def reads(*paths):
+    """The files that it reads are there."""
+
+    def check(words):
+        for path in paths:
+            assert (ROOT / path).exists(), path
+
+    return check
+
+
+# By how a command begins: what is run, or, of what cannot run in a test, what is checked instead.
+HOW = {
+    "python main.py": recipe,
+    "python benchmarks/": as_typed,
+    "python -m score_sde.data": as_typed,
+    "python -m score_sde.evaluation.digit_quality": as_typed,
+    "python -m score_sde.evaluation.statistics": statistics,
+    "python -m score_sde.interop.export": as_typed,
+    "python -m score_sde.report": as_typed,
+    "python -m score_sde.sweep": as_typed,
+    "python -m score_sde.sweep run": study,
+    "python3 -m venv .venv": reads(),
+    ". .venv/bin/activate": reads(),
+    "pip install -e": reads("pyproject.toml"),  # test_readme.py looks at its extras
+    "pytest": reads("setup.cfg"),
+    "pre-commit install": reads(".pre-commit-config.yaml"),
+    "lint-imports": reads("setup.cfg"),
+    "srun python main.py": on_slurm,
+    "export": exported,
+}
+
+# In the copies that are run, of what no flag makes small.
+EDITS = {
+    "benchmarks/digits_mixture.py": {"= 17, 5": "= 17, 1", "(1, 5, 10, 20, 40)": "(1,)"},
+    "benchmarks/likelihood.py": {"= 64, 7": "= 8, 1"},
+    "experiments/digits_solvers/sweep.py": {"(1e-1, 1e-3)),": "(1e-1, 1e-3))[:1],"},
+    "experiments/small.py": {"THOUSAND = 50": f"SMALL |= {SMALL | UNET}\nTHOUSAND = 50"},
+}
+
+
+@functools.cache
+def parsed(words):
+    """The command line of `python main.py ...`; None if it is another, or asks for help."""
+    if words[:2] != ("python", "main.py"):
+        return None
+    with contextlib.chdir(ROOT), contextlib.suppress(flags.HelpRequest):
+        return flags.parse(["main.py", *words[2:]])
+
+
+def filled(command):
+    """Its words, with a name in place of what stands for one."""
+
+    def named(word):
+        return functools.reduce(lambda text, name: text.replace(name, NAMES[name]), NAMES, word)
+
+    return tuple(map(named, command.words))
+
+
+def lacks_data(words):
+    """Whether it needs CIFAR-10, which no test downloads."""
+    line = parsed(words)
+    name = line.config.data.name if line and line.mode != "import" else ""
+    return "cifar10" in (name, *words) and not DATA.exists()
+
+
+def makes(words):
+    """The path that a command makes and others read, or ""."""
+    line = parsed(words)
+    if line is None:
+        return next((w.removeprefix("--out=") for w in words if w.startswith("--out=")), "")
+    if line.mode == "sample":
+        return f"{line.workdir}/samples.npz"
+    return "" if line.mode == "evaluate" else str(line.workdir)
+
+
+@functools.cache
+def makers():
+    """The first command that makes each path."""
+    found = {}
+    for command in (command for page in COMMANDS.values() for command in page):
+        with contextlib.suppress(UserError):  # its own test says what is wrong with it
+            if path := makes(filled(command)):
+                found.setdefault(path, command)
+    return found
+
+
+def needs(words):
+    """The commands that make what a command reads."""
+    line = parsed(words)
+    named = {word.partition("=")[2] or word for word in words}
+    named |= {str(line.workdir)} if line else set()
+    return [m for path, m in makers().items() if path in named and path != makes(words)]
+
+
+class Place:
+    """A folder like a checkout, and what was run in it.
+
+    Attributes:
+        folder: the folder.
+        terminal: works in it.
+    """
+
+    def __init__(self, folder, terminal):
+        self.folder, self.terminal = folder, terminal
+        self._done = {}
+
+    def run(self, command):
+        """Run a command in small, after those that make what it reads, unless it has been run.
+
+        Returns:
+            Whether it was; not if it lacks data, but then its flags are right.
+        """
+        words = filled(command)
+        begins = [begin for begin in HOW if " ".join(words).startswith(begin)]
+        if not begins:
+            _fail(command, "no row of HOW says how it is run")
+        small, mistake = words, None
+        try:
+            small = HOW[max(begins, key=len)](words)
+        except (UserError, AssertionError) as error:
+            mistake = error
+        if mistake:
+            _fail(command, mistake)
+        if small is None or lacks_data(words):
+            return small is None
+        if small not in self._done:
+            for other in needs(words):
+                self.run(other)
+            line = parsed(small)
+            if line and line.checkpoint:
+                release(self.folder, line)
+            self._done[small] = self.terminal.run(*small)
+            if line and self._done[small][0] == 0:
+                check_left(self.folder, line)
+        code, printed = self._done[small]
+        if code != 0:
+            _fail(command, f"ends with exit code {code}, as {shlex.join(small)}\n{printed}")
+        return True
+
+
+def _fail(command, reason):
+    pytest.fail(f"{command.where}: {command.text}\n{reason}", pytrace=False)
+
+
+def release(folder, line):
+    """Write the checkpoint that a command imports, of an untrained network."""
+    run = untrained_run(folder / "untrained", line.config)
+    assert export.main([str(run), str(folder / line.checkpoint)]) == 0
+
+
+def check_left(folder, line):
+    """Check what a command of main.py leaves: checkpoints, examples or finite numbers."""
+    workdir = folder / line.workdir
+    if line.mode == "sample":
+        name = line.question.task or "samples"
+        with np.load(workdir / f"{name}.npz") as file:
+            samples = file["samples"]
+        assert len(samples) == 16
+        assert np.isfinite(samples).all()
+        assert (workdir / f"{name}.png").exists()
+    elif line.mode == "evaluate":
+        entries = json.loads((workdir / "evaluation.json").read_text())
+        for name in line.config.evaluation.metrics:
+            assert math.isfinite(entries[name]["value"]), name
+    else:
+        assert list((workdir / "checkpoints").glob("[0-9]*"))
+
+
+@contextlib.contextmanager
+def checkout(folder, digits):
+    """A Place in a folder, with all that the commands find there.
+
+    Args:
+        folder: an empty one.
+        digits: the folder of the prepared digits.
+    """
+    for name in ("main.py", "configs"):
+        (folder / name).symlink_to(ROOT / name)
+    written = shutil.ignore_patterns("runs", "smoke", "__pycache__")
+    for name in ("benchmarks", "experiments"):
+        shutil.copytree(ROOT / name, folder / name, ignore=written)
+    for name, edits in EDITS.items():
+        text = (folder / name).read_text()
+        for old, new in edits.items():
+            assert text.count(old) == 1, f"EDITS: {old!r} stands {text.count(old)} times in {name}"
+            text = text.replace(old, new)
+        (folder / name).write_text(text)
+    (folder / "tfds").mkdir()
+    (folder / "tfds" / "digits").symlink_to(digits)
+    if DATA.exists():
+        (folder / "tfds" / "cifar10").symlink_to(DATA / "cifar10")
+    (folder / "pictures").mkdir()
+    levels = np.random.default_rng(0).integers(256, size=(20, 12, 10, 3), dtype=np.uint8)
+    for number, level in enumerate(levels):
+        Image.fromarray(level).save(folder / "pictures" / f"{number}.png")
+    terminal = Terminal(
+        folder,
+        JAX_COMPILATION_CACHE_DIR=str(folder / "compiled"),
+        TFDS_DATA_DIR=str(folder / "tfds"),
+        SCORE_SDE_CACHE=str(folder / "cache"),
+    )
+    try:
+        yield Place(folder, terminal)
+    finally:
+        terminal.close()
