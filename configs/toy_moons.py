@@ -1,14 +1,15 @@
 """Two moons in the plane, VP SDE, a multilayer perceptron of 56,130 parameters.
 
-What it gives, measured on 2 cores of an AMD EPYC on 2026-11-25 (JAX 0.10.2, Python 3.11): 2500 steps in
-17 s, compilation included, at about 150,000 points/s; the evaluation below takes 17 s. Of the 2,000
-held-out points:
+What it gives, measured on 2 cores of an AMD EPYC on 2026-11-25 (JAX 0.10.2, Python 3.11):
+2500 steps in 17 s, compilation included, at about 150,000 points/s; the evaluation below takes 17 s.
+Of the 2,000 held-out points:
 
     log-likelihood        -1.436 nats a point; the data's own, exact: -1.413
     their difference      -0.023 +- 0.005
     KL(data || model)      0.028 nats, on a grid of 60 x 60 points
 
-evaluation/density_map.png shows log p beside the exact one, samples, and the score at two noise levels.
+evaluation/density_map.png shows log p beside the exact one, samples, and the score at two noise
+levels.
 
     python main.py --config=configs/toy_moons.py
     python main.py --config=configs/toy_moons.py --mode=sample --num_samples=2000

@@ -22,9 +22,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m score_sde.data", description="Prepares and describes data sets."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{prepare,info}")
-    where = (
-        "TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets], or one's own folder or file"
-    )
+    where = "TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets], or one's own folder or file"
 
     command = commands.add_parser("prepare", help="download a TFDS set and write it as ArrayRecord")
     command.add_argument("name", help="TFDS name, such as cifar10, or digits")

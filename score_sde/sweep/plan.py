@@ -104,9 +104,7 @@ def plan(folder: Path, smoke: bool = False, data_dir: str | None = None) -> Plan
 def _data_dir(given: str, found: Sequence[Row]) -> str:
     """The path for programs that run elsewhere than it was typed."""
     if any(row.config.data.name in BY_PATH for row in found):
-        raise UserError(
-            "--data_dir: one's own folder or file is given in sweep.py, as data.dir"
-        )
+        raise UserError("--data_dir: one's own folder or file is given in sweep.py, as data.dir")
     return os.path.abspath(os.path.expanduser(given))
 
 
