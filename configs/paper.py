@@ -289,8 +289,6 @@ def get_config(name: str = "") -> ConfigDict:
     fields = {field: value for part in parts for field, value in part.items()}
     config = default(fields.get("model.name", "unet"))
     config.training.keep_every = 50_000
-    if config.model.name == "ncsn":
-        config.model.num_scales = fields["sde.scales"]
     for field, value in fields.items():
         set_field(config, field, value)
     return config

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from score_sde.checks import check_name, check_positive
 from score_sde.processes import SDE, expand
 
 
@@ -284,3 +285,42 @@ def from_network(
         return parametrization.prediction(sde, x, t, output)
 
     return denoise
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictionOptions:
+    """What a network outputs and how it is told the time: part of the section `model` of a config.
+
+    Attributes:
+        parametrization: what its output means, a name in PARAMETRIZATIONS.
+        noise_label: how it is told the time, a name in NOISE_LABELS.
+        sigma_data: standard deviation of the data, for the parametrization and the weighting edm.
+
+    Raises:
+        ValueError: there is no such name, or sigma_data is not above 0.
+    """
+
+    parametrization: str = "eps"
+    noise_label: str = "time"
+    sigma_data: float = 0.5
+
+    def __post_init__(self):
+        check_name("config.model.parametrization", self.parametrization, PARAMETRIZATIONS)
+        check_name("config.model.noise_label", self.noise_label, NOISE_LABELS)
+        check_positive("config.model.sigma_data", self.sigma_data)
+
+    def denoiser(self, sde: SDE) -> Callable[[Callable[..., jax.Array]], Denoiser]:
+        """From a network to its denoiser, for a process; see `from_network`.
+
+        Raises:
+            ValueError: the noise label is not of such a process.
+        """
+        if self.noise_label == "level" and sde.scales is None:
+            raise ValueError(
+                "config.model.noise_label=level needs a discrete sequence: use "
+                "config.sde.name=smld or ddpm"
+            )
+        own = (self.sigma_data,) if self.parametrization == "edm" else ()
+        parametrization = PARAMETRIZATIONS[self.parametrization](*own)
+        label = NOISE_LABELS[self.noise_label]
+        return lambda network: from_network(network, sde, parametrization, label)

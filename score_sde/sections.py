@@ -101,3 +101,16 @@ def options(
         if option in entries(family[name]) and values[option] is not None
     }
     return common | dict(values.get(name, {}))
+
+
+def unread(family: Family, chosen: Sequence[str], shared: Sequence[str] = ()) -> set[str]:
+    """The options and sections of a family's section that none of its chosen members reads.
+
+    Args:
+        family: its members.
+        chosen: names of those that are in use.
+        shared: as for `of_family`.
+    """
+    members = [family[name] for name in chosen]
+    found = {option for option in shared if not any(option in entries(cls) for cls in members)}
+    return found | (family.keys() - set(chosen))

@@ -309,8 +309,6 @@ def reduced(name):
     config.training.keep_every = 0
     if config.sde.scales:
         config.sde.scales = 25
-    if "num_scales" in config.model:
-        config.model.num_scales = 25
     if "dropout" in config.model:
         config.model.dropout = 0.1
     return config

@@ -57,7 +57,7 @@ AFTER = {
         "",
         ("out.x.shape == (1000, 1)", "abs(abs(out.x).mean() - 1) < 0.04"),
     ),
-    "arrays.register": (
+    "data.register": (
         "images, sizes = np.zeros((20, 6, 4, 3), np.uint8), np.arange(20.0)",
         ("[f.name for f in data.load('mine').info.fields] == ['image', 'size']",),
     ),

@@ -125,6 +125,7 @@ def parse(argv: list[str]) -> CommandLine:
         HelpRequest: the user asked for help.
         UserError: there is a mistake.
     """
+    argv = _joined(argv)
     values = _define(argv)
     if {"--help", "-h", "-help", "help"} & set(argv[1:]):
         raise HelpRequest(_help(argv))
@@ -163,6 +164,17 @@ def parse(argv: list[str]) -> CommandLine:
         rerun=f"python main.py --config={file}"
         + (f" --workdir={values.workdir}" if values.workdir else ""),
     )
+
+
+def _joined(argv: list[str]) -> list[str]:
+    """The arguments with `--config.path None` as one, `--config.path=None`."""
+    found: list[str] = []
+    for argument in argv:
+        if argument == "None" and found and re.fullmatch(r"--?config\.[^=]+", found[-1]):
+            found[-1] += "=None"
+        else:
+            found.append(argument)
+    return found
 
 
 def _define(argv: list[str]) -> flags.FlagValues:

@@ -90,6 +90,7 @@ def _train(line: CommandLine) -> int:
     first = jax.process_index() == 0
     if first:
         folder.begin(workdir, config, experiment)
+        _say_ignored(line, experiment)
         _announce(experiment, mesh, train_set, held_out, workdir)
     outcome = train.train(experiment, mesh, train_set, held_out, workdir)
     if first:
@@ -134,6 +135,8 @@ def _sample(line: CommandLine) -> int:
     def count(done: int) -> None:
         say(f"{done}/{number} examples, {time.monotonic() - begin:.0f} s")
 
+    if first:
+        _say_ignored(line, experiment)
     key = sample_key(run.experiment.seed, config.sampling.seed)
     asked = question.task, question.cond, question.known
     samples, nfe = generator(params, constants, key, number, count, *asked)
@@ -202,6 +205,8 @@ def _evaluate(line: CommandLine) -> int:
         f"evaluating {workdir} at step {run.step} ({run.weights} weights) on {what.number} of "
         f"{len(source):,} {source.info.split} examples of {source.info.name}, on {_devices(mesh)}"
     )
+    if first:
+        _say_ignored(line, run.experiment)
     for name, entry in evaluate(what, asked, first).items():
         error = entry["standard_error"]
         say(f"{name}: {entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}"))
@@ -286,6 +291,13 @@ def _announce(
         f"{_described(experiment.field)} | {workdir}",
         flush=True,
     )
+
+
+def _say_ignored(line: CommandLine, experiment: Experiment) -> None:
+    from score_sde.runs.ignored import ignored
+
+    for note in ignored(experiment, line.config, line.overrides):
+        print(f"note: {note}", flush=True)
 
 
 def _say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) -> None:

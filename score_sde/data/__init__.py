@@ -9,7 +9,7 @@
 
 from score_sde.data import arrays
 from score_sde.data.base import DataError, Info, Source, SplitError
-from score_sde.data.load import BY_PATH, load, prepare
+from score_sde.data.load import BY_PATH, load, prepare, register
 from score_sde.data.pipeline import COUNTS, eval_batches, train_batches
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "eval_batches",
     "load",
     "prepare",
+    "register",
     "train_batches",
 ]

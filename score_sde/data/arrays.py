@@ -1,17 +1,17 @@
 """A data set of NumPy arrays, .npz, .npy or a Python function, from a script or by config.
 
-There are four ways to one:
+There are three ways to one:
 
     source({"image": uint8 [n, H, W, C], "label": int [n]})     arrays that a script has
     load("mine.npz", "train")                                   arrays in a file
     function(draw, size=10_000, name="rings")                   examples that a function draws
-    register("rings", open)                                     any of these under a name of its own
+
+`data.register` gives any of these a name of its own.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -25,20 +25,17 @@ from score_sde.fields import Field, image, label, number, vector
 Part = np.ndarray | Mapping[str, np.ndarray]
 Arrays = Part | Mapping[str, Part]
 Draw = Callable[[np.random.Generator, int], Part]
-Open = Callable[[str], Source]
 LogDensity = Callable[[np.ndarray], np.ndarray]
 
 _SPLITS = ("train", "test")
 _HOLD_OUT = 10
 _USABLE = (
-    "an image is uint8 [n, height, width, 1 or 3] or [n, height, width], a vector float [n, d], "
+    "an image is uint8 [n, height, width, channels] or [n, height, width], a vector float [n, d], "
     "a label integer [n], a number float [n]"
 )
 _STARTS = (np.lib.format.MAGIC_PREFIX, b"PK\x03\x04", b"PK\x05\x06")  # of .npy, .npz, empty .npz
+_MOST_CLASSES = 2**20  # a table of their embeddings still fits; more are numbers of something else
 _CHUNK = 2**20  # elements of a mapped array that are looked at together
-
-_REGISTERED: dict[str, Open] = {}
-_RESERVED = ("digits", "digits_rgb", "folder", "arrays", "moons", "spirals", "gaussians")
 
 
 def source(
@@ -52,10 +49,10 @@ def source(
 ) -> Source:
     """Makes a source of arrays with a common first axis, which are not copied.
 
-    What a field means follows from its array: uint8 [n, H, W, C] with C 1 or 3, or [n, H, W], is an
-    image of 256 levels; float [n, d] a vector; integer [n] a label, whose classes are 0 to the
-    largest of all splits; float [n] a number. Fields that are given take the place of this, and
-    arrays without one are left out.
+    What a field means follows from its array: uint8 [n, H, W, C] or [n, H, W] is an image of 256
+    levels; float [n, d] a vector; integer [n] a label, whose classes are 0 to the largest of all
+    splits; float [n] a number. Fields that are given take the place of this, and arrays without one
+    are left out.
 
     Args:
       arrays: by the names of the fields; or one array, whose name is its kind; or either for each
@@ -153,39 +150,6 @@ def function(
                     f"must be the {n} examples"
                 )
     return source(drawn, name=name, split=split, fields=fields, log_density=log_density)
-
-
-def register(name: str, open: Open) -> None:
-    """Gives a data set a name, by which a config can then ask for it.
-
-    A recipe calls this as it is executed, beside the config that names the set. Nothing is ever
-    looked up by a name in a file other than in the dictionary that this fills: no module is
-    imported and no attribute is fetched because a config says so. A config comes with a checkpoint
-    from anyone, and reading one must not choose what code runs; what is in the dictionary is there
-    because the user ran the recipe that registered it.
-
-    Args:
-      name: letters, digits, "_" and "-"; registering it again replaces the former.
-      open: open(split) gives the source of that split, or raises SplitError.
-
-    Raises:
-      ValueError: the name has another character, as a path would, or is that of a set that
-        comes with the package.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise ValueError(
-            f"cannot register {name!r}: a name is of letters, digits, _ and -, and no path"
-        )
-    if name in _RESERVED:
-        raise ValueError(
-            f"cannot register {name!r}: {', '.join(_RESERVED)} have a meaning, use another name"
-        )
-    _REGISTERED[name] = open
-
-
-def registered(name: str) -> Open | None:
-    """What `register` was given under this name, or None."""
-    return _REGISTERED.get(name)
 
 
 def _source(
@@ -326,7 +290,7 @@ def _check_sizes(names: list[str], part: dict[str, np.ndarray], where: str) -> N
 
 def _kind(array: np.ndarray) -> str:
     """What an array means, one of fields.KINDS, or empty."""
-    if array.dtype == np.uint8 and array.ndim >= 3 and array.shape[3:] in ((), (1,), (3,)):
+    if array.dtype == np.uint8 and array.ndim in (3, 4):
         return "image"
     if array.dtype.kind == "f" and array.ndim in (1, 2):
         return ("number", "vector")[array.ndim - 1]
@@ -346,7 +310,13 @@ def _inferred(name: str, parts: dict[str, dict[str, np.ndarray]]) -> Field:
         return number(name)
     if kind == "label":
         labels = [part[name] for part in parts.values() if _kind(part[name]) == kind]
-        return label(1 + max(int(array.max()) for array in labels), name=name)
+        classes = 1 + max(int(array.max()) for array in labels)
+        if classes > _MOST_CLASSES:
+            raise DataError(
+                f"array {name!r} of {where} would be a label of {classes:,} classes; there can be "
+                f"{_MOST_CLASSES:,}: leave it out, or number the classes from 0"
+            )
+        return label(classes, name=name)
     raise DataError(f"array {name!r} of {where} is {_described(array)}: {_USABLE}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from score_sde import fields
 from score_sde.data.base import DataError, Info
-from score_sde.data.load import load
+from score_sde.data.load import is_as_it_is, load
 
 # (height, width, channels), None where the images differ in size; classes; levels.
 _KNOWN: dict[str, tuple[tuple[int | None, int | None, int], int, int]] = {
@@ -39,6 +39,8 @@ def describe(name: str, *, data_dir: str | None = None, image_size: int | None =
     Raises:
       DataError: the size of the images cannot be known.
     """
+    if is_as_it_is(name):
+        return load(name, "train", data_dir=data_dir, image_size=image_size).info
     if name not in _KNOWN:
         try:
             return load(name, "train", data_dir=data_dir, image_size=image_size).info

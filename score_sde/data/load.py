@@ -1,20 +1,30 @@
 """The one door to all data sets. What reads them is imported only when a set is opened."""
 
+from __future__ import annotations
+
+import functools
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from score_sde.data import arrays, toy
 from score_sde.data.base import DataError, Source
 
+Open = Callable[[str], Source]
+DataDir = str | os.PathLike | None
+
 # Sets that are what lies at data_dir.
 BY_PATH = ("folder", "arrays")
+
+_REGISTERED: dict[str, Open] = {}
 
 
 def load(
     name: str,
     split: str = "train",
     *,
-    data_dir: str | os.PathLike | None = None,
+    data_dir: DataDir = None,
     image_size: int | None = None,
     crop: int | None = None,
 ) -> Source:
@@ -23,9 +33,8 @@ def load(
     Args:
       name: "digits" or "digits_rgb" (built on first use, no download); "folder" (the images under
         `data_dir`); "arrays" (the .npz or .npy file `data_dir`); "moons", "spirals" or "gaussians"
-        (points of the plane); a name that `arrays.register` was given; or any set of
-        tensorflow-datasets, such as "cifar10", prepared before by `python -m score_sde.data prepare
-        cifar10`.
+        (points of the plane); a name that `register` was given; or any set of tensorflow-datasets,
+        such as "cifar10", prepared before by `python -m score_sde.data prepare cifar10`.
       split: "train", "test" or what the set has; TFDS sets take slices such as "train[:1000]".
       data_dir: TFDS folder, by default $TFDS_DATA_DIR or ~/tensorflow_datasets; or the folder of
         images, or the file of arrays.
@@ -45,14 +54,12 @@ def load(
         raise DataError(f"image_size is {image_size}: give a number of pixels, at least 1")
     if crop is not None and (crop < 1 or image_size is None):
         raise DataError(f"crop is {crop}: give a number of pixels, at least 1, and image_size")
-    if (opened := arrays.registered(name)) is not None:
-        return opened(split)
-    if name in toy.SETS:
-        return toy.load(name, split)
-    if name == "arrays":
-        if data_dir is None:
-            raise DataError("arrays need data_dir, the path of an .npz or .npy file")
-        return arrays.load(Path(os.path.expanduser(data_dir)), split)
+    if is_as_it_is(name) and image_size is not None:
+        raise DataError(f"the examples of {name} are taken as they are: leave out image_size")
+    if name in _REGISTERED:
+        return _REGISTERED[name](split)
+    if name in _AS_THEY_ARE:
+        return _AS_THEY_ARE[name](split, data_dir)
     if name == "folder":
         from score_sde.data import image_folder
 
@@ -64,7 +71,37 @@ def load(
     return tfds_source.load(name, split, _tfds_dir(data_dir), image_size, crop)
 
 
-def prepare(name: str, *, data_dir: str | os.PathLike | None = None) -> str:
+def register(name: str, open: Open) -> None:
+    """Gives a data set a name, by which a config can then ask for it.
+
+    A recipe calls this as it is executed, beside the config that names the set. Nothing is ever
+    looked up by a name in a file other than in the dictionary that this fills: no module is
+    imported and no attribute is fetched because a config says so. A config comes with a checkpoint
+    from anyone, and reading one must not choose what code runs; what is in the dictionary is there
+    because the user ran the recipe that registered it.
+
+    Args:
+      name: letters, digits, "_" and "-"; registering it again replaces the former. It comes before
+        a set of tensorflow-datasets of the same name.
+      open: open(split) gives the source of that split, or raises SplitError.
+
+    Raises:
+      ValueError: the name has another character, as a path would, or is that of a set that
+        comes with the package.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError(
+            f"cannot register {name!r}: a name is of letters, digits, _ and -, and no path"
+        )
+    taken = (*_AS_THEY_ARE, "folder", "digits", "digits_rgb")
+    if name in taken:
+        raise ValueError(
+            f"cannot register {name!r}: {', '.join(taken)} have a meaning, use another name"
+        )
+    _REGISTERED[name] = open
+
+
+def prepare(name: str, *, data_dir: DataDir = None) -> str:
     """Downloads a TFDS set and writes it in the format that `load` reads.
 
     Args:
@@ -77,7 +114,7 @@ def prepare(name: str, *, data_dir: str | os.PathLike | None = None) -> str:
     Raises:
       DataError: a one-line message that says what to do.
     """
-    if name in BY_PATH or name in toy.SETS or arrays.registered(name) is not None:
+    if is_as_it_is(name) or name in BY_PATH:
         raise DataError(f"{name} needs no preparation")
     from score_sde.data import tfds_source
 
@@ -85,6 +122,28 @@ def prepare(name: str, *, data_dir: str | os.PathLike | None = None) -> str:
     return _tfds_dir(data_dir)
 
 
-def _tfds_dir(data_dir: str | os.PathLike | None) -> str:
+def is_as_it_is(name: str) -> bool:
+    """Whether the examples of a set are never cropped or resized."""
+    return name in _REGISTERED or name in _AS_THEY_ARE
+
+
+def _arrays(split: str, data_dir: DataDir) -> Source:
+    if data_dir is None:
+        raise DataError("arrays need data_dir, the path of an .npz or .npy file")
+    return arrays.load(Path(os.path.expanduser(data_dir)), split)
+
+
+def _made(name: str, split: str, data_dir: DataDir) -> Source:
+    return toy.load(name, split)
+
+
+# Sets whose images, if they have any, are not cropped or resized.
+_AS_THEY_ARE: dict[str, Callable[[str, DataDir], Source]] = {
+    "arrays": _arrays,
+    **{name: functools.partial(_made, name) for name in toy.SETS},
+}
+
+
+def _tfds_dir(data_dir: DataDir) -> str:
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or Path("~") / "tensorflow_datasets"
     return os.path.expanduser(chosen)

@@ -19,6 +19,7 @@ from score_sde.errors import UserError
 from score_sde.formats import torch_writer
 from score_sde.interop import song
 from score_sde.runs import folder
+from score_sde.samplers import PredictorCorrector
 from score_sde.training.options import OptimOptions
 
 # The official networks keep these even where their SDE has no sigma.
@@ -81,7 +82,8 @@ def _sigmas(run: folder.Run, num_scales: int | None) -> np.ndarray:
         for name, default in zip(("sigma_min", "sigma_max"), _DEFAULT_SIGMAS, strict=True)
     )
     if num_scales is None:
-        num_scales = run.sde.scales or run.config.sampling.steps or 1000
+        steps = getattr(run.experiment.sampler, "steps", PredictorCorrector.steps)
+        num_scales = run.sde.scales or steps
     if num_scales < 2:
         raise UserError(f"{num_scales} noise levels are too few: give --num_scales=N, at least 2")
     return np.geomspace(high, low, num_scales)

@@ -1,17 +1,64 @@
 """Flax NNX networks."""
 
-from score_sde.models.mlp import MLP as MLP
-from score_sde.models.ncsn import NCSN as NCSN
-from score_sde.models.ncsn import NCSNv2 as NCSNv2
-from score_sde.models.unet import UNet as UNet
-from score_sde.models.wide_resnet import WideResNet as WideResNet
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from score_sde.checks import check_name
+from score_sde.models import arguments
+from score_sde.models.mlp import MLP
+from score_sde.models.ncsn import NCSN, NCSNv2
+from score_sde.models.unet import UNet
+from score_sde.models.wide_resnet import WideResNet
+
+__all__ = ["MLP", "NCSN", "NETWORKS", "NCSNv2", "UNet", "WideResNet", "read"]
 
 # Each is called network(x, noise_label, cond=None, *, key=None). WideResNet gives logits of
 # p(y | x_t) where the others give a state.
-NETWORKS = {
+NETWORKS: dict[str, type[nnx.Module]] = {
     "unet": UNet,
     "ncsn": NCSN,
     "ncsnv2": NCSNv2,
     "mlp": MLP,
     "wide_resnet": WideResNet,
 }
+
+
+def read(
+    section: Mapping[str, Any], given: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> Callable[[nnx.Rngs], nnx.Module]:
+    """The network that a section `model` of a config names, as a function that makes it.
+
+    Args:
+        section: its name and its options; what else stands there is not read.
+        given: arguments that it may be given, by name; see models.arguments.
+        wanted: arguments that it must take, for what it is trained for.
+
+    Raises:
+        ValueError: the name or the dtype is unknown, or the network is not for what is given or
+            wanted.
+    """
+    name = section["name"]
+    check_name("config.model.name", name, NETWORKS)
+    network, given = NETWORKS[name], {**given, **wanted}
+    if not _goes(network, given, wanted):
+        fitting = [n for n, other in NETWORKS.items() if _goes(other, given, wanted)]
+        choice = f"choose {' or '.join(fitting)}" if fitting else "no network goes with both"
+        raise ValueError(
+            f"config.model.name={name} does not go with this space and objective: {choice}"
+        )
+    own = {option: section[option] for option in arguments.options(network)}
+    check_name("config.model.dtype", own["dtype"], ("float32", "bfloat16"))
+    own["dtype"] = jnp.dtype(own["dtype"])
+    own |= {argument: v for argument, v in given.items() if argument in arguments.given(network)}
+    return lambda rngs: network(**own, rngs=rngs)
+
+
+def _goes(network: type[nnx.Module], given: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a network is given all it takes, and takes all that is wanted."""
+    takes = arguments.given(network) - {"rngs", "param_dtype"}
+    return wanted.keys() <= takes <= given.keys()

@@ -81,10 +81,23 @@ class NoiseEmbedding(nnx.Module):
         return self.dense_1(jax.nn.silu(self.dense_0(features)))
 
 
-def check_division(scale_by_sigma: bool, conditional: bool, embedding: str) -> None:
-    """Raise ValueError if a network should divide its output by a label that is not sigma."""
+def check_label(label: str | None, embedding: str, conditional: bool, scale_by_sigma: bool) -> None:
+    """Raise ValueError if a network cannot work with what it is told of the time.
+
+    Args:
+        label: what it is called with, a name in prediction.NOISE_LABELS; None if not known.
+        embedding: of the label, "positional" or "fourier".
+        conditional: whether it embeds the label.
+        scale_by_sigma: whether it divides its output by the label.
+    """
     if scale_by_sigma and conditional and embedding == "positional":
         raise ValueError(
             "scale_by_sigma needs noise_label to be sigma, but embedding='positional' needs it "
             "to be a time step; use embedding='fourier', or divide the output outside"
         )
+    if label in (None, "sigma"):
+        return
+    if conditional and embedding == "fourier":
+        raise ValueError("embedding=fourier is of the logarithm of sigma: use noise_label=sigma")
+    if scale_by_sigma:
+        raise ValueError("scale_by_sigma divides by the noise label: use noise_label=sigma")

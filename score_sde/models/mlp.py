@@ -17,13 +17,14 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.checks import check_count, check_name
+from score_sde.models.arguments import Given
 from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
     MakeEmbedding,
     check_told,
     make_embeddings,
 )
-from score_sde.models.embeddings import NoiseEmbedding, check_division
+from score_sde.models.embeddings import NoiseEmbedding, check_label
 from score_sde.models.layers import Dense, GroupNorm, dropout
 from score_sde.models.shapes import check_state
 
@@ -87,6 +88,8 @@ class MLP(nnx.Module):
         conditional: whether the network is told noise_label.
         scale_by_sigma: divide the output by noise_label, which must then be sigma.
         init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
+        noise_label: what of the time it is called with, a name in prediction.NOISE_LABELS, which is
+          checked; None if that is not known.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
         dtype: of the computation; statistics and output stay in float32.
         param_dtype: of the parameters.
@@ -99,7 +102,7 @@ class MLP(nnx.Module):
     def __init__(
         self,
         *,
-        shape: Sequence[int] = (2,),
+        shape: Given[Sequence[int]] = (2,),
         channels: int = 128,
         depth: int = 4,
         dropout: float = 0.0,
@@ -108,17 +111,18 @@ class MLP(nnx.Module):
         conditional: bool = True,
         scale_by_sigma: bool = False,
         init_scale: float = 0.0,
-        conditions: Mapping[str, MakeEmbedding] = NO_CONDITIONS,
+        noise_label: Given[str | None] = None,
+        conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
-        param_dtype: jnp.dtype = jnp.float32,
-        rngs: nnx.Rngs,
+        param_dtype: Given[jnp.dtype] = jnp.float32,
+        rngs: Given[nnx.Rngs],
     ):
         if len(shape) != 1:
             raise ValueError(f"this network is for vectors, (d,), not for {tuple(shape)}")
         check_count("the number of features", shape[0])
         check_count("depth", depth)
         check_name("embedding", embedding, ("positional", "fourier"))
-        check_division(scale_by_sigma, conditional, embedding)
+        check_label(noise_label, embedding, conditional, scale_by_sigma)
         if channels < 16 or channels % 4:
             raise ValueError(f"channels must be a multiple of 4, at least 16, not {channels}")
         if not 0 <= dropout < 1:

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models.arguments import Given
 from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
     MakeEmbedding,
@@ -132,6 +133,7 @@ class NCSN(_RefineNet):
         dilations: of each stage's convolutions. A stage with 1, but for the first, halves the size;
             the others widen their view instead.
         num_scales: number of noise levels, each with its own parameters in every norm.
+        noise_label: what of the time it is called with: the level's index, "level".
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
         conditions: must be empty.
         dtype: of the computation; statistics and output stay in float32.
@@ -145,19 +147,27 @@ class NCSN(_RefineNet):
     def __init__(
         self,
         *,
-        shape: Sequence[int] = (32, 32, 3),
+        shape: Given[Sequence[int]] = (32, 32, 3),
         channels: int = 128,
         channel_mult: Sequence[int] = (1, 2, 2, 2),
         dilations: Sequence[int] = (1, 1, 2, 4),
-        num_scales: int = 10,
-        centered: bool = False,
-        conditions: Mapping[str, MakeEmbedding] = NO_CONDITIONS,
+        num_scales: Given[int | None] = 10,
+        noise_label: Given[str] = "level",
+        centered: Given[bool] = False,
+        conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
-        param_dtype: jnp.dtype = jnp.float32,
-        rngs: nnx.Rngs,
+        param_dtype: Given[jnp.dtype] = jnp.float32,
+        rngs: Given[nnx.Rngs],
     ):
-        if num_scales < 1:
-            raise ValueError(f"num_scales={num_scales} must be at least 1")
+        if num_scales is None or num_scales < 1:
+            raise ValueError(
+                f"num_scales={num_scales}: this network embeds the noise levels of a discrete "
+                "sequence, of which there must be at least 1"
+            )
+        if noise_label != "level":
+            raise ValueError(
+                f"noise_label={noise_label}: this network is told the level: use noise_label=level"
+            )
         super().__init__(
             shape=shape,
             channels=channels,
@@ -195,15 +205,15 @@ class NCSNv2(_RefineNet):
     def __init__(
         self,
         *,
-        shape: Sequence[int] = (32, 32, 3),
+        shape: Given[Sequence[int]] = (32, 32, 3),
         channels: int = 128,
         channel_mult: Sequence[int] = (1, 2, 2, 2),
         dilations: Sequence[int] = (1, 1, 2, 4),
-        centered: bool = False,
-        conditions: Mapping[str, MakeEmbedding] = NO_CONDITIONS,
+        centered: Given[bool] = False,
+        conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
-        param_dtype: jnp.dtype = jnp.float32,
-        rngs: nnx.Rngs,
+        param_dtype: Given[jnp.dtype] = jnp.float32,
+        rngs: Given[nnx.Rngs],
     ):
         super().__init__(
             shape=shape,

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models.arguments import Given
 from score_sde.models.blocks import (
     Attention,
     Head,
@@ -34,7 +35,7 @@ from score_sde.models.conditions.combined import (
     check_told,
     make_embeddings,
 )
-from score_sde.models.embeddings import NoiseEmbedding, check_division
+from score_sde.models.embeddings import NoiseEmbedding, check_label
 from score_sde.models.layers import Conv
 from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.shapes import check_state, image_shape
@@ -117,6 +118,8 @@ class UNet(nnx.Module):
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
         init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
         group_size: fewest channels in a group of a group norm; there are at most 32 groups.
+        noise_label: what of the time it is called with, a name in prediction.NOISE_LABELS, which is
+          checked; None if that is not known.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
         dtype: of the computation; statistics, softmax and output stay in float32.
         param_dtype: of the parameters.
@@ -130,7 +133,7 @@ class UNet(nnx.Module):
     def __init__(
         self,
         *,
-        shape: Sequence[int] = (32, 32, 3),
+        shape: Given[Sequence[int]] = (32, 32, 3),
         channels: int = 128,
         channel_mult: Sequence[int] = (1, 2, 2, 2),
         num_res_blocks: int = 4,
@@ -148,14 +151,15 @@ class UNet(nnx.Module):
         fourier_scale: float = 16.0,
         conditional: bool = True,
         scale_by_sigma: bool = False,
-        centered: bool = True,
+        centered: Given[bool] = True,
         init_scale: float = 0.0,
         group_size: int = 4,
-        conditions: Mapping[str, MakeEmbedding] = NO_CONDITIONS,
+        noise_label: Given[str | None] = None,
+        conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
-        param_dtype: jnp.dtype = jnp.float32,
+        param_dtype: Given[jnp.dtype] = jnp.float32,
         remat: bool = False,
-        rngs: nnx.Rngs,
+        rngs: Given[nnx.Rngs],
     ):
         for name, choices in _CHOICES.items():
             if (value := locals()[name]) not in choices:
@@ -165,7 +169,7 @@ class UNet(nnx.Module):
             raise ValueError(
                 f"need 0 <= dropout < 1 and group_size >= 1, not {dropout} and {group_size}"
             )
-        check_division(scale_by_sigma, conditional, embedding)
+        check_label(noise_label, embedding, conditional, scale_by_sigma)
         self.shape = image_shape(shape, len(channel_mult) - 1)
         *sides, data_channels = self.shape
         self.scale_by_sigma, self.centered = scale_by_sigma, centered

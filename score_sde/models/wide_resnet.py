@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.checks import check_count
+from score_sde.models.arguments import Given
 from score_sde.models.blocks import ResBlock
 from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
@@ -59,19 +60,19 @@ class WideResNet(nnx.Module):
     def __init__(
         self,
         *,
-        shape: Sequence[int] = (32, 32, 3),
-        classes: int = 10,
+        shape: Given[Sequence[int]] = (32, 32, 3),
+        classes: Given[int] = 10,
         depth: int = 28,
         width: int = 10,
         dropout: float = 0.0,
         noise_channels: int = 128,
         fourier_scale: float = 16.0,
-        conditions: Mapping[str, MakeEmbedding] = NO_CONDITIONS,
-        centered: bool = True,
+        conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
+        centered: Given[bool] = True,
         group_size: int = 4,
         dtype: jnp.dtype = jnp.float32,
-        param_dtype: jnp.dtype = jnp.float32,
-        rngs: nnx.Rngs,
+        param_dtype: Given[jnp.dtype] = jnp.float32,
+        rngs: Given[nnx.Rngs],
     ):
         if depth < 10 or depth % 6 != 4:
             raise ValueError(f"depth must be 6 n + 4 with n >= 1, such as 10 or 28, not {depth}")

@@ -1,5 +1,6 @@
 """What is trained: a loss for each example of a batch. One objective a file."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,14 +29,20 @@ OBJECTIVES: dict[str, type[Objective]] = {
 SHARED = ("t_min", "stratified")
 
 
-def read(section: Mapping[str, Any]) -> Objective:
+def read(section: Mapping[str, Any], given: Mapping[str, Any]) -> Objective:
     """The objective that a section `objective` of a config names.
+
+    Args:
+        section: its name and the options of all.
+        given: what an objective is given from elsewhere, if it has a field of that name.
 
     Raises:
         ValueError: the name is unknown, or a value cannot work.
     """
     name = section["name"]
     options = sections.options("config.objective.name", OBJECTIVES, name, section, SHARED)
+    fields = [field.name for field in dataclasses.fields(OBJECTIVES[name])]
+    options |= {name: value for name, value in given.items() if name in fields}
     try:
         return OBJECTIVES[name](**options)
     except ValueError as error:

@@ -25,6 +25,7 @@ from score_sde.objectives.times import TIMES, TimeDistribution, check_t_min, dra
 from score_sde.objectives.weightings import QUANTITIES, WEIGHTINGS, Weighting
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
+from score_sde.sections import DERIVED
 
 REDUCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     # Over the axes of an example: the mean for the paper's VP models, 0.5 * sum for its VE models.
@@ -77,36 +78,53 @@ class Denoising(Objective):
 
     Attributes:
         weighting: q and lambda, a name in weightings.WEIGHTINGS.
-        quantity: what the weighting "uniform" regresses, a name in weightings.QUANTITIES.
-        sigma_data: standard deviation of the data, of the weighting "edm".
+        quantity: what the weighting "uniform" regresses, a name in weightings.QUANTITIES; its own
+            choice if None.
         times: distribution of t, a name in times.TIMES.
-        time_mean: mean of the distributions log_normal and logit_normal.
-        time_std: their standard deviation.
+        time_mean: mean of the distributions log_normal and logit_normal; their own if None.
+        time_std: their standard deviation; their own if None.
         t_min: smallest time to train on, for the distributions uniform and importance; the
             process's own if None.
         stratified: spread the times of a batch evenly; see times.draw_times.
         reduction: over the axes of an example, a name in REDUCTIONS.
+        sigma_data: standard deviation of the data, of the weighting "edm".
+
+    Raises:
+        ValueError: a name is unknown, a value cannot work, or an option is not of what is chosen.
     """
 
     TRAINS: ClassVar[str] = DENOISER
 
     weighting: str = "simple"
-    quantity: str = "velocity"
-    sigma_data: float = 0.5
+    quantity: str | None = None
     times: str = "uniform"
-    time_mean: float = -1.2
-    time_std: float = 1.2
+    time_mean: float | None = None
+    time_std: float | None = None
     t_min: float | None = None
     stratified: bool = False
     reduction: str = "mean"
+    sigma_data: float = dataclasses.field(default=0.5, metadata=DERIVED)
 
     def __post_init__(self):
         check_name("weighting", self.weighting, WEIGHTINGS)
-        check_name("quantity", self.quantity, QUANTITIES)
         check_name("times", self.times, TIMES)
         check_name("reduction", self.reduction, REDUCTIONS)
+        for option, choice, members in (
+            ("quantity", "weighting", ("uniform",)),
+            ("time_mean", "times", ("log_normal", "logit_normal")),
+            ("time_std", "times", ("log_normal", "logit_normal")),
+            ("t_min", "times", ("uniform", "importance")),
+        ):
+            if getattr(self, option) is not None and getattr(self, choice) not in members:
+                raise ValueError(
+                    f"{option} is of {choice}={' or '.join(members)}, not of "
+                    f"{choice}={getattr(self, choice)}: leave it out"
+                )
+        if self.quantity is not None:
+            check_name("quantity", self.quantity, QUANTITIES)
+        if self.time_std is not None:
+            check_positive("time_std", self.time_std)
         check_positive("sigma_data", self.sigma_data)
-        check_positive("time_std", self.time_std)
 
     def check(self, process: SDE) -> None:
         """Raise ValueError if the times are not of the process."""
@@ -140,14 +158,10 @@ class Denoising(Objective):
         )
 
     def _times(self) -> TimeDistribution:
-        arguments = {
-            "uniform": (self.t_min,),
-            "importance": (self.t_min,),
-            "log_normal": (self.time_mean, self.time_std),
-            "logit_normal": (self.time_mean, self.time_std),
-        }
-        return TIMES[self.times](*arguments.get(self.times, ()))
+        chosen = {"t_min": self.t_min, "mean": self.time_mean, "std": self.time_std}
+        return TIMES[self.times](**{name: v for name, v in chosen.items() if v is not None})
 
     def _weighting(self) -> Weighting:
-        arguments = {"edm": (self.sigma_data,), "uniform": (self.quantity,)}
-        return WEIGHTINGS[self.weighting](*arguments.get(self.weighting, ()))
+        if self.weighting == "edm":
+            return WEIGHTINGS["edm"](self.sigma_data)
+        return WEIGHTINGS[self.weighting](*filter(None, [self.quantity]))

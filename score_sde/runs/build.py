@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
-from score_sde import objectives, processes, samplers, sections, spaces
-from score_sde.checks import check_name
+from score_sde import models, objectives, processes, samplers, sections, spaces
 from score_sde.classifier import Classifier
 from score_sde.data import Info, Source, selection
 from score_sde.errors import UserError
 from score_sde.fields import Field
-from score_sde.models import NETWORKS
-from score_sde.models.conditions import CONDITIONS
+from score_sde.models import conditions
 from score_sde.models.functional import Arrays, Functional, functional
 from score_sde.objectives import Objective
-from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Denoiser, from_network
+from score_sde.prediction import Denoiser, PredictionOptions
 from score_sde.processes import SDE
-from score_sde.runs.config import DERIVED, ModelOptions, flatten
+from score_sde.runs.config import flatten
 from score_sde.spaces import Space
 from score_sde.training.options import OptimOptions, TrainingOptions
 
@@ -130,13 +126,33 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         field = info.of_kinds(spaces.kinds(config.space), config.data.field)
         space = spaces.read(config.space, field)
         process = processes.read(config.sde)
-        objective = _objective(config.objective, process)
-        _check_sigma_data(config)
+        trained = objective(config, process)
         draw = sampler(config.sampling)
-        if objective.draws:
+        if trained.draws:
             check_sampler(draw, process)
-        module = _module(config, info, space, objective)
-        network = functional(module)  # abstractly, which checks its arguments
+        predicts = _prediction(config)
+        make_denoiser = predicts.denoiser(process)
+        answers = (field.name, *trained.fields)
+        given = {
+            "shape": space.shape,
+            "conditions": conditions.read(config.conditions, info.__getitem__, answers),
+            "noise_label": predicts.noise_label,
+            "num_scales": process.scales,
+            **space.facts,
+        }
+        facts = trained.facts({name: info[name] for name in trained.fields})
+        module = models.read(config.model, given, facts)
+        try:
+            network = functional(module)  # abstractly, which checks its arguments
+        except ValueError as error:
+            raise UserError(f"config.model: {str(error).splitlines()[0]}") from error
+
+        def make(
+            params: Arrays, constants: Arrays, key: jax.Array | None = None
+        ) -> Denoiser | Classifier:
+            bound = functools.partial(network.apply, params, constants, key=key)
+            return trained.model(bound, process, make_denoiser)
+
         return Experiment(
             config=config,
             data=info,
@@ -146,8 +162,8 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             sde=process,
             module=module,
             network=network,
-            make=_make(config.model, process, network, objective),
-            objective=objective,
+            make=make,
+            objective=trained,
             sampler=draw,
             training=TrainingOptions(**config.training),
             optim=OptimOptions(**config.optim),
@@ -201,133 +217,22 @@ def check_sampler(sampler: samplers.Sampler, process: SDE) -> None:
         raise UserError(f"config.sampling: {error}") from error
 
 
-def _objective(section: ConfigDict, process: SDE) -> Objective:
-    objective = objectives.read(section)
-    try:
-        objective.check(process)
-    except ValueError as error:
-        raise UserError(f"config.objective: {error}") from error
-    return objective
-
-
-def _check_sigma_data(config: ConfigDict) -> None:
-    """Raise UserError if EDM's parametrization and its weighting are of other data."""
-    ours, theirs = config.model.sigma_data, config.objective.denoising.sigma_data
-    edm = config.model.parametrization == config.objective.denoising.weighting == "edm"
-    if edm and ours != theirs:
-        raise UserError(
-            f"config.model.sigma_data={ours} and config.objective.denoising.sigma_data={theirs} "
-            "are both the standard deviation of the data: give them one value"
-        )
-
-
-def _module(
-    config: ConfigDict, info: Info, space: Space, objective: Objective
-) -> Callable[[nnx.Rngs], nnx.Module]:
-    """The network that the section `model` names, fitted to the data, as a function that makes it.
+def objective(config: ConfigDict, process: SDE) -> Objective:
+    """The objective that the section `objective` names, for a process.
 
     Raises:
-        UserError: its name or its dtype cannot work, or it is not for such data or objective.
+        UserError: there is none, or an option cannot work.
     """
-    check_name("config.model.name", config.model.name, NETWORKS)
-    cls = NETWORKS[config.model.name]
-    own = sections.entries(ModelOptions)
-    arguments = {k: v for k, v in config.model.items() if k not in own}
-    check_name("config.model.dtype", arguments["dtype"], ("float32", "bfloat16"))
-    arguments["dtype"] = jnp.dtype(arguments["dtype"])
-    drawn = info.of_kinds(spaces.kinds(config.space), config.data.field).name
-    told = _embeddings(config, info, (drawn, *objective.fields))
-    given = {"shape": space.shape, "conditions": told, **space.facts}
-    facts = objective.facts({name: info[name] for name in objective.fields})
-    asked = inspect.signature(cls.__init__).parameters
-    derived = {name for name in DERIVED if name in asked} - {"self", "rngs", "param_dtype"}
-    missing = derived - given.keys() - facts.keys()
-    if not facts.keys() <= derived or missing & {"classes"}:
-        raise UserError(
-            f"config.model.name={config.model.name} does not go with "
-            f"config.objective.name={config.objective.name}"
-        )
-    if missing:
-        raise UserError(
-            f"config.model.name={config.model.name} is not for config.space.name="
-            f"{config.space.name}"
-        )
-    arguments |= {name: (given | facts)[name] for name in derived}
-    return lambda rngs: cls(**arguments, rngs=rngs)
-
-
-def _embeddings(
-    config: ConfigDict, info: Info, answers: Sequence[str]
-) -> dict[str, Callable[..., nnx.Module]]:
-    """What makes the embedding of each condition, by the name of its field.
-
-    Args:
-        config: the config.
-        info: the data set.
-        answers: fields that the model is not told: what it draws or predicts.
-    """
-    found = {}
-    names = config.conditions.fields
-    if len(set(names)) < len(names):
-        raise UserError(f"config.conditions.fields={tuple(names)} names a field twice")
-    for name in names:
-        if name in answers:
-            raise UserError(f"config.conditions.fields: {name} is what the model is to find")
-        field = info[name]
-        if field.kind not in CONDITIONS:
-            raise UserError(
-                f"config.conditions.fields: {name} is of kind {field.kind}; conditions are of kind "
-                f"{', '.join(CONDITIONS)}"
-            )
-        options = CONDITIONS[field.kind](**config.conditions[field.kind])
-        found[name] = functools.partial(options.embedding, field)
+    try:
+        found = objectives.read(config.objective, {"sigma_data": config.model.sigma_data})
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    try:
+        found.check(process)
+    except ValueError as error:
+        raise UserError(f"config.objective: {error}") from error
     return found
 
 
-def _make(
-    section: ConfigDict, process: SDE, model: Functional, objective: Objective
-) -> Callable[..., Denoiser | Classifier]:
-    """What makes of the network's arrays what the objective trains."""
-    if section.get("num_scales", process.scales) != process.scales:
-        raise UserError(
-            f"config.model.num_scales={section.num_scales} must be the process's number of "
-            f"noise levels, config.sde.scales={process.scales}"
-        )
-
-    def network(params: Arrays, constants: Arrays, key: jax.Array | None) -> Callable[..., Any]:
-        return functools.partial(model.apply, params, constants, key=key)
-
-    check_name("config.model.parametrization", section.parametrization, PARAMETRIZATIONS)
-    check_name("config.model.noise_label", section.noise_label, NOISE_LABELS)
-    if section.parametrization == "edm":
-        parametrization = PARAMETRIZATIONS["edm"](section.sigma_data)
-    else:
-        parametrization = PARAMETRIZATIONS[section.parametrization]()
-    _check_noise_label(section, process)
-    noise_label = NOISE_LABELS[section.noise_label]
-
-    def denoiser(network: Callable[..., jax.Array]) -> Denoiser:
-        return from_network(network, process, parametrization, noise_label)
-
-    return lambda params, constants, key=None: objective.model(
-        network(params, constants, key), process, denoiser
-    )
-
-
-def _check_noise_label(section: ConfigDict, process: SDE) -> None:
-    """Raise UserError if the network cannot be told the time so."""
-    if section.get("embedding") == "fourier" and section.noise_label != "sigma":
-        raise UserError(
-            "config.model.embedding=fourier is of the logarithm of sigma: "
-            "use config.model.noise_label=sigma"
-        )
-    if section.get("scale_by_sigma") and section.noise_label != "sigma":
-        raise UserError(
-            "config.model.scale_by_sigma divides by the noise label: "
-            "use config.model.noise_label=sigma"
-        )
-    if section.noise_label == "level" and process.scales is None:
-        raise UserError(
-            "config.model.noise_label=level needs a discrete sequence: use config.sde.name=smld or "
-            "ddpm"
-        )
+def _prediction(config: ConfigDict) -> PredictionOptions:
+    return PredictionOptions(**{n: config.model[n] for n in sections.entries(PredictionOptions)})

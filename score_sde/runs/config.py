@@ -2,8 +2,8 @@
 
 A recipe in configs/ starts from `default` and changes what it needs. Every section is the fields of
 dataclasses: `training` and `optim` of those in score_sde/training/options.py, `model` the arguments
-of the network, and the others of a family, each as score_sde/sections.py says: `sde`, `space`,
-`conditions`, `objective`, `sampling` and `evaluation`.
+of the network and how its output is read, and the others of a family, each as score_sde/sections.py
+says: `sde`, `space`, `conditions`, `objective`, `sampling` and `evaluation`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import inspect
 import json
 import typing
 from collections.abc import Iterator, Mapping
@@ -21,36 +20,17 @@ from typing import Any
 from ml_collections import ConfigDict, config_dict
 
 from score_sde import objectives, samplers, sections
-from score_sde.checks import check_name, check_type, describe_type
+from score_sde.checks import check_name, check_type
 from score_sde.data.selection import DataOptions
 from score_sde.errors import UserError
 from score_sde.evaluation import asked as evaluation
-from score_sde.models import NETWORKS
+from score_sde.models import NETWORKS, arguments
 from score_sde.models.conditions import CONDITIONS
+from score_sde.prediction import PredictionOptions
 from score_sde.processes import PROCESSES
 from score_sde.sections import Entry
 from score_sde.spaces import SPACES
 from score_sde.training.options import OptimOptions, TrainingOptions
-
-# Arguments of a network that follow from the data or are set elsewhere.
-DERIVED = ("self", "shape", "conditions", "centered", "classes", "rngs", "param_dtype")
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelOptions:
-    """The section `model` of a config, but for the arguments of the network.
-
-    Attributes:
-        name: of the network, in models.NETWORKS.
-        parametrization: what its output means, prediction.PARAMETRIZATIONS.
-        noise_label: how it is told the time, prediction.NOISE_LABELS.
-        sigma_data: standard deviation of the data, for the parametrization edm.
-    """
-
-    name: str = "unet"
-    parametrization: str = "eps"
-    noise_label: str = "time"
-    sigma_data: float = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +62,6 @@ def schema(network: str = "unet") -> dict[str, Any]:
         for cls in PROCESSES.values()
         for name, (_, annotation) in sections.entries(cls).items()
     }
-    model = sections.entries(ModelOptions) | {"name": Entry(network, str)}
     return {
         "sde": {"name": Entry("vp", str), **processes},
         "space": {"name": Entry("pixels", str), **sections.of_family(SPACES)},
@@ -90,7 +69,11 @@ def schema(network: str = "unet") -> dict[str, Any]:
             "fields": Entry((), tuple[str, ...]),
             **sections.of_family(CONDITIONS),
         },
-        "model": {**model, **_network_arguments(network)},
+        "model": {
+            "name": Entry(network, str),
+            **sections.entries(PredictionOptions),
+            **arguments.options(NETWORKS[network]),
+        },
         "objective": {
             "name": Entry("denoising", str),
             **sections.of_family(objectives.OBJECTIVES, objectives.SHARED),
@@ -135,15 +118,6 @@ def _default(entry: Entry) -> Any:
         return entry.default
     kind = next(k for k in typing.get_args(entry.annotation) if k is not type(None))
     return config_dict.placeholder(typing.get_origin(kind) or kind)
-
-
-def _network_arguments(network: str) -> dict[str, Entry]:
-    cls = NETWORKS[network]
-    annotations = typing.get_type_hints(cls.__init__)
-    parameters = inspect.signature(cls.__init__).parameters
-    found = {n: Entry(p.default, annotations.get(n)) for n, p in parameters.items()}
-    found = {name: entry for name, entry in found.items() if name not in DERIVED}
-    return found | {"dtype": Entry("float32", typing.Literal["float32", "bfloat16"])}
 
 
 def check_fields(config: ConfigDict) -> None:
@@ -201,20 +175,21 @@ def set_field(config: ConfigDict, path: str, value: Any) -> None:
         UserError: it does not, or the value is of another type.
     """
     check_path(config, path)
-    entry = _entries(config.model.name).get(path)
     *parts, name = path.split(".")
     section = config
     for part in parts:
         section = section[part]
+    entry = _entries(config.model.name).get(path)
+    if entry is None:
+        raise UserError(
+            f"config.{path} is a section, not a value: set its fields, such as "
+            f"config.{path}.{min(section[name])}"
+        )
     try:
-        if entry is not None:
-            check_type(f"config.{path}", value, entry.annotation)
+        check_type(f"config.{path}", value, entry.annotation)
         section[name] = tuple(value) if isinstance(value, list) else value
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(str(error)) from error
-    except TypeError as error:  # of a section
-        kind = describe_type(entry.annotation) if entry else "no single value"
-        raise UserError(f"config.{path}={value!r}: this field takes {kind}") from error
 
 
 def check_path(config: ConfigDict, path: str) -> None:

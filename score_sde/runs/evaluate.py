@@ -15,14 +15,14 @@ from jax.sharding import Mesh
 from score_sde.data import Source
 from score_sde.evaluation.asked import EvaluationOptions
 from score_sde.evaluation.subject import Subject, fingerprint
-from score_sde.runs.folder import ClassifierRun, Run
+from score_sde.runs.folder import Opened
 from score_sde.runs.generate import Generator, borrowed, sample_key
 from score_sde.training.sharding import replicated, to_devices
 from score_sde.version import __version__
 
 
 def subject(
-    run: Run | ClassifierRun,
+    run: Opened,
     source: Source,
     options: EvaluationOptions,
     mesh: Mesh,
@@ -80,7 +80,7 @@ def subject(
     )
 
 
-def identity(run: Run | ClassifierRun) -> dict[str, Any]:
+def identity(run: Opened) -> dict[str, Any]:
     """What determines what a model computes, as JSON values."""
     return {
         "step": run.step,

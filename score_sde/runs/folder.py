@@ -22,6 +22,7 @@ from score_sde.data.selection import DETERMINING
 from score_sde.errors import UserError
 from score_sde.fields import Field
 from score_sde.models.functional import Arrays
+from score_sde.objectives import CLASSIFIER
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.runs import build
@@ -47,64 +48,69 @@ FIXED = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class Opened:
     """A finished or running run, opened at one checkpoint.
 
     Attributes:
         workdir: its folder.
-        config: its config.
         step: the step of the checkpoint.
-        sde: its forward process.
-        denoise: its denoiser, compiled on first use; a pytree, so it can be an argument under jit.
-        space: what the model sees of an example: space.encode and space.decode.
-        experiment: everything else that its config names.
-        params: the parameters that denoise uses.
+        experiment: everything that its config names.
+        params: the parameters of the checkpoint that are used.
         constants: the network's other arrays.
-        weights: which they are: "raw", or "ema" and its decay.
+        weights: which parameters they are: "raw", or "ema" and its decay.
     """
 
     workdir: Path
-    config: ConfigDict
     step: int
-    sde: SDE
-    denoise: Denoiser
-    space: Space
     experiment: build.Experiment
     params: Arrays
     constants: Arrays
     weights: str
+
+    @property
+    def config(self) -> ConfigDict:
+        """Its config."""
+        return self.experiment.config
+
+    @property
+    def sde(self) -> SDE:
+        """Its forward process."""
+        return self.experiment.sde
+
+    @property
+    def space(self) -> Space:
+        """What the model sees of an example: space.encode and space.decode."""
+        return self.experiment.space
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassifierRun:
-    """A run that trains or trained a classifier, opened at one checkpoint.
+class Run(Opened):
+    """The run of a score network; see Opened.
 
     Attributes:
-        workdir: its folder.
-        config: its config.
-        step: the step of the checkpoint.
-        sde: the forward process whose noise it knows.
+        denoise: its denoiser, compiled on first use; a pytree, so it can be an argument under jit.
+    """
+
+    denoise: Denoiser
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierRun(Opened):
+    """The run of a classifier; see Opened. It knows the noise of `sde`.
+
+    Attributes:
         log_probs: log p(y | x_t) of every class y, nats: (x, t) to [batch, classes]; a pytree,
             compiled on first use.
         log_prob: the same of one class each: (x, t, label) to [batch], as guidance takes it.
-        label: the field that it predicts: its name, its number of classes, their names.
-        experiment: everything else that its config names.
-        params: the parameters that log_probs uses.
-        constants: the network's other arrays.
-        weights: which they are: "raw", or "ema" and its decay.
     """
 
-    workdir: Path
-    config: ConfigDict
-    step: int
-    sde: SDE
     log_probs: Callable[[jax.Array, jax.Array], jax.Array]
     log_prob: LogProb
-    label: Field
-    experiment: build.Experiment
-    params: Arrays
-    constants: Arrays
-    weights: str
+
+    @property
+    def label(self) -> Field:
+        """The field that it predicts: its name, its number of classes, their names."""
+        return self.experiment.data[self.experiment.objective.field]
 
 
 def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None) -> Run:
@@ -126,25 +132,7 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
             f"{workdir} holds a classifier, which draws no samples: "
             "score_sde.load_classifier opens it"
         )
-    params, constants, step, name = _weights(workdir, experiment, weights, step)
-
-    @jax.jit
-    def denoise(params, constants, x, t, cond=None):
-        return experiment.make(params, constants)(x, t, cond)
-
-    bound = jax.tree_util.Partial(denoise, params, constants)
-    return Run(
-        workdir=workdir,
-        config=experiment.config,
-        step=step,
-        sde=experiment.sde,
-        denoise=bound,
-        space=experiment.space,
-        experiment=experiment,
-        params=params,
-        constants=constants,
-        weights=name,
-    )
+    return _open(workdir, experiment, weights, step)
 
 
 def load_classifier(
@@ -164,7 +152,26 @@ def load_classifier(
     experiment = _experiment(workdir)
     if experiment.objective.draws:
         raise UserError(f"{workdir} holds no classifier: train configs/digits_classifier.py")
+    return _open(workdir, experiment, weights, step)
+
+
+def opened(
+    workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None
+) -> Run | ClassifierRun:
+    """Open a run, whatever it trained; arguments and errors as for `load`."""
+    workdir = Path(workdir)
+    return _open(workdir, _experiment(workdir), weights, step)
+
+
+def _open(
+    workdir: Path, experiment: build.Experiment, weights: str, step: int | None
+) -> Run | ClassifierRun:
     params, constants, step, name = _weights(workdir, experiment, weights, step)
+    what = (workdir, step, experiment, params, constants, name)
+
+    @jax.jit
+    def denoise(params, constants, x, t, cond=None):
+        return experiment.make(params, constants)(x, t, cond)
 
     @jax.jit
     def log_probs(params, constants, x, t):
@@ -174,27 +181,12 @@ def load_classifier(
     def log_prob(params, constants, x, t, label):
         return experiment.make(params, constants).log_prob(x, t, label)
 
-    return ClassifierRun(
-        workdir=workdir,
-        config=experiment.config,
-        step=step,
-        sde=experiment.sde,
-        log_probs=jax.tree_util.Partial(log_probs, params, constants),
-        log_prob=jax.tree_util.Partial(log_prob, params, constants),
-        label=experiment.data[experiment.objective.field],
-        experiment=experiment,
-        params=params,
-        constants=constants,
-        weights=name,
-    )
+    def bound(function: Callable[..., Any]) -> Any:
+        return jax.tree_util.Partial(function, params, constants)
 
-
-def opened(
-    workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None
-) -> Run | ClassifierRun:
-    """Open a run, whatever it trained; arguments and errors as for `load`."""
-    which = load if _experiment(Path(workdir)).objective.draws else load_classifier
-    return which(workdir, weights=weights, step=step)
+    if experiment.objective.TRAINS == CLASSIFIER:
+        return ClassifierRun(*what, bound(log_probs), bound(log_prob))
+    return Run(*what, bound(denoise))
 
 
 def _experiment(workdir: Path) -> build.Experiment:

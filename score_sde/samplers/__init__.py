@@ -31,6 +31,7 @@ __all__ = [
     "get",
     "read",
     "resolve",
+    "unread",
 ]
 
 SAMPLERS: dict[str, Callable[..., Sampler]] = {
@@ -52,8 +53,7 @@ def read(section: Mapping[str, Any]) -> Sampler:
         ValueError: as for `get`.
     """
     name = section["sampler"]
-    _, fixed = resolve(name)
-    member = "predictor_corrector" if name in PAPER else name
+    member, fixed = resolve(name)
     options = sections.options("sampler", SAMPLERS, member, section, SHARED)
     return get(name, **{option: v for option, v in options.items() if option not in fixed})
 
@@ -69,8 +69,8 @@ def get(name: str, **options: Any) -> Sampler:
         ValueError: the name or an option is unknown, an option's value is out of range, or it
             contradicts the paper's sampler of that name.
     """
-    family, fixed = resolve(name)
-    fields = [field.name for field in dataclasses.fields(family)]
+    member, fixed = resolve(name)
+    fields = [field.name for field in dataclasses.fields(SAMPLERS[member])]
     for option, value in options.items():
         check_name(f"option of {name}", option, fields)
         if option in fixed and fixed[option] != value:
@@ -78,14 +78,25 @@ def get(name: str, **options: Any) -> Sampler:
                 f"{name} means {option}={fixed[option]!r}, not {value!r}: leave {option} out, "
                 "or use predictor_corrector"
             )
-    return family(**(options | fixed))
+    return SAMPLERS[member](**(options | fixed))
 
 
-def resolve(name: str) -> tuple[Callable[..., Sampler], dict[str, Any]]:
-    """The dataclass of a sampler, and the options that its name fixes.
+def resolve(name: str) -> tuple[str, dict[str, Any]]:
+    """The key of a sampler in SAMPLERS, and the options that its name fixes.
 
     Raises:
         ValueError: the name is unknown.
     """
     check_name("sampler", name, [*SAMPLERS, *PAPER])
-    return (PredictorCorrector, PAPER[name]) if name in PAPER else (SAMPLERS[name], {})
+    return ("predictor_corrector", PAPER[name]) if name in PAPER else (name, {})
+
+
+def unread(name: str) -> set[str]:
+    """The options and sections of a section `sampling` that the sampler of this name does not read.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    member, fixed = resolve(name)
+    own = {option if option in SHARED else f"{member}.{option}" for option in fixed}
+    return sections.unread(SAMPLERS, [member], SHARED) | own

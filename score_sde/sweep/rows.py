@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from score_sde import objectives, processes
+from score_sde import processes
 from score_sde.errors import UserError
 from score_sde.evaluation import asked as evaluation
 from score_sde.runs import build
@@ -137,6 +137,6 @@ def _check(config: ConfigDict) -> None:
     TrainingOptions(**config.training)
     OptimOptions(**config.optim)
     process = processes.read(config.sde)
-    objectives.read(config.objective).check(process)
+    build.objective(config, process)
     build.check_sampler(build.sampler(config.sampling), process)
     evaluation.read(config.evaluation)

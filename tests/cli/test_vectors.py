@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from score_sde import cli
+from score_sde import cli, data
 from score_sde.cli import flags
-from score_sde.data import arrays
 from score_sde.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -16,6 +15,7 @@ RECIPE = """
 import numpy as np
 
 from configs import toy_moons
+from score_sde import data
 from score_sde.data import arrays
 
 
@@ -27,7 +27,7 @@ def draw(rng, n):
 
 
 def get_config():
-    arrays.register("mine", lambda split: arrays.function(draw, 400, name="mine", split=split))
+    data.register("mine", lambda split: arrays.function(draw, 400, name="mine", split=split))
     config = toy_moons.get_config()
     config.data.name = "mine"
     config.conditions.fields = ("label", "size")
@@ -57,17 +57,20 @@ def main(tmp_path, monkeypatch, quick_compile):
 
 def test_a_model_of_vectors_that_is_told_a_label_and_a_number(main, tmp_path, capsys):
     workdir = tmp_path / "run"
-    assert main() == 0
-    assert "vector of 2" in capsys.readouterr().out
+    assert main("--config.sampling.predictor_corrector.snr=0.2") == 0
+    said = capsys.readouterr().out
+    assert "vector of 2" in said
+    unread = "config.sampling.predictor_corrector.snr has no effect with config.sampling.sampler="
+    assert said.count(f"note: {unread}") == 1
     found = json.loads((workdir / "config.json").read_text())["run"]
-    mean = arrays.registered("mine")("train").gather(np.arange(400))["vector"].mean(0)
+    mean = data.load("mine", "train").gather(np.arange(400))["vector"].mean(0)
     np.testing.assert_allclose(found["space"]["mean"], mean, rtol=1e-5)
     assert (workdir / "samples" / "4.png").exists()
     assert main("--mode=sample") == 0
     drawn = np.load(workdir / "samples.npz")
     assert drawn["samples"].shape == (8, 2)
     # What is not given is of an example, all of it of the same one.
-    examples = arrays.registered("mine")("train").gather(np.arange(400))
+    examples = data.load("mine", "train").gather(np.arange(400))
     pairs = set(zip(examples["label"].tolist(), examples["size"].tolist(), strict=True))
     assert set(zip(drawn["label"].tolist(), drawn["size"].tolist(), strict=True)) <= pairs
     samples = []
@@ -121,9 +124,12 @@ def test_none_can_be_given_where_help_prints_it():
     recipe = ["main.py", "--config=configs/digits_vp.py"]
     with pytest.raises(UserError, match=r"config.training.steps=None: this field takes a whole"):
         flags.parse([*recipe, "--config.training.steps=None"])
-    line = flags.parse([*recipe, "--config.sampling.steps=None"])
-    assert line.config.sampling.steps is None
-    assert line.overrides == ("sampling.steps",)
+    for given in (["--config.sampling.steps=None"], ["--config.sampling.steps", "None"]):
+        line = flags.parse([*recipe, *given])
+        assert line.config.sampling.steps is None
+        assert line.overrides == ("sampling.steps",)
+    with pytest.raises(UserError, match=r"config.sampling is a section, not a value: .*sampling.b"):
+        flags.parse([*recipe, "--config.sampling=None"])
     both = ["--config.sampling.steps=None", "--config.sampling.steps=7"]
     assert flags.parse([*recipe, *both]).config.sampling.steps == 7  # the last one counts
     assert flags.parse([*recipe, *reversed(both)]).config.sampling.steps is None

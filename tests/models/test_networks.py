@@ -10,11 +10,10 @@ import jax.numpy as jnp
 import pytest
 
 from score_sde import fields
-from score_sde.models import NETWORKS
+from score_sde.models import NETWORKS, arguments
 from score_sde.models.conditions import Number
 from score_sde.models.functional import functional
 
-DERIVED = {"shape", "conditions", "centered", "classes", "rngs", "param_dtype", "dtype"}
 SMALL = {
     "unet": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "num_res_blocks": 1},
     "ncsn": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "dilations": (1,)},
@@ -38,13 +37,14 @@ def called(name, model, cond, key=None):
 @each_network
 def test_its_options_can_stand_in_a_config(name):
     """Every argument but rngs has a default, of the type that its annotation says."""
-    cls = NETWORKS[name]
-    annotations = typing.get_type_hints(cls.__init__)
-    parameters = dict(inspect.signature(cls.__init__).parameters)
+    parameters = dict(inspect.signature(NETWORKS[name].__init__).parameters)
     del parameters["self"]
     assert [n for n, p in parameters.items() if p.default is p.empty] == ["rngs"]
-    for option in parameters.keys() - DERIVED:
-        annotation, default = annotations[option], parameters[option].default
+    assert {"shape", "conditions", "rngs"} <= arguments.given(NETWORKS[name])
+    options = arguments.options(NETWORKS[name])
+    assert options.keys() | arguments.given(NETWORKS[name]) == parameters.keys()
+    assert not options.keys() & arguments.given(NETWORKS[name])
+    for default, annotation in options.values():
         if typing.get_origin(annotation) is typing.Literal:
             assert default in typing.get_args(annotation)
         elif typing.get_origin(annotation) is Sequence:

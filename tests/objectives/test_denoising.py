@@ -226,3 +226,28 @@ def test_loss_is_a_function_of_the_key_and_passes_the_condition():
 def test_unknown_quantity_is_an_error():
     with pytest.raises(ValueError, match="unknown quantity 'noise'; choose from x0, eps"):
         weightings.uniform_weighting("noise")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quantity": "x0"}, "quantity is of weighting=uniform, not of weighting=simple"),
+        ({"time_mean": 0.0}, "time_mean is of times=log_normal or logit_normal, not of times=unif"),
+        ({"times": "importance", "time_std": 1.0}, "time_std is of times=log_normal or"),
+        ({"times": "discrete", "t_min": 1e-3}, "t_min is of times=uniform or importance, not of"),
+    ],
+)
+def test_an_option_of_another_choice_is_an_error(options, message):
+    with pytest.raises(ValueError, match=message):
+        denoising.Denoising(**options)
+
+
+@pytest.mark.parametrize("name", ["log_normal", "logit_normal"])
+def test_the_distributions_keep_their_own_defaults(name):
+    """(-1.2, 1.2) of Karras et al. 2022, and (0, 1) of Esser et al. 2024."""
+    u, sde = jnp.linspace(0.01, 0.99, 9), VP()
+    chosen = denoising.Denoising(times=name)._times()
+    own = {"log_normal": (-1.2, 1.2), "logit_normal": (0.0, 1.0)}[name]
+    np.testing.assert_array_equal(chosen(sde, u)[0], times.TIMES[name](*own)(sde, u)[0])
+    given = denoising.Denoising(times=name, time_mean=0.3, time_std=0.5)._times()
+    np.testing.assert_array_equal(given(sde, u)[0], times.TIMES[name](0.3, 0.5)(sde, u)[0])

@@ -1,0 +1,62 @@
+"""Fields of a config that were given and that nothing reads, because of another field.
+
+They are no errors: a recipe may give what one sampler needs, and a flag choose another sampler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ml_collections import ConfigDict
+
+from score_sde import objectives, samplers, sections
+from score_sde.evaluation.metrics import METRICS
+from score_sde.models.conditions import CONDITIONS
+from score_sde.prediction import PredictionOptions
+from score_sde.runs.build import Experiment
+from score_sde.spaces import SPACES
+
+
+def ignored(experiment: Experiment, config: ConfigDict, paths: Sequence[str]) -> list[str]:
+    """A line for each field that has no effect, which says why.
+
+    Args:
+        experiment: what was or will be trained.
+        config: what is asked of it now.
+        paths: dotted fields, those that the user set.
+    """
+    reasons = _unread(experiment, config)
+    found = []
+    for path in dict.fromkeys(paths):
+        for field, choice in reasons.items():
+            if path == field or path.startswith(f"{field}."):
+                *parts, name = choice.split(".")
+                value = config[parts[0]][name]
+                found.append(f"config.{path} has no effect with config.{choice}={value}")
+                break
+    return found
+
+
+def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
+    """Fields and sections that nothing reads, with the field that is why."""
+    told = [experiment.data[name].kind for name in experiment.conditions]
+    objective = config.objective.name
+    found = {
+        "space.name": sections.unread(SPACES, [config.space.name]),
+        "conditions.fields": sections.unread(CONDITIONS, told),
+        "objective.name": sections.unread(objectives.OBJECTIVES, [objective], objectives.SHARED),
+        "sampling.sampler": samplers.unread(config.sampling.sampler),
+        "evaluation.metrics": sections.unread(METRICS, config.evaluation.metrics),
+    }
+    fields = {
+        f"{choice.split('.')[0]}.{option}": choice
+        for choice, options in found.items()
+        for option in options
+    }
+    if not experiment.objective.draws:
+        of_drawing = [f"model.{name}" for name in sections.entries(PredictionOptions)]
+        of_drawing += ["sampling", "training.sample_every"]
+        return dict.fromkeys(of_drawing, "objective.name") | fields
+    if "edm" not in (config.model.parametrization, config.objective.denoising.weighting):
+        fields["model.sigma_data"] = "model.parametrization"
+    return fields

@@ -1,0 +1,52 @@
+"""The door to all data sets: names that a recipe gives, and what is taken as it is."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from score_sde import data, fields
+from score_sde.data import arrays, known, toy
+from score_sde.data.base import DataError
+
+DOOR = importlib.import_module("score_sde.data.load")  # data.load is its function
+
+
+def refusal(name):
+    with pytest.raises(ValueError, match="cannot register") as caught:
+        data.register(name, arrays.source)
+    return str(caught.value)
+
+
+def test_names_that_a_recipe_registers(monkeypatch):
+    """The last registration counts; a path or a name with a meaning is refused."""
+    monkeypatch.setattr(DOOR, "_REGISTERED", {})
+    for size in (7, 8):
+        data.register(
+            "my-set_2", lambda split, n=size: arrays.source(np.zeros(n), name="my", split=split)
+        )
+    assert len(data.load("my-set_2")) == 8
+    for path in ("a/b", "./a", "a.npz", "~", "a\\b", "a:b", "", "a\n"):
+        assert refusal(path) == (
+            f"cannot register {path!r}: a name is of letters, digits, _ and -, and no path"
+        )
+    for name in ("digits", "digits_rgb", "folder", "arrays", *toy.SETS):
+        assert refusal(name) == (
+            f"cannot register {name!r}: arrays, moons, spirals, gaussians, folder, digits, "
+            "digits_rgb have a meaning, use another name"
+        )
+    assert set(DOOR._REGISTERED) == {"my-set_2"}
+    with pytest.raises(DataError, match="my-set_2 needs no preparation"):
+        data.prepare("my-set_2")
+
+
+def test_a_registered_name_is_that_set_and_not_another_of_its_name(monkeypatch):
+    monkeypatch.setattr(DOOR, "_REGISTERED", {})
+    data.register("cifar10", lambda split: arrays.source(np.zeros(20), name="own", split=split))
+    assert known.describe("cifar10").fields == (fields.number("number"),)
+
+
+@pytest.mark.parametrize("name", ["moons", "arrays"])
+def test_what_is_taken_as_it_is_has_no_other_size(name):
+    with pytest.raises(DataError, match=f"the examples of {name} are taken as they are: leave out"):
+        data.load(name, data_dir="x.npz", image_size=8)

@@ -1,0 +1,66 @@
+"""Notes on fields that were given and that nothing reads."""
+
+import pytest
+from made_info import image_info
+
+from score_sde.runs import build
+from score_sde.runs import config as configs
+from score_sde.runs.ignored import ignored
+
+DIGITS = image_info("digits", "train", 1297, (8, 8, 1), 10, 17)
+RK45 = "config.sampling.sampler=rk45"
+CLASSIFICATION = "config.objective.name=classification"
+
+
+@pytest.fixture
+def denoising():
+    config = configs.default()
+    return config, build.experiment(config, DIGITS)
+
+
+@pytest.fixture
+def classification():
+    config = configs.default("wide_resnet")
+    config.objective.name = "classification"
+    config.model.update(depth=10, width=1, noise_channels=8)
+    return config, build.experiment(config, DIGITS)
+
+
+def test_all_that_is_read_is_not_mentioned(denoising):
+    config, experiment = denoising
+    read = ["seed", "sampling.steps", "sampling.predictor_corrector.snr", "objective.t_min"]
+    read += ["objective.denoising.reduction", "space.pixels.flip", "evaluation.bits_per_dim.rtol"]
+    assert ignored(experiment, config, [*read, "model.dropout", "evaluation.samples.keep"]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "choice"),
+    [
+        ({"sampling.sampler": "rk45"}, "sampling.steps", RK45),
+        ({"sampling.sampler": "rk45"}, "sampling.predictor_corrector.snr", RK45),
+        ({}, "sampling.rk45.rtol", "config.sampling.sampler=predictor_corrector"),
+        ({"sampling.sampler": "PC1000"}, "sampling.steps", "config.sampling.sampler=PC1000"),
+        (
+            {"sampling.sampler": "PC1000"},
+            "sampling.predictor_corrector.corrector",
+            "config.sampling.sampler=PC1000",
+        ),
+        ({}, "objective.classification.field", "config.objective.name=denoising"),
+        ({}, "conditions.label.dropout", "config.conditions.fields=()"),
+        ({}, "evaluation.kid.subset_size", "config.evaluation.metrics=('bits_per_dim',)"),
+        ({}, "model.sigma_data", "config.model.parametrization=eps"),
+    ],
+)
+def test_what_another_choice_leaves_unread(denoising, changes, path, choice):
+    config, experiment = denoising
+    for field, value in changes.items():
+        configs.set_field(config, field, value)
+    assert ignored(experiment, config, [path]) == [f"config.{path} has no effect with {choice}"]
+
+
+@pytest.mark.parametrize("path", ["sampling.steps", "model.noise_label", "training.sample_every"])
+def test_a_classifier_does_not_draw(classification, path):
+    config, experiment = classification
+    note = f"config.{path} has no effect with {CLASSIFICATION}"
+    assert ignored(experiment, config, [path]) == [note]
+    assert ignored(experiment, config, ["model.depth", "objective.t_min"]) == []
