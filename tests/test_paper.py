@@ -75,7 +75,8 @@ def arguments_of(config):
     model = configs.to_json(config)["model"]
     for field in ("parametrization", "noise_label"):  # outside the network
         del model[field]
-    return json.dumps([model, config.data.image_size, config.space.pixels.centered])
+    scales = config.sde.scales if config.model.name == "ncsn" else None
+    return json.dumps([model, config.data.image_size, config.space.pixels.centered, scales])
 
 
 def test_every_released_configuration_is_there():
