@@ -1,6 +1,8 @@
 """Running the real program: main.py in a process of its own, with a network that compiles fast."""
 
+import contextlib
 import csv
+import io
 import os
 import signal
 import subprocess
@@ -55,6 +57,45 @@ def run(*arguments, timeout=300, **env):
         text=True,
         timeout=timeout,
     )
+
+
+def called(*arguments):
+    """What the program answers, called in this process: as `run`, without its start."""
+    from score_sde.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(ROOT),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        _compiled_before(),
+    ):
+        code = main(["main.py", *arguments])
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def _compiled_before():
+    """What other processes compiled is found, as by a process that is started with its folder."""
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    options = {
+        "jax_compilation_cache_dir": os.environ.get("JAX_COMPILATION_CACHE_DIR"),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in options}
+
+    def use(values):
+        for name, value in values.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()  # it looks at them once
+
+    use(options)
+    try:
+        yield
+    finally:
+        use(before)
 
 
 def start(*arguments, **env):

@@ -1,7 +1,5 @@
 """The real program: what a run leaves, sampling, scripts, and bad input."""
 
-import contextlib
-import io
 import json
 import os
 
@@ -9,10 +7,9 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from program import QUICK, ROOT, metrics, run
+from program import called, metrics, run
 
 import score_sde
-from score_sde import cli
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +17,21 @@ pytestmark = pytest.mark.slow
 def files(folder):
     """Every file below a folder, with its content."""
     return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def refused(*arguments):
+    """The one line of a refused command, called in this process: there are many of them."""
+    return error_of(called(*arguments))
+
+
+def error_of(result):
+    """The one line of a refused command."""
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
 
 
 def test_a_run_leaves_everything_there_is_to_know(finished):
@@ -51,16 +63,16 @@ def test_a_run_leaves_everything_there_is_to_know(finished):
 def test_a_second_run_has_nothing_to_do(finished, small):
     workdir, _ = finished
     before = files(workdir / "checkpoints")
-    result = run(*small, f"--workdir={workdir}", "--config.training.sample_every=6")
+    result = called(*small, f"--workdir={workdir}", "--config.training.sample_every=6")
     assert result.returncode == 0, result.stderr
     assert "nothing left to train" in result.stdout
     assert files(workdir / "checkpoints") == before
     assert len(metrics(workdir)) == 6
 
 
-def test_cifar_trains_on_real_images(shared, tmp_path):
+def test_cifar_trains_on_real_images(shared, tmp_path, quick_compile):
     """The recipe at reduced size; the full network is measured in the config's docstring."""
-    result = run(
+    result = called(
         "--config=configs/cifar_ve.py",
         f"--config.data.dir={shared / 'data' / 'tfds'}",
         f"--workdir={tmp_path / 'cifar'}",
@@ -69,7 +81,6 @@ def test_cifar_trains_on_real_images(shared, tmp_path):
         "--config.model.num_res_blocks=1",
         "--config.training.batch_size=4",
         "--config.training.steps=2",
-        **QUICK,
     )
     assert result.returncode == 0, result.stderr
     assert "cifar10: 49,927 training and 9,980 held-out examples, image of 32x32x3" in result.stdout
@@ -79,7 +90,7 @@ def test_cifar_trains_on_real_images(shared, tmp_path):
 def test_sample_writes_images_and_a_picture(finished, small):
     workdir, _ = finished
     arguments = (*small, f"--workdir={workdir}", "--mode=sample", "--num_samples=20")
-    result = run(*arguments)
+    result = called(*arguments)
     assert result.returncode == 0, result.stderr
     assert "Drawn last with --mode=sample" in (workdir / "report.html").read_text()
     samples = np.load(workdir / "samples.npz")["samples"]
@@ -87,21 +98,21 @@ def test_sample_writes_images_and_a_picture(finished, small):
     assert samples.dtype == np.uint8
     assert Image.open(workdir / "samples.png").size[0] > 100
     assert "5 function evaluations" in result.stdout
-    assert run(*arguments, "--weights=raw").returncode == 0
+    assert called(*arguments, "--weights=raw").returncode == 0
     raw = np.load(workdir / "samples.npz")["samples"]
     assert (raw != samples).any()
-    assert run(*arguments, "--config.sampling.seed=1").returncode == 0
+    assert called(*arguments, "--config.sampling.seed=1").returncode == 0
     assert (np.load(workdir / "samples.npz")["samples"] != samples).any()
 
 
 def test_the_command_that_a_run_ends_with_works(finished):
     """As printed: without the overrides, which the run knows."""
     command = finished[1].splitlines()[-1].split("Next: python main.py ")[1].split()
-    result = run(*command, "--num_samples=2", "--config.sampling.steps=30")
+    result = called(*command, "--num_samples=2", "--config.sampling.steps=30")
     assert result.returncode == 0, result.stderr
 
 
-def test_classes_folders_and_low_precision_train(small, tmp_path):
+def test_classes_folders_and_low_precision_train(small, tmp_path, quick_compile):
     """One run that turns on what the others leave off, on a folder of images of odd sizes."""
     for index in range(40):
         pixels = np.random.RandomState(index).randint(0, 255, (9 + index % 3, 12, 3))
@@ -125,11 +136,11 @@ def test_classes_folders_and_low_precision_train(small, tmp_path):
         "--config.training.steps=6",
         "--config.evaluation.batch_size=4",
     )
-    result = run(*arguments, **QUICK)
+    result = called(*arguments)
     assert result.returncode == 0, result.stderr
     assert "folder: 36 training and 4 held-out examples, image of 8x8x3" in result.stdout
     assert metrics(tmp_path / "run")[2]["eval_loss"]
-    assert run(*arguments, "--mode=sample", **QUICK).returncode == 0
+    assert called(*arguments, "--mode=sample").returncode == 0
     one, other = ({"label": np.full(2, label)} for label in (0, 1))
     loaded = score_sde.load(tmp_path / "run")
     x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
@@ -155,27 +166,6 @@ def test_load_gives_the_run_to_a_script(finished):
         run.denoise
     )
     assert np.isfinite(out).all()
-
-
-def refused(*arguments):
-    """The one line of a refused command, run in this process: there are many of them."""
-    errors = io.StringIO()
-    with contextlib.chdir(ROOT), contextlib.redirect_stderr(errors):
-        assert cli.main(["main.py", *arguments]) == 2, errors.getvalue()
-    lines = errors.getvalue().splitlines()
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("error: ")
-    return lines[0]
-
-
-def error_of(result):
-    """The one line of a refused command."""
-    assert result.returncode == 2, result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith("error: ")
-    return lines[0]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +258,9 @@ def test_a_sampler_that_cannot_work_is_one_line(finished, small, argument, messa
 
 def test_an_ode_that_is_not_solved_is_one_line(finished, small):
     arguments = (*small, f"--workdir={finished[0]}", "--mode=sample")
-    result = run(*arguments, "--config.sampling.sampler=rk45", "--config.sampling.rk45.max_steps=3")
+    result = called(
+        *arguments, "--config.sampling.sampler=rk45", "--config.sampling.rk45.max_steps=3"
+    )
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     last = result.stderr.strip().splitlines()[-1]

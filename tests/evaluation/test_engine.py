@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_subject import made_subject
 from program import QUICK as SOON
-from program import ROOT, SIGKILL, run, run_until
+from program import ROOT, SIGKILL, called, run, run_until
 from untrained import untrained_run
 
 import score_sde
@@ -114,7 +114,7 @@ def entries(folder):
     return json.loads((folder / "evaluation.json").read_text())
 
 
-def test_evaluation_goes_on_after_a_kill(arguments, tmp_path):
+def test_evaluation_goes_on_after_a_kill(arguments, tmp_path, quick_compile):
     """Killed while it samples, then while it solves ODEs: the same numbers as without.
 
     The parameters, the step and the data are written down.
@@ -126,7 +126,7 @@ def test_evaluation_goes_on_after_a_kill(arguments, tmp_path):
     _, printed = run_until("8/24 log-likelihoods", SIGKILL, *arguments, TWO, **SOON)
     assert "of 16 samples are there from before" in printed
     assert set(entries(folder)) == {"fid"}
-    result = run(*arguments, TWO, **SOON)
+    result = called(*arguments, TWO)
     assert result.returncode == 0, result.stderr
     assert "16 of 16 samples are there from before" in result.stdout
     assert "of 24 log-likelihoods are there from before" in result.stdout

@@ -12,7 +12,7 @@ import numpy as np
 import official
 import pytest
 from payload import Payload
-from program import QUICK, run
+from program import called, run
 from untrained import untrained_run
 
 import score_sde
@@ -69,11 +69,11 @@ def check_scores(shared, name, workdir):
 
 
 @pytest.mark.parametrize("name", ["ncsnpp_ve", "ddpm_vp_discrete"])
-def test_the_command_line_gives_the_official_scores(shared, tmp_path, compilation_cache, name):
+def test_the_command_line_gives_the_official_scores(shared, tmp_path, name):
     """In a place without data."""
     workdir = tmp_path / "run"
     arguments = flags(shared, name, workdir, f"--config.data.dir={tmp_path / 'no_data'}")
-    result = run(*arguments, **QUICK)
+    result = called(*arguments)
     assert result.returncode == 0, result.stderr
     assert "at step 1234" in result.stdout
     assert "The optimiser's state was not read" in result.stdout

@@ -134,7 +134,7 @@ def test_data_in_the_unit_interval_is_centred():
     [
         ({"dilations": (1, 1)}, "one entry for each stage"),
         ({"shape": (8, 9, 3)}, "width 9 cannot be halved 1 times"),
-        ({"num_scales": 0}, "num_scales=0 must be at least 1"),
+        ({"num_scales": 0}, "num_scales=0: this network embeds the noise levels"),
     ],
 )
 def test_options_that_cannot_work(options, message):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from made_info import image_info
-from program import metrics, run
+from program import called, metrics
 
 import score_sde
 from score_sde import cli, guidance, processes
@@ -44,7 +44,7 @@ def arguments(data_dir, compilation_cache):
 def trained(arguments, tmp_path_factory):
     """A run of 16 steps: its folder and what it printed."""
     workdir = tmp_path_factory.mktemp("runs") / "classifier"
-    result = run(*arguments, f"--workdir={workdir}", "--config.training.steps=16")
+    result = called(*arguments, f"--workdir={workdir}", "--config.training.steps=16")
     assert result.returncode == 0, result.stderr
     return workdir, result.stdout
 
@@ -75,7 +75,7 @@ def test_a_run_is_like_any_other_but_for_the_pictures(trained):
 def test_a_resumed_run_takes_the_same_steps(trained, arguments, tmp_path):
     workdir = tmp_path / "resumed"
     for steps in (8, 16):
-        result = run(*arguments, f"--workdir={workdir}", f"--config.training.steps={steps}")
+        result = called(*arguments, f"--workdir={workdir}", f"--config.training.steps={steps}")
         assert result.returncode == 0, result.stderr
     for weights in ("raw", "ema"):
         one, other = (score_sde.load_classifier(w, weights=weights) for w in (trained[0], workdir))
@@ -121,7 +121,7 @@ def test_evaluation_is_that_of_any_run(trained, arguments):
     """Accuracy by noise level; a metric of a denoiser is refused."""
     workdir = trained[0]
     evaluate = (*arguments, f"--workdir={workdir}", "--mode=evaluate")
-    result = run(*evaluate, "--config.evaluation.num_examples=100")
+    result = called(*evaluate, "--config.evaluation.num_examples=100")
     assert result.returncode == 0, result.stderr
     entry = json.loads((workdir / "evaluation.json").read_text())["accuracy"]
     assert 0.1 < entry["value"] <= 1

@@ -5,7 +5,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from program import SIGINT, SIGKILL, SIGTERM, metrics, run, run_until
+from program import SIGINT, SIGKILL, SIGTERM, called, metrics, run_until
 
 import score_sde
 
@@ -28,7 +28,7 @@ def test_sigkill_and_resume_is_bit_exact(finished, small, tmp_path, at):
     assert code == -SIGKILL
     # It is written with the first checkpoint, at step 4.
     assert (workdir / "report.html").exists() == (at != "step 2/")
-    result = run(*small, f"--workdir={workdir}")
+    result = called(*small, f"--workdir={workdir}")
     assert result.returncode == 0, result.stderr
     assert_same_state(finished[0], workdir)
     columns = ("step", "loss", "grad_norm", "eval_loss")
@@ -47,7 +47,7 @@ def test_a_stop_signal_saves_and_resumes(finished, small, tmp_path, signal, code
     assert 6 <= stopped < 12
     assert (workdir / "checkpoints" / str(stopped)).is_dir()
     assert f"{stopped / 12:.0%}, unfinished" in (workdir / "report.html").read_text()
-    assert run(*small, f"--workdir={workdir}").returncode == 0
+    assert called(*small, f"--workdir={workdir}").returncode == 0
     assert_same_state(finished[0], workdir)
 
 
@@ -80,7 +80,7 @@ def test_a_run_goes_on_with_more_steps(finished, small, tmp_path):
     (workdir / "report.html").unlink()
     (workdir / "report.html").mkdir()
     for steps in (13, 18):
-        result = run(*small, f"--workdir={workdir}", f"--config.training.steps={steps}")
+        result = called(*small, f"--workdir={workdir}", f"--config.training.steps={steps}")
         assert result.returncode == 0, result.stderr
         assert f"warning: no report: cannot write {workdir / 'report.html'}" in result.stderr
     assert [int(row["step"]) for row in metrics(workdir)][5:] == [12, 13, 14, 16, 18]
@@ -89,7 +89,7 @@ def test_a_run_goes_on_with_more_steps(finished, small, tmp_path):
 
 def test_divergence_names_the_step_and_keeps_the_last_good_checkpoint(small, tmp_path):
     workdir = tmp_path / "diverged"
-    result = run(
+    result = called(
         *small,
         f"--workdir={workdir}",
         "--config.training.checkpoint_every=2",
