@@ -58,7 +58,7 @@ def test_predictors_sample_the_mixture(x64, sde, predictor):
 
 @pytest.mark.parametrize(
     ("sde", "options"),
-    [(sde, {"corrector": "langevin"}) for sde in PAPER]
+    [(VP, {"corrector": "langevin"})]
     + [(sde, {"corrector": "ald"}) for sde in (VP, VE)]
     + [(VE, {"corrector": "langevin", "order": "predictor_first", "noise_norm": "sqrt_d"})],
     ids=name_of,
@@ -83,43 +83,33 @@ def test_other_processes_and_grids(x64, sde, grid, predictor):
     assert_samples_the_mixture(sde, predictor=predictor, corrector="none", grid=grid, steps=500)
 
 
-@pytest.mark.parametrize("data", ["gaussian", "mixture"])
 @pytest.mark.parametrize("name", score_sde.processes.CONTINUOUS)
-def test_predictor_corrector_in_every_process(x64, name, data):
-    """Mean and second moments within 3 standard errors, in each process at the same settings."""
+def test_predictor_corrector_in_every_process(x64, name):
+    """Moments and weights within 3 standard errors, in each process at the same settings."""
     sde = score_sde.processes.CONTINUOUS[name]()
     options = {"predictor": "ancestral", "snr": 0.05, "steps": 500, "noise_norm": "sqrt_d"}
     grid = "karras" if name == "edm" else "uniform"
-    if data == "mixture":
-        x = sample(sde, mixture(sde), shape=(SAMPLES, 2), grid=grid, **options).x
-        assert np.abs(z_scores(x)).max() < 3
-        return
-    mean, std = np.array([0.3, -0.2]), 0.5
-    denoise = analytic.gaussian(sde, mean, std)
-    x = np.asarray(sample(sde, denoise, shape=(SAMPLES, 2), grid=grid, **options).x)
-    assert np.abs(x.mean(0) - mean).max() < 3 * std / np.sqrt(SAMPLES)
-    assert np.abs(x.std(0) - std).max() < 3 * std / np.sqrt(2 * SAMPLES)
+    x = sample(sde, mixture(sde), shape=(SAMPLES, 2), grid=grid, **options).x
+    assert np.abs(z_scores(x)).max() < 3
 
 
 @pytest.mark.parametrize("predictor", ["reverse_diffusion", "ancestral", "probability_flow"])
 @pytest.mark.parametrize("sde", PAPER, ids=name_of)
 def test_more_corrector_steps_are_never_worse(x64, sde, predictor):
-    """At 25 predictor steps, with 0 to 8 corrector steps each.
+    """At 25 predictor steps, with none and with 8 corrector steps each.
 
-    The error is the Euclidean norm of the errors of 6 statistics of the mixture. From one number of
-    corrector steps to the next it may grow by 3 of its standard errors; where the predictor alone
-    is far off, 8 corrector steps take away more than half.
+    The error is the Euclidean norm of the errors of 6 statistics of the mixture. It may grow by 3
+    of its standard errors; where the predictor alone is far off, more than half of it goes.
     """
     errors, noise = [], []
-    for number in (0, 2, 8):
+    for number in (0, 8):
         options = {"corrector_steps": number} if number else {"corrector": "none"}
         options |= {"predictor": predictor, "steps": 25, "snr": 0.1, "noise_norm": "sqrt_d"}
         x = sample(sde, mixture(sde), shape=(SAMPLES, 2), **options).x
         values = statistics(np.asarray(x))
         errors.append(np.linalg.norm(values.mean(0) - expected()))
         noise.append(np.sqrt(values.var(0).sum() / SAMPLES))
-    errors, noise = np.array(errors), np.array(noise)
-    assert (errors[1:] < errors[:-1] + 3 * noise[1:]).all(), errors
+    assert errors[1] < errors[0] + 3 * noise[1], errors
     if errors[0] > 6 * noise[0]:
         assert errors[-1] < errors[0] / 2, errors
 
