@@ -1,5 +1,6 @@
 """Shared test set-up: strict shapes, float64 on request, and where the reference data lies."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -13,15 +14,22 @@ from program import SMALL, run
 # An implicit rank promotion is nearly always a missing reshape of a per-example coefficient.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# An eighth of the time went into looking for cycles among what JAX keeps.
+gc.set_threshold(100_000, 20, 50)
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
 
 def pytest_collection_modifyitems(items):
-    """`pytest -m quick` is all but the files that are marked slow."""
+    """`pytest -m quick` is all but the files that are marked slow, which come first.
+
+    So the two processes end together: what is left at the end is small.
+    """
     for item in items:
         if item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.quick)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ class Denoising(Objective):
             if getattr(self, option) is not None and getattr(self, choice) not in members:
                 raise ValueError(
                     f"{option} is of {choice}={' or '.join(members)}, not of "
-                    f"{choice}={getattr(self, choice)}: leave it out"
+                    f"{choice}={getattr(self, choice)}: leave it out, or give None"
                 )
         if self.quantity is not None:
             check_name("quantity", self.quantity, QUANTITIES)

@@ -128,6 +128,13 @@ def check_fields(config: ConfigDict) -> None:
         check_name("config.model.name", config.model.name, NETWORKS)
         fields = default(config.model.name)
         values = dict(flatten(config.to_dict()))
+        for name in config.model:
+            if name not in fields.model:  # a config is locked: it was made for another network
+                network = config.model.name
+                raise UserError(
+                    f"config.model.name={network} is not chosen by its name alone: {name} is no "
+                    f"option of it. Start a recipe from runs.config.default({network!r})"
+                )
         for path in values:
             check_path(fields, path)
         for path, entry in _entries(config.model.name).items():

@@ -150,6 +150,13 @@ def test_images_need_not_be_square():
     assert experiment.space.shape == (4, 8, 1)
 
 
+def test_a_network_is_not_chosen_by_its_name_alone():
+    config = configs.default()
+    config.model.name = "mlp"
+    with pytest.raises(UserError, match=r"model\.name=mlp is not chosen .*default\('mlp'\)"):
+        configs.check_fields(config)
+
+
 @pytest.mark.parametrize(
     ("network", "objective", "message"),
     [
