@@ -45,9 +45,11 @@ def check_type(name: str, value: object, annotation: Any) -> None:
     Args:
         name: of the value, for the message.
         value: what the user wrote.
-        annotation: int, float (which an int is too), bool, str, None, a Literal, tuple[X, ...] or
-            Sequence[X], or a union of these.
+        annotation: int (of 64 bits), float (finite; an int is one too), bool, str, None, a Literal,
+            tuple[X, ...] or Sequence[X], or a union of these.
     """
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{name}={value}: whole numbers here have at most 64 bits")
     if not _is_of(value, annotation):
         raise ValueError(f"{name}={value!r}: this field takes {describe_type(annotation)}")
 
@@ -66,7 +68,7 @@ def describe_type(annotation: Any) -> str:
 
 _WORDS = {
     int: ("a whole number", "whole numbers"),
-    float: ("a number", "numbers"),
+    float: ("a finite number", "finite numbers"),
     bool: ("True or False", "True or False"),
     str: ("a text", "texts"),
     types.NoneType: ("None", "None"),
@@ -82,7 +84,8 @@ def _is_of(value: object, annotation: Any) -> bool:
     if origin in (tuple, Sequence):
         return isinstance(value, list | tuple) and all(_is_of(v, arguments[0]) for v in value)
     if annotation is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and math.isfinite(value)
     if annotation is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, annotation)

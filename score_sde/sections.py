@@ -111,6 +111,6 @@ def unread(family: Family, chosen: Sequence[str], shared: Sequence[str] = ()) ->
         chosen: names of those that are in use.
         shared: as for `of_family`.
     """
-    members = [family[name] for name in chosen]
+    members = [family[name] for name in chosen if name in family]
     found = {option for option in shared if not any(option in entries(cls) for cls in members)}
     return found | (family.keys() - set(chosen))

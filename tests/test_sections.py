@@ -56,7 +56,7 @@ def test_two_options_of_one_name_never_meet():
     ("annotation", "good", "bad", "words"),
     [
         (int, (0, -3), (True, 1.0, "1", None), "a whole number"),
-        (float, (0.5, 3), (True, "1", None), "a number"),
+        (float, (0.5, 3), (True, "1", None), "a finite number"),
         (bool, (True,), (1, "True"), "True or False"),
         (str, ("", "a"), (1, None), "a text"),
         (int | None, (1, None), (0.5,), "a whole number or None"),

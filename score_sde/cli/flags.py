@@ -19,13 +19,15 @@ from score_sde.runs import config as configs
 MODES = ("train", "sample", "evaluate", "import")
 TASKS = ("class", "inpaint", "colorize")
 
+_FIELD = re.compile(r"--?config\.[^=]+=")
+
 HELP = """Score-based generative models through stochastic differential equations, in JAX.
 
 Train, or go on with a run that was interrupted:
   python main.py --config=configs/digits_vp.py
 Draw samples from a run:
   python main.py --config=configs/digits_vp.py --mode=sample --num_samples=64
-Measure a run, by default the bits/dim of the held-out examples:
+Measure a run on held-out examples, by config.evaluation.metrics of its recipe:
   python main.py --config=configs/digits_vp.py --mode=evaluate
 Make a run of a released PyTorch checkpoint (back again: python -m score_sde.interop.export):
   python main.py --config=configs/paper.py:NAME --mode=import --checkpoint=FILE.pth --workdir=DIR
@@ -55,7 +57,8 @@ Flags:
   --help              this text; with --config=FILE also every field of that config
 
 A run's folder holds config.json, metrics.csv, tensorboard/, checkpoints/, samples/STEP.png,
-evaluation.json and report.html, which shows all of it.
+what was drawn (samples.npz and .png) and measured (evaluation.json, evaluation/), and report.html,
+which shows all of it.
 """
 
 
@@ -162,19 +165,32 @@ def parse(argv: list[str]) -> CommandLine:
         question=question,
         distributed=values.distributed,
         rerun=f"python main.py --config={file}"
-        + (f" --workdir={values.workdir}" if values.workdir else ""),
+        + (f" --workdir={values.workdir}" if values.workdir else "")
+        + "".join(
+            f" --config.{path}={value}"
+            for path, value in _overrides(argv)
+            if value and path.startswith("data.")
+        ),
     )
 
 
 def _joined(argv: list[str]) -> list[str]:
-    """The arguments with `--config.path None` as one, `--config.path=None`."""
+    """The arguments, with `--config.path None` as one and each field once: the last one counts.
+
+    ml_collections would take None for a text, and join the tuples that a field is given.
+    """
     found: list[str] = []
     for argument in argv:
         if argument == "None" and found and re.fullmatch(r"--?config\.[^=]+", found[-1]):
             found[-1] += "=None"
         else:
             found.append(argument)
-    return found
+    last = {match[0]: i for i, text in enumerate(found) if (match := re.match(_FIELD, text))}
+    return [
+        text
+        for i, text in enumerate(found)
+        if not (match := re.match(_FIELD, text)) or last[match[0]] == i
+    ]
 
 
 def _define(argv: list[str]) -> flags.FlagValues:
@@ -264,7 +280,7 @@ def _blame_override(argv: list[str]) -> None:
     config = _config_alone(argv)
     if config is not None:
         for path, _ in _overrides(argv):
-            configs.check_path(config, path)
+            configs.check_field(config, path)
 
 
 def _describe(error: Exception, file: str) -> str:

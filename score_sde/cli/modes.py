@@ -45,6 +45,8 @@ def main(argv: list[str]) -> int:
             return _MODES[line.mode](line)
         except NotFiniteError as error:
             return _fail(error, 1)
+        except MemoryError as error:
+            return _fail(f"out of memory: {error}. Give smaller batches or fewer examples", 1)
     except HelpRequest as text:
         print(text)
         return 0
@@ -64,6 +66,7 @@ def _train(line: CommandLine) -> int:
     from jax.experimental import multihost_utils
 
     from score_sde.data import SplitError
+    from score_sde.evaluation import asked as evaluation
     from score_sde.runs import build, folder, train
     from score_sde.training.sharding import make_mesh
 
@@ -77,13 +80,12 @@ def _train(line: CommandLine) -> int:
         held_out = build.source(config, "test")
     except SplitError:  # a set without such a split trains without a held-out loss
         held_out = None
-    begun, space = folder.check(workdir, config), experiment.space
-    # A run that goes on keeps what was measured when it began.
-    space = (
-        space.with_arrays(begun["space"])
-        if begun
-        else space.fitted(train_set, experiment.field.name)
-    )
+    if config.evaluation.metrics:
+        evaluation.read(config.evaluation)  # a slip is told now, and not when training is done
+    begun = folder.check(workdir, config)
+    space = experiment.space.fitted(train_set, experiment.field.name)
+    if begun:  # a run that goes on keeps what was measured when it began
+        space = folder.same_data(workdir, begun, train_set.info, space)
     experiment = dataclasses.replace(experiment, space=space)
     # Every process has looked at the folder before the first one writes to it.
     multihost_utils.sync_global_devices("the run's folder was checked")
@@ -148,7 +150,11 @@ def _sample(line: CommandLine) -> int:
             shown = question.picture(samples, space.MOST)
             space.show(workdir / f"{name}.png", shown, question.columns)
         report.refresh(workdir)
-        say(f"{nfe} function evaluations an example. Wrote {workdir}/{name}.npz and {name}.png")
+        part = f" (its first {space.MOST})" if len(samples) > space.MOST else ""
+        say(
+            f"{nfe} function evaluations an example. "
+            f"Wrote {workdir}/{name}.npz and {name}.png{part}"
+        )
     return 0
 
 

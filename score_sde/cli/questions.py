@@ -116,11 +116,13 @@ def _condition(experiment: Experiment, name: str, text: str, number: int) -> np.
     except ValueError as error:
         size = "x".join(map(str, field.shape)) or "one"
         raise UserError(f"--condition={name}={text}: give {size} number(s)") from error
+    if not (np.abs(value) <= np.finfo(np.float32).max).all():
+        raise UserError(f"--condition={name}={text}: give finite numbers")
     if field.values and (value != value.round()).any():
         raise UserError(f"--condition={name}={text}: give whole numbers")
-    value = value.astype(field.dtype)
     if field.kind == "label" and not 0 <= value < field.values:
         raise UserError(f"--condition={name}={text}: labels are 0 to {field.values - 1}")
+    value = value.astype(field.dtype)
     return np.broadcast_to(value, (number, *field.shape)).copy()
 
 

@@ -171,7 +171,12 @@ def _source(
         f"split {part!r} of {where}" if by_split else where: _by_name(named, fields)
         for part, named in (arrays.items() if by_split else [(split, arrays)])
     }
-    fields = _fields(parts, fields)
+    try:
+        fields = _fields(parts, fields)
+    except DataError:
+        raise
+    except ValueError as error:  # of a name
+        raise DataError(f"{where}: {error}") from error
     chosen = parts[f"split {split!r} of {where}" if by_split else where]
 
     rows = np.arange(len(chosen[fields[0].name]))

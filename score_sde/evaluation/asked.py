@@ -75,6 +75,8 @@ def read(section: Mapping[str, Any]) -> Asked:
     options = EvaluationOptions(**{name: section[name] for name in own})
     if not options.metrics:
         raise UserError(f"config.evaluation.metrics is empty: name some of {', '.join(METRICS)}")
+    if len(set(options.metrics)) < len(options.metrics):
+        raise UserError(f"config.evaluation.metrics={tuple(options.metrics)} names one twice")
     found: dict[str, Any] = {}
     try:
         for name in options.metrics:

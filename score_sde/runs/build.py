@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,6 +28,9 @@ from score_sde.training.options import OptimOptions, TrainingOptions
 
 # (parameters, constants, dropout key or None) -> what the objective trains.
 Make = Callable[..., Denoiser | Classifier]
+
+
+MOST_PARAMETERS = 10**13  # more is a slip of the keyboard, at which XLA aborts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,11 +130,11 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         field = info.of_kinds(spaces.kinds(config.space), config.data.field)
         space = spaces.read(config.space, field)
         process = processes.read(config.sde)
+        predicts = _prediction(config)
         trained = objective(config, process)
         draw = sampler(config.sampling)
         if trained.draws:
             check_sampler(draw, process)
-        predicts = _prediction(config)
         make_denoiser = predicts.denoiser(process)
         answers = (field.name, *trained.fields)
         given = {
@@ -146,6 +150,9 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             network = functional(module)  # abstractly, which checks its arguments
         except ValueError as error:
             raise UserError(f"config.model: {str(error).splitlines()[0]}") from error
+        size = sum(math.prod(array.shape) for array in network.shapes[0].values())
+        if size > MOST_PARAMETERS:
+            raise UserError(f"config.model: a network of {size:,} parameters is too large to train")
 
         def make(
             params: Arrays, constants: Arrays, key: jax.Array | None = None

@@ -181,22 +181,26 @@ def set_field(config: ConfigDict, path: str, value: Any) -> None:
     Raises:
         UserError: it does not, or the value is of another type.
     """
-    check_path(config, path)
+    check_field(config, path)
     *parts, name = path.split(".")
     section = config
     for part in parts:
         section = section[part]
-    entry = _entries(config.model.name).get(path)
-    if entry is None:
-        raise UserError(
-            f"config.{path} is a section, not a value: set its fields, such as "
-            f"config.{path}.{min(section[name])}"
-        )
     try:
-        check_type(f"config.{path}", value, entry.annotation)
+        check_type(f"config.{path}", value, _entries(config.model.name)[path].annotation)
         section[name] = tuple(value) if isinstance(value, list) else value
     except (TypeError, ValueError) as error:
         raise UserError(str(error)) from error
+
+
+def check_field(config: ConfigDict, path: str) -> None:
+    """Raise UserError unless the config has this dotted path, and it is a field and no section."""
+    check_path(config, path)
+    inside = [other for other in _entries(config.model.name) if other.startswith(f"{path}.")]
+    if inside:
+        raise UserError(
+            f"config.{path} is a section, not a value: set its fields, such as config.{inside[0]}"
+        )
 
 
 def check_path(config: ConfigDict, path: str) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from score_sde import files
@@ -254,6 +255,37 @@ def check(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
     if workdir.is_dir() and any(workdir.iterdir()):
         raise UserError(f"{workdir} holds files but no run; give another --workdir")
     return None
+
+
+def same_data(workdir: Path, found: Mapping[str, Any], info: Info, space: Space) -> Space:
+    """The space of a run that goes on, if the training examples are those that it began with.
+
+    Args:
+        workdir: the run's folder.
+        found: what it found out when it began, as `check` gives it.
+        info: what is known of the examples now.
+        space: measured on them now.
+
+    Returns:
+        The space as it was measured when the run began.
+
+    Raises:
+        UserError: the data have changed: their fields, their number, or what was measured on them.
+    """
+    try:
+        before, kept = Info.from_json(found["data"]), space.with_arrays(found["space"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{workdir / 'config.json'} is not a run's config: {error}") from error
+    same = not before.size or before == info  # an imported run has seen no data
+    for name, array in kept.arrays().items():
+        now, slack = space.arrays()[name], 1e-3 * np.abs(array).max()
+        same = same and now.shape == array.shape and np.allclose(now, array, rtol=0, atol=slack)
+    if not same:
+        raise UserError(
+            f"{workdir} was begun with other data than {info.name} holds now: give another "
+            "--workdir, or the data that it was begun with"
+        )
+    return kept
 
 
 def begin(workdir: Path, config: ConfigDict, experiment: build.Experiment) -> None:

@@ -139,6 +139,8 @@ class _Training:
         start = step = int(state.step)
         self.metrics = Metrics(self.workdir, step) if self.first else None
         self.progress = Progress(step, self.options.steps, quiet=not self.first)
+        if start:
+            self.progress.say(f"going on from step {start}")
         self._start_window()
         try:
             while step < self.options.steps and not self._stop_everywhere(stop, step):

@@ -26,9 +26,13 @@ def save(path: Path, vectors: np.ndarray) -> None:
         axes.hist(vectors[:, 0], bins=64)
         axes.set(xlabel="x0", ylabel=f"of {len(vectors):,}")
     else:
-        size = float(np.clip(2000 / len(vectors), 0.5, 12))
-        axes.scatter(vectors[:, 0], vectors[:, 1], s=size, linewidths=0)
-        axes.set(xlabel="x0", ylabel="x1", aspect="equal", title=f"{len(vectors):,} samples")
+        size = float(np.clip(8000 / len(vectors), 2, 12))
+        axes.scatter(vectors[:, 0], vectors[:, 1], s=size, linewidths=0, alpha=0.7)
+        d = vectors.shape[1]
+        title = f"{len(vectors):,} samples" + (f", 2 of {d} coordinates" if d > 2 else "")
+        axes.set(xlabel="x0", ylabel="x1", aspect="equal", title=title)
     axes.grid(alpha=0.3)
     with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
+        figure.savefig(
+            file, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None}
+        )

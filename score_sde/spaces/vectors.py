@@ -71,6 +71,10 @@ class Vectors(Space):
         if not np.isfinite([mean, scale]).all():
             raise UserError(f"{source.info.name}: {name} has values that are not finite")
         scale = np.where(scale > 0, scale, 1)
+        if (scale < np.finfo(np.float32).tiny).any():
+            raise UserError(
+                f"{source.info.name}: {name} varies by less than float32 can tell: rescale it"
+            )
         return self.with_arrays({"mean": shift + mean, "scale": scale})
 
     def arrays(self) -> dict[str, np.ndarray]:

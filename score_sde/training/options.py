@@ -65,6 +65,8 @@ class TrainingOptions:
             )
         if not self.ema_decays or not all(0 <= decay < 1 for decay in self.ema_decays):
             raise OptionError("training.ema_decays needs one or more numbers from 0 to below 1")
+        if len(set(self.ema_decays)) < len(self.ema_decays):
+            raise OptionError(f"training.ema_decays={self.ema_decays} has a number twice")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +98,11 @@ class OptimOptions:
             raise OptionError(f"optim.decay={self.decay!r} must be constant or cosine")
         if not self.learning_rate > 0:
             raise OptionError(f"optim.learning_rate={self.learning_rate} must be above 0")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise OptionError(f"optim.{name}={getattr(self, name)} must be from 0 to below 1")
+        if not self.eps > 0:
+            raise OptionError(f"optim.eps={self.eps} must be above 0")
         for name in ("warmup", "clip", "weight_decay"):
             _at_least(self, "optim", name, 0)
 

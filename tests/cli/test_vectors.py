@@ -73,6 +73,10 @@ def test_a_model_of_vectors_that_is_told_a_label_and_a_number(main, tmp_path, ca
     examples = data.load("mine", "train").gather(np.arange(400))
     pairs = set(zip(examples["label"].tolist(), examples["size"].tolist(), strict=True))
     assert set(zip(drawn["label"].tolist(), drawn["size"].tolist(), strict=True)) <= pairs
+    for value in ("size=inf", "size=nan", "size=1e39", "label=4294967296"):
+        before = (workdir / "samples.npz").read_bytes()
+        assert main("--mode=sample", f"--condition={value}") == 2
+        assert (workdir / "samples.npz").read_bytes() == before
     samples = []
     for size in ("0.1", "0.9"):
         assert main("--mode=sample", "--condition=label=1", f"--condition=size={size}") == 0
@@ -85,15 +89,17 @@ def test_a_model_of_vectors_that_is_told_a_label_and_a_number(main, tmp_path, ca
     entries = json.loads((workdir / "evaluation.json").read_text())
     assert entries["log_likelihood"]["unit"] == "nats"
     assert np.isfinite([entry["value"] for entry in entries.values()]).all()
-    # A run that goes on keeps what was measured when it began, whatever the data are by then.
+    # A run that goes on keeps what was measured when it began, and refuses other data.
     record = json.loads((workdir / "config.json").read_text())
-    record["run"]["space"]["mean"] = [1.5, -2.5]
-    (workdir / "config.json").write_text(json.dumps(record))
-    assert main("--config.training.steps=6", "--config.optim.decay=constant") == 2
-    assert main() == 0
-    kept = json.loads((workdir / "config.json").read_text())["run"]["space"]
-    assert kept["mean"] == [1.5, -2.5]
-    capsys.readouterr()
+    begun = record["run"]["space"]["mean"]
+    for moved, code in ((1e-6, 0), (0.1, 2)):
+        record["run"]["space"]["mean"] = [begun[0] + moved, begun[1]]
+        (workdir / "config.json").write_text(json.dumps(record))
+        capsys.readouterr()
+        assert main() == code
+        kept = json.loads((workdir / "config.json").read_text())["run"]["space"]
+        assert kept["mean"][0] == pytest.approx(begun[0] + moved, abs=1e-7)
+    assert "was begun with other data than mine holds now" in capsys.readouterr().err
     assert main("--mode=evaluate", "--config.evaluation.metrics=('bits_per_dim',)") == 2
     assert "log_likelihood" in capsys.readouterr().err
     assert main("--mode=sample", "--task=inpaint") == 2
@@ -109,6 +115,16 @@ def test_a_model_of_vectors_that_is_told_a_label_and_a_number(main, tmp_path, ca
         (["--config.conditions.fields=('sise',)"], "mine has no field 'sise'"),
         (["--config.conditions.number.dropout=2."], "dropout of a number must be a probability"),
         (["--config.conditions.fields=(3,)"], "this field takes a tuple of texts"),
+        (
+            ["--config.sde.beta_max=inf"],
+            "beta_max=inf: this field takes a finite number",
+        ),
+        ([f"--config.seed={2**63}"], "whole numbers here have at most 64 bits"),
+        (["--config.optim.beta1=1.0"], "optim.beta1=1.0 must be from 0 to below 1"),
+        (["--config.training.ema_decays=(0.9,0.9)"], "ema_decays=(0.9, 0.9) has a number twice"),
+        (["--config.evaluation.metrics=('fdi',)"], "did you mean 'fid'"),
+        (["--config.evaluation.metrics=('fid','fid')"], "names one twice"),
+        (["--config.model.channels=4000000000"], "parameters is too large to train"),
     ],
 )
 def test_a_field_that_does_not_go_is_one_line(main, tmp_path, capsys, arguments, message):
@@ -128,8 +144,12 @@ def test_none_can_be_given_where_help_prints_it():
         line = flags.parse([*recipe, *given])
         assert line.config.sampling.steps is None
         assert line.overrides == ("sampling.steps",)
-    with pytest.raises(UserError, match=r"config.sampling is a section, not a value: .*sampling.b"):
+    with pytest.raises(UserError, match=r"config.sampling is a section, not a value: .*sampling.s"):
         flags.parse([*recipe, "--config.sampling=None"])
+    with pytest.raises(UserError, match=r"config.sampling.rk45 is a section, not a value"):
+        flags.parse([*recipe, "--config.sampling.rk45=3"])
+    tuples = [f"--config.evaluation.metrics={names}" for names in ("('fid','kid')", "('fid',)")]
+    assert flags.parse([*recipe, *tuples]).config.evaluation.metrics == ("fid",)
     both = ["--config.sampling.steps=None", "--config.sampling.steps=7"]
     assert flags.parse([*recipe, *both]).config.sampling.steps == 7  # the last one counts
     assert flags.parse([*recipe, *reversed(both)]).config.sampling.steps is None

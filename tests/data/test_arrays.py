@@ -241,6 +241,10 @@ def test_values_and_sizes_that_are_refused():
         "arrays has 5 examples, of which one in 10 is for testing, so split 'test' is empty: give "
         "each split its own arrays"
     )
+    assert refusal(arrays.source, {"samples": np.zeros(20)}) == (
+        "arrays: a field cannot be named 'samples': letters, digits and _, and none of counts, "
+        "samples, observed"
+    )
     assert "hold_out must be a whole number" in refusal(
         arrays.source, np.zeros(5), hold_out=0, kind=ValueError
     )

@@ -133,7 +133,10 @@ def error_of(capsys, *arguments):
             "first at module.all_modules.0.weight: the checkpoint has (64, 16), "
             "the model (128, 32)",
         ),
-        (["--config.training.ema_decays=(0.9,)"], "ema_decays=(0.9999, 0.9) must be one number"),
+        (
+            ["--config.training.ema_decays=(0.9999,0.9)"],
+            "ema_decays=(0.9999, 0.9) must be one number",
+        ),
         (["--config.conditions.fields=('label',)"], "only the unconditional networks"),
         (["--config.data.name=lsun/bedroom", "--config.data.image_size=0"], "give config.data.im"),
         (["--distributed"], "leave out --distributed"),

@@ -180,7 +180,7 @@ def test_a_network_is_for_an_objective(network, objective, message):
     [
         ("model.channel_mult", (1, "a"), "this field takes a tuple of whole numbers"),
         ("model.channel_mult", (1, 2.5), "this field takes a tuple of whole numbers"),
-        ("training.ema_decays", ("0.9",), "this field takes a tuple of numbers"),
+        ("training.ema_decays", ("0.9",), "this field takes a tuple of finite numbers"),
         ("evaluation.metrics", (3,), "this field takes a tuple of texts"),
         ("conditions.fields", "label", "this field takes a tuple of texts"),
         ("model.resblock", "bigan", "one of 'biggan', 'ddpm'"),

@@ -18,7 +18,8 @@ _MARGIN = 0.1  # of the range of the examples, which the grid reaches beyond on 
 _ARROWS = 20  # along a side, at most
 _NATS = 8.0  # below the largest log p, where the colours end
 _SIDE = 3.4  # of the axes, inches
-_DATA, _MODEL = "#9aa0a6", "#c2410c"
+_DATA, _MODEL = "#9aa0a6", "#dc2626"
+_DIFFERENCE = {"cmap": "RdBu", "vmin": -2, "vmax": 2}
 
 
 class Grid(NamedTuple):
@@ -105,6 +106,7 @@ def save(
         panel, square = next(axes), values.reshape(grid.points, grid.points)
         image = panel.imshow(square, origin="lower", extent=grid.extent, **colours)
         drawn.colorbar(image, ax=panel, label="nats", extend=extend, shrink=0.8)
+        panel.set_facecolor("0.8")  # where there is no value
         _frame(panel, grid, title)
     panel, title = next(axes), f"{len(examples):,} examples (grey)"
     _scatter(panel, examples, _DATA)
@@ -132,7 +134,7 @@ def _densities(found: Map) -> Iterator[tuple[str, np.ndarray, str, dict[str, Any
         yield "log q of the data, exact", exact, "min", scale
         seen = np.maximum(found.logp, exact) > top - _NATS
         less = np.where(seen, found.logp - exact, np.nan)
-        yield "log p − log q", less, "both", {"cmap": "RdBu", "vmin": -2, "vmax": 2}
+        yield "log p − log q (grey: both small)", less, "both", _DIFFERENCE
 
 
 def _frame(panel: Axes, grid: Grid, title: str) -> None:
