@@ -33,6 +33,4 @@ def save(path: Path, vectors: np.ndarray) -> None:
         axes.set(xlabel="x0", ylabel="x1", aspect="equal", title=title)
     axes.grid(alpha=0.3)
     with replacing(path) as file:
-        figure.savefig(
-            file, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None}
-        )
+        figure.savefig(file, format="png", dpi=100, metadata={"Software": None})

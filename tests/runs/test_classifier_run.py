@@ -69,7 +69,9 @@ def test_a_run_is_like_any_other_but_for_the_pictures(trained):
     assert not (workdir / "samples").exists()
     config = json.loads((workdir / "config.json").read_text())
     assert config["objective"]["name"] == "classification"
-    assert printed.splitlines()[-1].endswith(f"--workdir={workdir} --mode=evaluate")
+    last = printed.splitlines()[-1]
+    assert f"--workdir={workdir} --config.data.dir=" in last
+    assert last.endswith(" --mode=evaluate")
 
 
 def test_a_resumed_run_takes_the_same_steps(trained, arguments, tmp_path):
