@@ -19,7 +19,7 @@ from score_sde.runs import config as configs
 MODES = ("train", "sample", "evaluate", "import")
 TASKS = ("class", "inpaint", "colorize")
 
-_FIELD = re.compile(r"--?config\.[^=]+=")
+_FIELD = re.compile(r"--?config\.([^=]+)=")
 
 HELP = """Score-based generative models through stochastic differential equations, in JAX.
 
@@ -185,11 +185,11 @@ def _joined(argv: list[str]) -> list[str]:
             found[-1] += "=None"
         else:
             found.append(argument)
-    last = {match[0]: i for i, text in enumerate(found) if (match := re.match(_FIELD, text))}
+    last = {match[1]: i for i, text in enumerate(found) if (match := _FIELD.match(text))}
     return [
         text
         for i, text in enumerate(found)
-        if not (match := re.match(_FIELD, text)) or last[match[0]] == i
+        if not (match := _FIELD.match(text)) or last[match[1]] == i
     ]
 
 

@@ -150,7 +150,8 @@ def _sample(line: CommandLine) -> int:
             shown = question.picture(samples, space.MOST)
             space.show(workdir / f"{name}.png", shown, question.columns)
         report.refresh(workdir)
-        part = f" (its first {space.MOST})" if len(samples) > space.MOST else ""
+        cut = question.known is None and len(shown) < len(samples)
+        part = f" (its first {len(shown)})" if cut else ""
         say(
             f"{nfe} function evaluations an example. "
             f"Wrote {workdir}/{name}.npz and {name}.png{part}"

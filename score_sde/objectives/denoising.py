@@ -164,4 +164,6 @@ class Denoising(Objective):
     def _weighting(self) -> Weighting:
         if self.weighting == "edm":
             return WEIGHTINGS["edm"](self.sigma_data)
-        return WEIGHTINGS[self.weighting](*filter(None, [self.quantity]))
+        if self.quantity is not None:
+            return WEIGHTINGS[self.weighting](self.quantity)
+        return WEIGHTINGS[self.weighting]()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -150,9 +149,6 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             network = functional(module)  # abstractly, which checks its arguments
         except ValueError as error:
             raise UserError(f"config.model: {str(error).splitlines()[0]}") from error
-        size = sum(math.prod(array.shape) for array in network.shapes[0].values())
-        if size > MOST_PARAMETERS:
-            raise UserError(f"config.model: a network of {size:,} parameters is too large to train")
 
         def make(
             params: Arrays, constants: Arrays, key: jax.Array | None = None
@@ -160,7 +156,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             bound = functools.partial(network.apply, params, constants, key=key)
             return trained.model(bound, process, make_denoiser)
 
-        return Experiment(
+        found = Experiment(
             config=config,
             data=info,
             field=field,
@@ -175,6 +171,11 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             training=TrainingOptions(**config.training),
             optim=OptimOptions(**config.optim),
         )
+        if found.parameters > MOST_PARAMETERS:
+            raise UserError(
+                f"config.model: a network of {found.parameters:,} parameters is too large to train"
+            )
+        return found
     except UserError:
         raise
     except ValueError as error:  # the classes below check their own arguments

@@ -193,16 +193,26 @@ def _open(
 def _experiment(workdir: Path) -> build.Experiment:
     """What a run's config names."""
     config, found = configs.read(workdir)
-    what = f"{workdir / 'config.json'} is not a run's config"
+    experiment = build.experiment(config, _data(workdir, found))
+    return dataclasses.replace(experiment, space=_space(workdir, found, experiment.space))
+
+
+def _data(workdir: Path, found: Mapping[str, Any]) -> Info:
+    """What a run found out about its data when it began."""
     try:
-        info, arrays = Info.from_json(found["data"]), found["space"]
+        return Info.from_json(found["data"])
     except (KeyError, TypeError, DataError) as error:
-        raise UserError(f"{what}: {error}") from error
-    experiment = build.experiment(config, info)
+        raise UserError(f"{workdir / 'config.json'} is not a run's config: {error}") from error
+
+
+def _space(workdir: Path, found: Mapping[str, Any], space: Space) -> Space:
+    """A space as it was measured when a run began."""
     try:
-        return dataclasses.replace(experiment, space=experiment.space.with_arrays(arrays))
+        return space.with_arrays(found["space"])
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{what}: its space lacks {error}") from error
+        raise UserError(
+            f"{workdir / 'config.json'} is not a run's config: its space lacks {error}"
+        ) from error
 
 
 def _weights(
@@ -272,10 +282,7 @@ def same_data(workdir: Path, found: Mapping[str, Any], info: Info, space: Space)
     Raises:
         UserError: the data have changed: their fields, their number, or what was measured on them.
     """
-    try:
-        before, kept = Info.from_json(found["data"]), space.with_arrays(found["space"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{workdir / 'config.json'} is not a run's config: {error}") from error
+    before, kept = _data(workdir, found), _space(workdir, found, space)
     same = not before.size or before == info  # an imported run has seen no data
     for name, array in kept.arrays().items():
         now, slack = space.arrays()[name], 1e-3 * np.abs(array).max()

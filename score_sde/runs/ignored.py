@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from score_sde import objectives, samplers, sections
+from score_sde.data import BY_PATH
+from score_sde.data.load import is_as_it_is
 from score_sde.evaluation.metrics import METRICS
 from score_sde.models.conditions import CONDITIONS
 from score_sde.prediction import PredictionOptions
@@ -30,8 +32,8 @@ def ignored(experiment: Experiment, config: ConfigDict, paths: Sequence[str]) ->
     for path in dict.fromkeys(paths):
         for field, choice in reasons.items():
             if path == field or path.startswith(f"{field}."):
-                *parts, name = choice.split(".")
-                value = config[parts[0]][name]
+                section, name = choice.split(".")
+                value = config[section][name]
                 found.append(f"config.{path} has no effect with config.{choice}={value}")
                 break
     return found
@@ -53,6 +55,8 @@ def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
         for choice, options in found.items()
         for option in options
     }
+    if is_as_it_is(config.data.name) and config.data.name not in BY_PATH:
+        fields["data.dir"] = "data.name"
     if not experiment.objective.draws:
         of_drawing = [f"model.{name}" for name in sections.entries(PredictionOptions)]
         of_drawing += ["sampling", "training.sample_every"]

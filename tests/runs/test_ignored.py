@@ -49,6 +49,7 @@ def test_all_that_is_read_is_not_mentioned(denoising):
         ({}, "conditions.label.dropout", "config.conditions.fields=()"),
         ({}, "evaluation.kid.subset_size", "config.evaluation.metrics=('bits_per_dim',)"),
         ({}, "model.sigma_data", "config.model.parametrization=eps"),
+        ({"data.name": "moons"}, "data.dir", "config.data.name=moons"),
     ],
 )
 def test_what_another_choice_leaves_unread(denoising, changes, path, choice):

@@ -58,7 +58,7 @@ def test_predictors_sample_the_mixture(x64, sde, predictor):
 
 @pytest.mark.parametrize(
     ("sde", "options"),
-    [(VP, {"corrector": "langevin"})]
+    [(sde, {"corrector": "langevin"}) for sde in PAPER]
     + [(sde, {"corrector": "ald"}) for sde in (VP, VE)]
     + [(VE, {"corrector": "langevin", "order": "predictor_first", "noise_norm": "sqrt_d"})],
     ids=name_of,
@@ -96,20 +96,22 @@ def test_predictor_corrector_in_every_process(x64, name):
 @pytest.mark.parametrize("predictor", ["reverse_diffusion", "ancestral", "probability_flow"])
 @pytest.mark.parametrize("sde", PAPER, ids=name_of)
 def test_more_corrector_steps_are_never_worse(x64, sde, predictor):
-    """At 25 predictor steps, with none and with 8 corrector steps each.
+    """At 25 predictor steps, with 0 to 8 corrector steps each.
 
-    The error is the Euclidean norm of the errors of 6 statistics of the mixture. It may grow by 3
-    of its standard errors; where the predictor alone is far off, more than half of it goes.
+    The error is the Euclidean norm of the errors of 6 statistics of the mixture. From one number of
+    corrector steps to the next it may grow by 3 of its standard errors; where the predictor alone
+    is far off, 8 corrector steps take away more than half.
     """
     errors, noise = [], []
-    for number in (0, 8):
+    for number in (0, 2, 8):
         options = {"corrector_steps": number} if number else {"corrector": "none"}
         options |= {"predictor": predictor, "steps": 25, "snr": 0.1, "noise_norm": "sqrt_d"}
         x = sample(sde, mixture(sde), shape=(SAMPLES, 2), **options).x
         values = statistics(np.asarray(x))
         errors.append(np.linalg.norm(values.mean(0) - expected()))
         noise.append(np.sqrt(values.var(0).sum() / SAMPLES))
-    assert errors[1] < errors[0] + 3 * noise[1], errors
+    errors, noise = np.array(errors), np.array(noise)
+    assert (errors[1:] < errors[:-1] + 3 * noise[1:]).all(), errors
     if errors[0] > 6 * noise[0]:
         assert errors[-1] < errors[0] / 2, errors
 
