@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Prediction, from_network
+from score_sde.prediction import (
+    NOISE_LABELS,
+    PARAMETRIZATIONS,
+    Prediction,
+    PredictionOptions,
+    from_network,
+)
 from score_sde.processes import EDM, VE, VP, CosineVP, RectifiedFlow, SubVP
 
 SDES = [VP(), SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow()]
@@ -111,3 +117,20 @@ def test_float32_is_finite_at_both_ends(sde, name):
     for value in (*pair, pair.score(sde, t), pair.velocity(sde, t), pair.v(sde, t)):
         assert value.dtype == jnp.float32
         assert jnp.isfinite(value).all()
+
+
+def test_the_options_of_a_config_name_the_denoiser(x64):
+    """EDM's of data with s_d = 0.4: a network of zeros leaves c_skip x, with what it is called."""
+    sde, seen = VP(), []
+    options = PredictionOptions("edm", "log_sigma", 0.4)
+    x, t = jnp.ones((3, 2)), jnp.array([0.1, 0.5, 0.9])
+
+    def network(x, label, cond):
+        seen.append(label)
+        return jnp.zeros_like(x)
+
+    found = options.denoiser(sde)(network)(x, t).x0
+    alpha, sigma = sde.alpha(t), sde.sigma(t)
+    skip = alpha * 0.4**2 / (sigma**2 + (alpha * 0.4) ** 2)
+    np.testing.assert_allclose(found, skip[:, None] * x, rtol=1e-12)
+    np.testing.assert_allclose(seen[0], jnp.log(sigma / alpha) / 4, rtol=1e-12)

@@ -223,6 +223,14 @@ def test_loss_is_a_function_of_the_key_and_passes_the_condition():
     assert (first != loss(jax.random.key(1))).all()
 
 
+def test_the_standard_deviation_of_the_data_is_that_of_the_weighting(x64):
+    """At lambda = 1 / s_d^2 + alpha^2 / sigma^2 on x0: Karras et al. 2022, s_d = 0.4."""
+    t, sde = jnp.linspace(0.1, 0.9, 5), VP()
+    weighting = denoising.Denoising(weighting="edm", sigma_data=0.4)._weighting()
+    expected = 1 / 0.4**2 + (sde.alpha(t) / sde.sigma(t)) ** 2
+    np.testing.assert_allclose(weighting.weight(sde, t), expected, rtol=1e-12)
+
+
 def test_unknown_quantity_is_an_error():
     with pytest.raises(ValueError, match="unknown quantity 'noise'; choose from x0, eps"):
         weightings.uniform_weighting("noise")
