@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -10,6 +11,7 @@ import fast_compilation  # noqa: F401 - sets the flags that XLA reads once
 import jax
 import pytest
 from program import SMALL, run
+from terminal import Terminal
 
 # An implicit rank promotion is nearly always a missing reshape of a per-example coefficient.
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -67,6 +69,13 @@ def compilation_cache(tmp_path_factory):
         patch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder / "compiled"))
         patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         yield
+
+
+@pytest.fixture(scope="session")
+def eight_devices(compilation_cache):
+    """A process with eight (virtual) devices, in which code is executed and programs are run."""
+    with Terminal(ROOT, devices=8, PYTHONPATH=os.pathsep.join(sys.path)) as terminal:
+        yield terminal
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 With fewer of LLVM's optimisations, without its fusion emitters and without splitting a program into
 parts, XLA compiles for a CPU in half of the time. A jaxlib that does not know a flag stops at it,
 so it is asked first, once for all processes of a session. Importing this module, before JAX is
-used, sets them for this process; `FLAGS` are for programs on one device.
+used, sets them for this process.
 """
 
 import os

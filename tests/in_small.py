@@ -328,13 +328,10 @@ def checkout(folder, digits):
     levels = np.random.default_rng(0).integers(256, size=(20, 12, 10, 3), dtype=np.uint8)
     for number, level in enumerate(levels):
         Image.fromarray(level).save(folder / "pictures" / f"{number}.png")
-    terminal = Terminal(
-        folder,
-        JAX_COMPILATION_CACHE_DIR=str(folder / "compiled"),
-        TFDS_DATA_DIR=str(folder / "tfds"),
-        SCORE_SDE_CACHE=str(folder / "cache"),
-    )
-    try:
+    own = {
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+        "TFDS_DATA_DIR": str(folder / "tfds"),
+        "SCORE_SDE_CACHE": str(folder / "cache"),
+    }
+    with Terminal(folder, **own) as terminal:
         yield Place(folder, terminal)
-    finally:
-        terminal.close()

@@ -36,23 +36,27 @@ SMALL = (
 )
 
 
-def environment(**more):
-    """The environment of a user with one CPU device, whatever the tests' own is."""
+def environment(devices=1, **more):
+    """The environment of a user with so many (virtual) CPU devices, whatever the tests' own is.
+
+    XLA compiles soon rather than well.
+    """
     clean = {k: v for k, v in os.environ.items() if k != "JAX_ENABLE_X64"}
-    own = {"JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1", "XLA_FLAGS": fast_compilation.FLAGS}
+    own = {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # they take few steps
+        "PYTHONUNBUFFERED": "1",
+        "XLA_FLAGS": f"{fast_compilation.FLAGS} --xla_force_host_platform_device_count={devices}",
+    }
     return {**clean, **own, **more}
 
 
-# For programs that take a few steps of what takes long to compile.
-QUICK = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-
-
-def run(*arguments, timeout=300, **env):
+def run(*arguments, timeout=300, devices=1, **env):
     """Run main.py to its end."""
     return subprocess.run(
         [sys.executable, "main.py", *arguments],
         cwd=ROOT,
-        env=environment(**env),
+        env=environment(devices, **env),
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -76,15 +80,16 @@ def called(*arguments):
 
 @contextlib.contextmanager
 def _compiled_before():
-    """What other processes compiled is found, as by a process that is started with its folder."""
+    """What other processes compiled is found, and compiled as there: as by one that is started."""
     import jax
     from jax.experimental.compilation_cache import compilation_cache
 
     options = {
         "jax_compilation_cache_dir": os.environ.get("JAX_COMPILATION_CACHE_DIR"),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_disable_most_optimizations": True,
     }
-    before = {name: getattr(jax.config, name) for name in options}
+    before = {name: jax.config.values[name] for name in options}
 
     def use(values):
         for name, value in values.items():
@@ -98,12 +103,12 @@ def _compiled_before():
         use(before)
 
 
-def start(*arguments, **env):
+def start(*arguments, devices=1, **env):
     """Start main.py; its output and errors come together."""
     return subprocess.Popen(
         [sys.executable, "main.py", *arguments],
         cwd=ROOT,
-        env=environment(**env),
+        env=environment(devices, **env),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -14,25 +14,32 @@ import sys
 import traceback
 from concurrent.futures import Future, ProcessPoolExecutor
 
-from program import QUICK, environment
+from program import environment
 
 
 class Terminal:
-    """The process.
+    """The process; a context that ends it.
 
     Args:
         folder: where it works.
+        devices: how many (virtual) CPU devices it has.
         **more: of its environment.
     """
 
-    def __init__(self, folder, **more):
-        soon = {**QUICK, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    def __init__(self, folder, devices=1, **more):
+        soon = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         self._process = ProcessPoolExecutor(
             1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_begin,
-            initargs=(str(folder), environment(**soon, **more)),
+            initargs=(str(folder), environment(devices, **soon, **more)),
         )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
 
     def run(self, *words):
         """Run `python ...` as if it were typed; its exit code, and what it printed."""

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from program import QUICK, environment, metrics
+from program import environment, metrics
 
 pytestmark = pytest.mark.slow
 
@@ -102,7 +102,7 @@ def test_the_examples_of_the_page_work(tmp_path, compilation_cache):
     result = subprocess.run(
         [sys.executable, __file__, str(folder)],
         cwd=folder,
-        env=environment(**QUICK, **own),
+        env=environment(**own),
         capture_output=True,
         text=True,
         timeout=300,

@@ -1,9 +1,6 @@
 """Log-likelihoods: exact transports, the variance of Hutchinson's estimate, no coupling."""
 
 import math
-import os
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -285,23 +282,20 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from score_sde import VE, log_likelihood
 from sampler_oracles import mixture
 
-mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
-sde, key = VE(), jax.random.key(0)
-x = 2 * jax.random.normal(key, (8, 2))
-sharded = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
-run = jax.jit(lambda x: log_likelihood(key, mixture(sde), sde, x))
-whole, parts = run(x), run(sharded)
-assert parts.latent.sharding.is_equivalent_to(sharded.sharding, 2), parts.latent.sharding
-np.testing.assert_allclose(whole.logp, parts.logp, rtol=1e-12)
-np.testing.assert_array_equal(whole.nfe_each, parts.nfe_each)
+with jax.enable_x64(True):
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    sde, key = VE(), jax.random.key(0)
+    x = 2 * jax.random.normal(key, (8, 2))
+    sharded = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
+    run = jax.jit(lambda x: log_likelihood(key, mixture(sde), sde, x))
+    whole, parts = run(x), run(sharded)
+    assert whole.logp.dtype == np.float64
+    assert parts.latent.sharding.is_equivalent_to(sharded.sharding, 2), parts.latent.sharding
+    np.testing.assert_allclose(whole.logp, parts.logp, rtol=1e-12)
+    np.testing.assert_array_equal(whole.nfe_each, parts.nfe_each)
 """
 
 
-def test_sharded_batch():
+def test_sharded_batch(eight_devices):
     """On a mesh of eight (virtual) devices a batch in eight parts has the same answers."""
-    environment = os.environ | {
-        "JAX_ENABLE_X64": "1",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path]),
-    }
-    subprocess.run([sys.executable, "-c", SHARDED], check=True, env=environment)
+    eight_devices.execute(SHARDED, "sharded")

@@ -281,15 +281,13 @@ def test_a_flag_of_another_mode_is_one_line():
         assert "goes with --mode=sample or --mode=evaluate" in refused(config, flag)
 
 
-def test_a_batch_that_the_devices_cannot_share(small, tmp_path):
+def test_a_batch_that_the_devices_cannot_share(eight_devices, small, tmp_path):
     workdir = tmp_path / "none"
-    result = run(
-        *small,
-        f"--workdir={workdir}",
-        "--config.training.batch_size=12",
-        XLA_FLAGS="--xla_force_host_platform_device_count=8",
-    )
-    assert "config.training.batch_size=12 cannot be divided over 8 devices" in error_of(result)
+    arguments = (*small, f"--workdir={workdir}", "--config.training.batch_size=12")
+    code, printed = eight_devices.run("python", "main.py", *arguments)
+    assert code == 2, printed
+    assert printed.startswith("error: config.training.batch_size=12 cannot be divided over 8 dev")
+    assert printed.count("\n") == 1
     assert not workdir.exists()
 
 

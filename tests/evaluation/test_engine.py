@@ -9,7 +9,6 @@ import shutil
 import numpy as np
 import pytest
 from made_subject import made_subject
-from program import QUICK as SOON
 from program import ROOT, SIGKILL, called, run, run_until
 from untrained import untrained_run
 
@@ -120,10 +119,10 @@ def test_evaluation_goes_on_after_a_kill(arguments, tmp_path, quick_compile):
     The parameters, the step and the data are written down.
     """
     folder = tmp_path / "run"
-    _, printed = run_until("8/16 samples", SIGKILL, *arguments, TWO, **SOON)
+    _, printed = run_until("8/16 samples", SIGKILL, *arguments, TWO)
     assert "evaluating" in printed
     assert not (folder / "evaluation.json").exists()
-    _, printed = run_until("8/24 log-likelihoods", SIGKILL, *arguments, TWO, **SOON)
+    _, printed = run_until("8/24 log-likelihoods", SIGKILL, *arguments, TWO)
     assert "of 16 samples are there from before" in printed
     assert set(entries(folder)) == {"fid"}
     result = called(*arguments, TWO)
@@ -137,9 +136,8 @@ def test_evaluation_goes_on_after_a_kill(arguments, tmp_path, quick_compile):
         assert f"<td>{entry['value']:.6g}</td>" in (folder / "report.html").read_text()
     shutil.rmtree(folder / "evaluation")
     # Two devices, another batch size.
-    flags = "--xla_force_host_platform_device_count=2"
     more = "--config.evaluation.batch_size=10"
-    assert run(*arguments, TWO, more, XLA_FLAGS=flags, **SOON).returncode == 0
+    assert run(*arguments, TWO, more, devices=2).returncode == 0
     for name, whole in entries(folder).items():
         assert whole["value"] == pytest.approx(killed[name]["value"], rel=1e-3), name
         assert whole["protocol"] == killed[name]["protocol"]

@@ -1,10 +1,6 @@
 """Numbers are the same on one device and on eight."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 CODE = """
-import dataclasses, json, pathlib, sys
+import dataclasses, json, pathlib
 import jax, numpy as np
 import score_sde
 from made_subject import made_subject
@@ -41,7 +37,7 @@ for devices in (1, 8):
         return np.concatenate([f.features for f in found])
     drawn, real = map(features, images)
     found = judge(Drawn(drawn), Reference(*moments(real), 90, real), judges, 0, mesh)
-    sde, folder = score_sde.VP(), pathlib.Path(sys.argv[1]) / str(devices)
+    sde, folder = score_sde.VP(), pathlib.Path(FOLDER) / str(devices)
     denoise = analytic.gaussian(sde, np.zeros((2, 2, 1)), 0.6)
     what, _ = made_subject(folder, sde, denoise, np.arange(40).reshape(10, 2, 2, 1) % 17, 17)
     what = dataclasses.replace(what, mesh=mesh, batch_size=8)
@@ -50,23 +46,13 @@ for devices in (1, 8):
     found["bound"] = {name: bound[name] for name in ("value", "standard_error")}
     found["curve"] = curve["curve"]
     found["protocol"] = {"bound": json.dumps(bound["protocol"])}
-    print(json.dumps(found))
+    folder.with_suffix(".json").write_text(json.dumps(found))
 """
 
 
-def test_one_device_and_eight(tmp_path):
-    environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent.parent), *sys.path]),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, str(tmp_path)],
-        check=True,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    one, eight = map(json.loads, done.stdout.splitlines())
+def test_one_device_and_eight(eight_devices, tmp_path):
+    eight_devices.execute(CODE.replace("FOLDER", repr(str(tmp_path))), "devices")
+    one, eight = (json.loads((tmp_path / f"{n}.json").read_text()) for n in (1, 8))
     assert 0 < one["precision"]["value"] < 1
     assert eight.pop("protocol") == one.pop("protocol")
     for name, metric in one.items():

@@ -1,9 +1,5 @@
 """Inpainting and colorization against the exact posterior of a Gaussian, for every process."""
 
-import os
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -164,30 +160,30 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from score_sde import VE, guidance, samplers
 from sampler_oracles import mixture
 
-mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
-sde, key = VE(), jax.random.key(0)
-sharding = NamedSharding(mesh, PartitionSpec("data"))
-x = sde.prior_sample(key, (8, 2))
-observation = guidance.Inpainting(np.linspace(0, 1, 16).reshape(8, 2), np.array([[True, False]]))
-shared = guidance.Inpainting(jax.device_put(observation.known, sharding), observation.mask)
+with jax.enable_x64(True):
+    mesh = jax.make_mesh(
+        (4,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:4]
+    )
+    sde, key = VE(), jax.random.key(0)
+    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    x = sde.prior_sample(key, (8, 2))
+    known = np.linspace(0, 1, 16).reshape(8, 2)
+    observation = guidance.Inpainting(known, np.array([[True, False]]))
+    shared = guidance.Inpainting(jax.device_put(known, sharding), observation.mask)
 
-@jax.jit
-def run(observation, x):
-    denoise = observation.condition(mixture(sde), sde)
-    sampler = samplers.get("predictor_corrector", steps=20)
-    return observation.finish(sampler(key, denoise, sde, x_init=observation.start(sde, x)).x)
+    @jax.jit
+    def run(observation, x):
+        denoise = observation.condition(mixture(sde), sde)
+        sampler = samplers.get("predictor_corrector", steps=20)
+        return observation.finish(sampler(key, denoise, sde, x_init=observation.start(sde, x)).x)
 
-whole, parts = run(observation, x), run(shared, jax.device_put(x, sharding))
-assert parts.sharding.is_equivalent_to(sharding, 2), parts.sharding
-np.testing.assert_allclose(whole, parts, rtol=1e-9)
+    whole, parts = run(observation, x), run(shared, jax.device_put(x, sharding))
+    assert whole.dtype == np.float64
+    assert parts.sharding.is_equivalent_to(sharding, 2), parts.sharding
+    np.testing.assert_allclose(whole, parts, rtol=1e-9)
 """
 
 
-def test_sharded_batch():
+def test_sharded_batch(eight_devices):
     """Four devices, each with a part of the batch and of the observation, as one."""
-    environment = os.environ | {
-        "JAX_ENABLE_X64": "1",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    subprocess.run([sys.executable, "-c", CODE], check=True, env=environment)
+    eight_devices.execute(CODE, "sharded")

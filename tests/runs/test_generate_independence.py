@@ -1,16 +1,12 @@
 """An image is a function of its number: the same for any batch size and any number of devices."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
 
 CODE = """
-import dataclasses, sys
+import dataclasses
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType
 from score_sde import analytic
@@ -48,19 +44,15 @@ def draw(devices, batch_size):
     params = jax.device_put(means, replicated(mesh))
     return generator(params, {}, jax.random.key(1), 10)[0]
 
-np.savez(sys.argv[1], four=draw(1, 4), seven=draw(1, 7), eight_devices=draw(8, 8))
+np.savez(PATH, four=draw(1, 4), seven=draw(1, 7), eight_devices=draw(8, 8))
 """
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory, compilation_cache):
+def images(eight_devices, tmp_path_factory):
     """Ten images from batches of 4 and 7 on one device, and of 8 on eight devices."""
     path = tmp_path_factory.mktemp("images") / "images.npz"
-    environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    subprocess.run([sys.executable, "-c", CODE, str(path)], check=True, env=environment)
+    eight_devices.execute(CODE.replace("PATH", repr(str(path))), "images")
     with np.load(path) as file:
         return dict(file)
 

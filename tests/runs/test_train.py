@@ -20,14 +20,18 @@ def assert_same_state(one, other):
         jax.tree.map(np.testing.assert_array_equal, a.params, b.params)
 
 
-@pytest.mark.parametrize("at", ["step 2/", "step 6/", "step 8/", "step 12/"])
-def test_sigkill_and_resume_is_bit_exact(finished, small, tmp_path, at):
-    """Before the first checkpoint, between two, right at one (while it is written), at the end."""
+def test_sigkill_and_resume_is_bit_exact(finished, small, tmp_path):
+    """Before the first checkpoint, between two, right at one (while it is written), at the end.
+
+    It is one run that all of these meet: what each left is what the next one went on from.
+    """
     workdir = tmp_path / "killed"
-    code, _ = run_until(at, SIGKILL, *small, f"--workdir={workdir}")
-    assert code == -SIGKILL
-    # It is written with the first checkpoint, at step 4.
-    assert (workdir / "report.html").exists() == (at != "step 2/")
+    for at in ("step 2/", "step 6/", "step 8/", "step 12/"):
+        code, printed = run_until(at, SIGKILL, *small, f"--workdir={workdir}")
+        assert code == -SIGKILL
+        assert ("going on from step" in printed) == (at not in ("step 2/", "step 6/"))
+        # It is written with the first checkpoint, at step 4.
+        assert (workdir / "report.html").exists() == (at != "step 2/")
     result = called(*small, f"--workdir={workdir}")
     assert result.returncode == 0, result.stderr
     assert_same_state(finished[0], workdir)
@@ -36,17 +40,18 @@ def test_sigkill_and_resume_is_bit_exact(finished, small, tmp_path, at):
     assert [{name: row[name] for name in columns} for row in metrics(workdir)] == expected
 
 
-@pytest.mark.parametrize(("signal", "code"), [(SIGTERM, 0), (SIGINT, 130)])
-def test_a_stop_signal_saves_and_resumes(finished, small, tmp_path, signal, code):
+def test_a_stop_signal_saves_and_resumes(finished, small, tmp_path):
+    """Each of the two that stop, sent to one run: the second goes on from what the first saved."""
     workdir = tmp_path / "stopped"
-    returned, printed = run_until("step 6/", signal, *small, f"--workdir={workdir}")
-    assert returned == code, printed
-    assert f"stopped by {signal.name} at step" in printed
-    assert "Traceback" not in printed
-    stopped = int(printed.split(f"{signal.name} at step ")[1].split(",")[0])
-    assert 6 <= stopped < 12
-    assert (workdir / "checkpoints" / str(stopped)).is_dir()
-    assert f"{stopped / 12:.0%}, unfinished" in (workdir / "report.html").read_text()
+    for number, code, step in ((SIGTERM, 0, 2), (SIGINT, 130, 8)):
+        returned, printed = run_until(f"step {step}/", number, *small, f"--workdir={workdir}")
+        assert returned == code, printed
+        assert f"stopped by {number.name} at step" in printed
+        assert "Traceback" not in printed
+        stopped = int(printed.split(f"{number.name} at step ")[1].split(",")[0])
+        assert step <= stopped < 12
+        assert (workdir / "checkpoints" / str(stopped)).is_dir()
+        assert f"{stopped / 12:.0%}, unfinished" in (workdir / "report.html").read_text()
     assert called(*small, f"--workdir={workdir}").returncode == 0
     assert_same_state(finished[0], workdir)
 
