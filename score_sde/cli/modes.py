@@ -94,6 +94,8 @@ def _train(line: CommandLine) -> int:
         folder.begin(workdir, config, experiment)
         _say_ignored(line, experiment)
         _announce(experiment, mesh, train_set, held_out, workdir)
+        for source in (train_set, held_out):
+            _say_note(source)
     outcome = train.train(experiment, mesh, train_set, held_out, workdir)
     if first:
         _say_what_next(line, experiment, outcome)
@@ -214,6 +216,7 @@ def _evaluate(line: CommandLine) -> int:
     )
     if first:
         _say_ignored(line, run.experiment)
+        _say_note(source)
     for name, entry in evaluate(what, asked, first).items():
         error = entry["standard_error"]
         say(f"{name}: {entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}"))
@@ -305,6 +308,12 @@ def _say_ignored(line: CommandLine, experiment: Experiment) -> None:
 
     for note in ignored(experiment, line.config, line.overrides):
         print(f"note: {note}", flush=True)
+
+
+def _say_note(source: Source | None) -> None:
+    """Say what there is to know of a data set besides, such as files that are left out."""
+    if source is not None and source.note:
+        print(f"note: {source.info.split}: {source.note}", flush=True)
 
 
 def _say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from score_sde import images
 from score_sde.checks import check_name
 from score_sde.cli.flags import Options
 from score_sde.data import SplitError
@@ -213,12 +214,12 @@ def mask(name: str, height: int, width: int) -> np.ndarray:
 
     Args:
         name: left, right, top, bottom or center, the part that is not known; or a PNG file of this
-            size, white where pixels are known.
+            size, white, or 1 if all are 0 or 1, where pixels are known.
         height: in pixels.
         width: in pixels.
 
     Raises:
-        UserError: there is no such mask or file, or it is of another size.
+        UserError: there is no such mask or file, or it is of another size, or knows no pixel.
     """
     if name in _UNKNOWN:
         known = np.ones((height, width), bool)
@@ -237,16 +238,20 @@ def mask(name: str, height: int, width: int) -> np.ndarray:
 
 
 def _mask_file(path: Path, height: int, width: int) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
-
+    """See `mask`. Nothing is known where an image is transparent; 0 and 1 are black and white."""
     try:
-        with Image.open(path) as image:
-            known = np.asarray(image.convert("L")) >= 128
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"--mask={path} is not an image") from error
-    if known.shape != (height, width):
+        values = np.asarray(images.read(path, f"--mask={path}", images.BLACK).convert("L"))
+    except images.ImageError as error:
+        raise UserError(f"{error}: give a PNG file, white where pixels are known") from error
+    if values.shape != (height, width):
         raise UserError(
-            f"--mask={path} is {known.shape[1]}x{known.shape[0]}, the images {width}x{height}"
+            f"--mask={path} is {values.shape[1]}x{values.shape[0]}, the images {width}x{height}"
+        )
+    known = values > (0 if values.max() <= 1 else 127)
+    if not known.any():
+        raise UserError(
+            f"--mask={path} knows no pixel: its values are {values.min()} to {values.max()}, and "
+            "pixels of at least 128, white, are known"
         )
     return known[None, :, :, None]
 

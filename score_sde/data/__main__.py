@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from score_sde.data import selection
 from score_sde.data.base import DataError
-from score_sde.data.load import load, prepare
+from score_sde.data.load import prepare
 
 
 class _Parser(argparse.ArgumentParser):
@@ -22,17 +23,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m score_sde.data", description="Prepares and describes data sets."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{prepare,info}")
-    where = "TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets], or one's own folder or file"
 
     command = commands.add_parser("prepare", help="download a TFDS set and write it as ArrayRecord")
     command.add_argument("name", help="TFDS name, such as cifar10, or digits")
-    command.add_argument("--data_dir", help=where)
+    command.add_argument("--data_dir", help="TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets]")
 
     command = commands.add_parser("info", help="describe one split of a set")
-    command.add_argument("name", help="TFDS name, such as cifar10; digits, moons, folder or arrays")
-    command.add_argument("--data_dir", help=where)
-    command.add_argument("--split", default="train", help="[train]")
-    command.add_argument("--image_size", type=int, help="crop and resize to this many pixels")
+    selection.add_flags(command)
     return parser
 
 
@@ -50,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.command == "prepare":
             print(f"{args.name} is ready in {prepare(args.name, data_dir=args.data_dir)}")
             return 0
-        source = load(args.name, args.split, data_dir=args.data_dir, image_size=args.image_size)
+        source = selection.from_flags(args)
     except DataError as error:
         print(f"score_sde.data: {error}", file=sys.stderr)
         return 2
@@ -59,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for field in info.fields:
         about = {k: v for k, v in dataclasses.asdict(field).items() if k != "name" and v}
         print(f"  {field.name}: " + ", ".join(f"{key} {value}" for key, value in about.items()))
+    if source.note:
+        print(f"note: {source.note}")
     return 0
 
 

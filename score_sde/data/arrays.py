@@ -11,6 +11,8 @@ There are three ways to one:
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +20,16 @@ from pathlib import Path
 import numpy as np
 
 from score_sde.checks import check_count
-from score_sde.data.base import DataError, Examples, Info, Source, SplitError
+from score_sde.data.base import (
+    MOST_CLASSES,
+    DataError,
+    Examples,
+    Info,
+    Read,
+    Source,
+    SplitError,
+    digest,
+)
 from score_sde.fields import Field, image, label, number, vector
 
 # One array, or an array for each field.
@@ -34,7 +45,6 @@ _USABLE = (
     "a label integer [n], a number float [n]"
 )
 _STARTS = (np.lib.format.MAGIC_PREFIX, b"PK\x03\x04", b"PK\x05\x06")  # of .npy, .npz, empty .npz
-_MOST_CLASSES = 2**20  # a table of their embeddings still fits; more are numbers of something else
 _CHUNK = 2**20  # elements of a mapped array that are looked at together
 
 
@@ -182,8 +192,8 @@ def _source(
     rows = np.arange(len(chosen[fields[0].name]))
     if not by_split:
         kept = (rows % hold_out == hold_out - 1) == (split == "test")
-        if not kept.any():
-            raise DataError(
+        if not kept.any():  # without a held-out split one can train
+            raise (SplitError if split == "test" else DataError)(
                 f"{where} has {len(rows)} examples, of which one in {hold_out} is for testing, so "
                 f"split {split!r} is empty: give each split its own arrays"
             )
@@ -198,8 +208,18 @@ def _source(
             for field in fields
         }
 
-    info = Info(name, split, len(rows), fields)
+    info = Info(name, split, len(rows), fields, _fingerprint(read, len(rows), fields))
     return Source(info, read, cache_bytes=0, log_density=log_density)
+
+
+def _fingerprint(read: Read, size: int, fields: Sequence[Field]) -> str:
+    """Of the values as they are given: the same whether a file or a script holds them."""
+    found = {field.name: hashlib.sha256() for field in fields}
+    step = max(1, _CHUNK // max(math.prod(field.shape) for field in fields))
+    for start in range(0, size, step):
+        for name, values in read(np.arange(start, min(start + step, size))).items():
+            found[name].update(values.tobytes())
+    return digest(part for name, one in found.items() for part in (name, one.hexdigest()))
 
 
 def _is_by_split(arrays: Arrays) -> bool:
@@ -230,6 +250,8 @@ def _by_split(arrays: np.ndarray | dict[str, np.ndarray]) -> Arrays:
 
 def _read(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     """What a file holds."""
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+        raise DataError(f"{path} is no regular file: give the path of an .npz or .npy file")
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -316,10 +338,10 @@ def _inferred(name: str, parts: dict[str, dict[str, np.ndarray]]) -> Field:
     if kind == "label":
         labels = [part[name] for part in parts.values() if _kind(part[name]) == kind]
         classes = 1 + max(int(array.max()) for array in labels)
-        if classes > _MOST_CLASSES:
+        if classes > MOST_CLASSES:
             raise DataError(
                 f"array {name!r} of {where} would be a label of {classes:,} classes; there can be "
-                f"{_MOST_CLASSES:,}: leave it out, or number the classes from 0"
+                f"{MOST_CLASSES:,}: leave it out, or number the classes from 0"
             )
         return label(classes, name=name)
     raise DataError(f"array {name!r} of {where} is {_described(array)}: {_USABLE}")

@@ -2,7 +2,8 @@
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from score_sde.fields import Field
 # Sets that are at most this large when decoded (CIFAR-10 is 0.15 GB, CelebA at 64x64 is 2.0 GB) are
 # kept in memory once decoded.
 CACHE_BYTES = 2 * 2**30
+MOST_CLASSES = 2**20  # a table of their embeddings still fits; more are numbers of something else
 
 Examples = dict[str, np.ndarray]
 Read = Callable[[np.ndarray], Examples]
@@ -26,6 +28,16 @@ class SplitError(DataError):
     """The data set has no such split."""
 
 
+def digest(parts: Iterable[str | bytes]) -> str:
+    """SHA-256 of a list of parts, hex digits; where one ends and the next begins counts too."""
+    found = hashlib.sha256()
+    for part in parts:
+        part = part.encode(errors="surrogateescape") if isinstance(part, str) else part
+        found.update(b"%d:" % len(part))
+        found.update(part)
+    return found.hexdigest()
+
+
 @dataclasses.dataclass(frozen=True)
 class Info:
     """What is known of a data set before any example is read.
@@ -35,12 +47,15 @@ class Info:
       split: the part of it, such as "train".
       size: number of examples.
       fields: what every example has.
+      fingerprint: hex digits that change when the examples do, see `digest`; "" where it is not
+        known.
     """
 
     name: str
     split: str
     size: int
     fields: tuple[Field, ...]
+    fingerprint: str = ""
 
     def __getitem__(self, name: str) -> Field:
         """The field of this name.
@@ -115,6 +130,7 @@ class Source:
 
     Attributes:
       info: the description of the set.
+      note: what its user should know besides, one line; or empty.
       log_density: of made-up data that know it: from values of the modelled field, [n, ...], to the
         natural logarithm of their density, float64 [n]; None of others.
     """
@@ -126,6 +142,7 @@ class Source:
         *,
         cache_bytes: int = CACHE_BYTES,
         log_density: Callable[[np.ndarray], np.ndarray] | None = None,
+        note: str = "",
     ):
         """Makes a source.
 
@@ -135,8 +152,9 @@ class Source:
             [n, *shape] and of its dtype. It is called from several threads.
           cache_bytes: the largest decoded size, in bytes, that is kept in memory.
           log_density: see the attribute.
+          note: see the attribute.
         """
-        self.info, self.log_density = info, log_density
+        self.info, self.log_density, self.note = info, log_density, note
         self._read = read
         size = sum(int(np.prod(f.shape)) * np.dtype(f.dtype).itemsize for f in info.fields)
         self._cached = info.size * size <= cache_bytes

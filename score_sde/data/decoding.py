@@ -1,40 +1,95 @@
-"""Encoded image bytes or files -> uint8 arrays of one shape, with Pillow."""
+"""Encoded images -> uint8 arrays of one shape: what `data.image_size` and its neighbours say."""
 
-import io
+from __future__ import annotations
+
+import dataclasses
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-_MODES = {1: "L", 3: "RGB"}
+from score_sde import images
+from score_sde.data.base import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+REPAIR = "remove or repair it, or give skip_damaged"
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageOptions:
+    """What is done with the images of a set; see `score_sde.data.load`.
+
+    Attributes:
+      size: side in pixels; None keeps an image as it is.
+      crop: side of the central square that is cropped before, in pixels; None for the largest one.
+      background: behind transparent pixels: white, black or #rrggbb.
+      skip_damaged: whether images that cannot be read are left out.
+
+    Raises:
+      DataError: a value cannot work.
+    """
+
+    size: int | None = None
+    crop: int | None = None
+    background: str = "white"
+    skip_damaged: bool = False
+
+    def __post_init__(self):
+        if self.size is not None and self.size < 1:
+            raise DataError(f"image_size is {self.size}: give a number of pixels, at least 1")
+        if self.crop is not None and (self.crop < 1 or self.size is None):
+            raise DataError(
+                f"crop is {self.crop}: give a number of pixels, at least 1, and image_size"
+            )
+        try:
+            images.color(self.background)
+        except ValueError as error:
+            raise DataError(f"background: {error}") from error
+
+    @property
+    def color(self) -> images.Color:
+        """The background as red, green and blue, 0 to 255."""
+        return images.color(self.background)
 
 
 def decode(
-    encoded: bytes | Path, channels: int, size: int | None, crop: int | None = None
+    encoded: bytes | Path, shape: tuple[int, int, int], options: ImageOptions, name: str = ""
 ) -> np.ndarray:
     """Decodes one image, then crops and resizes it if need be.
 
     Args:
       encoded: the bytes of a PNG, JPEG or WebP file, or its path.
-      channels: 1 (greyscale) or 3 (RGB); an alpha channel is dropped.
-      size: side in pixels; None keeps the image as it is.
-      crop: as for `fit`.
+      shape: (height, width, channels) to give; one channel is grey, three are RGB.
+      options: `size` and `crop` are applied, if they are given.
+      name: what an error calls the image; its path if empty.
 
     Returns:
-      uint8 [H, W, channels]; [size, size, channels] if `size` is given.
+      uint8 [height, width, channels].
 
     Raises:
-      OSError: if it is not a readable image.
+      DataError: it is no readable image, or of another shape.
     """
-    with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
-        pixels = image.convert(_MODES[channels])
-        if size is not None:
-            pixels = fit(pixels, size, crop)
-        return np.asarray(pixels).reshape(pixels.height, pixels.width, channels)
+    name = name or str(encoded)
+    try:
+        image = images.read(encoded, name, options.color)
+    except images.ImageError as error:
+        raise DataError(f"{error}: {REPAIR}") from error
+    image = image.convert("L" if shape[2] == 1 else "RGB")
+    if options.size is not None:
+        image = fit(image, options.size, options.crop)
+    height, width, _ = shape
+    if image.size != (width, height):
+        raise DataError(
+            f"{name} is {image.width}x{image.height}, not {width}x{height} as it was said to be: "
+            "give image_size"
+        )
+    return np.asarray(image).reshape(shape)
 
 
-def fit(image: Image.Image, size: int, crop: int | None = None) -> Image.Image:
+def fit(image: Image, size: int, crop: int | None = None) -> Image:
     """Crops a central square and resizes it to size x size.
 
     Downscaling averages over each output pixel's area (Pillow's BOX filter): no aliasing, no
@@ -49,11 +104,13 @@ def fit(image: Image.Image, size: int, crop: int | None = None) -> Image.Image:
     Returns:
       The image, size x size.
     """
+    from PIL.Image import Resampling
+
     side = min(*image.size, crop or math.inf)
     if image.size == (size, size) == (side, side):
         return image
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    resample = Image.Resampling.BOX if size <= side else Image.Resampling.BICUBIC
+    resample = Resampling.BOX if size <= side else Resampling.BICUBIC
     # Cropped first: the `box` of Pillow's resize lets pixels from outside it in.
     square = image.crop((left, top, left + side, top + side))
     return square.resize((size, size), resample)

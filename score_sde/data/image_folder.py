@@ -1,42 +1,49 @@
 """A folder of PNG, JPEG or WebP images as a data set with the field "image", perhaps "label"."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from score_sde import fields
+from score_sde import fields, images
 from score_sde.data import decoding
-from score_sde.data.base import DataError, Examples, Info, Source, SplitError
+from score_sde.data.base import DataError, Examples, Info, Source, SplitError, digest
+from score_sde.data.decoding import ImageOptions
+from score_sde.data.find_files import find_files
+from score_sde.data.survey import note, survey
+from score_sde.errors import UserError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
-_GREY = {"1", "L"}
 _SPLITS = ("train", "test")
 _HOLD_OUT = 10
 
+# A file: its path, its size in bytes and the time of its last change; -1 and 0 if it is not there.
+_Stamp = tuple[Path, int, int]
 
-def load(split: str, data_dir: str, image_size: int | None, crop: int | None = None) -> Source:
+
+def load(split: str, data_dir: str, options: ImageOptions) -> Source:
     """Finds the images under a folder, in the order of their paths.
 
     The split is the sub-folder of that name. Where neither train/ nor test/ exists, every tenth
-    image is for testing and the rest for training. If all images lie in two or more sub-folders (of
-    the split, if it is one), these are the classes. Names that begin with a dot are passed over.
-    Greyscale only if every image is; else all are RGB.
+    image is for testing and the rest for training; of fewer than ten, all are. If all images lie in
+    two or more sub-folders (of the split, if it is one), these are the classes. Names that begin
+    with a dot are passed over, and a file to which several symbolic links lead counts once.
+    Channels and size are the same for both splits: grey only if every image is.
 
     Args:
       split: "train" or "test".
       data_dir: the folder.
-      image_size: side in pixels; None only if all images have the same size.
-      crop: side of the square that is resized to it; None for the largest.
+      options: what is done with the images; without `size` all must have the same.
 
     Returns:
       The source; its name is "folder".
 
     Raises:
       DataError: if there is no such folder or split, no image, an unreadable image, or images of
-        several sizes without `image_size`.
+        several sizes without `size`.
     """
     root = Path(data_dir).expanduser()
     if not root.is_dir():
@@ -49,43 +56,59 @@ def load(split: str, data_dir: str, image_size: int | None, crop: int | None = N
             f"{root} has {parts[0]}/ but no {split}/: make that folder, or remove both"
         )
 
-    # Classes are named over both splits, so that a label means the same in each.
-    found = {name: _find(root / name) for name in parts} if parts else {"": _find(root)}
+    # Classes, channels and sizes are those of both splits, so that they mean the same in each.
+    found = {name: find_files(root / name, _SUFFIXES) for name in parts or ("",)}
+    _check_apart(root, found)
     names = _class_names([path for paths in found.values() for path in paths])
-    paths = found[split] if parts else _held_out(found[""], split)
-    base = root / split if parts else root
-    if not paths:
-        raise DataError(f"no PNG, JPEG or WebP image for split {split!r} under {base}")
-    files = [base / path for path in paths]
+    stamps = {name: [_stamp(root / name / path) for path in found[name]] for name in found}
+    everything = tuple(stamp for part in stamps.values() for stamp in part)
+    headers = dict(zip(everything, _headers(everything, options), strict=True))
+
+    base = root / (split if parts else "")
+    chosen = stamps[split] if parts else _held_out(root, stamps[""], split)
+    kept = [stamp for stamp in chosen if not isinstance(headers[stamp], UserError)]
+    if not kept:
+        what = "undamaged " if chosen else ""
+        raise DataError(f"no {what}PNG, JPEG or WebP image for split {split!r} under {base}")
+    files = [file for file, _, _ in kept]
+    paths = [file.relative_to(base) for file in files]
     labels = [names.index(path.parts[0]) if names else -1 for path in paths]
 
-    image = fields.image(_shape(files, image_size))
+    image = fields.image(_shape(root, list(headers.values()), options.size))
     label = (fields.label(len(names), tuple(names)),) if names else ()
-    info = Info("folder", split, len(files), (image, *label))
-    channels = image.shape[2]
+    # Of names and sizes: reading all files would take as long as an epoch.
+    about = (f"{path.as_posix()} {size}" for path, (_, size, _) in zip(paths, kept, strict=True))
+    info = Info("folder", split, len(files), (image, *label), digest(about))
 
     def read(indices: np.ndarray) -> Examples:
-        pixels = [_decode(files[index], channels, image_size, crop) for index in indices]
+        pixels = [decoding.decode(files[index], image.shape, options) for index in indices]
         found = {"image": np.stack(pixels)}
         if names:
             found["label"] = np.array([labels[index] for index in indices], np.int32)
         return found
 
-    return Source(info, read)
+    return Source(info, read, note=note([headers[stamp] for stamp in chosen]))
 
 
-def _find(base: Path) -> list[Path]:
-    """Paths of the images under a folder, relative to it, sorted."""
-    found = []
-    for folder, subfolders, names in os.walk(base, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        relative = Path(folder).relative_to(base)
-        found += [
-            relative / name
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in _SUFFIXES
-        ]
-    return sorted(found)
+def _check_apart(root: Path, found: dict[str, dict[Path, str]]) -> None:
+    """Raises a DataError if a file is in two splits."""
+    places: dict[str, Path] = {}
+    for name, paths in found.items():
+        for path, real in paths.items():
+            if real in places:
+                raise DataError(
+                    f"{root / name / path} is {root / places[real]}: images that are held out must "
+                    "be others"
+                )
+            places[real] = Path(name, path)
+
+
+def _stamp(file: Path) -> _Stamp:
+    try:
+        about = file.stat()
+    except OSError:  # a broken link; looking at it will say so
+        return file, -1, 0
+    return file, about.st_size, about.st_mtime_ns
 
 
 def _class_names(paths: list[Path]) -> list[str]:
@@ -96,27 +119,53 @@ def _class_names(paths: list[Path]) -> list[str]:
     return names if len(names) > 1 else []
 
 
-def _held_out(paths: list[Path], split: str) -> list[Path]:
-    """Every tenth path for testing, the others for training."""
+def _held_out(root: Path, stamps: list[_Stamp], split: str) -> list[_Stamp]:
+    """Every tenth for testing, the others for training."""
     testing = split == "test"
-    return [path for i, path in enumerate(paths) if (i % _HOLD_OUT == _HOLD_OUT - 1) == testing]
+    if testing and 0 < len(stamps) < _HOLD_OUT:
+        raise SplitError(
+            f"{root} has {len(stamps)} images, of which every tenth is held out, so none is: make "
+            "train/ and test/ in it"
+        )
+    return [one for i, one in enumerate(stamps) if (i % _HOLD_OUT == _HOLD_OUT - 1) == testing]
 
 
-def _shape(files: list[Path], image_size: int | None) -> tuple[int, int, int]:
-    """(height, width, channels) of all images, from their headers.
+@functools.lru_cache(maxsize=1)  # the next split asks for the same
+def _headers(
+    stamps: tuple[_Stamp, ...], options: ImageOptions
+) -> Sequence[images.Header | UserError]:
+    """The header of each file.
 
     Every header is read even when the size is given: a broken file is then an error that names it
-    at the start, not in the middle of a run, and channels are the same for all.
+    at the start, not in the middle of a run. Whether the rest is whole, only decoding says.
     """
-    with ThreadPoolExecutor(min(16, (os.cpu_count() or 1) * 4)) as pool:
-        headers = list(pool.map(_header, files))
-    channels = 1 if all(mode in _GREY for _, mode in headers) else 3
-    if image_size is not None:
-        return (image_size, image_size, channels)
-    sizes = sorted({size for size, _ in headers})
+
+    def look(stamp: _Stamp) -> images.Header:
+        file, color = stamp[0], options.color
+        try:
+            found = images.header(file, background=color)
+            if options.skip_damaged:
+                images.read(file, background=color)
+        except images.ImageError as error:
+            hint = "" if options.skip_damaged else f": {decoding.REPAIR}"
+            raise DataError(f"{error}{hint}") from error
+        return found
+
+    return survey(look, stamps, options.skip_damaged)
+
+
+def _shape(
+    root: Path, headers: Sequence[images.Header | UserError], size: int | None
+) -> tuple[int, int, int]:
+    """(height, width, channels) of all images."""
+    whole = [header for header in headers if isinstance(header, images.Header)]
+    channels = max(header.channels for header in whole)
+    if size is not None:
+        return (size, size, channels)
+    sizes = sorted({header.size for header in whole})
     if len(sizes) > 1:
         raise DataError(
-            f"the images under {files[0].parent} differ in size "
+            f"the images under {root} differ in size "
             f"({_wxh(sizes[0])} to {_wxh(sizes[-1])}): give image_size"
         )
     width, height = sizes[0]
@@ -125,19 +174,3 @@ def _shape(files: list[Path], image_size: int | None) -> tuple[int, int, int]:
 
 def _wxh(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
-
-
-def _header(file: Path) -> tuple[tuple[int, int], str]:
-    """(width, height) and colour mode of an image file."""
-    try:
-        with Image.open(file) as image:
-            return image.size, image.mode
-    except OSError as error:
-        raise DataError(f"{file} is not a readable image: remove or repair it") from error
-
-
-def _decode(file: Path, channels: int, image_size: int | None, crop: int | None) -> np.ndarray:
-    try:
-        return decoding.decode(file, channels, image_size, crop)
-    except OSError as error:
-        raise DataError(f"{file} cannot be decoded ({error}): remove or repair it") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from score_sde import fields
 from score_sde.data.base import DataError, Info
 from score_sde.data.load import is_as_it_is, load
@@ -22,7 +24,7 @@ _KNOWN: dict[str, tuple[tuple[int | None, int | None, int], int, int]] = {
 }
 
 
-def describe(name: str, *, data_dir: str | None = None, image_size: int | None = None) -> Info:
+def describe(name: str, *, image_size: int | None = None, **options: Any) -> Info:
     """The description of a data set that may not be there, as `load` would give its training split.
 
     Sets in a short table of this file are never looked for. Any other is opened if it is there;
@@ -30,8 +32,8 @@ def describe(name: str, *, data_dir: str | None = None, image_size: int | None =
 
     Args:
       name: see `load`.
-      data_dir: see `load`.
       image_size: see `load`.
+      **options: the others of `load`.
 
     Returns:
       The description; its size is 0 and its classes have no names if the set was not opened.
@@ -40,10 +42,10 @@ def describe(name: str, *, data_dir: str | None = None, image_size: int | None =
       DataError: the size of the images cannot be known.
     """
     if is_as_it_is(name):
-        return load(name, "train", data_dir=data_dir, image_size=image_size).info
+        return load(name, "train", image_size=image_size, **options).info
     if name not in _KNOWN:
         try:
-            return load(name, "train", data_dir=data_dir, image_size=image_size).info
+            return load(name, "train", image_size=image_size, **options).info
         except DataError as error:
             if image_size is None:
                 raise DataError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from score_sde.data import arrays, toy
 from score_sde.data.base import DataError, Source
+from score_sde.data.decoding import ImageOptions
 
 Open = Callable[[str], Source]
 DataDir = str | os.PathLike | None
@@ -27,6 +28,8 @@ def load(
     data_dir: DataDir = None,
     image_size: int | None = None,
     crop: int | None = None,
+    background: str = "white",
+    skip_damaged: bool = False,
 ) -> Source:
     """Opens a data set for random access; TensorFlow is never imported.
 
@@ -43,6 +46,9 @@ def load(
         the set's own size, which must then be the same for all images.
       crop: side in pixels of the central square to crop to, before resizing to image_size, in place
         of the largest one.
+      background: what is behind transparent pixels: "white", "black" or "#rrggbb".
+      skip_damaged: leave out images that cannot be read, and say so in `source.note`; else they are
+        errors. To know which, all are decoded here once.
 
     Returns:
       A source: `len(source)`, `source[i]`, `source.gather(indices)`, `source.info`.
@@ -50,12 +56,12 @@ def load(
     Raises:
       DataError: a one-line message that says what to do.
     """
-    if image_size is not None and image_size < 1:
-        raise DataError(f"image_size is {image_size}: give a number of pixels, at least 1")
-    if crop is not None and (crop < 1 or image_size is None):
-        raise DataError(f"crop is {crop}: give a number of pixels, at least 1, and image_size")
-    if is_as_it_is(name) and image_size is not None:
-        raise DataError(f"the examples of {name} are taken as they are: leave out image_size")
+    options = ImageOptions(image_size, crop, background, skip_damaged)
+    if is_as_it_is(name) and options != ImageOptions():
+        raise DataError(
+            f"the examples of {name} are taken as they are: leave out image_size, background and "
+            "skip_damaged"
+        )
     if name in _REGISTERED:
         return _REGISTERED[name](split)
     if name in _AS_THEY_ARE:
@@ -65,10 +71,10 @@ def load(
 
         if data_dir is None:
             raise DataError("a folder of images needs data_dir, the path of that folder")
-        return image_folder.load(split, os.fspath(data_dir), image_size, crop)
+        return image_folder.load(split, os.fspath(data_dir), options)
     from score_sde.data import tfds_source
 
-    return tfds_source.load(name, split, _tfds_dir(data_dir), image_size, crop)
+    return tfds_source.load(name, split, _tfds_dir(data_dir), options)
 
 
 def register(name: str, open: Open) -> None:

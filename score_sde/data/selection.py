@@ -1,7 +1,11 @@
-"""What can be chosen about the data: the section `data` of a config."""
+"""What can be chosen about the data: the section `data` of a config, and flags of commands.
+
+Every command that opens data takes its options from here, so that each has those of data.load.
+"""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +26,8 @@ class DataOptions:
         field: that is modelled; if empty, the only one that the space is for.
         image_size: side in pixels to which images are cropped and resized; 0 for as they are.
         crop: side of the central square that is cropped before; None for the largest.
+        background: behind transparent pixels: white, black or #rrggbb.
+        skip_damaged: leave out images that cannot be read; without it, they are errors.
     """
 
     name: str = "digits"
@@ -29,6 +35,8 @@ class DataOptions:
     field: str = ""
     image_size: int = 0
     crop: int | None = None
+    background: str = "white"
+    skip_damaged: bool = False
 
     def __post_init__(self):
         if self.image_size < 0:
@@ -40,13 +48,21 @@ class DataOptions:
         Raises:
             DataError: it cannot be found; SplitError if it has no such split.
         """
-        size = self.image_size or None
-        return load(self.name, split, data_dir=self.dir or None, image_size=size, crop=self.crop)
+        return load(self.name, split, **self._options())
 
     def describe(self) -> Info:
         """What is known of the training split, which need not be there; see known.describe."""
-        size = self.image_size or None
-        return describe(self.name, data_dir=self.dir or None, image_size=size)
+        return describe(self.name, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        """The keyword arguments of data.load."""
+        return {
+            "data_dir": self.dir or None,
+            "image_size": self.image_size or None,
+            "crop": self.crop,
+            "background": self.background,
+            "skip_damaged": self.skip_damaged,
+        }
 
 
 # The fields that say which examples they are; the others, only where they lie.
@@ -60,3 +76,36 @@ def read(section: Mapping[str, Any]) -> DataOptions:
         DataError: a value cannot work.
     """
     return DataOptions(**section)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options of data.load: the name of a set and flags."""
+    default = DataOptions()
+    parser.add_argument(
+        "name", help="TFDS name, such as cifar10; digits, moons; folder or arrays, with --data_dir"
+    )
+    parser.add_argument("--split", default="train", help="[train]")
+    parser.add_argument(
+        "--data_dir",
+        help="TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets], or one's own folder or file",
+    )
+    parser.add_argument("--image_size", type=int, help="crop and resize to this many pixels")
+    parser.add_argument("--crop", type=int, help="central square to crop before [the largest]")
+    parser.add_argument(
+        "--background",
+        default=default.background,
+        help=f"behind transparent pixels: white, black or #rrggbb [{default.background}]",
+    )
+    parser.add_argument(
+        "--skip_damaged", action="store_true", help="leave out images that cannot be read"
+    )
+
+
+def from_flags(args: argparse.Namespace) -> Source:
+    """Open what the flags of `add_flags` name.
+
+    Raises:
+        DataError: it cannot be found, or a value cannot work.
+    """
+    names = ("data_dir", "image_size", "crop", "background", "skip_damaged")
+    return load(args.name, args.split, **{name: getattr(args, name) for name in names})

@@ -3,9 +3,11 @@
 Of a set's features the images of 8 bits, class labels, floating numbers and vectors are fields.
 """
 
+from __future__ import annotations
+
 import difflib
 import importlib.util
-from collections.abc import Sequence
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,58 +15,74 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from score_sde import fields
-from score_sde.data import decoding, digits
-from score_sde.data.base import DataError, Examples, Info, Source, SplitError
+from score_sde.data import decoding, digits, prepared
+from score_sde.data.base import MOST_CLASSES, DataError, Examples, Info, Source, SplitError, digest
+from score_sde.data.decoding import ImageOptions
+from score_sde.data.survey import note, survey
+from score_sde.data.tfds_records import Records
+from score_sde.errors import UserError
 from score_sde.fields import Field
 
+_NAME = re.compile(r"(?P<base>\w+)(/(?P<variant>[\w+-][\w.+-]*))?(:(?P<version>[\d*.]+))?")
 
-def load(
-    name: str, split: str, data_dir: str, image_size: int | None, crop: int | None = None
-) -> Source:
+
+def load(name: str, split: str, data_dir: str, options: ImageOptions) -> Source:
     """Opens one split of a prepared set; `score_sde.data.load` says the rest.
 
     Args:
       name: TFDS name, such as "cifar10" or "lsun/church_outdoor", or a key of digits.BUILDERS.
       split: a split, or a slice of one such as "train[:1000]".
       data_dir: TFDS folder.
-      image_size: side in pixels; None keeps the set's own fixed size.
-      crop: side of the square that is resized to it; None for the largest.
+      options: what is done with the images; without `size` they have the set's own fixed size.
 
     Returns:
       The source.
 
     Raises:
-      DataError: if the set is unknown, not prepared, has no such split or no usable image.
+      DataError: if the set is unknown, not prepared, damaged, or has no such split or usable field.
     """
-    bundled = name in digits.BUILDERS
-    builder = (digits.prepared_builder if bundled else _builder)(name, data_dir)
-    levels = builder.LEVELS if bundled else 256
+    builder = _builder(name, data_dir)
+    bundled = digits.BUILDERS.get(name.partition(":")[0])
+    levels = bundled.LEVELS if bundled else 256
     found = {
-        key: _field(name, key, feature, levels, image_size, crop)
+        key: _field(name, key, feature, levels, options)
         for key, feature in builder.info.features.items()
     }
-    kept = tuple(field for field in found.values() if field is not None)
+    # The metadata have no order of their own.
+    kept = tuple(
+        sorted(
+            (field for field in found.values() if field is not None),
+            key=lambda field: (fields.KINDS.index(field.kind), field.name),
+        )
+    )
     if not kept:
         raise DataError(
             f"{name} has no 8-bit image, label, number or vector: it has {', '.join(found)}"
         )
-    images = {field.name: field for field in kept if field.kind == "image"}
-    records = _records(builder, name, split, data_dir, tuple(images))
+    records = _records(builder, name, split, data_dir, kept)
+    about = _fingerprint(builder, split)
 
-    def decode(field: Field, encoded: bytes) -> np.ndarray:
-        resized = _resized(builder.info.features[field.name].shape, image_size, crop)
-        return decoding.decode(encoded, field.shape[2], image_size if resized else None, crop)
+    def decoded(example: dict[str, Any], field: Field, index: int) -> np.ndarray:
+        value = example[field.name]
+        if field.kind != "image":
+            return value
+        where = f"{field.name} {index} of {records.name}"
+        return decoding.decode(value, field.shape, options, where)
 
     def read(indices: np.ndarray) -> Examples:
-        examples = records.__getitems__(indices.tolist())
+        examples = list(zip(indices.tolist(), records.read(indices.tolist()), strict=True))
         return {
-            field.name: np.stack([decode(field, example[field.name]) for example in examples])
-            if field.name in images
-            else np.array([example[field.name] for example in examples], field.dtype)
+            field.name: np.stack([decoded(one, field, index) for index, one in examples])
             for field in kept
         }
 
-    return Source(Info(name, split, len(records), kept), read)
+    if not options.skip_damaged:
+        return Source(Info(name, split, len(records), kept, about), read)
+    seen = survey(lambda index: read(np.array([index])).keys(), range(len(records)), True)
+    whole = np.flatnonzero([not isinstance(one, UserError) for one in seen])
+    about = digest([about, whole.tobytes()]) if len(whole) < len(records) else about
+    info = Info(name, split, len(whole), kept, about)
+    return Source(info, lambda indices: read(whole[indices]), note=note(seen))
 
 
 def prepare(name: str, data_dir: str) -> None:
@@ -77,10 +95,7 @@ def prepare(name: str, data_dir: str) -> None:
     Raises:
       DataError: if the set is unknown, TensorFlow is missing, or TFDS fails.
     """
-    if name in digits.BUILDERS:
-        digits.prepared_builder(name, data_dir)
-        return
-    builder = _builder(name, data_dir)
+    builder = _builder(name, data_dir)  # which makes those of digits.BUILDERS
     if builder.data_path.exists():
         return
     if importlib.util.find_spec("tensorflow") is None:
@@ -95,25 +110,56 @@ def prepare(name: str, data_dir: str) -> None:
 
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
-    """The builder of a set. A name with a namespace is refused: TFDS would ask the network."""
-    base, _, config = name.partition("/")
-    if base in (known := tfds.list_builders(with_community_datasets=False)):
-        variants = [variant.name for variant in tfds.builder_cls(base).BUILDER_CONFIGS]
-        if variants and config and config.partition(":")[0] not in variants:
-            raise DataError(f"{base} has no variant {config!r}: use {', '.join(variants)}")
-    elif ":" in base or not Path(data_dir, base).is_dir():  # A folder: a set of the user's own.
+    """The builder of a set: of its files if it is prepared, else of TFDS's code.
+
+    A name with a namespace is refused: TFDS would ask the network.
+    """
+    known = tfds.list_builders(with_community_datasets=False)
+    given = _NAME.fullmatch(name)
+    base = given["base"] if given else ""
+    folder = Path(data_dir, base)
+    if not base or not (base in known or base in digits.BUILDERS or folder.is_dir()):
         near = difflib.get_close_matches(name.lower(), [*known, *digits.BUILDERS, "folder"], n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "see tfds.list_builders()"
         raise DataError(f"unknown data set {name!r}: {hint}")
+    variant = given["variant"] or ""
+    if base in known:
+        variant = _variant(base, variant)
+    version = given["version"] or ""
+    found = prepared.find(folder / variant, version)
     try:
-        return tfds.builder(name, data_dir=data_dir)
-    except (ValueError, AssertionError, ImportError, OSError) as error:
-        raise DataError(f"cannot open {name} in {data_dir}: {_first_line(error)}") from error
+        if found is not None:
+            prepared.check(found)
+            return tfds.builder_from_directory(found)
+        if base in digits.BUILDERS and not version:
+            return digits.prepared_builder(base, data_dir)
+        if base in known and not version:  # its code says what it would be
+            return tfds.builder(f"{base}/{variant}" if variant else base, data_dir=data_dir)
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # TFDS fails in many ways on files that are not as it wrote them
+        raise prepared.damaged(found or folder, error) from error
+    newest = prepared.find(folder / variant)
+    others = [f"{name.partition(':')[0]}:{newest.name}"] if newest else []
+    others += [f"{base}/{one}" for one in prepared.variants(folder)]
+    hint = (
+        f"use {', '.join(others)}" if others else "it has no features.json in a folder like 1.0.0"
+    )
+    raise DataError(f"{name} is not prepared in {folder}: {hint}")
+
+
+def _variant(base: str, variant: str) -> str:
+    """The variant of a set of TFDS's own: the default one where none is given."""
+    code = tfds.builder_cls(base)
+    names = [one.name for one in code.BUILDER_CONFIGS]
+    if names and variant and variant not in names:
+        raise DataError(f"{base} has no variant {variant!r}: use {', '.join(names)}")
+    return variant or (code.default_builder_config.name if names else "")
 
 
 def _records(
-    builder: tfds.core.DatasetBuilder, name: str, split: str, data_dir: str, images: Sequence[str]
-) -> Sequence[dict[str, Any]]:
+    builder: tfds.core.DatasetBuilder, name: str, split: str, data_dir: str, kept: tuple[Field, ...]
+) -> Records:
     """The examples of a split, images still encoded: `decode` sizes as it decodes."""
     how = f"python -m score_sde.data prepare {name} --data_dir={data_dir}"
     extra = 'needs pip install "score_sde[prepare]" or pip install -e ".[prepare]"'
@@ -122,15 +168,23 @@ def _records(
     if split.partition("[")[0] not in builder.info.splits:
         raise SplitError(f"{name} has no split {split!r}: use {', '.join(builder.info.splits)}")
     try:
-        skipped = tfds.decode.SkipDecoding()
-        return builder.as_data_source(split, decoders=dict.fromkeys(images, skipped))
+        return Records(builder, name, split, kept)
     except NotImplementedError as error:
         raise DataError(
             f"{name} is in {data_dir} in a format that cannot be read without TensorFlow: "
             f"remove {builder.data_path} and run `{how}` ({extra})"
         ) from error
-    except (ValueError, AssertionError) as error:
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:
         raise DataError(f"cannot read split {split!r} of {name}: {_first_line(error)}") from error
+
+
+def _fingerprint(builder: tfds.core.DatasetBuilder, split: str) -> str:
+    """Of the version, the shards and what is taken of each: the same wherever the set was built."""
+    shards = builder.info.splits[split].file_instructions
+    taken = (f"{Path(s.filename).name} {s.skip} {s.take} {s.examples_in_shard}" for s in shards)
+    return digest([str(builder.version), *taken])
 
 
 def _field(
@@ -138,19 +192,23 @@ def _field(
     key: str,
     feature: tfds.features.FeatureConnector,
     levels: int,
-    image_size: int | None,
-    crop: int | None,
+    options: ImageOptions,
 ) -> Field | None:
     """The field that a feature is; None of those that are no field here."""
     if isinstance(feature, tfds.features.Image) and feature.np_dtype == np.uint8:
         height, width, channels = feature.shape
         channels = 1 if channels == 1 else 3
-        if image_size is None and None in (height, width):
+        if options.size is None and None in (height, width):
             raise DataError(f"the images of {name} differ in size: give image_size")
-        if _resized(feature.shape, image_size, crop):
-            return fields.image((image_size, image_size, channels), name=key)
+        if _resized(feature.shape, options):
+            return fields.image((options.size, options.size, channels), name=key)
         return fields.image((height, width, channels), levels, key)
     if isinstance(feature, tfds.features.ClassLabel):
+        if not 0 < (feature.num_classes or 0) <= MOST_CLASSES:
+            raise DataError(
+                f"{key} of {name} is a label of {feature.num_classes} classes; there can be "
+                f"{MOST_CLASSES:,}"
+            )
         return fields.label(feature.num_classes, tuple(feature.names), key)
     if isinstance(feature, tfds.features.Tensor) and np.issubdtype(feature.np_dtype, np.floating):
         if feature.shape == ():
@@ -160,11 +218,11 @@ def _field(
     return None
 
 
-def _resized(shape: tuple[int | None, ...], image_size: int | None, crop: int | None) -> bool:
+def _resized(shape: tuple[int | None, ...], options: ImageOptions) -> bool:
     """Whether images of this shape are cropped or resized."""
     height, width = shape[:2]
-    same = image_size is None or (height, width) == (image_size, image_size)
-    return not (same and (crop is None or crop >= height))
+    same = options.size is None or (height, width) == (options.size, options.size)
+    return not (same and (options.crop is None or options.crop >= height))
 
 
 def _first_line(error: Exception) -> str:

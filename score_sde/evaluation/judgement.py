@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from score_sde.checks import check_name
 from score_sde.errors import UserError
-from score_sde.evaluation import cache, extractors, reference, statistics
+from score_sde.evaluation import cache, extractors, likeness, reference, statistics
 from score_sde.evaluation.extractors import EXTRACTORS, Extractor
 from score_sde.evaluation.metric import Entries, SampleMetric
 from score_sde.evaluation.reference import Reference
@@ -79,6 +79,7 @@ def prepare(
     if real is not None:
         real.check(extractors.protocol(extractor))
         _check_size(real, features.shape[1])
+        real = likeness.marked(real, subject)
     # Statistics that are made here have features.
     known = statistics.KEPT if real is None else _known(real)
     _check(metrics, options.num_samples, logits is not None, known)

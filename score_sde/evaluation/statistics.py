@@ -25,7 +25,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from score_sde.data import COUNTS, Source, eval_batches, load
+from score_sde.data import COUNTS, Source, eval_batches, selection
 from score_sde.errors import UserError
 from score_sde.evaluation import cache, extractors, reference
 from score_sde.evaluation.moments import Moments
@@ -204,12 +204,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Computes the statistics of a data set that FID, KID, precision and recall "
         "compare samples with.",
     )
-    parser.add_argument("name", help="TFDS name, such as cifar10, or digits, moons, folder, arrays")
+    selection.add_flags(parser)
     parser.add_argument("--field", default="", help="of the set [its image or vector]")
     parser.add_argument("--out", required=True, type=Path, help="the .npz file to write")
-    parser.add_argument("--split", default="train", help="[train]")
-    parser.add_argument("--data_dir", help="TFDS folder, or the folder or file of the data")
-    parser.add_argument("--image_size", type=int, help="crop and resize to this many pixels")
     parser.add_argument(
         "--features", default="inception", help=f"{' or '.join(extractors.EXTRACTORS)} [inception]"
     )
@@ -233,7 +230,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.batch_size < 1 or args.keep < 0:
             raise UserError("--batch_size must be at least 1, and --keep at least 0")
         extractor = extractors.get(args.features, args.weights, not args.no_check_hash)
-        source = load(args.name, args.split, data_dir=args.data_dir, image_size=args.image_size)
+        source = selection.from_flags(args)
+        if source.note:
+            _say(f"note: {source.note}")
         field = source.info.of_kinds(_KINDS, args.field)
         extractors.shapes(extractor, field)
         options = {"batch_size": args.batch_size, "keep": args.keep, "say": _say}

@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from score_sde import images
+
 # Nothing is loaded and nothing runs: the browser itself sees to it.
 _POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
@@ -223,20 +225,16 @@ def image(path: Path, text: str, corner: tuple[int, int] | None = None) -> str:
         text: what it shows, for those who cannot see it.
         corner: show only so many pixels, across and down, at the top left.
     """
-    from PIL import Image
-
     try:
-        with Image.open(path) as opened:
-            right, bottom = corner or opened.size
-            box = (0, 0, min(right, opened.width), min(bottom, opened.height))
-            picture = opened.crop(box)
-        picture.thumbnail((_WIDEST, _WIDEST))
-        width, height = picture.size
-        buffer = io.BytesIO()
-        picture.save(buffer, "PNG")
-    # Pillow raises SyntaxError for some damage.
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        whole = images.read(path, path.name)
+    except images.ImageError as error:
         return paragraph(f"{path.name} cannot be shown: {error}")
+    right, bottom = corner or whole.size
+    picture = whole.crop((0, 0, min(right, whole.width), min(bottom, whole.height)))
+    picture.thumbnail((_WIDEST, _WIDEST))
+    width, height = picture.size
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
     data = base64.b64encode(buffer.getvalue()).decode()
     kind = ' class="pixels"' if max(width, height) <= _ENLARGED else ""
     return (

@@ -190,5 +190,31 @@ def test_masks_name_what_is_not_known(tmp_path):
     with pytest.raises(UserError, match=r"mask\.png is 6x8, the images 8x8"):
         questions.mask(str(path), 8, 8)
     path.write_text("text")
-    with pytest.raises(UserError, match=r"mask\.png is not an image"):
+    with pytest.raises(UserError, match=r"mask\.png is not a readable image"):
         questions.mask(str(path), 8, 6)
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "RGBA", "LA", "1"])
+def test_masks_may_be_of_any_mode(tmp_path, mode):
+    """White is known, and what is transparent is not."""
+    right = questions.mask("right", 8, 6)
+    image = Image.fromarray(np.uint8(255 * right[0, ..., 0]))
+    if mode == "I;16":
+        image = Image.fromarray(np.uint16(65535 * right[0, ..., 0]))
+    elif mode in ("RGBA", "LA"):
+        transparent = Image.new("L", image.size, 255)
+        transparent.putalpha(image)
+        image = transparent
+    image.convert(mode).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(questions.mask(str(tmp_path / "mask.png"), 8, 6), right)
+
+
+def test_masks_of_0_and_1_are_understood_and_empty_ones_refused(tmp_path):
+    right = questions.mask("right", 8, 6)
+    path = tmp_path / "mask.png"
+    Image.fromarray(np.uint8(right[0, ..., 0])).save(path)
+    np.testing.assert_array_equal(questions.mask(str(path), 8, 6), right)
+    for most in (0, 100):
+        Image.fromarray(np.uint8(most * right[0, ..., 0])).save(path)
+        with pytest.raises(UserError, match=f"knows no pixel: its values are 0 to {most}"):
+            questions.mask(str(path), 8, 6)

@@ -1,10 +1,12 @@
 """A source of arrays: what is inferred, how it splits, files, functions and refusals."""
 
+import os
 import pickle
 import zipfile
 
 import numpy as np
 import pytest
+from made_info import described
 
 from score_sde.data import arrays
 from score_sde.data.base import DataError, Info, SplitError
@@ -48,8 +50,8 @@ def test_every_tenth_example_is_held_out_and_fields_are_inferred():
         number("age"),
     )
     train, test = (arrays.source(plain(), split=split) for split in ("train", "test"))
-    assert train.info == Info("arrays", "train", 18, fields)
-    assert test.info == Info("arrays", "test", 2, fields)
+    assert described(train) == Info("arrays", "train", 18, fields)
+    assert described(test) == Info("arrays", "test", 2, fields)
     np.testing.assert_array_equal(whole(test)["label"], [9, 19])
     np.testing.assert_array_equal(whole(train)["label"], [*range(9), *range(10, 19)])
     for source in (train, test):
@@ -84,7 +86,7 @@ def test_reading_gives_copies():
 )
 def test_a_single_array_has_the_name_of_its_kind(array, field):
     """The one field of one array, for each kind that is inferred."""
-    assert arrays.source(array, name="mine").info == Info("mine", "train", 9, (field,))
+    assert described(arrays.source(array, name="mine")) == Info("mine", "train", 9, (field,))
 
 
 def test_splits_that_are_given():
@@ -92,7 +94,7 @@ def test_splits_that_are_given():
     given = {"train": {"label": np.arange(3)}, "fresh": {"label": np.array([4, 1])}}
     assert whole(arrays.source(given, split="fresh"))["label"].tolist() == [4, 1]
     train = arrays.source(given)
-    assert train.info == Info("arrays", "train", 3, (label(5),))
+    assert described(train) == Info("arrays", "train", 3, (label(5),))
     assert whole(train)["label"].tolist() == [0, 1, 2]
 
 
@@ -124,18 +126,18 @@ def test_npz_and_npy_files(tmp_path):
         path, train_label=np.arange(3), test_label=np.array([7]), train_x=np.ones(3), test_x=[0.5]
     )
     test = arrays.load(str(path), "test")
-    assert test.info == Info("arrays", "test", 1, (label(8), number("x")))
+    assert described(test) == Info("arrays", "test", 1, (label(8), number("x")))
     assert test[0] == {"label": 7, "x": 0.5}
     np.savez(path, train_label=np.arange(3), test_score=np.ones(3), size=np.ones(3))
     names = [field.name for field in arrays.load(path, "train").info.fields]
     assert names == ["train_label", "test_score", "size"]
 
     np.savez(path, train=np.zeros((3, 2)), test=np.ones((2, 2)))
-    assert arrays.load(path, "test").info == Info("arrays", "test", 2, (vector(2),))
+    assert described(arrays.load(path, "test")) == Info("arrays", "test", 2, (vector(2),))
 
     np.save(tmp_path / "a.npy", plain()["place"])
     mapped = arrays.load(tmp_path / "a.npy", "train")
-    assert mapped.info == Info("arrays", "train", 18, (vector(2),))
+    assert described(mapped) == Info("arrays", "train", 18, (vector(2),))
     np.testing.assert_array_equal(whole(mapped)["vector"][:9], plain()["place"][:9])
 
 
@@ -157,6 +159,8 @@ def test_files_that_are_refused(tmp_path):
     assert load("none.npz").endswith(
         "(No such file or directory): give the path of an .npz or .npy file"
     )
+    os.mkfifo(tmp_path / "pipe.npz")
+    assert load("pipe.npz").endswith("is no regular file: give the path of an .npz or .npy file")
     assert "(Is a directory)" in load(".")
     (tmp_path / "text.npy").write_text("hello")
     assert load("text.npy").endswith("is no .npz or .npy file: write one with np.savez or np.save")
@@ -189,7 +193,7 @@ def test_files_that_are_refused(tmp_path):
 
 def test_arrays_that_are_no_field():
     """The message has the name, the shape, the dtype and what would do."""
-    for array, described in [
+    for array, shown in [
         (np.zeros((5, 2, 2, 4, 3), np.uint8), "uint8 [5, 2, 2, 4, 3]"),
         (np.zeros((5, 2), np.uint8), "uint8 [5, 2]"),
         (np.zeros((5, 2, 2)), "float64 [5, 2, 2]"),
@@ -199,7 +203,7 @@ def test_arrays_that_are_no_field():
         (np.array(["a", "b"]), "<U1 [2]"),
     ]:
         assert refusal(arrays.source, {"x": array}) == (
-            f"array 'x' of arrays is {described}: an image is uint8 [n, height, width, channels] "
+            f"array 'x' of arrays is {shown}: an image is uint8 [n, height, width, channels] "
             "or [n, height, width], a vector float [n, d], a label integer [n], a number float [n]"
         )
     assert "array 'array' of mine is bool [5]" in refusal(
@@ -237,7 +241,7 @@ def test_values_and_sizes_that_are_refused():
         "array 'y' of arrays would be a label of 4,294,967,297 classes; there can be 1,048,576: "
         "leave it out, or number the classes from 0"
     )
-    assert refusal(arrays.source, np.zeros(5), split="test") == (
+    assert refusal(arrays.source, np.zeros(5), split="test", kind=SplitError) == (
         "arrays has 5 examples, of which one in 10 is for testing, so split 'test' is empty: give "
         "each split its own arrays"
     )
@@ -300,7 +304,7 @@ def test_a_function_gives_the_same_examples_in_any_order():
         return arrays.function(draw, 1500, name="rings", split=split, seed=seed)
 
     train, test, other = open(), open("test"), open(seed=1)
-    assert train.info == Info("rings", "train", 1500, (vector(2), label(3)))
+    assert described(train) == Info("rings", "train", 1500, (vector(2), label(3)))
     assert (len(test), test.info.fields) == (150, train.info.fields)
     again = open()
     for index in (1499, 0, 700):

@@ -25,6 +25,8 @@ def test_of_several_fields_of_a_kind_that_of_its_name_is_meant():
 
 def test_a_description_survives_a_file_and_another_form_is_one_line():
     assert Info.from_json(json.loads(json.dumps(INFO.to_json()))) == INFO
+    before_fingerprints = {k: v for k, v in INFO.to_json().items() if k != "fingerprint"}
+    assert Info.from_json(before_fingerprints) == INFO
     for damaged in ({}, {"fields": [3]}, INFO.to_json() | {"fields": [{"name": "counts"}]}):
         with pytest.raises(DataError, match="this describes no data set"):
             Info.from_json(damaged)

@@ -4,7 +4,7 @@ import colorsys
 
 import numpy as np
 import pytest
-from made_info import image_info
+from made_info import described, image_info
 from sklearn.datasets import load_digits
 
 from score_sde import data
@@ -19,8 +19,10 @@ def splits(digits_dir):
 
 def test_info(splits):
     names = tuple("0123456789")
-    assert splits["train"].info == image_info("digits", "train", 1297, (8, 8, 1), 10, 17, names)
-    assert splits["test"].info == image_info("digits", "test", 500, (8, 8, 1), 10, 17, names)
+    assert described(splits["train"]) == image_info(
+        "digits", "train", 1297, (8, 8, 1), 10, 17, names
+    )
+    assert described(splits["test"]) == image_info("digits", "test", 500, (8, 8, 1), 10, 17, names)
 
 
 def test_both_splits_together_are_scikit_learns_images_exactly(splits):
@@ -104,7 +106,7 @@ def test_info_of_the_colored_digits(colored, splits):
     names = tuple("0123456789")
     for split, size in (("train", 1297), ("test", 500)):
         expected = image_info("digits_rgb", split, size, (8, 8, 3), 10, 256, names)
-        assert colored[split].info == expected
+        assert described(colored[split]) == expected
     whole = [colored[split].gather(np.arange(len(colored[split])))["image"] for split in colored]
     assert len(np.unique(np.concatenate(whole))) == 256
 
@@ -135,3 +137,11 @@ def test_a_color_depends_on_the_position_alone():
 
     expected = (1.0, 0.2514980095587893, 0.2980952402033452)
     np.testing.assert_allclose(digits.color(0), expected, rtol=1e-12)
+
+
+def test_a_version_may_be_named(digits_dir):
+    for version in ("1.0.0", "1.*.*"):
+        source = data.load(f"digits:{version}", "test", data_dir=digits_dir)
+        assert source.info["image"].values == 17
+    with pytest.raises(data.DataError, match=r"digits:3\.0\.0 is not prepared in"):
+        data.load("digits:3.0.0", data_dir=digits_dir)

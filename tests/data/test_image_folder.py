@@ -1,8 +1,11 @@
 """A folder of images: order, classes, splits, shapes and errors."""
 
+import os
+import re
+
 import numpy as np
 import pytest
-from made_info import image_info
+from made_info import described, image_info
 from PIL import Image
 
 from score_sde import data, fields
@@ -29,7 +32,7 @@ def test_every_tenth_image_is_held_out(write, tmp_path):
     test = data.load("folder", "test", data_dir=tmp_path)
     assert values(test) == [9, 19]
     assert values(train) == [*range(9), *range(10, 19)]
-    assert train.info == image_info("folder", "train", 18, (4, 4, 3))
+    assert described(train) == image_info("folder", "train", 18, (4, 4, 3))
     assert "label" not in train[0]
 
 
@@ -123,3 +126,118 @@ def test_train_folder_without_test_folder_is_not_split_again(write, tmp_path):
     write("train/a.png")
     with pytest.raises(data.DataError, match="no test/"):
         data.load("folder", "test", data_dir=tmp_path)
+
+
+def test_channels_and_size_are_those_of_both_splits(write, tmp_path):
+    """Whichever split has the one image of colours."""
+    for i in range(20):
+        write(f"{i:02d}.png", i, mode="RGB" if i == 0 else "L")
+    for split in ("train", "test"):
+        source = data.load("folder", split, data_dir=tmp_path)
+        assert source.info["image"].shape == source[0]["image"].shape == (4, 4, 3)
+    write("19.png", size=(6, 4))
+    for split in ("train", "test"):
+        with pytest.raises(data.DataError, match=r"4x4 to 6x4\): give image_size"):
+            data.load("folder", split, data_dir=tmp_path)
+
+
+def test_a_turned_image_has_the_size_that_is_seen(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("L", (6, 4)).save(tmp_path / "turned.jpg", exif=exif)
+    Image.new("L", (4, 6)).save(tmp_path / "upright.jpg")
+    assert data.load("folder", data_dir=tmp_path)[0]["image"].shape == (6, 4, 1)
+
+
+def test_transparent_pixels_show_the_background(write, tmp_path):
+    Image.new("LA", (4, 4), (7, 0)).save(tmp_path / "a.png")
+
+    def first(**options):
+        return data.load("folder", data_dir=tmp_path, **options)[0]["image"][0, 0].tolist()
+
+    assert (first(), first(background="black")) == ([255], [0])
+    assert first(background="#ff0000") == [255, 0, 0]
+    with pytest.raises(data.DataError, match="background: 'blak' is no colour: give white"):
+        first(background="blak")
+
+
+def test_fewer_than_ten_images_are_all_for_training(write, tmp_path):
+    for i in range(9):
+        write(f"{i}.png", i)
+    assert values(data.load("folder", data_dir=tmp_path)) == list(range(9))
+    with pytest.raises(data.SplitError, match=r"has 9 images, .* make train/ and test/"):
+        data.load("folder", "test", data_dir=tmp_path)
+
+
+def test_links_add_nothing_that_is_there_already(write, tmp_path):
+    for i in range(12):
+        write(f"{'cat' if i < 6 else 'dog'}/{i:02d}.png", i)
+    (tmp_path / "again").symlink_to(".")
+    (tmp_path / "cat" / "up").symlink_to("..")
+    (tmp_path / "aaa").symlink_to("dog")
+    (tmp_path / "dog" / "99.png").symlink_to("../cat/00.png")
+    train, test = (data.load("folder", split, data_dir=tmp_path) for split in ("train", "test"))
+    assert values(test) == [9]
+    assert sorted(values(train) + values(test)) == list(range(12))
+    assert train.info["label"].names == ("cat", "dog")
+
+
+def test_links_that_lead_elsewhere_are_followed(write, tmp_path):
+    write("store/one.png", 1)
+    write("store/more/two.png", 2)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "b.png").symlink_to("../store/one.png")
+    (tmp_path / "set" / "a").symlink_to("../store/more")
+    assert values(data.load("folder", data_dir=tmp_path / "set")) == [2, 1]
+
+
+def test_an_image_is_in_one_split(write, tmp_path):
+    write("train/a.png")
+    write("train/b.png")
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "x.png").symlink_to("../train/a.png")
+    with pytest.raises(
+        data.DataError, match=r"test/x\.png is .*train/a\.png: images that are held"
+    ):
+        data.load("folder", data_dir=tmp_path)
+
+
+def damage(path):
+    """Cut an image off; its header stays as it is."""
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (4, 4, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:70])
+
+
+def test_damage_is_one_line_through_the_threads_of_the_pipeline(write, tmp_path):
+    for i in range(12):
+        write(f"{i:02d}.png", i)
+    damage(tmp_path / "05.png")
+    source = data.load("folder", data_dir=tmp_path)
+    batches = data.train_batches(source, batch_size=11, seed=0)
+    with pytest.raises(data.DataError, match=r"05\.png cannot be decoded \(.*: remove or") as error:
+        next(batches)
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_images_are_left_out_and_counted(write, tmp_path):
+    """The others stay in the split that they were in."""
+    for i in range(20):
+        write(f"{i:02d}.png", i)
+    whole = data.load("folder", data_dir=tmp_path, skip_damaged=True)
+    assert (len(whole), whole.note) == (18, "")
+    damage(tmp_path / "05.png")
+    (tmp_path / "09.png").write_bytes(b"no image")
+    (tmp_path / "10.png").unlink()
+    os.mkfifo(tmp_path / "10.png")
+    (tmp_path / "broken.png").symlink_to("nowhere")
+    train, test = (
+        data.load("folder", split, data_dir=tmp_path, skip_damaged=True)
+        for split in ("train", "test")
+    )
+    assert values(test) == [19]
+    assert values(train) == [*range(5), 6, 7, 8, *range(11, 19)]
+    said = r"3 of 19 images are damaged and left out, the first: .*05\.png cannot be decoded \("
+    assert re.match(said, train.note)
+    assert test.note.startswith("1 of 2 images are damaged")
+    assert train.info.fingerprint != whole.info.fingerprint

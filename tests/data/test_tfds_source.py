@@ -1,9 +1,12 @@
 """TFDS sets: real CIFAR-10, cropping, errors, and no TensorFlow."""
 
+import io
+import json
 import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from score_sde import data
 
@@ -63,6 +66,7 @@ def test_resized_digits_no_longer_have_17_levels(digits_dir):
         ("xqzw", "train", "unknown data set"),
         ("digits", "validation", "use test, train|use train, test"),
         ("digits", "train[5:x]", "cannot read split"),
+        ("cifar10:9.0.0", "train", "cifar10:9.0.0 is not prepared in"),
         ("celeb_a_hq/7", "train", "no variant '7': use .*256"),
     ],
 )
@@ -83,6 +87,62 @@ def test_a_set_of_the_users_own_needs_only_its_files(digits_dir, tmp_path):
     assert np.array_equal(
         source[3]["image"], data.load("digits", "test", data_dir=digits_dir)[3]["image"]
     )
+
+
+@pytest.fixture
+def pictures(digits_dir, tmp_path):
+    """A set of TFDS's form that anyone may have written, of these encoded images."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    def write(*images):
+        folder = tmp_path / "pictures" / "1.0.0"
+        shutil.copytree(digits_dir / "digits" / "1.0.0", folder)
+        about = json.loads((folder / "dataset_info.json").read_text())
+        train = next(split for split in about["splits"] if split["name"] == "train")
+        train["shardLengths"] = [str(len(images))]
+        about |= {"name": "pictures", "splits": [train]}
+        (folder / "dataset_info.json").write_text(json.dumps(about))
+        writer = ArrayRecordWriter(
+            str(folder / "pictures-train.array_record-00000-of-00001"), "group_size:1"
+        )
+        for i, image in enumerate(images):
+            example = tf_example_pb2.Example()
+            example.features.feature["image"].bytes_list.value.append(image)
+            example.features.feature["label"].int64_list.value.append(i)
+            example.features.feature["more"].bytes_list.value.append(b"of no meaning here")
+            writer.write(example.SerializeToString())
+        writer.close()
+        return tmp_path
+
+    return write
+
+
+def encoded(form="PNG", value=7, size=(8, 8)):
+    buffer = io.BytesIO()
+    Image.new("L", size, value).save(buffer, form)
+    return buffer.getvalue()
+
+
+def test_images_come_through_the_door_and_are_named(pictures):
+    """Not through TFDS, whose decoder asks Pillow for any format."""
+    folder = pictures(encoded("JPEG"), encoded("EPS"), encoded(size=(9, 8)))
+    source = data.load("pictures", data_dir=folder)
+    assert source[0]["image"][0, 0] == 7
+    for index, said in ((1, "is not a readable image: it holds no PNG"), (2, "is 9x8, not 8x8")):
+        with pytest.raises(
+            data.DataError, match=f"image {index} of split 'train' of pict.* {said}"
+        ):
+            source[index]
+
+
+def test_damaged_images_are_left_out_and_counted(pictures):
+    folder = pictures(encoded(value=0), encoded()[:45], b"", encoded(value=3))
+    source = data.load("pictures", data_dir=folder, skip_damaged=True)
+    assert [(int(one["image"][0, 0, 0]), one["label"]) for one in source] == [(0, 0), (3, 3)]
+    said = "2 of 4 images are damaged and left out, the first: image 1 of split 'train' of pictures"
+    assert source.note.startswith(said)
+    assert source.info.fingerprint != data.load("pictures", data_dir=folder).info.fingerprint
 
 
 def test_negative_and_out_of_range_positions(digits_dir):

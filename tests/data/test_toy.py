@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from made_info import described
 from scipy import integrate, stats
 
 from score_sde.data import toy
@@ -156,8 +157,8 @@ def test_loading(name):
     """Sizes, fields and the density; the same points again, and others in the other split."""
     train, test = toy.load(name), toy.load(name, "test")
     fields = (vector(2), label(toy.SETS[name].classes))
-    assert train.info == Info(name, "train", 50_000, fields)
-    assert test.info == Info(name, "test", 2_000, fields)
+    assert described(train) == Info(name, "train", 50_000, fields)
+    assert described(test) == Info(name, "test", 2_000, fields)
     x = train.gather(np.arange(len(train)))["vector"]
     again = toy.load(name)[49_999]
     np.testing.assert_array_equal(again["vector"], x[-1])
