@@ -11,6 +11,7 @@ import json
 import math
 import shlex
 import shutil
+from pathlib import PurePath
 
 import jax
 import numpy as np
@@ -175,9 +176,16 @@ EDITS = {
 
 @functools.cache
 def parsed(words):
-    """The command line of `python main.py ...`; None if it is another, or asks for help."""
+    """The command line of `python main.py ...`; None if it is another, or asks for help.
+
+    A run that is opened by its folder is not there yet: runs/NAME will be of configs/NAME.py.
+    """
     if words[:2] != ("python", "main.py"):
         return None
+    given = dict(word.partition("=")[::2] for word in words)
+    if "--config" not in given and "--workdir" in given:
+        name = PurePath(given["--workdir"]).name
+        words = (*words[:2], f"--config=configs/{name}.py", *words[2:])
     with contextlib.chdir(ROOT), contextlib.suppress(flags.HelpRequest):
         return flags.parse(["main.py", *words[2:]])
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
+import shlex
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +13,9 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from score_sde.cli import origin as origins
+from score_sde.cli.origin import Origin
+from score_sde.data.load import is_registered
 from score_sde.errors import UserError
 from score_sde.runs import config as configs
 
@@ -25,19 +28,21 @@ HELP = """Score-based generative models through stochastic differential equation
 
 Train, or go on with a run that was interrupted:
   python main.py --config=configs/digits_vp.py
-Draw samples from a run:
-  python main.py --config=configs/digits_vp.py --mode=sample --num_samples=64
-Measure a run on held-out examples, by config.evaluation.metrics of its recipe:
-  python main.py --config=configs/digits_vp.py --mode=evaluate
+Draw samples from a run, or go on training it without --mode; its folder says all the rest:
+  python main.py --workdir=runs/digits_vp --mode=sample --num_samples=64
+Measure a run on held-out examples, by its config.evaluation.metrics:
+  python main.py --workdir=runs/digits_vp --mode=evaluate
 Make a run of a released PyTorch checkpoint (back again: python -m score_sde.interop.export):
   python main.py --config=configs/paper.py:NAME --mode=import --checkpoint=FILE.pth --workdir=DIR
 
 Flags:
   --config=FILE       the recipe; those that come with the code are in configs/
-                      (configs/paper.py:NAME for those of the paper; NAME=help lists them)
+                      (configs/paper.py:NAME for those of the paper; NAME=help lists them).
+                      Or a run's config.json: with another --workdir, a new run with its config
   --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
   --mode=MODE         train (default), sample, evaluate or import
-  --workdir=DIR       the run's folder; runs/NAME for configs/NAME.py if not given
+  --workdir=DIR       the run's folder; runs/NAME for configs/NAME.py if not given. Without
+                      --config it opens the run that is there, with all that its config.json says
   --task=TASK         what to sample: class, inpaint or colorize; plain samples if not given
   --label=N           --task=class: which class; each in turn if not given
   --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
@@ -52,6 +57,9 @@ Flags:
                       0.999
   --checkpoint=FILE   the .pth file to import; needs no PyTorch and no data set
   --step=N            checkpoint to sample from or to evaluate; the newest if not given
+  --init_from=DIR     a new run starts from the weights of this run, or of its checkpoint
+                      DIR/checkpoints/STEP: from its moving average, or what --weights says. What
+                      does not fit begins anew, and is listed
   --distributed       one process of several: call jax.distributed.initialize() first. Slurm and
                       TPU pods are recognised by themselves; elsewhere see its documentation
   --help              this text; with --config=FILE also every field of that config
@@ -96,13 +104,15 @@ class CommandLine:
         mode: one of MODES.
         workdir: the run's folder.
         num_samples: how many examples to sample, or None.
-        weights: parameters to sample or evaluate with.
-        step: checkpoint to sample from or to evaluate, or None for the newest.
+        weights: parameters to sample, evaluate or start with.
+        step: checkpoint to sample from, to evaluate or to start from, or None for the newest.
         overrides: dotted paths of the fields that were set on the command line.
         checkpoint: the file to import; given in the mode import and in no other.
+        init_from: the run or checkpoint whose weights a new run starts from, or None.
         question: what to sample.
         distributed: whether this is one process of several.
-        rerun: the command that means this run, to which a mode can be added.
+        recipe: the recipe that the config comes from; "" if it comes from a run's config.json.
+        rerun: the command that opens this run, to which a mode can be added.
     """
 
     config: ConfigDict
@@ -113,8 +123,10 @@ class CommandLine:
     step: int | None
     overrides: tuple[str, ...]
     checkpoint: Path | None
+    init_from: str | None
     question: Options
     distributed: bool
+    recipe: str
     rerun: str
 
 
@@ -129,20 +141,20 @@ def parse(argv: list[str]) -> CommandLine:
         UserError: there is a mistake.
     """
     argv = _joined(argv)
-    values = _define(argv)
     if {"--help", "-h", "-help", "help"} & set(argv[1:]):
         raise HelpRequest(_help(argv))
-    file = _config_file(argv)
+    origin = origins.find(argv)
+    opened = origin.opened()
     last = dict(_overrides(argv))
     emptied = [path for path, value in last.items() if value == "None"]
     given = [a for a in argv if not re.fullmatch(r"--?config\.[^=]+=None", a)]
     try:
-        rest = values(given)
+        values, rest = _read(given, opened)
     except HelpRequest:
         raise
     except Exception as error:  # the config file is a program: anything can happen in it
-        _blame_override(argv)
-        raise UserError(_describe(error, file)) from error
+        _blame_override(argv, origin)
+        raise UserError(_describe(error, str(origin))) from error
     for path in emptied:  # which absl would read as a text
         configs.set_field(values.config, path, None)
     configs.check_fields(values.config)
@@ -150,28 +162,32 @@ def parse(argv: list[str]) -> CommandLine:
         raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
     question = _question(values)
     _check_mode(values)
-    path, _, argument = file.partition(":")
-    # configs/paper.py:ve/x is a run of its own, beside configs/paper.py:vp/x.
-    name = re.sub(r"[^\w.=-]+", "_", "_".join(filter(None, (Path(path).stem, argument))))
+    workdir = Path(values.workdir or origin.workdir)
     return CommandLine(
         config=values.config,
         mode=values.mode,
-        workdir=Path(values.workdir or Path("runs") / name),
+        workdir=workdir,
         num_samples=values.num_samples,
         weights="ema" if values.weights is None else values.weights,
         step=values.step,
         overrides=tuple(path for path, _ in _overrides(argv)),
         checkpoint=Path(values.checkpoint) if values.checkpoint else None,
+        init_from=values.init_from,
         question=question,
         distributed=values.distributed,
-        rerun=f"python main.py --config={file}"
-        + (f" --workdir={values.workdir}" if values.workdir else "")
-        + "".join(
-            f" --config.{path}={value}"
-            for path, value in _overrides(argv)
-            if value and path.startswith("data.")
-        ),
+        recipe=origin.recipe,
+        rerun=_rerun(argv, origin, values.config, workdir),
     )
+
+
+def _rerun(argv: list[str], origin: Origin, config: ConfigDict, workdir: Path) -> str:
+    """The command that opens this run: its folder says the rest, but for data of a recipe's own."""
+    words = [f"--workdir={workdir}"]
+    if is_registered(config.data.name):
+        data = (flag for flag in _overrides(argv) if flag[1] and flag[0].startswith("data."))
+        words = [f"--config={origin.recipe}", *words]
+        words += [f"--config.{path}={value}" for path, value in data]
+    return shlex.join(["python", "main.py", *words])
 
 
 def _joined(argv: list[str]) -> list[str]:
@@ -193,9 +209,23 @@ def _joined(argv: list[str]) -> list[str]:
     ]
 
 
-def _define(argv: list[str]) -> flags.FlagValues:
+def _read(argv: list[str], opened: ConfigDict | None) -> tuple[flags.FlagValues, list[str]]:
+    """The flags, with the config of a run or of a recipe, and the arguments that are no flags.
+
+    Raises what absl raises, or the recipe.
+    """
+    values = _define()
+    if opened is None:
+        config_flags.DEFINE_config_file("config", None, "", flag_values=values, sys_argv=argv)
+    else:
+        argv = origins.without_config(argv)
+        config_flags.DEFINE_config_dict("config", opened, "", flag_values=values, sys_argv=argv)
+    return values, values(argv)
+
+
+def _define() -> flags.FlagValues:
+    """All flags but the config and its fields."""
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", None, "", flag_values=values, sys_argv=argv)
     flags.DEFINE_enum("mode", "train", MODES, "", flag_values=values)
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     flags.DEFINE_integer("num_samples", None, "", flag_values=values)
@@ -208,6 +238,7 @@ def _define(argv: list[str]) -> flags.FlagValues:
     flags.DEFINE_string("mask", None, "", flag_values=values)
     flags.DEFINE_multi_string("condition", [], "", flag_values=values)
     flags.DEFINE_string("checkpoint", None, "", flag_values=values)
+    flags.DEFINE_string("init_from", None, "", flag_values=values)
     flags.DEFINE_bool("distributed", False, "", flag_values=values)
     return values
 
@@ -218,8 +249,11 @@ def _check_mode(values: flags.FlagValues) -> None:
         raise UserError(f"--num_samples={values.num_samples} must be at least 1")
     measured = ("sample", "evaluate")
     for name, modes in (("num_samples", ("sample",)), ("weights", measured), ("step", measured)):
-        if values[name].value is not None and values.mode not in modes:
+        begins = name != "num_samples" and values.init_from is not None
+        if values[name].value is not None and values.mode not in modes and not begins:
             raise UserError(f"--{name} goes with {' or '.join(f'--mode={mode}' for mode in modes)}")
+    if values.init_from is not None and values.mode != "train":
+        raise UserError("--init_from goes with --mode=train")
     if (values.mode == "import") != bool(values.checkpoint):
         raise UserError("--mode=import and --checkpoint=FILE.pth go together")
     if values.mode == "import" and values.distributed:
@@ -248,36 +282,15 @@ def _question(values: flags.FlagValues) -> Options:
     return Options(values.task or "", **given, conditions=conditions)
 
 
-def _config_file(argv: list[str]) -> str:
-    """The value of --config, whose file exists."""
-    files = []
-    for argument, following in zip(argv, [*argv[1:], None], strict=True):
-        name, has_value, value = argument.partition("=")
-        if name in ("--config", "-config"):
-            files.append(value if has_value else following)
-    if len(files) > 1:
-        raise UserError(f"--config is given {len(files)} times; give it once")
-    file = files[0] if files else None
-    known = sorted(str(path) for path in Path("configs").glob("*.py"))
-    if not file:
-        raise UserError("give --config=FILE, such as --config=configs/digits_vp.py; see --help")
-    path = file.split(":")[0]
-    if not Path(path).is_file():
-        near = difflib.get_close_matches(path, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
-        raise UserError(f"no config file {path}; {hint}")
-    return file
-
-
 def _overrides(argv: list[str]) -> list[tuple[str, str | None]]:
     """Dotted paths of the fields that the arguments set, and the values that follow a "="."""
     matches = (re.match(r"--?config\.([^=]+)(?:=(.*))?", argument) for argument in argv[1:])
     return [(match[1], match[2]) for match in matches if match]
 
 
-def _blame_override(argv: list[str]) -> None:
+def _blame_override(argv: list[str], origin: Origin) -> None:
     """Raise UserError if an argument sets a field that the config does not have."""
-    config = _config_alone(argv)
+    config = _config_alone(origin)
     if config is not None:
         for path, _ in _overrides(argv):
             configs.check_field(config, path)
@@ -310,23 +323,21 @@ def _same(filename: str, path: Path) -> bool:
     return Path(filename).exists() and Path(filename).samefile(path)
 
 
-def _config_alone(argv: list[str]) -> ConfigDict | None:
+def _config_alone(origin: Origin) -> ConfigDict | None:
     """The config without any override, or None if its file itself is wrong."""
-    alone = [argv[0], f"--config={_config_file(argv)}"]
-    values = _define(alone)
     try:
-        values(alone)
+        return origin.opened() or _read(["main.py", f"--config={origin.recipe}"], None)[0].config
     except Exception:  # reported by parse, which has met it too
         return None
-    return values.config
 
 
 def _help(argv: list[str]) -> str:
     try:
-        config = _config_alone(argv)
+        origin = origins.find(argv)
     except UserError:
         return HELP
+    config = _config_alone(origin)
     if config is None:
         return HELP
     fields = [f"  --config.{path}={value}" for path, value in configs.flatten(config.to_dict())]
-    return "\n".join([HELP, f"Fields of {_config_file(argv)}:", *fields, ""])
+    return "\n".join([HELP, f"Fields of {origin}:", *fields, ""])

@@ -37,12 +37,17 @@ def main(argv: list[str]) -> int:
     try:
         line = parse(argv)
         # JAX is slow to import and its devices slow to open: mistakes in flags come before.
+        from score_sde.data.base import UnknownSetError
         from score_sde.runs.train import NotFiniteError
 
         # A solver that gives up raises through a callback, whose traceback JAX would log as well.
         logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
         try:
             return _MODES[line.mode](line)
+        except UnknownSetError as error:
+            # A run's config.json names its data; what a recipe registers, only that recipe makes.
+            more = "" if line.recipe else ". If a recipe registers it, give --config=RECIPE too"
+            return _fail(f"{error}{more}", 2)
         except NotFiniteError as error:
             return _fail(error, 1)
         except MemoryError as error:
@@ -67,7 +72,7 @@ def _train(line: CommandLine) -> int:
 
     from score_sde.data import SplitError
     from score_sde.evaluation import asked as evaluation
-    from score_sde.runs import build, folder, train
+    from score_sde.runs import build, folder, init_from, train
     from score_sde.training.sharding import make_mesh
 
     _distribute(line)
@@ -87,16 +92,22 @@ def _train(line: CommandLine) -> int:
     if begun:  # a run that goes on keeps what was measured when it began
         space = folder.same_data(workdir, begun, train_set.info, space)
     experiment = dataclasses.replace(experiment, space=space)
+    asked = None
+    if line.init_from is not None:
+        asked = init_from.Request(line.init_from, line.weights, line.step)
+    start = init_from.start(workdir, asked, experiment, again=not line.recipe)
     # Every process has looked at the folder before the first one writes to it.
     multihost_utils.sync_global_devices("the run's folder was checked")
     first = jax.process_index() == 0
     if first:
-        folder.begin(workdir, config, experiment)
+        folder.begin(workdir, config, experiment, start.record)
         _say_ignored(line, experiment)
         _announce(experiment, mesh, train_set, held_out, workdir)
         for source in (train_set, held_out):
             _say_note(source)
-    outcome = train.train(experiment, mesh, train_set, held_out, workdir)
+        for text in start.lines:
+            print(text, flush=True)
+    outcome = train.train(experiment, mesh, train_set, held_out, workdir, start.weights)
     if first:
         _say_what_next(line, experiment, outcome)
     return 130 if outcome.stopped_by == signal.SIGINT else 0
@@ -164,7 +175,8 @@ def _sample(line: CommandLine) -> int:
 def _check_trained(line: CommandLine, also: tuple[str, ...] = ()) -> None:
     """Raise UserError if the command line contradicts what was trained.
 
-    The run's own record says what that was; the command line and the recipe, what to do with it.
+    The run's own record says what that was; the command line, what to do with it, and, where it
+    leaves that open, the recipe if there is one, or else the run.
 
     Args:
         line: the command line.
@@ -304,8 +316,15 @@ def _announce(
 
 
 def _say_ignored(line: CommandLine, experiment: Experiment) -> None:
+    from score_sde.runs import config as configs
+    from score_sde.runs import folder
     from score_sde.runs.ignored import ignored
 
+    # The network is the run's, whatever a recipe says: it is asked how to sample and to evaluate.
+    other = configs.difference(experiment.config, line.config, folder.FIXED)
+    if other:
+        text = f"note: {line.workdir} was trained with another config, which counts: {other}"
+        print(text, flush=True)
     for note in ignored(experiment, line.config, line.overrides):
         print(f"note: {note}", flush=True)
 

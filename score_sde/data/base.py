@@ -24,6 +24,10 @@ class DataError(UserError):
     """Data that cannot be found or used; the one-line message says what to do about it."""
 
 
+class UnknownSetError(DataError):
+    """No data set has this name here."""
+
+
 class SplitError(DataError):
     """The data set has no such split."""
 

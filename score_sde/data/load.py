@@ -128,9 +128,14 @@ def prepare(name: str, *, data_dir: DataDir = None) -> str:
     return _tfds_dir(data_dir)
 
 
+def is_registered(name: str) -> bool:
+    """Whether `register` was given this name."""
+    return name in _REGISTERED
+
+
 def is_as_it_is(name: str) -> bool:
     """Whether the examples of a set are never cropped or resized."""
-    return name in _REGISTERED or name in _AS_THEY_ARE
+    return is_registered(name) or name in _AS_THEY_ARE
 
 
 def _arrays(split: str, data_dir: DataDir) -> Source:

@@ -16,7 +16,16 @@ import tensorflow_datasets as tfds
 
 from score_sde import fields
 from score_sde.data import decoding, digits, prepared
-from score_sde.data.base import MOST_CLASSES, DataError, Examples, Info, Source, SplitError, digest
+from score_sde.data.base import (
+    MOST_CLASSES,
+    DataError,
+    Examples,
+    Info,
+    Source,
+    SplitError,
+    UnknownSetError,
+    digest,
+)
 from score_sde.data.decoding import ImageOptions
 from score_sde.data.survey import note, survey
 from score_sde.data.tfds_records import Records
@@ -121,7 +130,7 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
     if not base or not (base in known or base in digits.BUILDERS or folder.is_dir()):
         near = difflib.get_close_matches(name.lower(), [*known, *digits.BUILDERS, "folder"], n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "see tfds.list_builders()"
-        raise DataError(f"unknown data set {name!r}: {hint}")
+        raise UnknownSetError(f"unknown data set {name!r}: {hint}")
     variant = given["variant"] or ""
     if base in known:
         variant = _variant(base, variant)

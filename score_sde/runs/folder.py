@@ -295,13 +295,19 @@ def same_data(workdir: Path, found: Mapping[str, Any], info: Info, space: Space)
     return kept
 
 
-def begin(workdir: Path, config: ConfigDict, experiment: build.Experiment) -> None:
+def begin(
+    workdir: Path,
+    config: ConfigDict,
+    experiment: build.Experiment,
+    init_from: Mapping[str, Any] | None = None,
+) -> None:
     """Make a run's folder and write its config.json.
 
     Args:
         workdir: the folder, which `check` has passed.
         config: the config.
         experiment: what it names.
+        init_from: what the run started from, as init_from.Start records it; None for nothing.
 
     Raises:
         UserError: the folder cannot be written.
@@ -317,6 +323,7 @@ def begin(workdir: Path, config: ConfigDict, experiment: build.Experiment) -> No
             "space": {name: a.tolist() for name, a in experiment.space.arrays().items()},
             "parameters": experiment.parameters,
             "versions": {"score_sde": __version__, **versions},
+            **({"init_from": dict(init_from)} if init_from else {}),
         },
     }
     with files.writing(workdir):

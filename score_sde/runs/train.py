@@ -36,7 +36,7 @@ from score_sde.training.sharding import (
     to_devices,
 )
 from score_sde.training.signals import StopRequest
-from score_sde.training.state import TrainState, init_state
+from score_sde.training.state import NOTHING, TrainState, Weights, init_state
 from score_sde.training.step import make_eval_step, make_train_step
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def train(
     train_set: Source,
     held_out: Source | None,
     workdir: Path,
+    start: Weights = NOTHING,
 ) -> Outcome:
     """Train, from the newest checkpoint if there is one.
 
@@ -84,11 +85,12 @@ def train(
         train_set: the training examples.
         held_out: examples for the held-out loss; None for no such loss.
         workdir: the run's folder, which exists.
+        start: what it starts from where there is no checkpoint; see init_from.
 
     Raises:
         NotFiniteError: the loss or the gradient is no longer finite.
     """
-    return _Training(experiment, mesh, train_set, held_out, Path(workdir)).run()
+    return _Training(experiment, mesh, train_set, held_out, Path(workdir), start).run()
 
 
 class _Training:
@@ -101,9 +103,10 @@ class _Training:
         train_set: Source,
         held_out: Source | None,
         workdir: Path,
+        start: Weights,
     ):
         check(experiment, mesh)
-        self.experiment, self.mesh, self.workdir = experiment, mesh, workdir
+        self.experiment, self.mesh, self.workdir, self.start = experiment, mesh, workdir, start
         self.options = experiment.training
         self.train_set, self.held_out = train_set, held_out
         self.first = jax.process_index() == 0
@@ -114,7 +117,7 @@ class _Training:
         self.checkpoints = Checkpoints(
             workdir / "checkpoints", self.options.keep_last, self.options.keep_every
         )
-        self.shapes = jax.eval_shape(self._init, self.key)
+        self.shapes = jax.eval_shape(self._init, self.key, start)
         self.shardings = state_sharding(mesh, self.shapes)
         self.train_steps = jax.jit(
             make_train_step(experiment.loss, self.optimizer, self.options.accumulate),
@@ -168,8 +171,9 @@ class _Training:
         fused = self.options.steps_per_call
         return min(fused - step % fused, self.options.steps - step)
 
-    def _init(self, key: jax.Array) -> TrainState:
-        return init_state(key, self.experiment.network, self.optimizer, self.options.ema_decays)
+    def _init(self, key: jax.Array, start: Weights) -> TrainState:
+        network, decays = self.experiment.network, self.options.ema_decays
+        return init_state(key, network, self.optimizer, decays, start)
 
     def _restore_or_init(self) -> tuple[TrainState, DatasetIterator]:
         """The state and the batches from the newest checkpoint, or from the beginning."""
@@ -181,12 +185,12 @@ class _Training:
             process_count=jax.process_count(),
         )
         if self.checkpoints.latest_step() is None:
-            key = jax.random.fold_in(self.key, 0)
-            lowered = jax.jit(self._init, out_shardings=self.shardings).lower(key)
+            drawn = jax.random.fold_in(self.key, 0), self.start
+            lowered = jax.jit(self._init, out_shardings=self.shardings).lower(*drawn)
             # It runs once: on a CPU, optimising it would take longer than it could save.
             on_cpu = jax.default_backend() == "cpu"
             init = lowered.compile({"xla_backend_optimization_level": 0} if on_cpu else None)
-            return init(key), batches
+            return init(*drawn), batches
 
         def place(array: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)

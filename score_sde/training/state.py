@@ -30,11 +30,27 @@ class TrainState(NamedTuple):
     ema: dict[str, Arrays]
 
 
+class Weights(NamedTuple):
+    """Arrays that take the place of those that are drawn before the first step.
+
+    Attributes:
+        params: trainable parameters by their path, each of the shape that the model gives it.
+        constants: of the arrays that are not trained, likewise.
+    """
+
+    params: Arrays
+    constants: Arrays
+
+
+NOTHING = Weights({}, {})
+
+
 def init_state(
     key: jax.Array,
     model: Functional,
     optimizer: optax.GradientTransformation,
     ema_decays: Sequence[float],
+    start: Weights = NOTHING,
 ) -> TrainState:
     """The state before the first step; to be called under jax.jit.
 
@@ -43,8 +59,10 @@ def init_state(
         model: the network.
         optimizer: the optimiser.
         ema_decays: see TrainingOptions.
+        start: what it starts from in place of what the key gives, parameters and averages alike.
     """
-    params, constants = model.init(key)
+    drawn = model.init(key)
+    params, constants = ({**a, **b} for a, b in zip(drawn, start, strict=True))
     ema = {str(decay): jax.tree.map(jnp.copy, params) for decay in ema_decays}
     return TrainState(jnp.zeros((), jnp.int32), params, constants, optimizer.init(params), ema)
 

@@ -34,7 +34,7 @@ def error_of(result):
     return lines[0]
 
 
-def test_a_run_leaves_everything_there_is_to_know(finished, data_dir):
+def test_a_run_leaves_everything_there_is_to_know(finished):
     workdir, printed = finished
     config = json.loads((workdir / "config.json").read_text())
     assert config["training"]["batch_size"] == 16
@@ -57,7 +57,7 @@ def test_a_run_leaves_everything_there_is_to_know(finished, data_dir):
     assert "digits: 1,297 training and 500 held-out examples, image of 8x8x1" in first
     assert str(workdir) in first
     assert last.startswith("done: 12 steps")
-    assert last.endswith(f"--workdir={workdir} --config.data.dir={data_dir} --mode=sample")
+    assert last.endswith(f"Next: python main.py --workdir={workdir} --mode=sample")
 
 
 def test_a_second_run_has_nothing_to_do(finished, small):
@@ -106,10 +106,27 @@ def test_sample_writes_images_and_a_picture(finished, small):
 
 
 def test_the_command_that_a_run_ends_with_works(finished):
-    """As printed: without the overrides, which the run knows."""
+    """As printed: all the rest is the run's own, also how it samples, and flags are on top."""
     command = finished[1].splitlines()[-1].split("Next: python main.py ")[1].split()
-    result = called(*command, "--num_samples=2", "--config.sampling.steps=30")
+    result = called(*command, "--num_samples=2")
     assert result.returncode == 0, result.stderr
+    assert "5 function evaluations" in result.stdout  # the recipe has 250
+    more = called(*command, "--num_samples=2", "--config.sampling.steps=30")
+    assert "30 function evaluations" in more.stdout, more.stderr
+
+
+def test_a_recipe_says_how_to_sample_and_the_run_what(finished):
+    """What it says of the network is not used, and a note says so; a flag that does is refused."""
+    arguments = ("--config=configs/digits_vp.py", f"--workdir={finished[0]}", "--mode=sample")
+    result = called(*arguments, "--num_samples=2", "--config.sampling.steps=30")
+    assert result.returncode == 0, result.stderr
+    (note,) = [line for line in result.stdout.splitlines() if line.startswith("note: ")]
+    assert note == (
+        f"note: {finished[0]} was trained with another config, which counts: "
+        "config.model.attn_resolutions was [] and is [4]"
+    )
+    message = refused(*arguments, "--config.model.num_res_blocks=3")
+    assert "config.model.num_res_blocks was 1 and is 3" in message
 
 
 def test_classes_folders_and_low_precision_train(small, tmp_path, quick_compile):

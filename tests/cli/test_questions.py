@@ -55,8 +55,9 @@ def sample(folders, data_dir, capsys):
     """Samples a run by its name; returns the exit code and its line of error."""
 
     def main(name, *arguments):
-        recipe = "digits_rgb_vp" if name == "rgb" else "digits_vp"
-        given = (f"--config=configs/{recipe}.py", f"--config.data.dir={data_dir}", "--mode=sample")
+        # The run of the colours says itself where its data are.
+        recipe = ("--config=configs/digits_vp.py", f"--config.data.dir={data_dir}")
+        given = ("--mode=sample", *(() if name == "rgb" else recipe))
         code = cli.main(["main.py", *given, f"--workdir={folders[name]}", *ROUGH, *arguments])
         return code, capsys.readouterr().err
 

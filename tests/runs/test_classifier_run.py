@@ -57,7 +57,7 @@ def refusal(*arguments):
     return code, errors.getvalue()
 
 
-def test_a_run_is_like_any_other_but_for_the_pictures(trained, data_dir):
+def test_a_run_is_like_any_other_but_for_the_pictures(trained):
     workdir, printed = trained
     rows = metrics(workdir)
     assert [int(row["step"]) for row in rows] == [4, 8, 12, 16]
@@ -69,7 +69,7 @@ def test_a_run_is_like_any_other_but_for_the_pictures(trained, data_dir):
     assert not (workdir / "samples").exists()
     config = json.loads((workdir / "config.json").read_text())
     assert config["objective"]["name"] == "classification"
-    more = f"--workdir={workdir} --config.data.dir={data_dir} --mode=evaluate"
+    more = f"Next: python main.py --workdir={workdir} --mode=evaluate"
     assert printed.splitlines()[-1].endswith(more)
 
 
@@ -118,10 +118,10 @@ def test_opening_the_wrong_kind_of_run(trained, tmp_path):
         score_sde.load_classifier(tmp_path / "score")
 
 
-def test_evaluation_is_that_of_any_run(trained, arguments):
-    """Accuracy by noise level; a metric of a denoiser is refused."""
+def test_evaluation_is_that_of_any_run(trained):
+    """Accuracy by noise level, with the run's own data; a metric of a denoiser is refused."""
     workdir = trained[0]
-    evaluate = (*arguments, f"--workdir={workdir}", "--mode=evaluate")
+    evaluate = (f"--workdir={workdir}", "--mode=evaluate")
     result = called(*evaluate, "--config.evaluation.num_examples=100")
     assert result.returncode == 0, result.stderr
     entry = json.loads((workdir / "evaluation.json").read_text())["accuracy"]

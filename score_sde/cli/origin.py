@@ -1,0 +1,124 @@
+"""Where the config of a command line comes from: a recipe, or the run that it opens.
+
+A recipe is a program, which is executed. A run's config.json is data, whoever wrote it: it is read
+by runs.config.read, and nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from score_sde.errors import UserError
+from score_sde.runs import config as configs
+
+RECORD = "config.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where a config comes from; one of the two is given.
+
+    Attributes:
+        recipe: FILE.py, or FILE.py:ARGUMENT; "" for a run.
+        run: the folder of a run, whose config.json is the config; None for a recipe.
+    """
+
+    recipe: str = ""
+    run: Path | None = None
+
+    def __str__(self) -> str:
+        return self.recipe or str(self.run / RECORD)
+
+    @property
+    def workdir(self) -> Path:
+        """The folder of a command that names none: that of the run, or runs/NAME."""
+        if self.run is not None:
+            return self.run
+        path, _, argument = self.recipe.partition(":")
+        # configs/paper.py:ve/x is a run of its own, beside configs/paper.py:vp/x.
+        name = "_".join(filter(None, (Path(path).stem, argument)))
+        return Path("runs") / re.sub(r"[^\w.=-]+", "_", name)
+
+    def opened(self) -> ConfigDict | None:
+        """The config of the run; None of a recipe.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        return None if self.run is None else configs.read(self.run)[0]
+
+
+def find(argv: Sequence[str]) -> Origin:
+    """Where the config of a command line comes from.
+
+    Args:
+        argv: its arguments, the program's name first.
+
+    Raises:
+        UserError: it does not say, or there is no such file or run.
+    """
+    files = _values(argv, "config")
+    if len(files) > 1:
+        raise UserError(f"--config is given {len(files)} times; give it once")
+    file, workdir = "".join(files), "".join(_values(argv, "workdir")[-1:])
+    if Path(file.partition(":")[0]).suffix.lower() == ".json":
+        return _record(Path(file).expanduser())
+    if file:
+        return _recipe(file)
+    if files or not workdir:
+        raise UserError(
+            "give --config=FILE, such as --config=configs/digits_vp.py, or --workdir=DIR of a run "
+            "to open; see --help"
+        )
+    run = Path(workdir).expanduser()
+    if not (run / RECORD).is_file():
+        raise UserError(f"no run in {workdir}: to begin one there, give --config=FILE too")
+    return Origin(run=run)
+
+
+def without_config(argv: Sequence[str]) -> list[str]:
+    """The arguments but for --config=FILE."""
+    kept, skip = [], False
+    for argument in argv:
+        name, has_value, _ = argument.partition("=")
+        named = name in ("--config", "-config")
+        if not (named or skip):
+            kept.append(argument)
+        skip = named and not has_value
+    return kept
+
+
+def _values(argv: Sequence[str], flag: str) -> list[str]:
+    """The values that a flag is given, as --flag=VALUE or --flag VALUE."""
+    found = []
+    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
+        name, has_value, value = argument.partition("=")
+        if name in (f"--{flag}", f"-{flag}"):
+            found.append(value if has_value else following)
+    return found
+
+
+def _record(path: Path) -> Origin:
+    if path.name != RECORD:  # which would be executed, as a recipe is
+        raise UserError(f"--config={path}: give a recipe, FILE.py, or the {RECORD} of a run")
+    if not path.is_file():
+        raise UserError(f"no run in {path.parent}: there is no {path}")
+    return Origin(run=path.parent)
+
+
+def _recipe(file: str) -> Origin:
+    path = file.split(":")[0]
+    if (Path(path) / RECORD).is_file():
+        raise UserError(f"--config={file} is a run: --workdir={file} alone opens it")
+    if not Path(path).is_file():
+        known = sorted(str(path) for path in Path("configs").glob("*.py"))
+        near = difflib.get_close_matches(path, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
+        raise UserError(f"no config file {path}; {hint}")
+    return Origin(recipe=file)
