@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +23,15 @@ def writing(folder: Path) -> Iterator[None]:
         raise UserError(
             f"cannot write to {folder}: {error.strerror}. Give another --workdir"
         ) from error
+
+
+@contextlib.contextmanager
+def side_file(path: Path) -> Iterator[None]:
+    """Turn a failure to write what a run can do without into a warning."""
+    try:
+        yield
+    except OSError as error:
+        print(f"warning: cannot write {path}: {error.strerror or error}", file=sys.stderr)
 
 
 @contextlib.contextmanager

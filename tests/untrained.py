@@ -29,6 +29,7 @@ def untrained_run(workdir, config, **fields):
         optimizer=optimizer(experiment.optim, experiment.training.steps).init(params),
         ema={str(decay): _random(rng, shapes) for decay in experiment.training.ema_decays},
     )
+    workdir.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(workdir / "checkpoints")
     checkpoints.save(state, {"next_index": 0}, configs.to_json(config))
     checkpoints.close()

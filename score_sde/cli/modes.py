@@ -38,12 +38,15 @@ def main(argv: list[str]) -> int:
         line = parse(argv)
         # JAX is slow to import and its devices slow to open: mistakes in flags come before.
         from score_sde.data.base import UnknownSetError
+        from score_sde.runs import peers
         from score_sde.runs.train import NotFiniteError
 
         # A solver that gives up raises through a callback, whose traceback JAX would log as well.
         logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
         try:
-            return _MODES[line.mode](line)
+            code = _MODES[line.mode](line)
+            peers.succeeded()
+            return code
         except UnknownSetError as error:
             # A run's config.json names its data; what a recipe registers, only that recipe makes.
             more = "" if line.recipe else ". If a recipe registers it, give --config=RECIPE too"
@@ -73,6 +76,7 @@ def _train(line: CommandLine) -> int:
     from score_sde.data import SplitError
     from score_sde.evaluation import asked as evaluation
     from score_sde.runs import build, folder, init_from, train
+    from score_sde.runs.held import held
     from score_sde.training.sharding import make_mesh
 
     _distribute(line)
@@ -87,27 +91,31 @@ def _train(line: CommandLine) -> int:
         held_out = None
     if config.evaluation.metrics:
         evaluation.read(config.evaluation)  # a slip is told now, and not when training is done
-    begun = folder.check(workdir, config)
-    space = experiment.space.fitted(train_set, experiment.field.name)
-    if begun:  # a run that goes on keeps what was measured when it began
-        space = folder.same_data(workdir, begun, train_set.info, space)
-    experiment = dataclasses.replace(experiment, space=space)
-    asked = None
-    if line.init_from is not None:
-        asked = init_from.Request(line.init_from, line.weights, line.step)
-    start = init_from.start(workdir, asked, experiment, again=not line.recipe)
-    # Every process has looked at the folder before the first one writes to it.
-    multihost_utils.sync_global_devices("the run's folder was checked")
     first = jax.process_index() == 0
-    if first:
-        folder.begin(workdir, config, experiment, start.record)
-        _say_ignored(line, experiment)
-        _announce(experiment, mesh, train_set, held_out, workdir)
-        for source in (train_set, held_out):
-            _say_note(source)
-        for text in start.lines:
-            print(text, flush=True)
-    outcome = train.train(experiment, mesh, train_set, held_out, workdir, start.weights)
+    with held(workdir):
+        begun = folder.check(workdir, config)
+        space = experiment.space.fitted(train_set, experiment.field.name)
+        if begun:  # a run that goes on keeps what was measured when it began
+            space = folder.same_data(workdir, begun, train_set.info, space)
+        experiment = dataclasses.replace(experiment, space=space)
+        asked = None
+        if line.init_from is not None:
+            asked = init_from.Request(line.init_from, line.weights, line.step)
+        start = init_from.start(workdir, asked, experiment, again=not line.recipe)
+        # Every process has looked at the folder before the first one writes to it.
+        multihost_utils.sync_global_devices("the run's folder was checked")
+
+        def begin() -> None:
+            if first:
+                folder.begin(workdir, config, experiment, start.record)
+                _say_ignored(line, experiment)
+                _announce(experiment, mesh, train_set, held_out, workdir)
+                for source in (train_set, held_out):
+                    _say_note(source)
+                for text in start.lines:
+                    print(text, flush=True)
+
+        outcome = train.train(experiment, mesh, train_set, held_out, workdir, start.weights, begin)
     if first:
         _say_what_next(line, experiment, outcome)
     return 130 if outcome.stopped_by == signal.SIGINT else 0
@@ -292,6 +300,18 @@ def _distribute(line: CommandLine) -> None:
             f"--distributed found no cluster ({reason}); it needs Slurm, Open MPI, Kubernetes or a "
             "TPU pod. On one machine leave it out: all its devices are used anyway"
         ) from error
+    from score_sde.runs import peers
+    from score_sde.training import checkpoint_folder
+
+    def advice() -> str:
+        if line.mode != "train":
+            return "The same command goes on with what is not done"
+        step = checkpoint_folder.latest(line.workdir / "checkpoints")
+        return "The same command " + (
+            "begins again" if step is None else f"goes on from step {step}"
+        )
+
+    peers.watch(advice)
 
 
 def _devices(mesh: Mesh) -> str:

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 from score_sde import files
 from score_sde.classifier import LogProb
 from score_sde.data.base import DataError, Info
+from score_sde.data.difference import difference
 from score_sde.data.selection import DETERMINING
 from score_sde.errors import UserError
 from score_sde.fields import Field
@@ -28,7 +29,9 @@ from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.runs import build
 from score_sde.runs import config as configs
+from score_sde.runs.held import LOCK
 from score_sde.spaces import Space
+from score_sde.training import checkpoint_folder
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.version import __version__
 
@@ -245,13 +248,17 @@ def check(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
         config: the config.
 
     Returns:
-        What the run that is there found out when it began; None if there is none.
+        What the run that is there found out when it began; None if there is none, or one without a
+        checkpoint: nothing is lost if that begins again, with whatever config.
 
     Raises:
         UserError: the folder holds something else, or a run whose numbers another config
             determined.
     """
     if (workdir / "config.json").exists():
+        if not _trained(workdir):
+            configs.read(workdir)  # it is a run's, and may be overwritten
+            return None
         # A cosine ends at the last step, so that another last step is another learning rate.
         fixed = (*FIXED, "training.steps") if config.optim.decay == "cosine" else FIXED
         old, found = configs.read(workdir)
@@ -262,7 +269,7 @@ def check(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
                 "Give another --workdir, or the old value to go on with it"
             )
         return found
-    if workdir.is_dir() and any(workdir.iterdir()):
+    if workdir.is_dir() and any(entry.name != LOCK for entry in workdir.iterdir()):
         raise UserError(f"{workdir} holds files but no run; give another --workdir")
     return None
 
@@ -283,14 +290,15 @@ def same_data(workdir: Path, found: Mapping[str, Any], info: Info, space: Space)
         UserError: the data have changed: their fields, their number, or what was measured on them.
     """
     before, kept = _data(workdir, found), _space(workdir, found, space)
-    same = not before.size or before == info  # an imported run has seen no data
+    changed = difference(before, info) if before.size else None  # an imported run has seen none
     for name, array in kept.arrays().items():
         now, slack = space.arrays()[name], 1e-3 * np.abs(array).max()
-        same = same and now.shape == array.shape and np.allclose(now, array, rtol=0, atol=slack)
-    if not same:
+        if now.shape != array.shape or not np.allclose(now, array, rtol=0, atol=slack):
+            changed = changed or f"the {name} of {info.name} is another"
+    if changed:
         raise UserError(
-            f"{workdir} was begun with other data than {info.name} holds now: give another "
-            "--workdir, or the data that it was begun with"
+            f"{workdir} was begun with other data than {info.name} holds now: {changed}. Give "
+            "another --workdir, or the data that it was begun with"
         )
     return kept
 
@@ -302,6 +310,9 @@ def begin(
     init_from: Mapping[str, Any] | None = None,
 ) -> None:
     """Make a run's folder and write its config.json.
+
+    The pictures of a run that was there and has no checkpoint are removed: they are of another
+    network.
 
     Args:
         workdir: the folder, which `check` has passed.
@@ -327,4 +338,12 @@ def begin(
         },
     }
     with files.writing(workdir):
+        if not _trained(workdir):
+            for picture in (workdir / "samples").glob("[0-9]*.png"):
+                picture.unlink()
         files.write_json(workdir / "config.json", values)
+
+
+def _trained(workdir: Path) -> bool:
+    """Whether a run has a checkpoint."""
+    return checkpoint_folder.latest(workdir / "checkpoints") is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 
-from score_sde import report
+from score_sde import files, report
 from score_sde.data import COUNTS, Source, eval_batches, train_batches
 from score_sde.runs.build import Experiment
 from score_sde.runs.config import to_json
@@ -76,8 +77,9 @@ def train(
     held_out: Source | None,
     workdir: Path,
     start: Weights = NOTHING,
+    begin: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Train, from the newest checkpoint if there is one.
+    """Train, from the newest checkpoint that is not damaged if there is one.
 
     Args:
         experiment: what to train.
@@ -86,11 +88,13 @@ def train(
         held_out: examples for the held-out loss; None for no such loss.
         workdir: the run's folder, which exists.
         start: what it starts from where there is no checkpoint; see init_from.
+        begin: called when all that can be refused has passed, before anything is written.
 
     Raises:
         NotFiniteError: the loss or the gradient is no longer finite.
+        CheckpointError: no checkpoint can be read, or one cannot be written.
     """
-    return _Training(experiment, mesh, train_set, held_out, Path(workdir), start).run()
+    return _Training(experiment, mesh, train_set, held_out, Path(workdir), start).run(begin)
 
 
 class _Training:
@@ -133,12 +137,16 @@ class _Training:
             self.generator = Generator(experiment, mesh, experiment.picture_size)
             self.told = borrowed(experiment, lambda: train_set, self.generator.batch_size)
 
-    def run(self) -> Outcome:
+    def run(self, begin: Callable[[], None]) -> Outcome:
         with StopRequest() as stop:
-            return self._run(stop)
+            return self._run(stop, begin)
 
-    def _run(self, stop: StopRequest) -> Outcome:
-        state, batches = self._restore_or_init()
+    def _run(self, stop: StopRequest, begin: Callable[[], None]) -> Outcome:
+        found = self._resume()
+        if self.first:
+            self.checkpoints.prepare()
+        begin()
+        state, batches = found or (self._init_state(), self._batches())
         start = step = int(state.step)
         self.metrics = Metrics(self.workdir, step) if self.first else None
         self.progress = Progress(step, self.options.steps, quiet=not self.first)
@@ -175,28 +183,34 @@ class _Training:
         network, decays = self.experiment.network, self.options.ema_decays
         return init_state(key, network, self.optimizer, decays, start)
 
-    def _restore_or_init(self) -> tuple[TrainState, DatasetIterator]:
-        """The state and the batches from the newest checkpoint, or from the beginning."""
-        batches = train_batches(
+    def _batches(self) -> DatasetIterator:
+        return train_batches(
             self.train_set,
             batch_size=self.options.batch_size,
             seed=self.experiment.seed,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
-        if self.checkpoints.latest_step() is None:
-            drawn = jax.random.fold_in(self.key, 0), self.start
-            lowered = jax.jit(self._init, out_shardings=self.shardings).lower(*drawn)
-            # It runs once: on a CPU, optimising it would take longer than it could save.
-            on_cpu = jax.default_backend() == "cpu"
-            init = lowered.compile({"xla_backend_optimization_level": 0} if on_cpu else None)
-            return init(*drawn), batches
+
+    def _init_state(self) -> TrainState:
+        drawn = jax.random.fold_in(self.key, 0), self.start
+        lowered = jax.jit(self._init, out_shardings=self.shardings).lower(*drawn)
+        # It runs once: on a CPU, optimising it would take longer than it could save.
+        on_cpu = jax.default_backend() == "cpu"
+        init = lowered.compile({"xla_backend_optimization_level": 0} if on_cpu else None)
+        return init(*drawn)
+
+    def _resume(self) -> tuple[TrainState, DatasetIterator] | None:
+        """The state and the batches from the newest checkpoint; None if there is none."""
 
         def place(array: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
 
-        shapes = jax.tree.map(place, self.shapes, self.shardings)
-        state, data_state = self.checkpoints.restore(shapes)
+        found = self.checkpoints.resume(jax.tree.map(place, self.shapes, self.shardings))
+        if found is None:
+            return None
+        state, data_state = found
+        batches = self._batches()
         batches.set_state(data_state)
         return state, batches
 
@@ -236,6 +250,7 @@ class _Training:
         if not any(due.values()):
             return
         self._drain(step)
+        self.checkpoints.check()  # before more steps are taken that could not be saved either
         row = self._window_row(step) if due["log"] else {}
         if due["eval"]:
             row["eval_loss"] = self._held_out_loss(state)
@@ -328,7 +343,9 @@ class _Training:
             params, state.constants, key, self.generator.batch_size, cond=self.told
         )
         if self.first:
-            self.experiment.space.show(self.workdir / "samples" / f"{step}.png", drawn)
+            path = self.workdir / "samples" / f"{step}.png"
+            with files.side_file(path):
+                self.experiment.space.show(path, drawn)
 
     def _save(self, state: TrainState, data_state: dict[str, Any]) -> None:
         if self.pending:

@@ -127,7 +127,7 @@ def _run(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
 
 
 def _status(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
-    from score_sde.sweep.locks import holder
+    from score_sde.locks import holder
 
     def word(job) -> str:
         if job.done():

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from score_sde.locks import Busy, holder
 from score_sde.sweep.display import Progress
 from score_sde.sweep.job import Job
 from score_sde.sweep.launch import Launcher
-from score_sde.sweep.locks import Busy, holder
 from score_sde.sweep.plan import Plan
 from score_sde.sweep.scheduled import Scheduled
 

@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from score_sde.locks import Lock
 from score_sde.sweep import results
-from score_sde.sweep.locks import Lock
 from score_sde.sweep.program import Program
 
 Popen = Callable[..., subprocess.Popen]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from score_sde.errors import UserError
+from score_sde.locks import Busy
 from score_sde.sweep.job import Job, JobFailed, execute
-from score_sde.sweep.locks import Busy
 
 
 class Running(Protocol):

@@ -1,5 +1,7 @@
 """The real training loop: every kind of interruption."""
 
+import contextlib
+import json
 import shutil
 
 import jax
@@ -8,6 +10,7 @@ import pytest
 from program import SIGINT, SIGKILL, SIGTERM, called, metrics, run_until
 
 import score_sde
+from score_sde.locks import Lock
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +93,61 @@ def test_a_run_goes_on_with_more_steps(finished, small, tmp_path):
         assert f"warning: no report: cannot write {workdir / 'report.html'}" in result.stderr
     assert [int(row["step"]) for row in metrics(workdir)][5:] == [12, 13, 14, 16, 18]
     assert score_sde.load(workdir).step == 18
+
+
+def files(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(finished, small, tmp_path):
+    """To the same parameters, to the last bit; sampling is told which step to take instead."""
+    workdir = tmp_path / "damaged"
+    shutil.copytree(finished[0], workdir)
+    shutil.rmtree(workdir / "checkpoints" / "12" / "optimizer")
+    for path in (workdir / "checkpoints" / "12" / "ema_0.995").rglob("d/*"):
+        path.write_bytes(path.read_bytes()[::-1])
+    arguments = (*small, f"--workdir={workdir}")
+    sampled = called(*arguments, "--mode=sample")
+    assert sampled.returncode == 2
+    (line,) = sampled.stderr.splitlines()
+    assert line.startswith(f"error: checkpoint 12 in {workdir / 'checkpoints'} is damaged: ")
+    assert "Take another with --step=8" in line
+    result = called(*arguments)
+    assert result.returncode == 0, result.stderr
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"warning: checkpoint 12 in {workdir / 'checkpoints'} is damaged: ")
+    assert "going on from step 8" in result.stdout
+    assert_same_state(finished[0], workdir)
+
+
+def refuse_data(workdir):
+    config = json.loads((workdir / "config.json").read_text())
+    config["run"]["data"]["size"] = 1300
+    (workdir / "config.json").write_text(json.dumps(config))
+    return "the number of examples was 1,300 and is 1,297"
+
+
+def refuse_checkpoints(workdir):
+    for step in ("8", "12"):
+        shutil.rmtree(workdir / "checkpoints" / step / "model")
+    return "every checkpoint in"
+
+
+def refuse_a_holder(workdir):
+    return "is being trained by process"
+
+
+@pytest.mark.parametrize("refuse", [refuse_data, refuse_checkpoints, refuse_a_holder])
+def test_what_is_refused_has_changed_nothing(finished, small, tmp_path, refuse):
+    workdir = tmp_path / "refused"
+    shutil.copytree(finished[0], workdir)
+    message, before = refuse(workdir), files(workdir)
+    with Lock(workdir / ".lock") if refuse is refuse_a_holder else contextlib.nullcontext():
+        result = called(*small, f"--workdir={workdir}", "--config.training.steps=14")
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert message in line
+    assert files(workdir) == before
 
 
 def test_divergence_names_the_step_and_keeps_the_last_good_checkpoint(small, tmp_path):

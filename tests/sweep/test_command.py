@@ -12,8 +12,8 @@ import pytest
 from program import ROOT
 from tiny import ALL, STUDY
 
+from score_sde.locks import Lock
 from score_sde.processes import PROCESSES, VP
-from score_sde.sweep.locks import Lock
 from score_sde.sweep.plan import plan
 
 

@@ -1,12 +1,17 @@
 """Checkpoints: what goes in comes out, the right ones are kept, and a wrong one is an error."""
 
+import random
+import resource
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from score_sde.training.checkpoints import CheckpointError, Checkpoints
+from score_sde.training.checkpoints import Checkpoints
+from score_sde.training.failures import CheckpointError, DamagedError
 from score_sde.training.state import TrainState
 
 
@@ -70,3 +75,163 @@ def test_errors_name_what_is_there(tmp_path):
     )
     with pytest.raises(CheckpointError, match=r"checkpoint 7 in .* does not fit this config"):
         checkpoints.restore(other)
+
+
+@pytest.fixture
+def two(tmp_path):
+    """A folder with the checkpoints 7 and 9."""
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", keep_last=2)
+    checkpoints.folder.parent.mkdir()
+    for step in (7, 9):
+        checkpoints.save(state_at(step), {"next_index": step}, {})
+    checkpoints.close()
+    return checkpoints.folder
+
+
+def test_a_flipped_bit_is_found_or_has_no_effect(two, capfd):
+    """In every file of a checkpoint, at places of a fixed seed."""
+    rng = random.Random(0)
+    files = sorted(
+        path for path in (two / "9").rglob("*") if path.stat().st_size and path.is_file()
+    )
+    kinds = {"model", "optimizer", "ema_0.9", "ema_0.999", "data", "config", "record"}
+    assert kinds <= {path.relative_to(two / "9").parts[0] for path in files}
+    found = []
+    for path in files:
+        good = path.read_bytes()
+        bad, bit = bytearray(good), rng.randrange(8 * len(good))
+        bad[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(bad)
+        checkpoints = Checkpoints(two)
+        try:
+            state, data = checkpoints.restore(shapes())
+            jax.tree.map(np.testing.assert_array_equal, state, state_at(9))
+            assert data == {"next_index": 9}, path
+        except DamagedError as error:
+            found.append(str(error))
+        checkpoints.close()
+        path.write_bytes(good)
+    assert len(found) >= len(files) // 4
+    for message in found:
+        assert message.startswith(f"checkpoint 9 in {two} is damaged: ")
+        assert message.endswith(". Take another with --step=7 (step=7 in Python), or move it away")
+        assert "\n" not in message
+    assert capfd.readouterr().err == ""  # what Orbax's threads raise is not printed as well
+
+
+def change_an_array(folder):
+    """Write other weights in place of those that were recorded, as no checksum of Orbax finds."""
+    other = Checkpoints(folder.parent / "other")
+    other.save(state_at(8), {"next_index": 9}, {})
+    other.close()
+    shutil.rmtree(folder / "model")
+    shutil.copytree(folder.parent / "other" / "8" / "model", folder / "model")
+    shutil.rmtree(folder.parent / "other")
+
+
+def copy_another(folder):
+    shutil.rmtree(folder)
+    shutil.copytree(folder.with_name("7"), folder)
+
+
+def truncate(folder):
+    for path in (folder / "optimizer").rglob("d/*"):
+        path.write_bytes(path.read_bytes()[:-20])
+
+
+DAMAGES = {
+    change_an_array: r"model\['params'\]\['conv/kernel'\] is not what was written",
+    copy_another: "it was written as checkpoint 7",
+    truncate: "it cannot be read",
+    lambda folder: shutil.rmtree(folder / "optimizer"): "it cannot be read",
+    lambda folder: (folder / "record" / "metadata").write_text("[]"): "its record was altered",
+    lambda folder: (folder / "record" / "metadata").write_text("{"): "it cannot be read",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(two, capfd, damage):
+    damage(two / "9")
+    with pytest.raises(DamagedError, match=DAMAGES[damage]):
+        Checkpoints(two).restore(shapes())
+    checkpoints = Checkpoints(two, keep_last=2)
+    state, data = checkpoints.resume(shapes())
+    assert (int(state.step), data) == (7, {"next_index": 7})
+    warning = capfd.readouterr().err
+    assert warning.startswith(f"warning: checkpoint 9 in {two} is damaged: ")
+    assert warning.endswith("It is now damaged-9, and the run goes on from checkpoint 7\n")
+    checkpoints.save(state_at(9), {"next_index": 9}, {})  # its step can be written again
+    checkpoints.close()
+    assert sorted(path.name for path in two.iterdir()) == ["7", "9", "damaged-9"]
+    assert int(Checkpoints(two).restore(shapes())[0].step) == 9
+
+
+def test_without_a_sound_checkpoint_training_does_not_begin_again(two):
+    for step in ("7", "9"):
+        truncate(two / step)
+    with pytest.raises(CheckpointError, match=r"every checkpoint in .* is damaged \(9: .*; 7: "):
+        Checkpoints(two).resume(shapes())
+    assert sorted(path.name for path in two.iterdir()) == ["7", "9"]
+
+
+def test_folders_that_are_no_checkpoints_change_nothing(two):
+    for name in ("12", "old", "7.orbax-checkpoint-tmp"):
+        (two / name).mkdir()
+    assert Checkpoints(two).latest_step() == 9
+    checkpoints = Checkpoints(two, keep_last=2)
+    assert int(checkpoints.resume(shapes())[0].step) == 9
+    checkpoints.save(state_at(11), {}, {})  # Orbax would take 12 for the newest
+    checkpoints.close()
+    assert Checkpoints(two).latest_step() == 11
+    assert (two / "9").exists()
+
+
+def test_other_shapes_are_no_damage(two):
+    other = shapes()._replace(constants={"frequencies": jax.ShapeDtypeStruct((5,), jnp.float32)})
+    with pytest.raises(CheckpointError, match="does not fit this config") as caught:
+        Checkpoints(two).resume(other)
+    assert not isinstance(caught.value, DamagedError)
+    assert (two / "9").exists()
+
+
+def test_a_checkpoint_from_before_there_were_records_is_taken_with_a_warning(two, capfd):
+    shutil.rmtree(two / "9" / "record")
+    state, _ = Checkpoints(two).restore(shapes())
+    assert int(state.step) == 9
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_a_full_disk_is_one_line_that_names_the_last_good_checkpoint(two, capfd):
+    """Here: files cannot grow beyond a few bytes, in whatever thread."""
+    checkpoints = Checkpoints(two, keep_last=2)
+
+    def save():
+        checkpoints.save(state_at(11), {}, {})
+        checkpoints.wait()
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))
+        with pytest.raises(CheckpointError) as caught:
+            save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    checkpoints.close()  # says it once
+    assert str(caught.value) == (
+        f"checkpoint 11 cannot be written to {two}: File too large. Last good checkpoint: "
+        f"{two / '9'}. The same command goes on from there"
+    )
+    assert capfd.readouterr().err == ""
+    save()
+    checkpoints.close()
+    assert Checkpoints(two).latest_step() == 11
+
+
+def test_a_folder_that_is_gone_or_a_file_is_one_line(tmp_path, two):
+    checkpoints = Checkpoints(two)
+    shutil.rmtree(two.parent)
+    with pytest.raises(CheckpointError, match=r"checkpoint 11 .* is gone\. There is no good check"):
+        checkpoints.save(state_at(11), {}, {})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match=r"cannot be written to .*file: Not a directory"):
+        Checkpoints(tmp_path / "file").prepare()

@@ -1,14 +1,13 @@
 """A lock that the operating system gives back when its last holder dies, SIGKILL included.
 
-It is an flock on an open file. The programs that are run under it inherit the file, so the lock
-outlives a sweep that was killed for as long as the program that it started still works in the run's
-folder; nothing has to guess whether a lock is stale.
+It is an flock on an open file, so nothing has to guess whether a lock is stale. The programs that a
+sweep runs under it inherit the file: the lock outlives a sweep that was killed for as long as the
+program that it started still works in the run's folder.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import socket
@@ -17,9 +16,18 @@ from typing import IO
 
 from score_sde.errors import UserError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 
 class Busy(Exception):
     """Another process holds the lock; the message says which."""
+
+
+class NoLocks(UserError):
+    """The file system has no locks."""
 
 
 class Lock:
@@ -30,7 +38,8 @@ class Lock:
 
     Raises:
         Busy: on entering, if another process, or another Lock of this one, holds it.
-        UserError: the file cannot be made, or the file system has no locks.
+        NoLocks: the file system has none.
+        UserError: the file cannot be made.
     """
 
     def __init__(self, path: Path):
@@ -43,22 +52,27 @@ class Lock:
         return self._file.fileno()
 
     def __enter__(self) -> Lock:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = self._path.open("a+")
-        except OSError as error:
-            raise _impossible(self._path, error) from error
-        try:
-            _take(self._path, file, fcntl.LOCK_EX)
-        except (Busy, UserError):
-            file.close()
-            raise
-        self._file = file
+        while self._file is None:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                file = self._path.open("a+")
+            except OSError as error:
+                raise _impossible(self._path, error) from error
+            try:
+                _take(self._path, file, "LOCK_EX")
+            except (Busy, UserError):
+                file.close()
+                raise
+            if _is(self._path, file):
+                self._file = file
+            else:  # who held it before has removed it
+                file.close()
         self.note(os.getpid())
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        self._file = None
 
     def note(self, pid: int) -> None:
         """Write down the process that works under it, for the messages of others."""
@@ -73,7 +87,7 @@ def holder(path: Path) -> str | None:
     try:
         # Shared, so that it can be asked about a study that one may only read.
         with Path(path).open() as file:
-            _take(path, file, fcntl.LOCK_SH)
+            _take(path, file, "LOCK_SH")
     except FileNotFoundError:
         return None
     except Busy as busy:
@@ -83,15 +97,25 @@ def holder(path: Path) -> str | None:
     return None
 
 
-def _take(path: Path, file: IO[str], kind: int) -> None:
+def _take(path: Path, file: IO[str], kind: str) -> None:
     """Lock an open file; raise Busy if another process holds the lock."""
+    if fcntl is None:
+        raise NoLocks(f"cannot lock {path}: this system has no locks")
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
+        fcntl.flock(file, getattr(fcntl, kind) | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise _impossible(path, error) from error
+            raise NoLocks(f"cannot lock {path}: {error.strerror}") from error
         file.seek(0)
         raise Busy(_describe(file.read())) from error
+
+
+def _is(path: Path, file: IO[str]) -> bool:
+    """Whether an open file is still what lies at a path."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _impossible(path: Path, error: OSError) -> UserError:

@@ -1,0 +1,47 @@
+"""What lies in the folder of a run's checkpoints: a folder for each, named by its step."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from pathlib import Path
+
+from score_sde.errors import UserError
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps of the checkpoints in a folder, in order; an empty folder is none."""
+    return sorted(int(path.name) for path in _numbered(folder) if any(path.iterdir()))
+
+
+def latest(folder: Path) -> int | None:
+    """The step of the newest checkpoint; None if there is none."""
+    return max(steps(folder), default=None)
+
+
+def set_aside(folder: Path, step: int) -> Path:
+    """Give a checkpoint a name under which it is none, and return its new place."""
+    names = (f"damaged-{step}" + (f"-{n}" if n > 1 else "") for n in itertools.count(1))
+    aside = next(path for name in names if not (path := folder / name).exists())
+    (folder / str(step)).rename(aside)
+    return aside
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove the empty folders that are named as checkpoints are."""
+    for path in _numbered(folder):
+        with contextlib.suppress(OSError):  # it is not empty
+            path.rmdir()
+
+
+def _numbered(folder: Path) -> list[Path]:
+    try:
+        if not folder.is_dir():
+            return []
+        return [path for path in folder.iterdir() if path.is_dir() and _is_step(path.name)]
+    except OSError as error:
+        raise UserError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def _is_step(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and name == str(int(name))

@@ -1,0 +1,83 @@
+"""What goes wrong with a checkpoint, as one line each: errors of Orbax come from many threads."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from score_sde.errors import UserError
+
+# How errors begin that say nothing about the bytes on the disk.
+_OF_THE_MACHINE = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED")
+_LONGEST = 200
+
+
+class CheckpointError(UserError):
+    """A checkpoint that is missing, does not fit or cannot be written; the message says more."""
+
+
+class DamagedError(CheckpointError):
+    """A checkpoint that is not what was written.
+
+    Attributes:
+        reason: how that shows, in words.
+    """
+
+    def __init__(self, message: str, reason: str):
+        super().__init__(message)
+        self.reason = reason
+
+
+def one_line(error: Exception) -> str:
+    """What an error of a library says, short."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    # At the end of what TensorStore says, which is long.
+    if found := re.search(r"os_error_code='(\d+)'", str(error)):
+        return os.strerror(int(found[1]))
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+
+
+def of_the_machine(error: Exception) -> bool:
+    """Whether reading failed for a reason that is no damage: no memory, no permission."""
+    machine = isinstance(error, MemoryError | PermissionError)
+    return machine or str(error).startswith(_OF_THE_MACHINE)
+
+
+def silence_orbax() -> None:
+    """Keep Orbax and TensorStore from printing the tracebacks of what they raise as well.
+
+    Their threads log them; coroutines and answers that nobody waits for any more go to Python's
+    hook. What is not theirs is printed as before.
+    """
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).addFilter(_of_others)  # the same filter is added once
+    if not isinstance(sys.unraisablehook, _Hook):
+        sys.unraisablehook = _Hook(sys.unraisablehook)
+
+
+class _Hook:
+    """sys.unraisablehook, but for what is theirs."""
+
+    def __init__(self, before: Callable[[Any], object]):
+        self._before = before
+
+    def __call__(self, what: Any) -> None:
+        code = getattr(what.object, "cr_code", None)
+        # A thread had an answer for a loop that had ended with an error.
+        late = what.object is None and str(what.exc_value) == "Event loop is closed"
+        if not late and not (code and "/orbax/" in code.co_filename):
+            self._before(what)
+
+
+def _of_others(entry: logging.LogRecord) -> bool:
+    raised = traceback.extract_tb(entry.exc_info[2]) if entry.exc_info else []
+    text = " ".join([entry.pathname, entry.getMessage(), *(frame.filename for frame in raised)])
+    return "/orbax/" not in text and "tensorstore" not in text

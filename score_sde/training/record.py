@@ -1,0 +1,82 @@
+"""The record of a checkpoint: what was written, so that what is read can be compared with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from score_sde.training.digests import damaged, digests, misfit
+
+Values = Mapping[str, Any]
+
+
+def make(step: int, items: Values, data: Any) -> dict[str, Any]:
+    """The record of a checkpoint, plain values; all processes make it together.
+
+    Args:
+        step: the training step.
+        items: pytrees of arrays by name.
+        data: state of the data iterator, JSON-able.
+    """
+    arrays = {name: digests(item) for name, item in items.items()}
+    return _sealed({"step": step, "arrays": arrays, "data": _digest(data)})
+
+
+def flaw(record: Values, step: int) -> str | None:
+    """How a record shows damage of itself or stands in another's place; None if it does not.
+
+    Args:
+        record: as it was read.
+        step: of the checkpoint in which it was found.
+    """
+    if not isinstance(record, dict) or record != _sealed(record):
+        return "its record was altered"
+    if record["step"] != step:
+        return f"it was written as checkpoint {record['step']}"
+    return None
+
+
+def difference(record: Values, items: Values) -> str | None:
+    """How arrays differ in name, shape or dtype from those that were written; None if not.
+
+    Args:
+        record: without a flaw.
+        items: pytrees of arrays or jax.ShapeDtypeStruct by name; all or some of what was written.
+    """
+    for name, item in items.items():
+        if name not in record["arrays"]:
+            return f"it has no {name}"
+        if found := misfit(record["arrays"][name], item):
+            return f"in its {name}, {found}"
+    return None
+
+
+def damage(record: Values, items: Values) -> str | None:
+    """Which array is not the one that was written, in words; None if all are.
+
+    Args:
+        record: without a flaw.
+        items: pytrees of arrays by name, which have no `difference`; all or some of what was
+            written. All processes that share one of them call this together.
+    """
+    for name, item in items.items():
+        if path := damaged(record["arrays"][name], item):
+            return f"{name}{path} is not what was written"
+    return None
+
+
+def data_damage(record: Values, data: Any) -> str | None:
+    """As `damage`, of the state of the data iterator."""
+    return None if _digest(data) == record["data"] else "the place in the data was altered"
+
+
+def _sealed(values: Values) -> dict[str, Any]:
+    """The same with a digest of it all."""
+    inside = {name: value for name, value in values.items() if name != "sum"}
+    return {**inside, "sum": _digest(inside)}
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,56 @@
+"""A run's folder belongs to one training at a time, and is left as it was if that is refused."""
+
+import os
+import socket
+
+import pytest
+
+from score_sde.errors import UserError
+from score_sde.locks import Lock, NoLocks
+from score_sde.runs.held import LOCK, held
+
+
+def enter(workdir):
+    with held(workdir):
+        (workdir / "config.json").write_text("{}")
+
+
+def test_a_second_training_is_told_who_trains(tmp_path):
+    holder = f"process {os.getpid()} on {socket.gethostname()}"
+    with held(tmp_path), pytest.raises(UserError, match=f"is being trained by {holder}: wait"):
+        enter(tmp_path)
+    assert not (tmp_path / "config.json").exists()
+    enter(tmp_path)  # it was given back
+
+
+def test_a_folder_that_was_made_for_nothing_is_removed(tmp_path):
+    with held(tmp_path / "a"):
+        assert (tmp_path / "a" / LOCK).exists()
+    assert not (tmp_path / "a").exists()
+    enter(tmp_path / "b")
+    assert (tmp_path / "b" / "config.json").exists()
+
+
+def test_a_lock_that_was_removed_in_between_is_made_again(tmp_path):
+    """Two that both hold "the" lock, one of a file that is gone, would train together."""
+    with Lock(tmp_path / LOCK):
+        (tmp_path / LOCK).unlink()
+        with Lock(tmp_path / LOCK), pytest.raises(UserError, match="is being trained by"):
+            enter(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write to .*run: Not a directory\. Give another"):
+        enter(tmp_path / "file" / "run")
+
+
+def test_without_locks_a_run_is_trained_with_a_warning(tmp_path, monkeypatch, capsys):
+    def none(*_):
+        raise NoLocks("cannot lock x: no locks available")
+
+    monkeypatch.setattr("score_sde.locks._take", none)
+    enter(tmp_path)
+    assert capsys.readouterr().err == (
+        "warning: cannot lock x: no locks available. See to it that nobody else trains in it\n"
+    )
