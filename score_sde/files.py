@@ -14,6 +14,18 @@ import numpy as np
 from score_sde.errors import UserError
 
 
+def expanded(path: str) -> Path:
+    """A path that a user gave: a ~ at its beginning is a home folder, as in a shell.
+
+    Where it names a user that there is not, it stays, as in a shell. Variables such as $HOME are
+    the shell's to replace.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(path)
+
+
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Turn a failure to write to a run's folder into a UserError."""

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
-from score_sde.checks import check_name, check_positive
+from score_sde import sections
 from score_sde.processes import SDE, expand
+from score_sde.values import Positive, one_of
 
 
 class Prediction(NamedTuple):
@@ -300,14 +301,12 @@ class PredictionOptions:
         ValueError: there is no such name, or sigma_data is not above 0.
     """
 
-    parametrization: str = "eps"
-    noise_label: str = "time"
-    sigma_data: float = 0.5
+    parametrization: Annotated[str, one_of(PARAMETRIZATIONS)] = "eps"
+    noise_label: Annotated[str, one_of(NOISE_LABELS)] = "time"
+    sigma_data: Positive = 0.5
 
     def __post_init__(self):
-        check_name("config.model.parametrization", self.parametrization, PARAMETRIZATIONS)
-        check_name("config.model.noise_label", self.noise_label, NOISE_LABELS)
-        check_positive("config.model.sigma_data", self.sigma_data)
+        sections.check(self, "config.model.")
 
     def denoiser(self, sde: SDE) -> Callable[[Callable[..., jax.Array]], Denoiser]:
         """From a network to its denoiser, for a process; see `from_network`.

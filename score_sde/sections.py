@@ -17,11 +17,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
+import operator
+import re
+import textwrap
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from score_sde import values
 from score_sde.checks import check_name
+from score_sde.errors import UserError
 
 Family = Mapping[str, Callable[..., Any]]
 
@@ -31,11 +37,13 @@ class Entry(NamedTuple):
 
     Attributes:
         default: its value unless a recipe gives another; None for "as its owner has it".
-        annotation: the type that it takes.
+        annotation: the type that it takes, and its range; see score_sde.values.
+        meaning: what it is, in the words of its owner's docstring.
     """
 
     default: Any
     annotation: Any
+    meaning: str = ""
 
 
 # Metadata of a field that follows from the data: a plain value, or an array (a leaf of the pytree).
@@ -46,12 +54,52 @@ DERIVED_ARRAY = {"derived": True}
 @functools.cache
 def entries(cls: type) -> dict[str, Entry]:
     """The options of a dataclass, by name."""
-    annotations = typing.get_type_hints(cls)
+    annotations = typing.get_type_hints(cls, include_extras=True)
+    said = meanings(cls)
     return {
-        field.name: Entry(field.default, annotations[field.name])
+        field.name: Entry(field.default, annotations[field.name], said.get(field.name, ""))
         for field in dataclasses.fields(cls)
         if not field.metadata.get("derived")
     }
+
+
+def meanings(cls: type) -> dict[str, str]:
+    """What the docstring of a class, and of those it is made from, says of its attributes.
+
+    Returns:
+        The text under "Attributes:" or "Args:" by name, each on one line.
+    """
+    found: dict[str, str] = {}
+    for owner in reversed(cls.__mro__):
+        text = inspect.cleandoc(owner.__dict__.get("__doc__") or "")
+        for block in re.findall(r"^(?:Attributes|Args):\n((?:[ ].*\n|\n)*)", text + "\n", re.M):
+            for item in re.split(r"\n(?=\S)", textwrap.dedent(block).strip()):
+                name, _, meaning = item.partition(":")
+                found[name] = " ".join(meaning.split())
+    return found
+
+
+def check(options: Any, prefix: str = "") -> None:
+    """Raise UserError, which names it, unless each option is what its field says.
+
+    Args:
+        options: an instance of a dataclass.
+        prefix: of the names, for the message.
+    """
+    try:
+        for name, entry in entries(type(options)).items():
+            values.check(f"{prefix}{name}", getattr(options, name), entry.annotation)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def any_of(found: Iterable[Entry]) -> Entry:
+    """The one field that stands for those of several members: None, or what any of them takes."""
+    found = list(found)
+    kinds = list(dict.fromkeys(entry.annotation for entry in found))
+    said = found[0].meaning.rstrip(".")
+    meaning = f"{said}; None: as its owner has it." if said else ""
+    return Entry(None, functools.reduce(operator.or_, (*kinds, None)), meaning)
 
 
 def of_family(family: Family, shared: Sequence[str] = ()) -> dict[str, Any]:
@@ -66,8 +114,7 @@ def of_family(family: Family, shared: Sequence[str] = ()) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for option in shared:
-        annotation = next(entries(c)[option].annotation for c in _having(family, option))
-        found[option] = Entry(None, annotation | None)
+        found[option] = any_of(entries(cls)[option] for cls in _having(family, option))
     for name, cls in family.items():
         own = {option: entry for option, entry in entries(cls).items() if option not in shared}
         if own:
@@ -80,7 +127,7 @@ def _having(family: Family, option: str) -> list[type]:
 
 
 def options(
-    kind: str, family: Family, name: str, values: Mapping[str, Any], shared: Sequence[str] = ()
+    kind: str, family: Family, name: str, section: Mapping[str, Any], shared: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The options of one member in the section of its family.
 
@@ -88,19 +135,19 @@ def options(
         kind: what the family is, for the message.
         family: its members.
         name: the member.
-        values: the section.
+        section: the section.
         shared: as for `of_family`.
 
     Raises:
         ValueError: there is no such member.
     """
     check_name(kind, name, family)
-    common = {
-        option: values[option]
+    given = {
+        option: section[option]
         for option in shared
-        if option in entries(family[name]) and values[option] is not None
+        if option in entries(family[name]) and section[option] is not None
     }
-    return common | dict(values.get(name, {}))
+    return given | dict(section.get(name, {}))
 
 
 def unread(family: Family, chosen: Sequence[str], shared: Sequence[str] = ()) -> set[str]:

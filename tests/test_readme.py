@@ -16,8 +16,10 @@ import pytest
 from program import ROOT
 
 from score_sde.cli import flags
+from score_sde.data import selection
 from score_sde.errors import UserError
 from score_sde.models import NETWORKS
+from score_sde.runs import build
 from score_sde.runs import config as configs
 from score_sde.sweep.__main__ import HELP as SWEEP
 
@@ -81,6 +83,16 @@ def test_a_command_runs(place, command):
     """It ends with exit code 0, and leaves what it is to leave."""
     if not place.run(command):
         pytest.skip("its flags are right; to run, it needs CIFAR-10, which is not in ../shared")
+
+
+OTHER_NETWORKS = [c for c in COMMANDS if "--config.model." in c.text and in_small.parsed(c.words)]
+
+
+@pytest.mark.parametrize("command", OTHER_NETWORKS, ids=lambda command: command.where)
+def test_the_network_of_a_command_can_be_made(command):
+    """As typed: in small it is another one."""
+    config = in_small.parsed(command.words).config
+    assert build.experiment(config, selection.read(config.data).describe()).parameters > 0
 
 
 @pytest.mark.parametrize("page", [page for page, snippets in SNIPPETS.items() if snippets])

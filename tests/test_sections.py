@@ -1,12 +1,12 @@
 """Sections of a config: which fields a family has, and what is read back."""
 
 import dataclasses
-import typing
+from typing import Annotated
 
 import pytest
 
-from score_sde import sections
-from score_sde.checks import check_type, describe_type
+from score_sde import sections, values
+from score_sde.errors import UserError
 from score_sde.sections import Entry
 
 
@@ -52,29 +52,60 @@ def test_two_options_of_one_name_never_meet():
         sections.options("kind", FAMILY, "tow", values)
 
 
+@dataclasses.dataclass(frozen=True)
+class Base:
+    """What two members share.
+
+    Attributes:
+        rate: of it all; two
+            lines: one text.
+    """
+
+    rate: values.Positive = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Said(Base):
+    """A member.
+
+    Attributes:
+        steps: how many.
+
+    Raises:
+        ValueError: never; an error is no option.
+    """
+
+    steps: Annotated[int, values.between(1, 9)] = 3
+
+    def __post_init__(self):
+        sections.check(self, "config.it.")
+
+
+def test_a_field_means_what_its_owner_says():
+    """In the docstrings of the class and of its bases."""
+    meanings = {name: entry.meaning for name, entry in sections.entries(Said).items()}
+    assert meanings == {"rate": "of it all; two lines: one text.", "steps": "how many."}
+
+
 @pytest.mark.parametrize(
-    ("annotation", "good", "bad", "words"),
+    ("options", "message"),
     [
-        (int, (0, -3), (True, 1.0, "1", None), "a whole number"),
-        (float, (0.5, 3), (True, "1", None), "a finite number"),
-        (bool, (True,), (1, "True"), "True or False"),
-        (str, ("", "a"), (1, None), "a text"),
-        (int | None, (1, None), (0.5,), "a whole number or None"),
-        (
-            tuple[int, ...],
-            ((), (1, 2), [3]),
-            ((1.5,), (True,), "1", 3),
-            "a tuple of whole numbers",
-        ),
-        (typing.Sequence[str], (("a",),), ((1,), "a"), "a tuple of texts"),
-        (typing.Literal["a", "b"], ("a",), ("c", None), "one of 'a', 'b'"),
+        ({"steps": 10}, "config.it.steps=10 must be at least 1 and at most 9"),
+        ({"steps": 2.0}, "config.it.steps=2.0: this field takes a whole number, at least 1"),
+        ({"rate": float("nan")}, "config.it.rate=nan: this field takes a finite number, above 0"),
     ],
 )
-def test_values_are_of_the_type_that_an_annotation_names(annotation, good, bad, words):
-    """Elements of tuples too; a truth value is no number."""
-    assert describe_type(annotation) == words
-    for value in good:
-        check_type("x", value, annotation)
-    for value in bad:
-        with pytest.raises(ValueError, match=f"^x=.*: this field takes {words}"):
-            check_type("x", value, annotation)
+def test_options_are_what_their_fields_say(options, message):
+    with pytest.raises(UserError) as error:
+        Said(**options)
+    assert str(error.value).startswith(message)
+
+
+def test_a_shared_option_takes_what_any_of_its_owners_takes():
+    few, many = (Annotated[int, values.between(low, low + 9)] for low in (0, 20))
+    either = sections.any_of([sections.Entry(3, few, "first"), sections.Entry(25, many)])
+    assert (either.default, either.meaning) == (None, "first; None: as its owner has it.")
+    for value in (None, 5, 25):
+        values.check("x", value, either.annotation)
+    with pytest.raises(ValueError, match="x=15 must be at least 0 and at most 9"):
+        values.check("x", 15, either.annotation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import re
 import shlex
@@ -13,61 +14,22 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from score_sde.cli import help as texts
 from score_sde.cli import origin as origins
+from score_sde.cli.help import HELP
 from score_sde.cli.origin import Origin
 from score_sde.data.load import is_registered
 from score_sde.errors import UserError
+from score_sde.files import expanded
 from score_sde.runs import config as configs
+from score_sde.values import Count, Every, check, shown
+from score_sde.values import Path as PathOf
 
 MODES = ("train", "sample", "evaluate", "import")
 TASKS = ("class", "inpaint", "colorize")
 
+_LONGEST = 1000  # characters of a message
 _FIELD = re.compile(r"--?config\.([^=]+)=")
-
-HELP = """Score-based generative models through stochastic differential equations, in JAX.
-
-Train, or go on with a run that was interrupted:
-  python main.py --config=configs/digits_vp.py
-Draw samples from a run, or go on training it without --mode; its folder says all the rest:
-  python main.py --workdir=runs/digits_vp --mode=sample --num_samples=64
-Measure a run on held-out examples, by its config.evaluation.metrics:
-  python main.py --workdir=runs/digits_vp --mode=evaluate
-Make a run of a released PyTorch checkpoint (back again: python -m score_sde.interop.export):
-  python main.py --config=configs/paper.py:NAME --mode=import --checkpoint=FILE.pth --workdir=DIR
-
-Flags:
-  --config=FILE       the recipe; those that come with the code are in configs/
-                      (configs/paper.py:NAME for those of the paper; NAME=help lists them).
-                      Or a run's config.json: with another --workdir, a new run with its config
-  --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
-  --mode=MODE         train (default), sample, evaluate or import
-  --workdir=DIR       the run's folder; runs/NAME for configs/NAME.py if not given. Without
-                      --config it opens the run that is there, with all that its config.json says
-  --task=TASK         what to sample: class, inpaint or colorize; plain samples if not given
-  --label=N           --task=class: which class; each in turn if not given
-  --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
-  --scale=S           --task=class: factor on the classifier's gradient, 1 by default
-  --condition=NAME=V  what a conditional model is told: a class, a number, or numbers with commas;
-                      once for each condition. A class that is not given is drawn, another condition
-                      is that of a training example
-  --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
-                      a PNG file, white where pixels are known
-  --num_samples=N     how many examples to sample; config.sampling.num_samples if not given
-  --weights=WHICH     parameters to sample or evaluate with: ema (default), raw, or a decay such as
-                      0.999
-  --checkpoint=FILE   the .pth file to import; needs no PyTorch and no data set
-  --step=N            checkpoint to sample from or to evaluate; the newest if not given
-  --init_from=DIR     a new run starts from the weights of this run, or of its checkpoint
-                      DIR/checkpoints/STEP: from its moving average, or what --weights says. What
-                      does not fit begins anew, and is listed
-  --distributed       one process of several: call jax.distributed.initialize() first. Slurm and
-                      TPU pods are recognised by themselves; elsewhere see its documentation
-  --help              this text; with --config=FILE also every field of that config
-
-A run's folder holds config.json, metrics.csv, tensorboard/, checkpoints/, samples/STEP.png,
-what was drawn (samples.npz and .png) and measured (evaluation.json, evaluation/), and report.html,
-which shows all of it.
-"""
 
 
 class HelpRequest(Exception):
@@ -143,6 +105,7 @@ def parse(argv: list[str]) -> CommandLine:
     argv = _joined(argv)
     if {"--help", "-h", "-help", "help"} & set(argv[1:]):
         raise HelpRequest(_help(argv))
+    _check_names(argv)
     origin = origins.find(argv)
     opened = origin.opened()
     last = dict(_overrides(argv))
@@ -158,11 +121,13 @@ def parse(argv: list[str]) -> CommandLine:
     for path in emptied:  # which absl would read as a text
         configs.set_field(values.config, path, None)
     configs.check_fields(values.config)
+    configs.expand_paths(values.config)
     if len(rest) > 1:
         raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
+    _check_values(values)
     question = _question(values)
     _check_mode(values)
-    workdir = Path(values.workdir or origin.workdir)
+    workdir = expanded(values.workdir) if values.workdir else origin.workdir
     return CommandLine(
         config=values.config,
         mode=values.mode,
@@ -171,7 +136,7 @@ def parse(argv: list[str]) -> CommandLine:
         weights="ema" if values.weights is None else values.weights,
         step=values.step,
         overrides=tuple(path for path, _ in _overrides(argv)),
-        checkpoint=Path(values.checkpoint) if values.checkpoint else None,
+        checkpoint=expanded(values.checkpoint) if values.checkpoint else None,
         init_from=values.init_from,
         question=question,
         distributed=values.distributed,
@@ -191,16 +156,22 @@ def _rerun(argv: list[str], origin: Origin, config: ConfigDict, workdir: Path) -
 
 
 def _joined(argv: list[str]) -> list[str]:
-    """The arguments, with `--config.path None` as one and each field once: the last one counts.
+    """The arguments, with `--config.path value` as one and each field once: the last one counts.
 
-    ml_collections would take None for a text, and join the tuples that a field is given.
+    ml_collections would take None for a text, and join the tuples that a field is given. It is also
+    to find the recipe, so a ~ in its path is replaced here.
     """
     found: list[str] = []
     for argument in argv:
-        if argument == "None" and found and re.fullmatch(r"--?config\.[^=]+", found[-1]):
-            found[-1] += "=None"
+        is_value = not re.match(r"-+[A-Za-z]", argument)
+        if is_value and found and re.fullmatch(r"--?config\.[^=]+", found[-1]):
+            found[-1] += f"={argument}"
+        elif found and found[-1] in ("--config", "-config"):
+            found[-1] += f"={expanded(argument)}"
         else:
-            found.append(argument)
+            name, is_given, value = argument.partition("=")
+            own = is_given and name in ("--config", "-config") and value
+            found.append(f"{name}={expanded(value)}" if own else argument)
     last = {match[1]: i for i, text in enumerate(found) if (match := _FIELD.match(text))}
     return [
         text
@@ -243,12 +214,41 @@ def _define() -> flags.FlagValues:
     return values
 
 
+def _check_names(argv: list[str]) -> None:
+    """Raise UserError if there is no flag of a name."""
+    values = ["config", *_define()]
+    for argument in argv[1:]:
+        match = re.match(r"--?([A-Za-z][^=]*)", argument)
+        name = match[1] if match else "config"
+        if name in values or name.removeprefix("no") in values or name.startswith("config."):
+            continue
+        if name not in ("flagfile", "undefok"):  # absl's own
+            near = difflib.get_close_matches(name, list(values), n=1, cutoff=0.0)[0]
+            raise UserError(
+                f"Unknown command line flag {shown(name)}. Did you mean: {near} ? See --help"
+            )
+
+
+def _check_values(values: flags.FlagValues) -> None:
+    """Raise UserError if a number is out of its range, or a path cannot be one."""
+    kinds = {
+        **dict.fromkeys(("num_samples",), Count),
+        **dict.fromkeys(("step", "label"), Every),
+        **dict.fromkeys(("workdir", "classifier", "checkpoint", "init_from", "mask"), PathOf),
+    }
+    try:
+        for name, kind in kinds.items():
+            if (value := values[name].value) is not None:
+                check(f"--{name}", value, kind)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
 def _check_mode(values: flags.FlagValues) -> None:
     """Raise UserError if a flag cannot be, or is of another mode."""
-    if values.num_samples is not None and values.num_samples < 1:
-        raise UserError(f"--num_samples={values.num_samples} must be at least 1")
     measured = ("sample", "evaluate")
-    for name, modes in (("num_samples", ("sample",)), ("weights", measured), ("step", measured)):
+    goes = {"num_samples": ("sample",), "weights": (*measured, "import"), "step": measured}
+    for name, modes in goes.items():
         begins = name != "num_samples" and values.init_from is not None
         if values[name].value is not None and values.mode not in modes and not begins:
             raise UserError(f"--{name} goes with {' or '.join(f'--mode={mode}' for mode in modes)}")
@@ -256,6 +256,8 @@ def _check_mode(values: flags.FlagValues) -> None:
         raise UserError("--init_from goes with --mode=train")
     if (values.mode == "import") != bool(values.checkpoint):
         raise UserError("--mode=import and --checkpoint=FILE.pth go together")
+    if values.mode == "import" and values.weights not in (None, "raw", "ema"):
+        raise UserError(f"--mode=import takes --weights=ema or raw, not {shown(values.weights)}")
     if values.mode == "import" and values.distributed:
         raise UserError("--mode=import runs in one process: leave out --distributed")
 
@@ -269,6 +271,8 @@ def _question(values: flags.FlagValues) -> Options:
     for name in given:
         if values.task != tasks[name]:
             raise UserError(f"--{name} goes with --mode=sample --task={tasks[name]}")
+    for name in given.keys() & {"classifier", "mask"}:
+        given[name] = str(expanded(given[name]))
     if "scale" in given and not ("classifier" in given and 0 <= given["scale"] < math.inf):
         raise UserError("--scale=S is a number of at least 0 and goes with --classifier=DIR")
     if values.condition and values.mode != "sample":
@@ -300,6 +304,8 @@ def _describe(error: Exception, file: str) -> str:
     """One line for what went wrong in parsing, with its place if that is in the config file."""
     path = Path(file.split(":")[0])
     message = str(error).strip().replace("\\n", "\n").splitlines()[-1]
+    if len(message) > _LONGEST:  # it holds a value of any length
+        message = f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
     if message.count("'") % 2:  # what is left of the quotes around a message of several lines
         message = message.strip("'")
     ours = f"{UserError.__module__}.UserError: "
@@ -339,5 +345,4 @@ def _help(argv: list[str]) -> str:
     config = _config_alone(origin)
     if config is None:
         return HELP
-    fields = [f"  --config.{path}={value}" for path, value in configs.flatten(config.to_dict())]
-    return "\n".join([HELP, f"Fields of {origin}:", *fields, ""])
+    return "\n".join([HELP, f"Fields of {origin}:", texts.fields(config), ""])

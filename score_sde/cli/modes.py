@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import logging
+import math
 import signal
 import sys
 import time
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from score_sde import terminal
 from score_sde.cli.flags import CommandLine, HelpRequest, parse
 from score_sde.errors import UserError
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from score_sde.runs.train import Outcome
 
 
+@terminal.program
 def main(argv: list[str]) -> int:
     """Run a command line.
 
@@ -56,7 +60,8 @@ def main(argv: list[str]) -> int:
         except MemoryError as error:
             return _fail(f"out of memory: {error}. Give smaller batches or fewer examples", 1)
     except HelpRequest as text:
-        print(text)
+        with contextlib.suppress(terminal.NobodyReads):  # who has seen enough of it
+            print(text, flush=True)
         return 0
     except UserError as error:
         return _fail(error, 2)
@@ -128,6 +133,7 @@ def _sample(line: CommandLine) -> int:
     from score_sde.cli import questions
     from score_sde.runs import build, folder
     from score_sde.runs.generate import Generator, sample_key
+    from score_sde.training import memory
     from score_sde.training.sharding import make_mesh, replicated, to_devices
 
     _distribute(line)
@@ -140,6 +146,9 @@ def _sample(line: CommandLine) -> int:
     number = config.sampling.num_samples if line.num_samples is None else line.num_samples
     question = questions.ask(line.question, config, experiment, number)
     mesh = make_mesh()
+    asked_for = f"{number} samples (--num_samples or config.sampling.num_samples)"
+    needed = 4 * number * math.prod(experiment.space.shape)
+    memory.check(asked_for, needed, memory.of_host(), "draw fewer")
     generator = Generator(experiment, mesh, min(number, config.sampling.batch_size))
     weights = jax.device_get((run.params, run.constants))
     params, constants = to_devices(replicated(mesh), weights)
@@ -267,13 +276,18 @@ def _import(line: CommandLine) -> int:
     from score_sde import report
     from score_sde.interop.importer import import_run
 
-    imported = import_run(line.config, line.checkpoint, line.workdir)
+    averaged = line.weights == "ema"
+    imported = import_run(line.config, line.checkpoint, line.workdir, averaged)
     report.refresh(line.workdir)
+    kinds = (
+        f"raw and averaged (by {imported.file_decay} in the file, by {imported.decay} from here on)"
+        if averaged
+        else f"raw, from which an average by {imported.decay} begins"
+    )
     print(
         f"{line.checkpoint} is now the run {line.workdir} at step {imported.step}: "
-        f"{imported.parameters:,} parameters, raw and averaged (by {imported.file_decay} in the "
-        f"file, by {imported.decay} from here on). The optimiser's state was not read: training "
-        "would go on at this step of the schedule with new Adam moments."
+        f"{imported.parameters:,} parameters, {kinds}. The optimiser's state was not read: "
+        "training would go on at this step of the schedule with new Adam moments."
     )
     print(f"Next: {line.rerun} --mode=sample")
     return 0

@@ -15,7 +15,10 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from score_sde.errors import UserError
+from score_sde.files import expanded
 from score_sde.runs import config as configs
+from score_sde.values import Path as PathOf
+from score_sde.values import check
 
 RECORD = "config.json"
 
@@ -68,7 +71,7 @@ def find(argv: Sequence[str]) -> Origin:
         raise UserError(f"--config is given {len(files)} times; give it once")
     file, workdir = "".join(files), "".join(_values(argv, "workdir")[-1:])
     if Path(file.partition(":")[0]).suffix.lower() == ".json":
-        return _record(Path(file).expanduser())
+        return _record(expanded(file))
     if file:
         return _recipe(file)
     if files or not workdir:
@@ -76,7 +79,7 @@ def find(argv: Sequence[str]) -> Origin:
             "give --config=FILE, such as --config=configs/digits_vp.py, or --workdir=DIR of a run "
             "to open; see --help"
         )
-    run = Path(workdir).expanduser()
+    run = expanded(workdir)
     if not (run / RECORD).is_file():
         raise UserError(f"no run in {workdir}: to begin one there, give --config=FILE too")
     return Origin(run=run)
@@ -114,6 +117,10 @@ def _record(path: Path) -> Origin:
 
 def _recipe(file: str) -> Origin:
     path = file.split(":")[0]
+    try:
+        check("--config", path, PathOf)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     if (Path(path) / RECORD).is_file():
         raise UserError(f"--config={file} is a run: --workdir={file} alone opens it")
     if not Path(path).is_file():

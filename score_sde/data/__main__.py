@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from score_sde import files, terminal
 from score_sde.data import selection
 from score_sde.data.base import DataError
 from score_sde.data.load import prepare
@@ -26,13 +27,18 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("prepare", help="download a TFDS set and write it as ArrayRecord")
     command.add_argument("name", help="TFDS name, such as cifar10, or digits")
-    command.add_argument("--data_dir", help="TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets]")
+    command.add_argument(
+        "--data_dir",
+        type=files.expanded,
+        help="TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets]",
+    )
 
     command = commands.add_parser("info", help="describe one split of a set")
     selection.add_flags(command)
     return parser
 
 
+@terminal.program
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command.
 

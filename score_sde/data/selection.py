@@ -8,12 +8,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from score_sde import sections
-from score_sde.data.base import DataError, Info, Source
+from score_sde import files, sections
+from score_sde.data.base import Info, Source
 from score_sde.data.known import describe
 from score_sde.data.load import load
+from score_sde.values import Name, Path, between
+
+MOST_PIXELS = 16_384  # of a side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,17 +33,16 @@ class DataOptions:
         skip_damaged: leave out images that cannot be read; without it, they are errors.
     """
 
-    name: str = "digits"
-    dir: str = ""
-    field: str = ""
-    image_size: int = 0
-    crop: int | None = None
-    background: str = "white"
+    name: Name = "digits"
+    dir: Path = ""
+    field: Name = ""
+    image_size: Annotated[int, between(0, MOST_PIXELS)] = 0
+    crop: Annotated[int, between(1, MOST_PIXELS)] | None = None
+    background: Name = "white"
     skip_damaged: bool = False
 
     def __post_init__(self):
-        if self.image_size < 0:
-            raise DataError(f"config.data.image_size={self.image_size} must be at least 0")
+        sections.check(self, "config.data.")
 
     def open(self, split: str) -> Source:
         """A split of the data set.
@@ -87,6 +89,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="train", help="[train]")
     parser.add_argument(
         "--data_dir",
+        type=files.expanded,
         help="TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets], or one's own folder or file",
     )
     parser.add_argument("--image_size", type=int, help="crop and resize to this many pixels")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from score_sde import sections
-from score_sde.checks import check_name
 from score_sde.errors import UserError
 from score_sde.evaluation.judgement import SampleOptions
 from score_sde.evaluation.metrics import METRICS
+from score_sde.values import Count, Every, Name, Seed, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,18 +26,14 @@ class EvaluationOptions:
         seed: of everything random in evaluation.
     """
 
-    batch_size: int = 128
-    metrics: tuple[str, ...] = ("bits_per_dim",)
-    split: str = "test"
-    num_examples: int = 0
-    seed: int = 0
+    batch_size: Count = 128
+    metrics: tuple[Annotated[str, one_of(METRICS)], ...] = ("bits_per_dim",)
+    split: Name = "test"
+    num_examples: Every = 0
+    seed: Seed = 0
 
     def __post_init__(self):
-        for name, smallest in (("batch_size", 1), ("num_examples", 0), ("seed", 0)):
-            if getattr(self, name) < smallest:
-                raise UserError(
-                    f"config.evaluation.{name}={getattr(self, name)} must be at least {smallest}"
-                )
+        sections.check(self, "config.evaluation.")
 
 
 def schema() -> dict[str, Any]:
@@ -71,16 +67,14 @@ def read(section: Mapping[str, Any]) -> Asked:
         UserError: no metric is named, or there is no such metric, or an option cannot work; also
             where it would make no difference.
     """
-    own = sections.entries(EvaluationOptions)
-    options = EvaluationOptions(**{name: section[name] for name in own})
+    own = {name: section[name] for name in sections.entries(EvaluationOptions)}
+    options = EvaluationOptions(**own)
     if not options.metrics:
         raise UserError(f"config.evaluation.metrics is empty: name some of {', '.join(METRICS)}")
     if len(set(options.metrics)) < len(options.metrics):
         raise UserError(f"config.evaluation.metrics={tuple(options.metrics)} names one twice")
     found: dict[str, Any] = {}
     try:
-        for name in options.metrics:
-            check_name("config.evaluation.metrics", name, METRICS)
         samples = _made("samples", SampleOptions, section)
         found = {name: _made(name, cls, section) for name, cls in METRICS.items()}
     except ValueError as error:

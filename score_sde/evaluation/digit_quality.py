@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from score_sde import data
+from score_sde import data, files, terminal
 from score_sde.errors import UserError
 from score_sde.evaluation.metrics.fid import frechet_distance
 from score_sde.evaluation.moments import moments
@@ -59,6 +59,7 @@ def _nearest(images: np.ndarray, train: np.ndarray) -> float:
     return float(np.median(np.sqrt(np.maximum(squared.min(1), 0))))
 
 
+@terminal.program
 def main(argv: list[str]) -> int:
     """Print the numbers of a samples.npz as one line of JSON; exit code 2 for bad input."""
     try:
@@ -66,7 +67,7 @@ def main(argv: list[str]) -> int:
             raise UserError(
                 "usage: python -m score_sde.evaluation.digit_quality runs/digits_vp/samples.npz"
             )
-        samples = _read(Path(argv[1]))
+        samples = _read(files.expanded(argv[1]))
         print(json.dumps(measure(samples, *_real(SETS[samples.shape[-1]]))))
         return 0
     except UserError as error:

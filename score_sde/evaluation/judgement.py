@@ -10,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from jax.sharding import Mesh
 
-from score_sde.checks import check_name
+from score_sde import sections, values
 from score_sde.errors import UserError
 from score_sde.evaluation import cache, extractors, likeness, reference, statistics
 from score_sde.evaluation.extractors import EXTRACTORS, Extractor
@@ -22,6 +23,7 @@ from score_sde.evaluation.metric import Entries, SampleMetric
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.samples import KEEP, Drawn, draw, protocol
 from score_sde.evaluation.subject import Subject
+from score_sde.values import LARGEST, between, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,18 +44,15 @@ class SampleOptions:
             file each.
     """
 
-    num_samples: int = 50_000
-    features: str = "inception"
-    weights: str = ""
+    num_samples: Annotated[int, between(2, LARGEST)] = 50_000
+    features: Annotated[str, one_of(EXTRACTORS)] = "inception"
+    weights: values.Path = ""
     check_hash: bool = True
-    reference: str = ""
-    keep: str = "none"
+    reference: values.Path = ""
+    keep: Annotated[str, one_of(KEEP)] = "none"
 
     def __post_init__(self):
-        check_name("features", self.features, EXTRACTORS)
-        check_name("keep", self.keep, KEEP)
-        if self.num_samples < 2:
-            raise ValueError(f"num_samples={self.num_samples} must be at least 2")
+        sections.check(self)
 
 
 def prepare(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import jax
 
-from score_sde import likelihood
-from score_sde.checks import check_count, check_name, check_positive
+from score_sde import likelihood, sections
 from score_sde.evaluation.metric import DENOISER, Metric
 from score_sde.evaluation.subject import Subject
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.spaces import Space
+from score_sde.values import Count, Positive, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,21 +33,16 @@ class LikelihoodMetric(Metric):
 
     NEEDS: ClassVar[str] = DENOISER
 
-    divergence: str = "exact"
-    probe: str = "rademacher"
-    probes: int = 1
-    rtol: float = 1e-5
-    atol: float = 1e-5
-    t_min: float | None = None
-    max_steps: int = 4096
+    divergence: Annotated[str, one_of(likelihood.DIVERGENCES)] = "exact"
+    probe: Annotated[str, one_of(likelihood.PROBES)] = "rademacher"
+    probes: Count = 1
+    rtol: Positive = 1e-5
+    atol: Positive = 1e-5
+    t_min: Positive | None = None
+    max_steps: Count = 4096
 
     def __post_init__(self):
-        check_name("divergence", self.divergence, likelihood.DIVERGENCES)
-        check_name("probe", self.probe, likelihood.PROBES)
-        for name in ("probes", "max_steps"):
-            check_count(name, getattr(self, name))
-        for name in ("rtol", "atol"):
-            check_positive(name, getattr(self, name))
+        sections.check(self)
 
     def process(self, sde: SDE) -> SDE:
         """The process from t_min on.

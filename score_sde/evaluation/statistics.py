@@ -25,6 +25,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
+from score_sde import files, terminal
 from score_sde.data import COUNTS, Source, eval_batches, selection
 from score_sde.errors import UserError
 from score_sde.evaluation import cache, extractors, reference
@@ -206,11 +207,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     selection.add_flags(parser)
     parser.add_argument("--field", default="", help="of the set [its image or vector]")
-    parser.add_argument("--out", required=True, type=Path, help="the .npz file to write")
+    parser.add_argument("--out", required=True, type=files.expanded, help="the .npz file to write")
     parser.add_argument(
         "--features", default="inception", help=f"{' or '.join(extractors.EXTRACTORS)} [inception]"
     )
-    parser.add_argument("--weights", type=Path, help="Inception's weight file [that in the cache]")
+    parser.add_argument(
+        "--weights", type=files.expanded, help="Inception's weight file [that in the cache]"
+    )
     parser.add_argument(
         "--no_check_hash", action="store_true", help="accept weights other than the standard ones"
     )
@@ -219,6 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@terminal.program
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; exit code 2 after one line on stderr if the input is bad.
 

@@ -1,5 +1,7 @@
 """`python -m score_sde.interop.export RUN OUT.pth`: a run as an official PyTorch checkpoint.
 
+OUT.safetensors: the averaged parameters alone.
+
 A command of its own, not a mode of main.py: a run's folder holds its config, so it needs none.
 """
 
@@ -8,16 +10,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from flax import nnx
 
+from score_sde import files, terminal
 from score_sde.errors import UserError
-from score_sde.formats import torch_writer
+from score_sde.formats import safetensors, torch_writer
 from score_sde.interop import song
+from score_sde.models.functional import streams
 from score_sde.runs import folder
 from score_sde.samplers import PredictorCorrector
 from score_sde.training.options import OptimOptions
@@ -29,10 +33,15 @@ _DEFAULT_SIGMAS = (0.01, 50.0)
 def export_run(
     workdir: Path, path: Path, *, step: int | None = None, num_scales: int | None = None
 ) -> int:
-    """Write the raw and the averaged parameters of a run as an official checkpoint.
+    """Write the parameters of a run as the official networks have them.
 
-    The official code, and `--mode=import`, read it. Of several moving averages the first is
-    written. The optimiser's state is not: the file holds that of an Adam before its first step.
+    What is written follows from how the file's name ends, see FORMATS:
+
+    - .pth or .pt: an official checkpoint, of the raw and the averaged parameters. The official code
+      and `--mode=import` read it. Of several moving averages the first is written. The optimiser's
+      state is not: the file holds that of an Adam before its first step.
+    - .safetensors: the averaged parameters, by the names that the official network has for them;
+      its metadata say step and decay.
 
     Args:
         workdir: the run's folder.
@@ -46,33 +55,70 @@ def export_run(
 
     Raises:
         UserError: there is no such run or checkpoint, its network has no place in the official
-            layout, num_scales is below 2, or the file exists or cannot be written.
+            layout, num_scales is below 2, the file's name ends otherwise, or it exists or cannot be
+        written.
     """
+    if path.suffix not in FORMATS:
+        raise UserError(f"{path} must end with {' or '.join(FORMATS)}, which says what is written")
     raw = folder.load(workdir, weights="raw", step=step)
     average = folder.load(workdir, weights="ema", step=raw.step)
     if raw.config.model.name != "unet":
         raise UserError(f"only networks of config.model.name=unet are exported, not {workdir}")
-    model = nnx.eval_shape(lambda: raw.experiment.module(nnx.Rngs(0)))
+    model = nnx.eval_shape(lambda: raw.experiment.module(streams(0)))
     try:
         arrays, trainable = song.from_params(model, raw.params, raw.constants)
         averages, _ = song.from_params(model, average.params, average.constants)
     except ValueError as error:
         raise UserError(f"{workdir} cannot be exported: {error}") from error
-    checkpoint = {
-        "optimizer": _adam(raw.experiment.optim, len(arrays)),
-        "model": OrderedDict({song.SIGMAS: _sigmas(raw, num_scales), **arrays}),
-        "ema": {
-            "decay": float(raw.config.training.ema_decays[0]),
-            "num_updates": raw.step,
-            "shadow_params": [averages[name] for name in trainable],
-        },
-        "step": raw.step,
-    }
+    found = _Found(raw, _sigmas(raw, num_scales), arrays, averages, trainable)
     try:
-        torch_writer.save(path, checkpoint)
+        FORMATS[path.suffix](path, found)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     return raw.step
+
+
+class _Found(NamedTuple):
+    """What is written: a run, its noise levels, its arrays by their official names."""
+
+    run: folder.Run
+    sigmas: np.ndarray
+    raw: dict[str, np.ndarray]
+    averages: dict[str, np.ndarray]
+    trainable: list[str]
+
+    @property
+    def decay(self) -> float:
+        return float(self.run.config.training.ema_decays[0])
+
+
+def _checkpoint(path: Path, found: _Found) -> None:
+    checkpoint = {
+        "optimizer": _adam(found.run.experiment.optim, len(found.raw)),
+        "model": OrderedDict({song.SIGMAS: found.sigmas, **found.raw}),
+        "ema": {
+            "decay": found.decay,
+            "num_updates": found.run.step,
+            "shadow_params": [found.averages[name] for name in found.trainable],
+        },
+        "step": found.run.step,
+    }
+    torch_writer.save(path, checkpoint)
+
+
+def _tensors(path: Path, found: _Found) -> None:
+    arrays = {song.SIGMAS: found.sigmas, **found.averages}
+    named = {name.removeprefix(song.WRAPPER): array for name, array in arrays.items()}
+    about = {"format": "pt", "step": str(found.run.step), "ema_decay": str(found.decay)}
+    safetensors.save(path, named, about)
+
+
+# How a file's name ends, and what writes it.
+FORMATS: dict[str, Callable[[Path, _Found], None]] = {
+    ".pth": _checkpoint,
+    ".pt": _checkpoint,
+    ".safetensors": _tensors,
+}
 
 
 def _sigmas(run: folder.Run, num_scales: int | None) -> np.ndarray:
@@ -109,6 +155,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
+@terminal.program
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -120,10 +167,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _Parser(
         prog="python -m score_sde.interop.export",
-        description="Write a run as an official PyTorch checkpoint.",
+        description="Write a run as an official PyTorch checkpoint, or its averages as tensors.",
     )
-    parser.add_argument("run", type=Path, help="the run's folder")
-    parser.add_argument("out", type=Path, help="the .pth file to write")
+    parser.add_argument("run", type=files.expanded, help="the run's folder")
+    parser.add_argument(
+        "out",
+        type=files.expanded,
+        help="the file to write: NAME.pth, an official checkpoint, or NAME.safetensors",
+    )
     parser.add_argument("--step", type=int, help="which checkpoint [the newest]")
     parser.add_argument(
         "--num_scales",

@@ -17,6 +17,7 @@ from score_sde import files
 from score_sde.data import selection
 from score_sde.errors import UserError
 from score_sde.interop import song
+from score_sde.models.functional import streams
 from score_sde.runs import build, folder
 from score_sde.runs import config as configs
 from score_sde.runs.build import Experiment
@@ -31,17 +32,19 @@ class Imported(NamedTuple):
     Attributes:
         step: the step of the checkpoint.
         parameters: how many trainable parameters it has.
-        file_decay: the decay of its moving average.
+        file_decay: the decay of its moving average; None if that was not read.
         decay: the decay under which the run keeps that average.
     """
 
     step: int
     parameters: int
-    file_decay: float
+    file_decay: float | None
     decay: float
 
 
-def import_run(config: ConfigDict, checkpoint: Path, workdir: Path) -> Imported:
+def import_run(
+    config: ConfigDict, checkpoint: Path, workdir: Path, averaged: bool = True
+) -> Imported:
     """Make a run of an official checkpoint. Nothing in the file is executed; see torch_file.
 
     The raw parameters and their moving average are taken. The state of PyTorch's optimiser is not:
@@ -53,6 +56,7 @@ def import_run(config: ConfigDict, checkpoint: Path, workdir: Path) -> Imported:
             arrays (the parametrisation, beta, the FIR filter) is taken on trust.
         checkpoint: the .pth file.
         workdir: the run's folder, which must be empty or missing.
+        averaged: whether the file has a moving average; else the raw parameters begin it.
 
     Raises:
         UserError: the file cannot be read or used, the config does not fit it, or the folder is not
@@ -69,12 +73,12 @@ def import_run(config: ConfigDict, checkpoint: Path, workdir: Path) -> Imported:
     experiment = build.experiment(config, selection.read(config.data).describe())
     if config.model.name != "unet" or experiment.conditions:
         raise UserError("only the unconditional networks of config.model.name=unet are imported")
-    found = _read(checkpoint)
+    found = _read(checkpoint, averaged)
     _check_noise_levels(experiment, found["model"])
-    model = nnx.eval_shape(lambda: experiment.module(nnx.Rngs(0)))
+    model = nnx.eval_shape(lambda: experiment.module(streams(0)))
     try:
         raw, constants = song.to_params(model, found, "raw")
-        average, _ = song.to_params(model, found, "ema")
+        average, _ = song.to_params(model, found, "ema" if averaged else "raw")
     except ValueError as error:
         raise UserError(f"{checkpoint}: {error}") from error
     step, decay = found["step"], decays[0]
@@ -86,12 +90,12 @@ def import_run(config: ConfigDict, checkpoint: Path, workdir: Path) -> Imported:
         ema={str(decay): average},
     )
     _write(workdir, state, experiment)
-    return Imported(step, experiment.parameters, found["ema_decay"], decay)
+    return Imported(step, experiment.parameters, found.get("ema_decay"), decay)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, averaged: bool) -> dict[str, Any]:
     try:
-        return song.read(path)
+        return song.read(path, averaged)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:

@@ -6,6 +6,7 @@ trainable parameters in the order of the network's own dictionary.
 """
 
 import numbers
+import re
 import reprlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,21 +23,24 @@ from score_sde.models.layers import Constant, Conv, Dense, GroupNorm
 from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.unet import UNet
 
-_PREFIX = "module.all_modules."
-SIGMAS = "module.sigmas"
+WRAPPER = "module."
+_PREFIX = f"{WRAPPER}all_modules."
+SIGMAS = f"{WRAPPER}sigmas"
 
 
-def read(path: str | Path) -> dict[str, Any]:
+def read(path: str | Path, averaged: bool = True) -> dict[str, Any]:
     """Read an official checkpoint; the state of the optimiser is left in the file.
 
     Args:
-        path: an official `checkpoint_N.pth`.
+        path: an official `checkpoint_N.pth`; or one whose names lack the `module.` that the
+            official code has in front of them, or have it twice, as wrappers of a network leave it.
+        averaged: whether to read the moving averages too.
 
     Returns:
-        A dictionary: "step", int; "model", {official name: array}; "ema", a list of the trainable
-        parameters' moving averages; "ema_decay", float. Arrays are of floating-point numbers that
-        are finite in float32. "model" also has SIGMAS, the noise levels of a VE SDE, descending,
-        [N], N > 0.
+        A dictionary: "step", int; "model", {official name: array}; and, if averaged, "ema", a list
+        of the trainable parameters' moving averages; "ema_decay", float. Arrays are of
+        floating-point numbers that are finite in float32. "model" also has SIGMAS, the noise levels
+        of a VE SDE, descending, [N], N > 0.
 
     Raises:
         ValueError: the file is not such a checkpoint; the message names the first wrong value.
@@ -44,12 +48,16 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     checkpoint = torch_file.load(path)
     try:
-        return {
+        found = {
             "step": _step(_item(checkpoint, "step")),
             "model": _model(_item(checkpoint, "model")),
-            "ema": _averages(_item(checkpoint, "ema", "shadow_params")),
-            "ema_decay": _decay(_item(checkpoint, "ema", "decay")),
         }
+        if averaged:
+            if "ema" not in checkpoint:
+                raise ValueError("it has no ema, moving averages: --weights=raw imports the others")
+            found["ema"] = _averages(_item(checkpoint, "ema", "shadow_params"))
+            found["ema_decay"] = _decay(_item(checkpoint, "ema", "decay"))
+        return found
     except ValueError as error:
         raise ValueError(f"{path} is not a checkpoint of score_sde_pytorch: {error}") from error
 
@@ -83,7 +91,10 @@ def _model(values: Any) -> dict[str, np.ndarray]:
     for name in values:
         if not isinstance(name, str) or not name.isprintable():
             raise ValueError(f"model has {_text(name)} among its names")
-        arrays[name] = _array(name, values[name])
+        official = WRAPPER + re.sub(rf"^({re.escape(WRAPPER)})+", "", name)
+        if official in arrays:
+            raise ValueError(f"model has {official} twice, also as {name}")
+        arrays[official] = _array(name, values[name])
     if SIGMAS in arrays and (arrays[SIGMAS].ndim != 1 or arrays[SIGMAS].size == 0):
         raise ValueError(f"{SIGMAS} has shape {arrays[SIGMAS].shape}; it must be a list of levels")
     return arrays

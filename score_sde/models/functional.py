@@ -30,16 +30,39 @@ class Functional(NamedTuple):
     shapes: tuple[dict[str, jax.ShapeDtypeStruct], dict[str, jax.ShapeDtypeStruct]]
 
 
+class _Stream(nnx.RngStream):
+    """The keys of nnx.RngStream, counted in Python.
+
+    Its own count is an array. Traced, each use of it has JAX look through all that was traced
+    before, so that a network took a time to build that grows with the square of its layers.
+    """
+
+    def __init__(self, key: jax.Array | int):
+        super().__init__(key, tag="default")
+        self.uses = 0
+
+    def __call__(self) -> jax.Array:
+        self.uses += 1
+        return jax.random.fold_in(self.key[...], self.uses - 1)
+
+
+def streams(key: jax.Array | int) -> nnx.Rngs:
+    """Random streams for the initialisation of a model: the keys of nnx.Rngs(key), sooner."""
+    found = nnx.Rngs(key)
+    found.default = _Stream(key)
+    return found
+
+
 def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Functional:
     """Split a model. No array is made until `init` is called.
 
     Args:
         make: builds the model from its random streams.
     """
-    graph, params, constants = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param, ...)
+    graph, params, constants = nnx.split(nnx.eval_shape(lambda: make(streams(0))), nnx.Param, ...)
 
     def init(key: jax.Array) -> tuple[Arrays, Arrays]:
-        _, params, constants = nnx.split(make(nnx.Rngs(key)), nnx.Param, ...)
+        _, params, constants = nnx.split(make(streams(key)), nnx.Param, ...)
         return _flatten(params), _flatten(constants)
 
     def apply(params: Arrays, constants: Arrays, *args: Any, **kwargs: Any) -> Any:

@@ -91,24 +91,19 @@ class Conv(nnx.Module):
 
 
 class GroupNorm(nnx.Module):
-    """Group normalisation (Wu and He 2018, arXiv 1803.08494) with min(channels // size, 32) groups.
+    """Group normalisation (Wu and He 2018, arXiv 1803.08494).
+
+    There are as many groups as divide the channels, at most 32 and at most channels // group_size.
 
     Args:
         channels: channels of the input.
         group_size: the fewest channels in a group.
         param_dtype: dtype of the parameters.
-
-    Raises:
-        ValueError: the channels do not divide into that many groups.
     """
 
     def __init__(self, channels: int, *, group_size: int = 4, param_dtype: jnp.dtype = jnp.float32):
-        self.groups = max(1, min(channels // group_size, 32))
-        if channels % self.groups:
-            raise ValueError(
-                f"{channels} features do not divide into {self.groups} groups for the group norm: "
-                "choose channels and channel_mult that give multiples of 4"
-            )
+        most = max(1, min(channels // group_size, 32))
+        self.groups = next(n for n in range(most, 0, -1) if channels % n == 0)
         self.scale = nnx.Param(jnp.ones(channels, param_dtype))
         self.bias = nnx.Param(jnp.zeros(channels, param_dtype))
 

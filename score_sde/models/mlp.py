@@ -10,13 +10,14 @@ blocks with the norm first of He et al. (2016, arXiv 1603.05027).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from score_sde.checks import check_count, check_name
+from score_sde.checks import check_count
+from score_sde.models import arguments
 from score_sde.models.arguments import Given
 from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
@@ -27,6 +28,7 @@ from score_sde.models.conditions.combined import (
 from score_sde.models.embeddings import NoiseEmbedding, check_label
 from score_sde.models.layers import Dense, GroupNorm, dropout
 from score_sde.models.shapes import check_state
+from score_sde.values import NotNegative, Positive, Share, between
 
 
 class MLPBlock(nnx.Module):
@@ -103,30 +105,27 @@ class MLP(nnx.Module):
         self,
         *,
         shape: Given[Sequence[int]] = (2,),
-        channels: int = 128,
-        depth: int = 4,
-        dropout: float = 0.0,
+        channels: Annotated[int, between(16, 2**20)] = 128,
+        depth: Annotated[int, between(1, 1000)] = 4,
+        dropout: Share = 0.0,
         embedding: Literal["positional", "fourier"] = "positional",
-        fourier_scale: float = 1.0,
+        fourier_scale: Positive = 1.0,
         conditional: bool = True,
         scale_by_sigma: bool = False,
-        init_scale: float = 0.0,
+        init_scale: NotNegative = 0.0,
         noise_label: Given[str | None] = None,
         conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
         param_dtype: Given[jnp.dtype] = jnp.float32,
         rngs: Given[nnx.Rngs],
     ):
+        arguments.check(MLP, locals())
         if len(shape) != 1:
             raise ValueError(f"this network is for vectors, (d,), not for {tuple(shape)}")
         check_count("the number of features", shape[0])
-        check_count("depth", depth)
-        check_name("embedding", embedding, ("positional", "fourier"))
         check_label(noise_label, embedding, conditional, scale_by_sigma)
-        if channels < 16 or channels % 4:
-            raise ValueError(f"channels must be a multiple of 4, at least 16, not {channels}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"need 0 <= dropout < 1, not {dropout}")
+        if channels % 4:
+            raise ValueError(f"channels={channels} must be a multiple of 4")
         self.shape, self.dtype = tuple(shape), jnp.dtype(dtype)
         self.scale_by_sigma = scale_by_sigma
 

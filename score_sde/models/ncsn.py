@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from score_sde.models.arguments import Given
+from score_sde.models import arguments
+from score_sde.models.arguments import Given, Multiples, Width
 from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
     MakeEmbedding,
@@ -148,9 +149,9 @@ class NCSN(_RefineNet):
         self,
         *,
         shape: Given[Sequence[int]] = (32, 32, 3),
-        channels: int = 128,
-        channel_mult: Sequence[int] = (1, 2, 2, 2),
-        dilations: Sequence[int] = (1, 1, 2, 4),
+        channels: Width = 128,
+        channel_mult: Multiples = (1, 2, 2, 2),
+        dilations: Multiples = (1, 1, 2, 4),
         num_scales: Given[int | None] = 10,
         noise_label: Given[str] = "level",
         centered: Given[bool] = False,
@@ -159,6 +160,7 @@ class NCSN(_RefineNet):
         param_dtype: Given[jnp.dtype] = jnp.float32,
         rngs: Given[nnx.Rngs],
     ):
+        arguments.check(NCSN, locals())
         if num_scales is None or num_scales < 1:
             raise ValueError(
                 f"num_scales={num_scales}: this network embeds the noise levels of a discrete "
@@ -206,15 +208,16 @@ class NCSNv2(_RefineNet):
         self,
         *,
         shape: Given[Sequence[int]] = (32, 32, 3),
-        channels: int = 128,
-        channel_mult: Sequence[int] = (1, 2, 2, 2),
-        dilations: Sequence[int] = (1, 1, 2, 4),
+        channels: Width = 128,
+        channel_mult: Multiples = (1, 2, 2, 2),
+        dilations: Multiples = (1, 1, 2, 4),
         centered: Given[bool] = False,
         conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
         param_dtype: Given[jnp.dtype] = jnp.float32,
         rngs: Given[nnx.Rngs],
     ):
+        arguments.check(NCSNv2, locals())
         super().__init__(
             shape=shape,
             channels=channels,

@@ -13,13 +13,14 @@ All are one network with options:
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from score_sde.models.arguments import Given
+from score_sde.models import arguments
+from score_sde.models.arguments import Given, Multiples, Width
 from score_sde.models.blocks import (
     Attention,
     Head,
@@ -39,14 +40,7 @@ from score_sde.models.embeddings import NoiseEmbedding, check_label
 from score_sde.models.layers import Conv
 from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.shapes import check_state, image_shape
-
-_CHOICES = {
-    "resblock": ("biggan", "ddpm"),
-    "progressive_input": ("none", "input_skip", "residual"),
-    "progressive_output": ("none", "output_skip", "residual"),
-    "progressive_combine": ("sum", "cat"),
-    "embedding": ("positional", "fourier"),
-}
+from score_sde.values import Count, Length, NotNegative, Positive, Share, between
 
 
 class DownLevel(nnx.Module):
@@ -134,26 +128,26 @@ class UNet(nnx.Module):
         self,
         *,
         shape: Given[Sequence[int]] = (32, 32, 3),
-        channels: int = 128,
-        channel_mult: Sequence[int] = (1, 2, 2, 2),
-        num_res_blocks: int = 4,
-        attn_resolutions: Sequence[int] = (16,),
-        dropout: float = 0.1,
+        channels: Width = 128,
+        channel_mult: Multiples = (1, 2, 2, 2),
+        num_res_blocks: Annotated[int, between(1, 32)] = 4,
+        attn_resolutions: Sequence[Count] = (16,),
+        dropout: Share = 0.1,
         resblock: Literal["biggan", "ddpm"] = "biggan",
         fir: bool = False,
-        fir_kernel: Sequence[float] = (1, 3, 3, 1),
+        fir_kernel: Annotated[Sequence[float], Length(2, 64)] = (1, 3, 3, 1),
         skip_rescale: bool = True,
         resamp_with_conv: bool = True,
         progressive_input: Literal["none", "input_skip", "residual"] = "none",
         progressive_output: Literal["none", "output_skip", "residual"] = "none",
         progressive_combine: Literal["sum", "cat"] = "sum",
         embedding: Literal["positional", "fourier"] = "positional",
-        fourier_scale: float = 16.0,
+        fourier_scale: Positive = 16.0,
         conditional: bool = True,
         scale_by_sigma: bool = False,
         centered: Given[bool] = True,
-        init_scale: float = 0.0,
-        group_size: int = 4,
+        init_scale: NotNegative = 0.0,
+        group_size: Count = 4,
         noise_label: Given[str | None] = None,
         conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
@@ -161,17 +155,12 @@ class UNet(nnx.Module):
         remat: bool = False,
         rngs: Given[nnx.Rngs],
     ):
-        for name, choices in _CHOICES.items():
-            if (value := locals()[name]) not in choices:
-                raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
-        _check(channels, channel_mult, num_res_blocks, fir_kernel)
-        if not 0 <= dropout < 1 or group_size < 1:
-            raise ValueError(
-                f"need 0 <= dropout < 1 and group_size >= 1, not {dropout} and {group_size}"
-            )
+        arguments.check(UNet, locals())
+        _check_kernel(fir_kernel)
         check_label(noise_label, embedding, conditional, scale_by_sigma)
         self.shape = image_shape(shape, len(channel_mult) - 1)
         *sides, data_channels = self.shape
+        _check_attention(attn_resolutions, min(sides))
         self.scale_by_sigma, self.centered = scale_by_sigma, centered
         self.dtype, self.remat = jnp.dtype(dtype), remat
 
@@ -298,18 +287,29 @@ class UNet(nnx.Module):
         return pyramid if self.head is None else self.head(h)
 
 
-def _check(
-    channels: int,
-    channel_mult: Sequence[int],
-    num_res_blocks: int,
-    fir_kernel: Sequence[float],
-) -> None:
-    if not all(isinstance(multiple, int) for multiple in channel_mult):
-        raise ValueError(f"channel_mult must hold whole numbers, not {tuple(channel_mult)}")
-    if channels < 4 or num_res_blocks < 1 or min(channel_mult, default=0) < 1:
-        raise ValueError("channels must be 4 or more; channel_mult and num_res_blocks 1 or more")
-    if len(fir_kernel) % 2:
-        raise ValueError(f"fir_kernel must have an even number of taps, not {len(fir_kernel)}")
+def _check_kernel(taps: Sequence[float]) -> None:
+    if len(taps) % 2:
+        raise ValueError(f"fir_kernel must have an even number of taps, not {len(taps)}")
+    if not sum(taps) > 0:
+        raise ValueError(f"fir_kernel={tuple(taps)} must have a sum above 0, which becomes 1")
+
+
+def _check_attention(sizes: Sequence[int], image: int) -> None:
+    """Refuse sizes of which no halving gives any, neither of these images nor of larger ones.
+
+    A recipe may name more than a network has levels for, and those of images of other sizes.
+    """
+    if sizes and all(_odd(size) != _odd(image) for size in sizes):
+        levels = [image >> i for i in range(image.bit_length()) if image % 2**i == 0]
+        raise ValueError(
+            f"attn_resolutions={tuple(sizes)}: no level has such a size, for images of {image} "
+            f"pixels are halved to {', '.join(map(str, levels))}"
+        )
+
+
+def _odd(size: int) -> int:
+    """What is left of a number when it is halved as often as that goes."""
+    return size // (size & -size)
 
 
 def _keys(key: jax.Array | None) -> Iterator[jax.Array | None]:

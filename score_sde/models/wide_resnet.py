@@ -13,12 +13,14 @@ None changes the number of parameters, but for the biases and the embedding.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.checks import check_count
+from score_sde.models import arguments
 from score_sde.models.arguments import Given
 from score_sde.models.blocks import ResBlock
 from score_sde.models.conditions.combined import (
@@ -30,6 +32,7 @@ from score_sde.models.conditions.combined import (
 from score_sde.models.embeddings import NoiseEmbedding
 from score_sde.models.layers import Conv, Dense, GroupNorm
 from score_sde.models.shapes import check_state, image_shape
+from score_sde.values import Count, Positive, Share, between
 
 BASE_CHANNELS = 16
 
@@ -62,25 +65,21 @@ class WideResNet(nnx.Module):
         *,
         shape: Given[Sequence[int]] = (32, 32, 3),
         classes: Given[int] = 10,
-        depth: int = 28,
-        width: int = 10,
-        dropout: float = 0.0,
-        noise_channels: int = 128,
-        fourier_scale: float = 16.0,
+        depth: Annotated[int, between(10, 1000)] = 28,
+        width: Annotated[int, between(1, 2**14)] = 10,
+        dropout: Share = 0.0,
+        noise_channels: Annotated[int, between(1, 2**20)] = 128,
+        fourier_scale: Positive = 16.0,
         conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         centered: Given[bool] = True,
-        group_size: int = 4,
+        group_size: Count = 4,
         dtype: jnp.dtype = jnp.float32,
         param_dtype: Given[jnp.dtype] = jnp.float32,
         rngs: Given[nnx.Rngs],
     ):
-        if depth < 10 or depth % 6 != 4:
-            raise ValueError(f"depth must be 6 n + 4 with n >= 1, such as 10 or 28, not {depth}")
-        if width < 1 or noise_channels < 1 or group_size < 1 or not 0 <= dropout < 1:
-            raise ValueError(
-                "need width, noise_channels and group_size >= 1 and 0 <= dropout < 1, not "
-                f"{width}, {noise_channels}, {group_size} and {dropout}"
-            )
+        arguments.check(WideResNet, locals())
+        if depth % 6 != 4:
+            raise ValueError(f"depth must be 6 n + 4, such as 10 or 28, not {depth}")
         check_count("classes", classes)
         refuse_conditions(conditions)
         self.shape = image_shape(shape, 2)

@@ -16,12 +16,14 @@ from typing import Any, ClassVar, Self
 
 import jax
 
+from score_sde import sections
 from score_sde.classifier import Classifier, LogProb
 from score_sde.fields import Field
 from score_sde.objectives.base import CLASSIFIER, Network, Objective
 from score_sde.objectives.times import TimeDistribution, check_t_min, draw_times, uniform_times
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE, expand
+from score_sde.values import Name, Positive
 
 
 def cross_entropy(
@@ -68,9 +70,12 @@ class Classification(Objective):
 
     TRAINS: ClassVar[str] = CLASSIFIER
 
-    field: str = "label"
-    t_min: float | None = None
+    field: Name = "label"
+    t_min: Positive | None = None
     stratified: bool = False
+
+    def __post_init__(self):
+        sections.check(self)
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -14,18 +14,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 
-from score_sde.checks import check_name, check_positive
+from score_sde import sections
+from score_sde.checks import check_positive
 from score_sde.objectives.base import DENOISER, Objective
 from score_sde.objectives.times import TIMES, TimeDistribution, check_t_min, draw_times
 from score_sde.objectives.weightings import QUANTITIES, WEIGHTINGS, Weighting
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
 from score_sde.sections import DERIVED
+from score_sde.values import Positive, one_of
 
 REDUCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     # Over the axes of an example: the mean for the paper's VP models, 0.5 * sum for its VE models.
@@ -95,20 +97,18 @@ class Denoising(Objective):
 
     TRAINS: ClassVar[str] = DENOISER
 
-    weighting: str = "simple"
-    quantity: str | None = None
-    times: str = "uniform"
+    weighting: Annotated[str, one_of(WEIGHTINGS)] = "simple"
+    quantity: Annotated[str, one_of(QUANTITIES)] | None = None
+    times: Annotated[str, one_of(TIMES)] = "uniform"
     time_mean: float | None = None
-    time_std: float | None = None
-    t_min: float | None = None
+    time_std: Positive | None = None
+    t_min: Positive | None = None
     stratified: bool = False
-    reduction: str = "mean"
+    reduction: Annotated[str, one_of(REDUCTIONS)] = "mean"
     sigma_data: float = dataclasses.field(default=0.5, metadata=DERIVED)
 
     def __post_init__(self):
-        check_name("weighting", self.weighting, WEIGHTINGS)
-        check_name("times", self.times, TIMES)
-        check_name("reduction", self.reduction, REDUCTIONS)
+        sections.check(self)
         for option, choice, members in (
             ("quantity", "weighting", ("uniform",)),
             ("time_mean", "times", ("log_normal", "logit_normal")),
@@ -120,10 +120,6 @@ class Denoising(Objective):
                     f"{option} is of {choice}={' or '.join(members)}, not of "
                     f"{choice}={getattr(self, choice)}: leave it out, or give None"
                 )
-        if self.quantity is not None:
-            check_name("quantity", self.quantity, QUANTITIES)
-        if self.time_std is not None:
-            check_positive("time_std", self.time_std)
         check_positive("sigma_data", self.sigma_data)
 
     def check(self, process: SDE) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from score_sde import sections
 from score_sde.checks import check_name
 from score_sde.processes.base import SDE, expand, namespace
@@ -54,4 +56,19 @@ def read(section: Mapping[str, Any]) -> SDE:
     check_name("config.sde.name", name, PROCESSES)
     for parameter in values:
         check_name(f"parameter of sde {name}", parameter, sections.entries(PROCESSES[name]))
-    return PROCESSES[name](**values)
+    process = PROCESSES[name](**values)
+    _check_numbers(process)
+    return process
+
+
+def _check_numbers(process: SDE) -> None:
+    """Raise ValueError if a process cannot be computed with at an end of its times."""
+    for t in (process.t_min, process.t_max):
+        with np.errstate(all="ignore"):  # reported here
+            alpha, sigma = (float(f(np.float64(t))) for f in (process.alpha, process.sigma))
+            there = np.isfinite(np.float32([alpha, sigma])).all() and np.float32(sigma) > 0
+        if not there:
+            raise ValueError(
+                f"{process} has alpha={alpha:g} and sigma={sigma:g} at t={t:g}: both must be "
+                "numbers that a float32 can be, and sigma above 0"
+            )

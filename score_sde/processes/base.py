@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
-from score_sde import keys
+from score_sde import keys, sections
 
 
 def expand(coefficient: ArrayLike, x: jax.Array) -> jax.Array:
@@ -65,7 +65,8 @@ class SDE:
     scales: int | None = None
 
     def __post_init__(self):
-        if not 0 < self.t_min < self.t_max < math.inf:
+        sections.check(self)
+        if not self.t_min < self.t_max:
             raise ValueError(
                 f"times must satisfy 0 < t_min < t_max, not {self.t_min}, {self.t_max}"
             )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Annotated
 
 import jax
 from jax.typing import ArrayLike
 
 from score_sde.processes.base import SDE, namespace
+from score_sde.values import Positive, above
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +25,8 @@ class CosineVP(SDE):
         t_max: largest time, below 1.
     """
 
-    t_min: float = 1e-3
-    t_max: float = 0.999
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.t_max > 1:
-            raise ValueError(f"t_max must be at most 1, where alpha is 0, not {self.t_max}")
+    t_min: Positive = 1e-3
+    t_max: Annotated[float, above(0, at_most=1)] = 0.999
 
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) = cos(pi t / 2), as sin(pi (1 - t) / 2), which is precise near t = 1."""

@@ -8,6 +8,7 @@ import jax
 from jax.typing import ArrayLike
 
 from score_sde.processes.base import SDE, namespace
+from score_sde.values import Positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +20,8 @@ class EDM(SDE):
         t_max: largest noise level.
     """
 
-    t_min: float = 0.002
-    t_max: float = 80.0
+    t_min: Positive = 0.002
+    t_max: Positive = 80.0
 
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) = 1; shape of t."""

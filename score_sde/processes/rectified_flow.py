@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import jax
 from jax.typing import ArrayLike
 
 from score_sde.processes.base import SDE, namespace
+from score_sde.values import Positive, above
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,13 +24,8 @@ class RectifiedFlow(SDE):
         t_max: largest time, below 1.
     """
 
-    t_min: float = 1e-3
-    t_max: float = 0.999
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.t_max > 1:
-            raise ValueError(f"t_max must be at most 1, where alpha is 0, not {self.t_max}")
+    t_min: Positive = 1e-3
+    t_max: Annotated[float, above(0, at_most=1)] = 0.999
 
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) = 1 - t."""

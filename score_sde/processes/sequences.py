@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,9 @@ from jax.typing import ArrayLike
 from score_sde.processes.base import SDE, namespace
 from score_sde.processes.ve import VE
 from score_sde.processes.vp import VP
+from score_sde.values import Positive, between
+
+Scales = Annotated[int, between(2, 100_000)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +43,7 @@ class SMLD(VE):
         scales: N, at least 2.
     """
 
-    scales: int = 1000
-
-    def __post_init__(self):
-        super().__post_init__()
-        _check(self.scales)
+    scales: Scales = 1000
 
     def level_sigma(self, t: ArrayLike) -> jax.Array:
         """sigma of the level whose index a network is told at t, the nearest; shape of t."""
@@ -67,12 +67,11 @@ class DDPM(VP):
         scales: N, at least 2 and above beta_max, so that b_i < 1.
     """
 
-    t_min: float = 1e-5
-    scales: int = 1000
+    t_min: Positive = 1e-5
+    scales: Scales = 1000
 
     def __post_init__(self):
         super().__post_init__()
-        _check(self.scales)
         if self.scales <= self.beta_max:
             raise ValueError(f"scales={self.scales} must be above beta_max={self.beta_max}")
 
@@ -118,11 +117,6 @@ class DDPM(VP):
         """The chain's own step, sqrt(1 - b_i) and sqrt(b_i) for neighbours; s = 0 is the data."""
         a, g, _ = SDE.ancestral(self, t, s)
         return a, g
-
-
-def _check(scales: int) -> None:
-    if scales < 2:
-        raise ValueError(f"scales={scales}: a sequence needs at least 2 noise levels")
 
 
 def _interpolate(x: ArrayLike, xs: np.ndarray, ys: np.ndarray) -> jax.Array:

@@ -9,6 +9,7 @@ import jax
 from jax.typing import ArrayLike
 
 from score_sde.processes.base import SDE, namespace
+from score_sde.values import Positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,14 +26,14 @@ class VE(SDE):
         t_max: largest time.
     """
 
-    sigma_min: float = 0.01
-    sigma_max: float = 50.0
-    t_min: float = 1e-5
-    t_max: float = 1.0
+    sigma_min: Positive = 0.01
+    sigma_max: Positive = 50.0
+    t_min: Positive = 1e-5
+    t_max: Positive = 1.0
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 < self.sigma_min < self.sigma_max:
+        if not self.sigma_min < self.sigma_max:
             raise ValueError(
                 f"need 0 < sigma_min < sigma_max, not {self.sigma_min} and {self.sigma_max}"
             )

@@ -8,20 +8,28 @@ import jax
 from jax.typing import ArrayLike
 
 from score_sde.processes.base import SDE, namespace
+from score_sde.values import Positive
 
 
 @dataclasses.dataclass(frozen=True)
 class LinearBeta(SDE):
-    """alpha of the linear schedule beta(t) that VP and sub-VP share."""
+    """alpha of the linear schedule beta(t) that VP and sub-VP share.
 
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-    t_min: float = 1e-3
-    t_max: float = 1.0
+    Attributes:
+        beta_min: beta(0).
+        beta_max: beta(1).
+        t_min: smallest time.
+        t_max: largest time.
+    """
+
+    beta_min: Positive = 0.1
+    beta_max: Positive = 20.0
+    t_min: Positive = 1e-3
+    t_max: Positive = 1.0
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 < self.beta_min <= self.beta_max:
+        if not self.beta_min <= self.beta_max:
             raise ValueError(
                 f"need 0 < beta_min <= beta_max, not {self.beta_min} and {self.beta_max}"
             )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from score_sde import report
+from score_sde import files, report, terminal
 from score_sde.errors import UserError
 
 USAGE = "usage: python -m score_sde.report runs/digits_vp [ANOTHER_RUN ...]"
 
 
+@terminal.program
 def main(argv: list[str]) -> int:
     """Write the report of each run; exit code 2 for bad input."""
     if {"-h", "--help"} & set(argv):
@@ -19,7 +20,7 @@ def main(argv: list[str]) -> int:
         if len(argv) < 2 or argv[1].startswith("-"):
             raise UserError(USAGE)
         for workdir in argv[1:]:
-            print(f"wrote {report.write(workdir)}")
+            print(f"wrote {report.write(files.expanded(workdir))}")
         return 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -21,15 +21,12 @@ from score_sde.models.functional import Arrays, Functional, functional
 from score_sde.objectives import Objective
 from score_sde.prediction import Denoiser, PredictionOptions
 from score_sde.processes import SDE
-from score_sde.runs.config import flatten
+from score_sde.runs.config import check_fields
 from score_sde.spaces import Space
 from score_sde.training.options import OptimOptions, TrainingOptions
 
 # (parameters, constants, dropout key or None) -> what the objective trains.
 Make = Callable[..., Denoiser | Classifier]
-
-
-MOST_PARAMETERS = 10**13  # more is a slip of the keyboard, at which XLA aborts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +122,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         UserError: a value is unknown or cannot work.
     """
     try:
-        _check_counts(config)
+        check_fields(config)
         field = info.of_kinds(spaces.kinds(config.space), config.data.field)
         space = spaces.read(config.space, field)
         process = processes.read(config.sde)
@@ -156,7 +153,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             bound = functools.partial(network.apply, params, constants, key=key)
             return trained.model(bound, process, make_denoiser)
 
-        found = Experiment(
+        return Experiment(
             config=config,
             data=info,
             field=field,
@@ -171,29 +168,10 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             training=TrainingOptions(**config.training),
             optim=OptimOptions(**config.optim),
         )
-        if found.parameters > MOST_PARAMETERS:
-            raise UserError(
-                f"config.model: a network of {found.parameters:,} parameters is too large to train"
-            )
-        return found
     except UserError:
         raise
     except ValueError as error:  # the classes below check their own arguments
         raise UserError(str(error).splitlines()[0]) from error
-
-
-def _check_counts(config: ConfigDict) -> None:
-    """Raise UserError unless the counts that no class below checks can work."""
-    smallest = {
-        "seed": 0,
-        "evaluation.batch_size": 1,
-        "sampling.batch_size": 1,
-        "sampling.num_samples": 1,
-        "sampling.seed": 0,
-    }
-    for path, value in flatten(config.to_dict()):
-        if path in smallest and value < smallest[path]:
-            raise UserError(f"config.{path}={value} must be at least {smallest[path]}")
 
 
 def source(config: ConfigDict, split: str) -> Source:

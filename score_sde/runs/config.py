@@ -12,15 +12,14 @@ import dataclasses
 import difflib
 import functools
 import json
-import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from ml_collections import ConfigDict, config_dict
 
-from score_sde import objectives, samplers, sections
-from score_sde.checks import check_name, check_type
+from score_sde import files, objectives, samplers, sections, values
+from score_sde.checks import check_name
 from score_sde.data.selection import DataOptions
 from score_sde.errors import UserError
 from score_sde.evaluation import asked as evaluation
@@ -31,6 +30,7 @@ from score_sde.processes import PROCESSES
 from score_sde.sections import Entry
 from score_sde.spaces import SPACES
 from score_sde.training.options import OptimOptions, TrainingOptions
+from score_sde.values import Count, Name, Seed, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +44,10 @@ class SamplingOptions:
         seed: of this set of samples.
     """
 
-    sampler: str = "predictor_corrector"
-    num_samples: int = 64
-    batch_size: int = 64
-    seed: int = 0
+    sampler: Annotated[str, one_of(samplers.SAMPLERS, samplers.PAPER)] = "predictor_corrector"
+    num_samples: Count = 64
+    batch_size: Count = 64
+    seed: Seed = 0
 
 
 @functools.cache
@@ -57,25 +57,30 @@ def schema(network: str = "unet") -> dict[str, Any]:
     Args:
         network: whose arguments make up the section `model`; a name in models.NETWORKS.
     """
-    processes = {
-        name: Entry(None, annotation | None)
-        for cls in PROCESSES.values()
-        for name, (_, annotation) in sections.entries(cls).items()
-    }
+    parameters: dict[str, list[Entry]] = {}
+    for process in PROCESSES.values():
+        for name, entry in sections.entries(process).items():
+            parameters.setdefault(name, []).append(entry)
     return {
-        "sde": {"name": Entry("vp", str), **processes},
-        "space": {"name": Entry("pixels", str), **sections.of_family(SPACES)},
+        "sde": {
+            "name": _member("vp", PROCESSES, "the process"),
+            **{name: sections.any_of(found) for name, found in parameters.items()},
+        },
+        "space": {
+            "name": _member("pixels", SPACES, "what the model sees of an example"),
+            **sections.of_family(SPACES),
+        },
         "conditions": {
-            "fields": Entry((), tuple[str, ...]),
+            "fields": Entry((), tuple[Name, ...], "of the data set, which the network is told"),
             **sections.of_family(CONDITIONS),
         },
         "model": {
-            "name": Entry(network, str),
+            "name": _member(network, NETWORKS, "the network, which a recipe is made for"),
             **sections.entries(PredictionOptions),
             **arguments.options(NETWORKS[network]),
         },
         "objective": {
-            "name": Entry("denoising", str),
+            "name": _member("denoising", objectives.OBJECTIVES, "what is trained"),
             **sections.of_family(objectives.OBJECTIVES, objectives.SHARED),
         },
         "data": sections.entries(DataOptions),
@@ -86,12 +91,17 @@ def schema(network: str = "unet") -> dict[str, Any]:
             **sections.of_family(samplers.SAMPLERS, samplers.SHARED),
         },
         "evaluation": evaluation.schema(),
-        "seed": Entry(0, int),
+        "seed": Entry(0, Seed, "of everything random in training"),
     }
 
 
+def _member(default: str, family: Iterable[str], meaning: str) -> Entry:
+    """The field that chooses a member of a family."""
+    return Entry(default, Annotated[str, one_of(family)], meaning)
+
+
 @functools.cache
-def _entries(network: str) -> dict[str, Entry]:
+def entries(network: str) -> dict[str, Entry]:
     """The fields by dotted path."""
     return dict(flatten(schema(network)))
 
@@ -116,8 +126,7 @@ def _values(entries: Mapping[str, Any]) -> dict[str, Any]:
 def _default(entry: Entry) -> Any:
     if entry.default is not None:
         return entry.default
-    kind = next(k for k in typing.get_args(entry.annotation) if k is not type(None))
-    return config_dict.placeholder(typing.get_origin(kind) or kind)
+    return config_dict.placeholder(values.python_type(entry.annotation))
 
 
 def check_fields(config: ConfigDict) -> None:
@@ -127,7 +136,7 @@ def check_fields(config: ConfigDict) -> None:
     try:
         check_name("config.model.name", config.model.name, NETWORKS)
         fields = default(config.model.name)
-        values = dict(flatten(config.to_dict()))
+        given = dict(flatten(config.to_dict()))
         for name in config.model:
             if name not in fields.model:  # a config is locked: it was made for another network
                 network = config.model.name
@@ -135,15 +144,24 @@ def check_fields(config: ConfigDict) -> None:
                     f"config.model.name={network} is not chosen by its name alone: {name} is no "
                     f"option of it. Start a recipe from runs.config.default({network!r})"
                 )
-        for path in values:
+        for path in given:
             check_path(fields, path)
-        for path, entry in _entries(config.model.name).items():
+        for path, entry in entries(config.model.name).items():
             check_path(config, path)
-            check_type(f"config.{path}", values[path], entry.annotation)
+            values.check(f"config.{path}", given[path], entry.annotation)
     except UserError:
         raise
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def expand_paths(config: ConfigDict) -> None:
+    """Replace a ~ at the beginning of each field that is a path; see files.expanded."""
+    for path, entry in entries(config.model.name).items():
+        if values.is_path(entry.annotation):
+            *parts, name = path.split(".")
+            section = functools.reduce(lambda section, part: section[part], parts, config)
+            section[name] = str(files.expanded(section[name])) if section[name] else section[name]
 
 
 def to_json(config: ConfigDict) -> dict[str, Any]:
@@ -158,7 +176,7 @@ def from_json(values: dict[str, Any]) -> ConfigDict:
         UserError: a field is unknown.
     """
     network = values.get("model", {}).get("name", "unet")
-    if network not in NETWORKS:
+    if not isinstance(network, str) or network not in NETWORKS:
         raise UserError(f"unknown network {network!r}: there are {', '.join(NETWORKS)}")
     config = default(network)
     for path, value in flatten(values):
@@ -187,7 +205,7 @@ def set_field(config: ConfigDict, path: str, value: Any) -> None:
     for part in parts:
         section = section[part]
     try:
-        check_type(f"config.{path}", value, _entries(config.model.name)[path].annotation)
+        values.check(f"config.{path}", value, entries(config.model.name)[path].annotation)
         section[name] = tuple(value) if isinstance(value, list) else value
     except (TypeError, ValueError) as error:
         raise UserError(str(error)) from error
@@ -196,7 +214,7 @@ def set_field(config: ConfigDict, path: str, value: Any) -> None:
 def check_field(config: ConfigDict, path: str) -> None:
     """Raise UserError unless the config has this dotted path, and it is a field and no section."""
     check_path(config, path)
-    inside = [other for other in _entries(config.model.name) if other.startswith(f"{path}.")]
+    inside = [other for other in entries(config.model.name) if other.startswith(f"{path}.")]
     if inside:
         raise UserError(
             f"config.{path} is a section, not a value: set its fields, such as config.{inside[0]}"

@@ -8,6 +8,7 @@ takes the same steps as one that never stopped.
 from __future__ import annotations
 
 import dataclasses
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from score_sde.data import COUNTS, Source, eval_batches, train_batches
 from score_sde.runs.build import Experiment
 from score_sde.runs.config import to_json
 from score_sde.runs.generate import Generator, borrowed
+from score_sde.training import memory
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.log import Metrics
 from score_sde.training.optimizer import learning_rate_schedule, optimizer
@@ -64,8 +66,16 @@ class Outcome:
 
 
 def check(experiment: Experiment, mesh: Mesh) -> None:
-    """Raise UserError if the batches cannot be divided over the devices; nothing is compiled."""
+    """Raise UserError if it cannot fit on the devices; nothing is compiled, no array made."""
     training = experiment.training
+    numbers = math.prod(experiment.space.shape)
+    memory.check_training(training, experiment.parameters, numbers, mesh)
+    memory.check(
+        f"config.evaluation.batch_size={experiment.evaluation_batch_size}",
+        4 * numbers * experiment.evaluation_batch_size // jax.process_count(),
+        memory.of_devices(),
+        "give smaller batches",
+    )
     check_batch(mesh, "config.training.batch_size", training.batch_size, training.accumulate)
     check_batch(mesh, "config.evaluation.batch_size", experiment.evaluation_batch_size)
 

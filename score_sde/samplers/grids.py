@@ -12,6 +12,8 @@ import numpy as np
 
 from score_sde.processes import SDE
 
+MOST_STEPS = 1_000_000  # a grid and the coefficients of its steps are made on the host
+
 
 def _line(
     sde: SDE,

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 
-from score_sde.checks import check_count, check_name, check_positive
+from score_sde import sections
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.sample import Samples, initial_state
+from score_sde.values import Count, Positive, one_of
 
 DENOISE_FINAL = ("none", "tweedie")
 
@@ -49,16 +50,13 @@ class RK45:
             in place of which the published code takes the mean of one reverse-diffusion step.
     """
 
-    rtol: float = 1e-5
-    atol: float = 1e-5
-    max_steps: int = 4096
-    denoise_final: str = "none"
+    rtol: Positive = 1e-5
+    atol: Positive = 1e-5
+    max_steps: Count = 4096
+    denoise_final: Annotated[str, one_of(DENOISE_FINAL)] = "none"
 
     def __post_init__(self):
-        check_positive("rtol", self.rtol)
-        check_positive("atol", self.atol)
-        check_count("max_steps", self.max_steps)
-        check_name("denoise_final", self.denoise_final, DENOISE_FINAL)
+        sections.check(self)
 
     def check(self, sde: SDE) -> None:
         """Every process will do."""

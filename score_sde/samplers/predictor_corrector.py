@@ -13,21 +13,21 @@ with the predictor; its correctors see the same times except for t_0, so it is (
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde import keys
-from score_sde.checks import check_count, check_name, check_positive
+from score_sde import keys, sections
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.correctors import CORRECTORS, NOISE_NORMS
-from score_sde.samplers.grids import GRIDS
+from score_sde.samplers.grids import GRIDS, MOST_STEPS
 from score_sde.samplers.predictors import PREDICTORS
 from score_sde.samplers.sample import NOISE, Samples, initial_state
 from score_sde.samplers.update import Update
+from score_sde.values import Positive, between, one_of
 
 ORDERS = ("corrector_first", "predictor_first")
 DENOISE_FINAL = ("mean", "tweedie", "none")
@@ -70,29 +70,21 @@ class PredictorCorrector:
             "none": the step with its noise, from which FID suffers though no eye can see it.
     """
 
-    predictor: str = "reverse_diffusion"
-    corrector: str = "langevin"
-    steps: int = 1000
-    snr: float = 0.16
-    corrector_steps: int = 1
-    grid: str = "uniform"
+    predictor: Annotated[str, one_of(PREDICTORS)] = "reverse_diffusion"
+    corrector: Annotated[str, one_of(CORRECTORS)] = "langevin"
+    steps: Annotated[int, between(1, MOST_STEPS)] = 1000
+    snr: Positive = 0.16
+    corrector_steps: Annotated[int, between(1, MOST_STEPS)] = 1
+    grid: Annotated[str, one_of(GRIDS)] = "uniform"
     probability_flow: bool = False
-    noise_norm: str = "batch"
-    order: str = "corrector_first"
-    denoise_final: str = "mean"
+    noise_norm: Annotated[str, one_of(NOISE_NORMS)] = "batch"
+    order: Annotated[str, one_of(ORDERS)] = "corrector_first"
+    denoise_final: Annotated[str, one_of(DENOISE_FINAL)] = "mean"
 
     def __post_init__(self):
-        check_name("predictor", self.predictor, PREDICTORS)
-        check_name("corrector", self.corrector, CORRECTORS)
-        check_count("steps", self.steps)
-        check_positive("snr", self.snr)
-        check_count("corrector_steps", self.corrector_steps)
-        check_name("grid", self.grid, GRIDS)
-        check_name("noise_norm", self.noise_norm, NOISE_NORMS)
-        check_name("order", self.order, ORDERS)
+        sections.check(self)
         if self.predictor == self.corrector == "none":
             raise ValueError("predictor and corrector are both 'none': nothing would be sampled")
-        check_name("denoise_final", self.denoise_final, DENOISE_FINAL)
         if self.predictor == "none" and (self.probability_flow or self.denoise_final == "tweedie"):
             raise ValueError(
                 "probability_flow and denoise_final='tweedie' are of a predictor: choose one"

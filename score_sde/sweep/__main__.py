@@ -8,9 +8,9 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
+from score_sde import files, terminal
 from score_sde.errors import UserError
 
 HELP = """Studies: grids of runs, their tables beside the published numbers.
@@ -39,6 +39,7 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see python -m score_sde.sweep --help")
 
 
+@terminal.program
 def main(argv: list[str]) -> int:
     """Run a command line.
 
@@ -57,15 +58,14 @@ def main(argv: list[str]) -> int:
         # Reading the recipes imports JAX; a mistake in the flags comes before.
         from score_sde.sweep.plan import plan
 
-        found = plan(line.folder, line.smoke, line.data_dir)
+        found = plan(line.folder, line.smoke, line.data_dir and str(line.data_dir))
         code = _COMMANDS[line.command](found, line, slurm)
         sys.stdout.flush()
         return code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except terminal.NobodyReads:  # it has seen enough
         if line.command == "run" and not line.dry_run and found.undone:
             print("nobody reads its output: it stops; the same command goes on", file=sys.stderr)
             return 130
@@ -80,9 +80,9 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     slurm = {match[1]: match[2] for match in matches.values() if match}
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("command", choices=tuple(_COMMANDS))
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=files.expanded)
     parser.add_argument("--smoke", action="store_true")
-    parser.add_argument("--data_dir")
+    parser.add_argument("--data_dir", type=files.expanded)
     parser.add_argument("--dry_run", action="store_true")
     parser.add_argument("--parallel", type=int)
     parser.add_argument("--launcher", choices=("local", "slurm"), default="local")

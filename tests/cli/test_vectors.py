@@ -113,18 +113,20 @@ def test_a_model_of_vectors_that_is_told_a_label_and_a_number(main, tmp_path, ca
         (["--config.data.field=size"], "the field 'size' of mine is of kind number, not vector"),
         (["--config.data.field=siez"], "mine has no field 'siez': did you mean 'size'"),
         (["--config.conditions.fields=('sise',)"], "mine has no field 'sise'"),
-        (["--config.conditions.number.dropout=2."], "dropout of a number must be a probability"),
+        (["--config.conditions.number.dropout=2."], "number.dropout=2.0 must be at least 0"),
         (["--config.conditions.fields=(3,)"], "this field takes a tuple of texts"),
         (
             ["--config.sde.beta_max=inf"],
             "beta_max=inf: this field takes a finite number",
         ),
         ([f"--config.seed={2**63}"], "whole numbers here have at most 64 bits"),
-        (["--config.optim.beta1=1.0"], "optim.beta1=1.0 must be from 0 to below 1"),
+        (["--config.optim.beta1=1.0"], "optim.beta1=1.0 must be at least 0 and below 1"),
         (["--config.training.ema_decays=(0.9,0.9)"], "ema_decays=(0.9, 0.9) has a number twice"),
         (["--config.evaluation.metrics=('fdi',)"], "did you mean 'fid'"),
         (["--config.evaluation.metrics=('fid','fid')"], "names one twice"),
-        (["--config.model.channels=4000000000"], "parameters is too large to train"),
+        (["--config.model.channels=4000000000"], "channels=4000000000 must be at least 16"),
+        (["--config.model.channels=1000000"], "parameters needs at least"),
+        (["--config.training.batch_size=1000000000000"], "must be at least 1 and at most 2,1"),
     ],
 )
 def test_a_field_that_does_not_go_is_one_line(main, tmp_path, capsys, arguments, message):

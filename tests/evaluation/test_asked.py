@@ -70,7 +70,10 @@ def test_every_metric_says_what_it_needs():
         ({"batch_size": 0}, "config.evaluation.batch_size=0 must be at least 1"),
         ({"fid__groups": 1}, "config.evaluation.fid: groups=1 must be at least 2"),
         ({"samples__keep": "png"}, "config.evaluation.samples: unknown keep 'png'"),
-        ({"bits_per_dim__probes": 0}, "config.evaluation.bits_per_dim: probes must be a whole"),
+        (
+            {"bits_per_dim__probes": 0},
+            "config.evaluation.bits_per_dim: probes=0 must be at le",
+        ),
     ],
 )
 def test_mistakes_are_named(changes, message):

@@ -175,7 +175,10 @@ def test_every_metric(arguments, tmp_path, quick_compile, capsys):
         ("--config.evaluation.samples.features=inception", "no Inception weights at"),
         ("--config.evaluation.metrics=('bits_per_dim','inception_score')", "gives logits"),
         ("--config.evaluation.samples.keep=file", "did you mean 'files'?"),
-        ("--config.evaluation.variational_bound.variance=no", "unknown variance 'no'"),
+        (
+            "--config.evaluation.variational_bound.variance=no",
+            "variational_bound.variance 'no': did you mean 'small'",
+        ),
         ("--config.evaluation.loss_by_time.points=1", "points=1 must be at least 2"),
         ("--config.sampling.sampler=P100", "did you mean 'P1000'?"),
         (
@@ -184,9 +187,9 @@ def test_every_metric(arguments, tmp_path, quick_compile, capsys):
         ),
         (
             "--config.evaluation.bits_per_dim.dequantization=normal",
-            "config.evaluation.bits_per_dim: unknown dequantization 'normal'",
+            "unknown config.evaluation.bits_per_dim.dequantization 'normal'",
         ),
-        ("--config.evaluation.bits_per_dim.probes=0", "probes must be a whole number"),
+        ("--config.evaluation.bits_per_dim.probes=0", "probes=0 must be at least 1"),
         ("--config.evaluation.bits_per_dim.prbes=2", "config.evaluation.bits_per_dim.probes"),
         ("--config.evaluation.bits_per_dim.t_min=3.", "t_min=3.0: times must satisfy"),
         ("--config.evaluation.metrics=('accuracy',)", "accuracy is of a classifier, and"),

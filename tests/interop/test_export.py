@@ -1,6 +1,7 @@
 """A run written as an official checkpoint, and read back."""
 
 import functools
+import json
 import pickletools
 import zipfile
 
@@ -160,6 +161,48 @@ def test_what_cannot_be_exported_is_one_line(exported, tmp_path, finished, capsy
     assert "cannot write" in refused(run, tmp_path / "none" / "b.pth")
     assert "at least 2" in refused(run, tmp_path / "b.pth", "--num_scales=1")
     assert not (tmp_path / "b.pth").exists()
+
+
+def read_safetensors(path):
+    """Arrays and metadata, as the format's page says, with nothing left over."""
+    data = path.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    about, arrays, last = header.pop("__metadata__"), {}, 0
+    for name, entry in header.items():
+        first, stop = entry["data_offsets"]
+        assert first == last
+        dtype = {"F32": "<f4", "F64": "<f8"}[entry["dtype"]]
+        arrays[name] = np.frombuffer(data[end + first : end + stop], dtype).reshape(entry["shape"])
+        last = stop
+    assert end % 8 == 0
+    assert len(data) == end + last
+    return arrays, about
+
+
+def test_a_run_becomes_safetensors(exported, tmp_path, capsys):
+    """The averages of the .pth file, by its names without `module.`; other endings are refused."""
+    run, file = exported("ncsnpp_ve")
+    out = tmp_path / "out.safetensors"
+    assert export.main([str(run), str(out)]) == 0
+    arrays, about = read_safetensors(out)
+    official = song.read(file)
+    assert about == {"format": "pt", "step": "1234", "ema_decay": str(official["ema_decay"])}
+    assert {f"module.{name}" for name in arrays} == official["model"].keys()
+    constant = "all_modules.0.W"  # is not trained, so it has no average
+    names = [n for n in official["model"] if n not in (song.SIGMAS, f"module.{constant}")]
+    for name, average in zip(names, official["ema"], strict=True):
+        np.testing.assert_array_equal(arrays[name.removeprefix("module.")], average)
+    for name in (constant, "sigmas"):
+        np.testing.assert_array_equal(arrays[name], official["model"][f"module.{name}"])
+    capsys.readouterr()
+    for wrong, message in (
+        (out, "exists"),
+        (tmp_path / "out.bin", "must end with .pth or .pt or "),
+    ):
+        assert export.main([str(run), str(wrong)]) == 2
+        assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["out.safetensors"]
 
 
 def test_any_run_of_a_unet_can_be_exported(finished, tmp_path):

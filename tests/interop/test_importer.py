@@ -226,7 +226,15 @@ def filled(array, number):
         (lambda c: c.update(step=-5), f"step is -5; {STEP}"),
         (lambda c: c.update(step="5"), f"step is a str; {STEP}"),
         (lambda c: c.pop("step"), "it has no step"),
-        (lambda c: c.pop("ema"), "it has no ema.shadow_params"),
+        (
+            lambda c: c.pop("ema"),
+            "it has no ema, moving averages: --weights=raw imports the others",
+        ),
+        (lambda c: c["ema"].pop("shadow_params"), "it has no ema.shadow_params"),
+        (
+            lambda c: c["model"].update({f"module.{BIAS}": c["model"][BIAS]}),
+            f"model has {BIAS} twice, also as module.{BIAS}",
+        ),
         (lambda c: c.update(model=[]), "model is a list"),
         (lambda c: c["model"].update({7: np.zeros(1)}), "model has 7 among its names"),
         (lambda c: c["model"].update({"\x1b": np.zeros(1)}), "model has a str among its names"),
@@ -267,6 +275,49 @@ def test_values_that_cannot_be_right_are_named(tiny, tmp_path, capsys, change, m
     flags = [*flags, f"--checkpoint={tmp_path / 'a.pth'}", f"--workdir={folder}"]
     assert f"not a checkpoint of score_sde_pytorch: {message}" in error_of(capsys, *flags)
     assert not folder.exists()
+
+
+def renamed(checkpoint, change):
+    names = {name: change(name) for name in checkpoint["model"]}
+    model = {names[name]: array for name, array in checkpoint["model"].items()}
+    return {**checkpoint, "model": model}
+
+
+def bare(name):
+    return name.removeprefix("module.")
+
+
+@pytest.mark.parametrize("change", [bare, lambda name: f"module.{name}"], ids=["without", "twice"])
+def test_names_may_lack_a_wrapper_or_have_it_twice(tiny, tmp_path, change):
+    """Raw and averaged parameters are those of the file with the official names."""
+    checkpoint, flags = tiny
+    torch_writer.save(tmp_path / "official.pth", checkpoint)
+    torch_writer.save(tmp_path / "other.pth", renamed(checkpoint, change))
+    official, other = (song.read(tmp_path / f"{name}.pth") for name in ("official", "other"))
+    assert list(other["model"]) == list(official["model"])
+    for name, array in official["model"].items():
+        np.testing.assert_array_equal(other["model"][name], array)
+    workdir = tmp_path / "run"
+    file = f"--checkpoint={tmp_path / 'other.pth'}"
+    assert program(*flags, file, f"--workdir={workdir}") == 0
+    assert score_sde.load(workdir).step == checkpoint["step"]
+
+
+def test_a_file_without_averages_is_imported_raw(tiny, tmp_path, capsys):
+    """Both the parameters and what becomes their average are the raw ones."""
+    checkpoint, flags = copy.deepcopy(tiny[0]), tiny[1]
+    del checkpoint["ema"]
+    torch_writer.save(tmp_path / "a.pth", checkpoint)
+    file, workdir = f"--checkpoint={tmp_path / 'a.pth'}", tmp_path / "run"
+    assert "--weights=raw" in error_of(capsys, *flags, file, f"--workdir={workdir}")
+    assert "takes --weights=ema or raw" in error_of(
+        capsys, *flags, file, f"--workdir={workdir}", "--weights=0.9"
+    )
+    assert program(*flags, file, f"--workdir={workdir}", "--weights=raw") == 0
+    assert "raw, from which an average by 0.995 begins" in capsys.readouterr().out
+    raw, average = (score_sde.load(workdir, weights=w).params for w in ("raw", "ema"))
+    for name, array in raw.items():
+        np.testing.assert_array_equal(array, average[name])
 
 
 def test_a_payload_is_refused_by_name_and_not_run(shared, tmp_path):

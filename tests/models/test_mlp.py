@@ -130,10 +130,13 @@ def test_zero_init_scale_starts_near_zero(d):
     [
         ({"shape": (8, 8, 3)}, r"for vectors, \(d,\), not for \(8, 8, 3\)"),
         ({"shape": (0,)}, "the number of features must be a whole number of at least 1"),
-        ({"channels": 18}, "a multiple of 4, at least 16, not 18"),
-        ({"depth": 0}, "depth must be a whole number"),
-        ({"dropout": 1.0}, "0 <= dropout < 1"),
-        ({"embedding": "other"}, "unknown embedding 'other'"),
+        ({"channels": 18}, "channels=18 must be a multiple of 4"),
+        ({"depth": 0}, "depth=0 must be at least 1"),
+        ({"dropout": 1.0}, "dropout=1.0 must be at least 0 and below 1"),
+        (
+            {"embedding": "other"},
+            "embedding='other': this field takes one of 'positional'",
+        ),
         ({"scale_by_sigma": True}, "scale_by_sigma needs noise_label to be sigma"),
     ],
 )

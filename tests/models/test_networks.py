@@ -2,14 +2,12 @@
 
 import functools
 import inspect
-import typing
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from score_sde import fields
+from score_sde import fields, values
 from score_sde.models import NETWORKS, arguments
 from score_sde.models.conditions import Number
 from score_sde.models.functional import functional
@@ -44,16 +42,10 @@ def test_its_options_can_stand_in_a_config(name):
     options = arguments.options(NETWORKS[name])
     assert options.keys() | arguments.given(NETWORKS[name]) == parameters.keys()
     assert not options.keys() & arguments.given(NETWORKS[name])
-    for default, annotation in options.values():
-        if typing.get_origin(annotation) is typing.Literal:
-            assert default in typing.get_args(annotation)
-        elif typing.get_origin(annotation) is Sequence:
-            (kind,) = typing.get_args(annotation)
-            assert type(default) is tuple
-            assert all(isinstance(v, int) or type(v) is kind for v in default)
-        else:
-            assert annotation in (int, float, bool)
-            assert type(default) is annotation
+    for option, (default, annotation, meaning) in options.items():
+        assert type(default) is values.python_type(annotation)
+        values.check(option, default, annotation)
+        assert meaning
 
 
 @each_network

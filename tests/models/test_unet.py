@@ -147,7 +147,7 @@ def test_attention_counts_the_smaller_side(shape):
 
 @pytest.mark.parametrize("choice", ["resblock", "progressive_input", "embedding"])
 def test_unknown_choices_are_refused(choice):
-    with pytest.raises(ValueError, match=f"{choice} is 'other'; it must be one of"):
+    with pytest.raises(ValueError, match=f"{choice}='other': this field takes one of"):
         make(**{choice: "other"})
 
 
@@ -159,8 +159,10 @@ def test_unknown_choices_are_refused(choice):
         ({"shape": (2,)}, "this network is for images"),
         ({"fir_kernel": (1, 2, 1)}, "even number of taps"),
         ({"scale_by_sigma": True}, "scale_by_sigma needs noise_label to be sigma"),
-        ({"channels": 2}, "4 or more"),
-        ({"dropout": 1.0}, "0 <= dropout < 1"),
+        ({"channels": 2}, "channels=2 must be at least 4"),
+        ({"dropout": 1.0}, "dropout=1.0 must be at least 0 and below 1"),
+        ({"fir_kernel": (0.0, 0.0)}, "must have a sum above 0"),
+        ({"attn_resolutions": (3,)}, "no level has such a size, for images of 8 pixels are halved"),
     ],
 )
 def test_contradictions_are_refused(options, message):

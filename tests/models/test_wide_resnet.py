@@ -100,11 +100,11 @@ def test_data_range_dtypes_and_dropout(x64):
     ("options", "message"),
     [
         ({"depth": 12}, "depth must be 6 n \\+ 4"),
-        ({"depth": 4}, "depth must be 6 n \\+ 4"),
+        ({"depth": 4}, "depth=4 must be at least 10"),
         ({"shape": (8, 6, 1)}, "width 6 cannot be halved 2 times.*a multiple of 4"),
         ({"classes": 0}, "classes must be a whole number"),
-        ({"dropout": 1.0}, "0 <= dropout < 1"),
-        ({"width": 0}, "need width"),
+        ({"dropout": 1.0}, "dropout=1.0 must be at least 0 and below 1"),
+        ({"width": 0}, "width=0 must be at least 1"),
     ],
 )
 def test_what_cannot_work_is_refused(options, message):

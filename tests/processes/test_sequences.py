@@ -131,7 +131,7 @@ def test_loss_of_ho_et_al(x64):
 def test_a_process_without_levels_is_refused():
     with pytest.raises(ValueError, match="VP has no discrete levels: use smld or ddpm"):
         times.discrete_times()(VP(), jnp.array([0.5]))
-    with pytest.raises(ValueError, match="at least 2 noise levels"):
+    with pytest.raises(ValueError, match="scales=1 must be at least 2"):
         SMLD(scales=1)
     with pytest.raises(ValueError, match="scales=20 must be above beta_max=20"):
         DDPM(scales=20)

@@ -207,7 +207,7 @@ def test_mistakes_in_the_command_line_are_one_line(tiny, tmp_path):
     [
         ("sampling.steps", "sampling.stepz", "did you mean config.sampling.steps?"),
         ('"sampling.steps": 5', '"sampling.sampler": "rk54"', "did you mean 'rk45'?"),
-        ('"sampling.steps": 5', '"sampling.steps": 0', "steps must be a whole number"),
+        ('"sampling.steps": 5', '"sampling.steps": 0', "steps=0 must be at least 1"),
         ('"sampling.steps": 5', '"sampling.steps": "many"', "this field takes a whole number"),
         ('"model.channels": 8', '"training.steps": 0', "training.steps=0 must be at least 1"),
         (

@@ -9,19 +9,20 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde import keys
+from score_sde import keys, sections
 from score_sde.classifier import Classifier
 from score_sde.evaluation import per_example
 from score_sde.evaluation.metric import CLASSIFIER, Entries, Metric
 from score_sde.evaluation.subject import Subject
 from score_sde.processes import SDE, expand
 from score_sde.spaces import Space
+from score_sde.values import between
 
 COLUMNS = ("t", "noise", "accuracy", "cross_entropy", "standard_error")
 
@@ -36,11 +37,10 @@ class Accuracy(Metric):
 
     NEEDS: ClassVar[str] = CLASSIFIER
 
-    points: int = 11
+    points: Annotated[int, between(2, 10_000)] = 11
 
     def __post_init__(self):
-        if self.points < 2:
-            raise ValueError(f"points={self.points} must be at least 2")
+        sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:
         """See Metric; nothing can be missing."""

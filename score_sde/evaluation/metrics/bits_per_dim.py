@@ -22,15 +22,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from score_sde import files
-from score_sde.checks import check_count, check_name
+from score_sde import files, likelihood
 from score_sde.errors import UserError, solver_error_as
 from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.likelihood_metric import LikelihoodMetric
@@ -42,6 +41,7 @@ from score_sde.models.functional import Arrays
 from score_sde.processes import SDE
 from score_sde.spaces.dequantization import DEQUANTIZATIONS
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
+from score_sde.values import Count, one_of
 
 # (parameters, constants, batch, repeat, draw, index) -> log w, log_factor and nfe; all [batch].
 Weigh = Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
@@ -59,17 +59,11 @@ class BitsPerDim(LikelihoodMetric):
         repeats: bounds, each from draws of its own, whose mean is reported.
     """
 
-    divergence: str = "hutchinson"
-    dequantization: str = "uniform"
-    dequantization_steps: int = 1000
-    draws: int = 1
-    repeats: int = 1
-
-    def __post_init__(self):
-        super().__post_init__()
-        check_name("dequantization", self.dequantization, (*DEQUANTIZATIONS, "variational"))
-        for name in ("dequantization_steps", "draws", "repeats"):
-            check_count(name, getattr(self, name))
+    divergence: Annotated[str, one_of(likelihood.DIVERGENCES)] = "hutchinson"
+    dequantization: Annotated[str, one_of(DEQUANTIZATIONS, ("variational",))] = "uniform"
+    dequantization_steps: Count = 1000
+    draws: Count = 1
+    repeats: Count = 1
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:
         """See Metric.

@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,7 @@ from score_sde.evaluation.subject import Subject
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.spaces import Space
+from score_sde.values import Every, Length, Positive, between
 
 _SHOWN = 1000  # examples in the picture, at most
 
@@ -50,18 +51,9 @@ class DensityMap(LikelihoodMetric):
         samples: how many to draw and show; 0 for none.
     """
 
-    points: int = 60
-    noise: tuple[float, ...] = (0.2, 1.0)
-    samples: int = 1000
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.points < 2:
-            raise ValueError(f"points={self.points} must be at least 2")
-        if self.samples < 0:
-            raise ValueError(f"samples={self.samples} must be at least 0")
-        if not all(0 < level < math.inf for level in self.noise):
-            raise ValueError(f"noise={self.noise} must be of numbers above 0")
+    points: Annotated[int, between(2, 10_000)] = 60
+    noise: Annotated[tuple[Positive, ...], Length(0, 100)] = (0.2, 1.0)
+    samples: Every = 1000
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:
         """See Metric.

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 from jax.sharding import Mesh
 
+from score_sde import sections
 from score_sde.evaluation.metric import Entries, SampleMetric, number
 from score_sde.evaluation.moments import Moments
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.samples import Drawn
+from score_sde.values import between
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +26,10 @@ class FID(SampleMetric):
         groups: parts of the sample in the jackknife of its standard error.
     """
 
-    groups: int = 10
+    groups: Annotated[int, between(2, 10_000)] = 10
 
     def __post_init__(self):
-        if self.groups < 2:
-            raise ValueError(f"groups={self.groups} must be at least 2")
+        sections.check(self)
 
     @property
     def fewest(self) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 from jax.sharding import Mesh
 
-from score_sde.checks import check_count
+from score_sde import sections
 from score_sde.evaluation.metric import Entries, SampleMetric, number
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.samples import Drawn
+from score_sde.values import between
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +25,10 @@ class InceptionScore(SampleMetric):
 
     LOGITS: ClassVar[bool] = True
 
-    splits: int = 10
+    splits: Annotated[int, between(1, 10_000)] = 10
 
     def __post_init__(self):
-        check_count("splits", self.splits)
+        sections.check(self)
 
     @property
     def fewest(self) -> int:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from score_sde.checks import check_count
+from score_sde import sections
 from score_sde.evaluation.metric import Entries, SampleMetric, number
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.samples import Drawn
+from score_sde.values import LARGEST, between
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +29,11 @@ class KID(SampleMetric):
 
     FEATURES: ClassVar[bool] = True
 
-    subsets: int = 100
-    size: int = 1000
+    subsets: Annotated[int, between(1, 1_000_000)] = 100
+    size: Annotated[int, between(2, LARGEST)] = 1000
 
     def __post_init__(self):
-        check_count("subsets", self.subsets)
-        if self.size < 2:
-            raise ValueError(f"size={self.size} must be at least 2")
+        sections.check(self)
 
     @property
     def fewest(self) -> int:

@@ -14,14 +14,13 @@ import io
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde import files, keys
-from score_sde.checks import check_count, check_name
+from score_sde import files, keys, sections
 from score_sde.evaluation import figures, per_example
 from score_sde.evaluation.metric import DENOISER, Entries, Metric
 from score_sde.evaluation.subject import Subject
@@ -30,6 +29,7 @@ from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
 from score_sde.samplers.grids import GRIDS
 from score_sde.spaces import Space
+from score_sde.values import Count, between, one_of
 
 COLUMNS = ("t", "log_snr", "loss", "standard_error")
 
@@ -47,17 +47,13 @@ class LossByTime(Metric):
 
     NEEDS: ClassVar[str] = DENOISER
 
-    points: int = 50
-    grid: str = "uniform"
-    repeats: int = 1
-    quantity: str = "eps"
+    points: Annotated[int, between(2, 10_000)] = 50
+    grid: Annotated[str, one_of(GRIDS)] = "uniform"
+    repeats: Count = 1
+    quantity: Annotated[str, one_of(QUANTITIES)] = "eps"
 
     def __post_init__(self):
-        check_name("grid", self.grid, GRIDS)
-        check_name("quantity", self.quantity, QUANTITIES)
-        check_count("repeats", self.repeats)
-        if self.points < 2:
-            raise ValueError(f"points={self.points} must be at least 2")
+        sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:
         """See Metric.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from score_sde.checks import check_count
+from score_sde import sections
 from score_sde.evaluation.metric import Entries, SampleMetric, number
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.samples import Drawn
 from score_sde.training.sharding import make_mesh, replicated, shared_batch, to_devices
+from score_sde.values import between
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +36,10 @@ class PrecisionRecall(SampleMetric):
 
     FEATURES: ClassVar[bool] = True
 
-    neighbours: int = 3
+    neighbours: Annotated[int, between(1, 10_000)] = 3
 
     def __post_init__(self):
-        check_count("neighbours", self.neighbours)
+        sections.check(self)
 
     @property
     def fewest(self) -> int:

@@ -25,22 +25,22 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import log_ndtr
 
-from score_sde import keys
-from score_sde.checks import check_name
+from score_sde import keys, sections
 from score_sde.evaluation import per_example
 from score_sde.evaluation.metric import DENOISER, Entries, Metric
 from score_sde.evaluation.subject import Subject
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
-from score_sde.samplers.grids import GRIDS
+from score_sde.samplers.grids import GRIDS, MOST_STEPS
 from score_sde.spaces import Lattice, Space
+from score_sde.values import between, one_of
 
 # Variances of the reverse steps, equations (2) and (3).
 VARIANCES = ("small", "large")
@@ -59,15 +59,12 @@ class VariationalBound(Metric):
 
     NEEDS: ClassVar[str] = DENOISER
 
-    steps: int = 1000
-    grid: str = "uniform"
-    variance: str = "small"
+    steps: Annotated[int, between(2, MOST_STEPS)] = 1000
+    grid: Annotated[str, one_of(GRIDS)] = "uniform"
+    variance: Annotated[str, one_of(VARIANCES)] = "small"
 
     def __post_init__(self):
-        check_name("grid", self.grid, GRIDS)
-        check_name("variance", self.variance, VARIANCES)
-        if self.steps < 2:
-            raise ValueError(f"steps={self.steps} must be at least 2")
+        sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:
         """See Metric.

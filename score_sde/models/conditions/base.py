@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde import sections
 from score_sde.fields import Field
 from score_sde.models.layers import Dense
+from score_sde.values import between
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +30,10 @@ class Condition:
 
     KIND: ClassVar[str]
 
-    dropout: float = 0.0
+    dropout: Annotated[float, between(0, 1)] = 0.0
 
     def __post_init__(self):
-        if not 0 <= self.dropout <= 1:
-            raise ValueError(
-                f"the dropout of a {self.KIND} must be a probability, 0 to 1, not {self.dropout}"
-            )
+        sections.check(self)
 
     def check(self, field: Field) -> None:
         """Raise ValueError unless a field is of KIND."""

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from score_sde.checks import check_positive
 from score_sde.fields import Field
 from score_sde.models.conditions.base import Condition, Continuous
 from score_sde.models.embeddings import fourier
 from score_sde.models.layers import Constant
+from score_sde.values import Positive
 
 
 class NumberEmbedding(Continuous):
@@ -65,11 +65,7 @@ class Number(Condition):
 
     KIND: ClassVar[str] = "number"
 
-    scale: float = 1.0
-
-    def __post_init__(self):
-        super().__post_init__()
-        check_positive("the scale of a number", self.scale)
+    scale: Positive = 1.0
 
     def embedding(
         self, field: Field, features: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs

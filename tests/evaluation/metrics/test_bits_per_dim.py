@@ -206,8 +206,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     ("options", "message"),
     [
         ({"dequantization": "unifrom"}, "did you mean 'uniform'"),
-        ({"draws": 0}, "draws must be a whole number of at least 1"),
-        ({"atol": -1.0}, "atol must be a finite number above 0"),
+        ({"draws": 0}, "draws=0 must be at least 1"),
+        ({"atol": -1.0}, "atol=-1.0 must be above 0"),
         ({"divergence": "trace"}, "unknown divergence 'trace'"),
     ],
 )

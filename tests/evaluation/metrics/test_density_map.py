@@ -118,8 +118,8 @@ def test_what_cannot_be_had(tmp_path):
     [
         ({"points": 1}, "points=1 must be at least 2"),
         ({"samples": -1}, "samples=-1 must be at least 0"),
-        ({"noise": (0.1, -1.0)}, r"noise=\(0.1, -1.0\) must be of numbers above 0"),
-        ({"max_steps": 0}, "max_steps must be a whole number"),
+        ({"noise": (0.1, -1.0)}, r"noise=-1\.0 must be above 0"),
+        ({"max_steps": 0}, "max_steps=0 must be at least 1"),
     ],
 )
 def test_bad_options_are_named(options, message):

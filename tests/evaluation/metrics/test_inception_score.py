@@ -51,5 +51,5 @@ def test_the_entry():
     assert 1.8 < found["inception_score"]["value"] < 2
     assert found["inception_score"]["classes"] == 2
     assert (metric.LOGITS, metric.fewest) == (True, 2)
-    with pytest.raises(ValueError, match="splits must be a whole number"):
+    with pytest.raises(ValueError, match="splits=0 must be at least 1"):
         InceptionScore(splits=0)

@@ -86,7 +86,7 @@ def test_the_entry():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"size": 1}, "size=1 must be at least 2"), ({"subsets": 0}, "subsets must be a whole")],
+    [({"size": 1}, "size=1 must be at least 2"), ({"subsets": 0}, "subsets=0 must be at least 1")],
 )
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):

@@ -97,8 +97,8 @@ def test_what_cannot_be_had(tmp_path):
     ("options", "message"),
     [
         ({"divergence": "trace"}, "unknown divergence 'trace'"),
-        ({"probes": 0}, "probes must be a whole number"),
-        ({"rtol": 0.0}, "rtol must be a finite number above 0"),
+        ({"probes": 0}, "probes=0 must be at least 1"),
+        ({"rtol": 0.0}, "rtol=0.0 must be above 0"),
     ],
 )
 def test_bad_options_are_named(options, message):

@@ -109,7 +109,7 @@ def test_a_killed_evaluation_goes_on(tmp_path):
     [
         ({"points": 1}, "points=1 must be at least 2"),
         ({"quantity": "epsilon"}, "did you mean 'eps'"),
-        ({"repeats": 0}, "repeats must be a whole number"),
+        ({"repeats": 0}, "repeats=0 must be at least 1"),
     ],
 )
 def test_bad_options_are_named(options, message):

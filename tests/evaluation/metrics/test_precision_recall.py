@@ -83,5 +83,5 @@ def test_neighbours_are_of_all_kinds_of_real_examples():
     assert found["precision"]["value"] > 0.8
     assert found["recall"]["value"] > 0.8
     assert (metric.FEATURES, metric.fewest) == (True, 4)
-    with pytest.raises(ValueError, match="neighbours must be a whole number"):
+    with pytest.raises(ValueError, match="neighbours=0 must be at least 1"):
         PrecisionRecall(neighbours=0)

@@ -113,9 +113,9 @@ def test_what_cannot_work_is_refused(x64):
         Number().embedding(FIELDS["vector"], 8, **make)
     with pytest.raises(ValueError, match="size is of kind number: Vector embeds fields of kind ve"):
         Vector().embedding(FIELDS["number"], 8, **make)
-    with pytest.raises(ValueError, match="dropout of a vector must be a probability"):
+    with pytest.raises(ValueError, match=r"dropout=-0\.1 must be at least 0 and at most 1"):
         Vector(dropout=-0.1)
-    with pytest.raises(ValueError, match="scale of a number must be a finite number above 0"):
+    with pytest.raises(ValueError, match=r"scale=.* must be above 0"):
         Number(scale=0.0)
     with pytest.raises(ValueError, match=r"of shape \(2, 4\); this vector takes \(2, 3\)"):
         embedding("vector")(jnp.zeros((2, 4)), 2, None)

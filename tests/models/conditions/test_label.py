@@ -42,7 +42,7 @@ def test_what_cannot_work_is_refused():
         Label().embedding(fields.number("size"), 8, **make)
     with pytest.raises(ValueError, match="number of classes of label must be a whole number"):
         Label().embedding(fields.label(0), 8, **make)
-    with pytest.raises(ValueError, match="dropout of a label must be a probability, 0 to 1, not 2"):
+    with pytest.raises(ValueError, match="dropout=2 must be at least 0 and at most 1"):
         Label(2)
     with pytest.raises(ValueError, match=r"of shape \(3,\); this label takes \(2,\)"):
         embedding()(jnp.zeros(3, int), 2, None)

@@ -1,0 +1,84 @@
+"""What --help prints: what a command line may say, and every field of a config."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from score_sde.runs import config as configs
+from score_sde.sections import Entry
+from score_sde.values import describe
+
+_WIDTH = 100
+
+HELP = """Score-based generative models through stochastic differential equations, in JAX.
+
+Train, or go on with a run that was interrupted:
+  python main.py --config=configs/digits_vp.py
+Draw samples from a run, or go on training it without --mode; its folder says all the rest:
+  python main.py --workdir=runs/digits_vp --mode=sample --num_samples=64
+Measure a run on held-out examples, by its config.evaluation.metrics:
+  python main.py --workdir=runs/digits_vp --mode=evaluate
+Make a run of a released PyTorch checkpoint (back again: python -m score_sde.interop.export):
+  python main.py --config=configs/paper.py:NAME --mode=import --checkpoint=FILE.pth --workdir=DIR
+
+Flags:
+  --config=FILE       the recipe; those that come with the code are in configs/
+                      (configs/paper.py:NAME for those of the paper; NAME=help lists them).
+                      Or a run's config.json: with another --workdir, a new run with its config
+  --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
+  --mode=MODE         train (default), sample, evaluate or import
+  --workdir=DIR       the run's folder; runs/NAME for configs/NAME.py if not given. Without
+                      --config it opens the run that is there, with all that its config.json says
+  --task=TASK         what to sample: class, inpaint or colorize; plain samples if not given
+  --label=N           --task=class: which class; each in turn if not given
+  --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
+  --scale=S           --task=class: factor on the classifier's gradient, 1 by default
+  --condition=NAME=V  what a conditional model is told: a class, a number, or numbers with commas;
+                      once for each condition. A class that is not given is drawn, another condition
+                      is that of a training example
+  --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
+                      a PNG file, white where pixels are known
+  --num_samples=N     how many examples to sample; config.sampling.num_samples if not given
+  --weights=WHICH     parameters to sample or evaluate with: ema (default), raw, or a decay such as
+                      0.999. --mode=import: raw if the file has no moving averages
+  --checkpoint=FILE   the .pth file to import; needs no PyTorch and no data set
+  --step=N            checkpoint to sample from or to evaluate; the newest if not given
+  --init_from=DIR     a new run starts from the weights of this run, or of its checkpoint
+                      DIR/checkpoints/STEP: from its moving average, or what --weights says. What
+                      does not fit begins anew, and is listed
+  --distributed       one process of several: call jax.distributed.initialize() first. Slurm and
+                      TPU pods are recognised by themselves; elsewhere see its documentation
+  --help              this text; with --config=FILE also every field of that config: its value, what
+                      it means and what it takes
+
+A ~ at the beginning of a path is your home folder. Other variables, such as $HOME, are for the
+shell to replace, and a tuple is for it to leave alone: --config.model.channel_mult='(1,2)'.
+
+A run's folder holds config.json, metrics.csv, tensorboard/, checkpoints/, samples/STEP.png,
+what was drawn (samples.npz and .png) and measured (evaluation.json, evaluation/), and report.html,
+which shows all of it.
+"""
+
+
+def fields(config: ConfigDict) -> str:
+    """Every field of a config: as a flag with its value, what it means and what it takes."""
+    values = dict(configs.flatten(config.to_dict()))
+    entries = configs.entries(config.model.name)
+    return "\n".join(_field(path, value, entries[path]) for path, value in values.items())
+
+
+def _field(path: str, value: Any, entry: Entry) -> str:
+    about = f"{entry.meaning.rstrip('.')}. Takes {describe(entry.annotation)}."
+    if value != entry.default:
+        about += f" Its default is {entry.default!r}."
+    indent = " " * 6
+    lines = textwrap.fill(about, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return f"  --config.{path}={typed(value)}\n{lines}"
+
+
+def typed(value: Any) -> str:
+    """A value as it is typed on a command line: a tuple without spaces."""
+    return repr(value).replace(" ", "") if isinstance(value, tuple) else str(value)

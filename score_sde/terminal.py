@@ -1,0 +1,102 @@
+"""What programs print: none ends with a traceback because a line cannot be printed."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TextIO
+
+from score_sde.errors import UserError
+
+P = ParamSpec("P")
+
+
+class NobodyReads(BaseException):
+    """What is printed goes into a pipe whose reader, such as head, has ended."""
+
+
+class _Stream:
+    """A stream that is printed to; the methods that it has not are those of the stream.
+
+    Characters that its encoding lacks are escaped. A failure silences it, so that the end of the
+    process does not fail too, and is a NobodyReads, or else a UserError of one line.
+    """
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        with self._told():
+            return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+    def flush(self) -> None:
+        with self._told():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError as error:
+            self._silence()
+            raise NobodyReads from error
+        except OSError as error:
+            self._silence()
+            raise UserError(f"cannot print: {error.strerror or error}") from error
+
+    def _silence(self) -> None:
+        with contextlib.suppress(OSError, ValueError):  # it is no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+def program(main: Callable[P, int]) -> Callable[P, int]:
+    """The main function of a program, to which none of this happens.
+
+    Args:
+        main: returns the exit code.
+
+    Returns:
+        The same; it returns 2 after a UserError, which is printed, and 130 where it could not go
+        on because nobody reads what it prints.
+    """
+
+    @functools.wraps(main)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> int:
+        out, err = _Stream(sys.stdout), _Stream(sys.stderr)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = main(*args, **kwargs)
+            except UserError as error:
+                return _last_word(f"error: {error}", 2)
+            except NobodyReads:
+                return _last_word("nobody reads what is printed: stopped", 130)
+            except SystemExit:
+                _flush(out)
+                raise
+            return _flush(out) or code
+
+    return guarded
+
+
+def _flush(out: _Stream) -> int:
+    """The exit code, if what is left cannot be printed for another reason than that none reads."""
+    try:
+        out.flush()
+    except UserError as error:
+        return _last_word(f"error: {error}", 2)
+    except NobodyReads:  # all is done
+        pass
+    return 0
+
+
+def _last_word(text: str, code: int) -> int:
+    with contextlib.suppress(NobodyReads, UserError):
+        print(text, file=sys.stderr, flush=True)
+    return code

@@ -1,0 +1,123 @@
+"""The command line, read: help, names, paths, and the command that goes on."""
+
+import shlex
+
+import pytest
+from program import ROOT, called
+
+from score_sde.cli import flags
+from score_sde.errors import UserError
+from score_sde.models import NETWORKS
+from score_sde.runs import config as configs
+
+RECIPE = "--config=configs/digits_vp.py"
+
+
+def parsed(*arguments):
+    return flags.parse(["main.py", *arguments])
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def test_help_says_of_every_field_what_it_means_and_takes():
+    """Its value in the recipe, its docstring, type, choices or range, and another default."""
+    text = called(RECIPE, "--help").stdout
+    words = " ".join(text.split())
+    for part in (
+        "--config.training.batch_size=128 examples a step, over all devices and processes. Takes a "
+        "whole number, at least 1 and at most 2,147,483,647.",
+        "--config.optim.beta1=0.9 Adam's. Takes a finite number, at least 0 and below 1.",
+        "--config.sampling.predictor_corrector.predictor=euler_maruyama a key of "
+        "predictors.PREDICTORS. Takes one of euler_maruyama, reverse_diffusion, ancestral, ",
+        "--config.training.steps=1000 optimiser steps in all. Takes a whole number, at least 1 and "
+        "at most 2,147,483,647. Its default is 1300000.",
+        "--config.model.channel_mult=(1,2) features at each size",
+        "--config.sampling.steps=250 number N of times; None: as its owner has it. Takes a whole",
+        "--config.data.dir= where it lies: a TFDS folder, a folder of images, or a file of arrays. "
+        "Takes a path.",
+    ):
+        assert part in words
+    for path in configs.entries("unet"):
+        assert f"  --config.{path}=" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_field_means_something(network):
+    for path, entry in configs.entries(network).items():
+        assert entry.meaning, path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--confg=configs/digits_vp.py"], "Unknown command line flag 'confg'. Did you mean: conf"),
+        (["--mod=sample"], "Unknown command line flag 'mod'. Did you mean: mode ?"),
+        (["--num_sample=3", "--config=configs/nothing.py"], "flag 'num_sample'. Did you mean: num"),
+        (["-workdri=x"], "Unknown command line flag 'workdri'. Did you mean: workdir ?"),
+        (["--mode=sample"], "give --config=FILE"),
+        ([RECIPE, "--config.model.chanels=3"], "unknown field config.model.chanels"),
+        (
+            [RECIPE, "--mode=sample", "--num_samples=2147483648"],
+            "num_samples=2147483648 must be ",
+        ),
+        ([RECIPE, "--mode=sample", "--num_samples=0"], "--num_samples=0 must be at least 1"),
+        ([RECIPE, "--mode=sample", "--step=-1"], "--step=-1 must be at least 0"),
+        ([RECIPE, f"--workdir={'w' * 300}"], "cannot be the path of a file"),
+        ([f"--config={'c' * 300}"], "cannot be the path of a file"),
+        ([RECIPE, f"--config.data.dir={'d' * 300}"], "cannot be the path of a file"),
+        ([RECIPE, f"--config.data.name={'n' * 300}"], "config.data.name='nnn"),
+        ([RECIPE, f"--config.training.steps={'9' * 5000}"], "config.training.steps=999"),
+    ],
+)
+def test_a_mistake_is_named(arguments, message):
+    """A mistyped flag before one that is missing; in a line that can be read."""
+    with pytest.raises(UserError) as error:
+        parsed(*arguments)
+    assert message in str(error.value)
+    assert len(str(error.value)) < 1500
+    assert "\n" not in str(error.value)
+
+
+def test_a_home_folder_is_found_in_every_path(monkeypatch, tmp_path):
+    """In flags and in fields; where it names nobody, it stays, as in a shell."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.py").write_text((ROOT / "configs" / "digits_vp.py").read_text())
+    line = parsed(
+        *("--config=~/mine.py", "--workdir=~/x", "--mode=sample", "--task=class"),
+        *("--classifier=~/c", "--config.data.dir=~/data"),
+        *("--config.evaluation.samples.weights=~/w", "--config.evaluation.samples.reference=~/r"),
+    )
+    assert line.workdir == tmp_path / "x"
+    assert line.question.classifier == str(tmp_path / "c")
+    assert line.config.data.dir == str(tmp_path / "data")
+    assert line.config.evaluation.samples.weights == str(tmp_path / "w")
+    assert line.config.evaluation.samples.reference == str(tmp_path / "r")
+    imported = parsed(RECIPE, "--mode=import", "--checkpoint=~/a.pth", "--workdir=~no_such_user/x")
+    assert imported.checkpoint == tmp_path / "a.pth"
+    assert str(imported.workdir) == "~no_such_user/x"
+    masked = parsed(RECIPE, "--mode=sample", "--task=inpaint", "--mask=~/m.png")
+    assert masked.question.mask == str(tmp_path / "m.png")
+    apart = parsed("--config", "~/mine.py", "--workdir", "~/x")
+    assert apart.workdir == tmp_path / "x"
+
+
+def test_the_command_that_goes_on_can_be_pasted():
+    """With every override, quoted: a shell splits it into the words that mean the same."""
+    given = (
+        RECIPE,
+        "--workdir=runs/my run; rm -rf $HOME",
+        "--config.model.channel_mult=(1,)",
+        "--config.data.dir=it's here",
+        "--config.sampling.steps=None",
+    )
+    line = parsed(*given, "--config.model.channels", "16")
+    python, program, *words = shlex.split(line.rerun)
+    assert (python, program) == ("python", "main.py")
+    assert words == [*given, "--config.model.channels=16"]
+    again = parsed(*words)
+    assert again.config.to_dict() == line.config.to_dict()
+    assert again.rerun == line.rerun
