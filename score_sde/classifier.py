@@ -59,6 +59,9 @@ class Classifier:
             label: classes, int [batch].
 
         Returns:
-            [batch].
+            [batch]; NaN of a label that is no class, and so is its gradient.
         """
-        return jnp.take_along_axis(self.log_probs(x, t), label[:, None], axis=1)[:, 0]
+        log_probs = self.log_probs(x, t)
+        is_class = (label >= 0) & (label < log_probs.shape[1])
+        chosen = jnp.take_along_axis(log_probs, label[:, None], axis=1)[:, 0]
+        return chosen * jnp.where(is_class, 1.0, jnp.nan).astype(chosen.dtype)

@@ -11,7 +11,7 @@ from score_sde.checks import check_name
 KINDS = ("image", "vector", "label", "number", "mask", "text")
 
 # What stands beside the fields in batches and in files of samples.
-RESERVED = ("counts", "samples", "observed")
+RESERVED = ("counts", "samples", "observed", "about")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,31 @@ class Field:
                 f"a field cannot be named {self.name!r}: letters, digits and _, and none of "
                 f"{', '.join(RESERVED)}"
             )
+
+    @property
+    def words(self) -> str:
+        """The field in words: image of 8x8x1, label of 10 classes."""
+        what = "x".join(map(str, self.shape)) or f"{self.values} classes"
+        return f"{self.name} of {what}"
+
+    def differs(self, other: Field) -> tuple[str, str] | None:
+        """What is different of another field, in words of this and of that.
+
+        Returns:
+            None if values of one mean the same as values of the other.
+        """
+        if self.kind != other.kind:
+            return tuple(f"the {f.kind} {f.name}" for f in (self, other))
+        if self.shape != other.shape:
+            return self.words, other.words
+        if self.values != other.values:
+            if self.kind == "label":
+                return self.words, other.words
+            return tuple(f"{f.words} with {f.values} levels" for f in (self, other))
+        for number, (ours, theirs) in enumerate(zip(self.names, other.names, strict=False)):
+            if ours != theirs:
+                return tuple(f"{self.name} whose class {number} is {n!r}" for n in (ours, theirs))
+        return None
 
 
 def image(shape: tuple[int, int, int], levels: int = 256, name: str = "image") -> Field:

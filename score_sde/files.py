@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
-import sys
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,12 +39,17 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def side_file(path: Path) -> Iterator[None]:
-    """Turn a failure to write what a run can do without into a warning."""
+def on_the_side(name: str, warn: Callable[[str], None]) -> Iterator[None]:
+    """Turn a failure to write what no work depends on into a warning, one line.
+
+    Args:
+        name: of the file.
+        warn: told.
+    """
     try:
         yield
     except OSError as error:
-        print(f"warning: cannot write {path}: {error.strerror or error}", file=sys.stderr)
+        warn(f"warning: {name} is not written: {error.strerror or error}")
 
 
 @contextlib.contextmanager
@@ -55,6 +61,13 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     with partial.open("wb") as file:
         yield file
     partial.replace(path)
+
+
+def set_aside(path: Path) -> Path:
+    """Give what cannot be read another name beside its own, NAME.damaged, and return that."""
+    names = (path.with_name(f"{path.name}.damaged{n or ''}") for n in itertools.count())
+    aside = next(name for name in names if not os.path.lexists(name))
+    return path.rename(aside)
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

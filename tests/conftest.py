@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Tests, and the programs that they start, leave the user's cache of compiled functions alone.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")
 
 import fast_compilation  # noqa: F401 - sets the flags that XLA reads once
 import jax

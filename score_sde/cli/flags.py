@@ -66,6 +66,8 @@ class CommandLine:
         mode: one of MODES.
         workdir: the run's folder.
         num_samples: how many examples to sample, or None.
+        out: where samples go: a file or a folder; None for the run's folder.
+        overwrite: whether they may take the place of others.
         weights: parameters to sample, evaluate or start with.
         step: checkpoint to sample from, to evaluate or to start from, or None for the newest.
         overrides: dotted paths of the fields that were set on the command line.
@@ -81,6 +83,8 @@ class CommandLine:
     mode: str
     workdir: Path
     num_samples: int | None
+    out: Path | None
+    overwrite: bool
     weights: str
     step: int | None
     overrides: tuple[str, ...]
@@ -133,6 +137,8 @@ def parse(argv: list[str]) -> CommandLine:
         mode=values.mode,
         workdir=workdir,
         num_samples=values.num_samples,
+        out=expanded(values.out) if values.out else None,
+        overwrite=values.overwrite,
         weights="ema" if values.weights is None else values.weights,
         step=values.step,
         overrides=tuple(path for path, _ in _overrides(argv)),
@@ -200,6 +206,8 @@ def _define() -> flags.FlagValues:
     flags.DEFINE_enum("mode", "train", MODES, "", flag_values=values)
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     flags.DEFINE_integer("num_samples", None, "", flag_values=values)
+    flags.DEFINE_string("out", None, "", flag_values=values)
+    flags.DEFINE_bool("overwrite", False, "", flag_values=values)
     flags.DEFINE_string("weights", None, "", flag_values=values)
     flags.DEFINE_integer("step", None, "", flag_values=values)
     flags.DEFINE_enum("task", None, TASKS, "", flag_values=values)
@@ -234,7 +242,9 @@ def _check_values(values: flags.FlagValues) -> None:
     kinds = {
         **dict.fromkeys(("num_samples",), Count),
         **dict.fromkeys(("step", "label"), Every),
-        **dict.fromkeys(("workdir", "classifier", "checkpoint", "init_from", "mask"), PathOf),
+        **dict.fromkeys(
+            ("workdir", "classifier", "checkpoint", "init_from", "mask", "out"), PathOf
+        ),
     }
     try:
         for name, kind in kinds.items():
@@ -254,6 +264,9 @@ def _check_mode(values: flags.FlagValues) -> None:
             raise UserError(f"--{name} goes with {' or '.join(f'--mode={mode}' for mode in modes)}")
     if values.init_from is not None and values.mode != "train":
         raise UserError("--init_from goes with --mode=train")
+    for name in ("out", "overwrite"):
+        if values[name].value and values.mode != "sample":
+            raise UserError(f"--{name} goes with --mode=sample")
     if (values.mode == "import") != bool(values.checkpoint):
         raise UserError("--mode=import and --checkpoint=FILE.pth go together")
     if values.mode == "import" and values.weights not in (None, "raw", "ema"):

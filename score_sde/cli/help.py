@@ -42,6 +42,8 @@ Flags:
   --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
                       a PNG file, white where pixels are known
   --num_samples=N     how many examples to sample; config.sampling.num_samples if not given
+  --out=FILE          where samples go, FILE.npz and FILE.png, or a folder; the run's if not given
+  --overwrite         replace files of other samples there; nothing is replaced without it
   --weights=WHICH     parameters to sample or evaluate with: ema (default), raw, or a decay such as
                       0.999. --mode=import: raw if the file has no moving averages
   --checkpoint=FILE   the .pth file to import; needs no PyTorch and no data set
@@ -58,8 +60,8 @@ A ~ at the beginning of a path is your home folder. Other variables, such as $HO
 shell to replace, and a tuple is for it to leave alone: --config.model.channel_mult='(1,2)'.
 
 A run's folder holds config.json, metrics.csv, tensorboard/, checkpoints/, samples/STEP.png,
-what was drawn (samples.npz and .png) and measured (evaluation.json, evaluation/), and report.html,
-which shows all of it.
+real.png, what was drawn (samples.npz and .png) and measured (evaluation.json, evaluation/), and
+report.html, which shows all of it.
 """
 
 

@@ -9,7 +9,6 @@ import logging
 import math
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +20,7 @@ from score_sde.errors import UserError
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
-    from score_sde.data import Info, Source
-    from score_sde.fields import Field
+    from score_sde.data import Source
     from score_sde.runs.build import Experiment
     from score_sde.runs.train import Outcome
 
@@ -84,7 +82,7 @@ def _train(line: CommandLine) -> int:
     from score_sde.runs.held import held
     from score_sde.training.sharding import make_mesh
 
-    _distribute(line)
+    _begin(line)
     config, workdir = line.config, line.workdir
     train_set = build.source(config, "train")
     experiment = build.experiment(config, train_set.info)
@@ -128,15 +126,17 @@ def _train(line: CommandLine) -> int:
 
 def _sample(line: CommandLine) -> int:
     import jax
+    from jax.experimental import multihost_utils
 
     from score_sde import files, report
     from score_sde.cli import questions
-    from score_sde.runs import build, folder
+    from score_sde.runs import build, drawn, folder
     from score_sde.runs.generate import Generator, sample_key
     from score_sde.training import memory
+    from score_sde.training.progress import Count
     from score_sde.training.sharding import make_mesh, replicated, to_devices
 
-    _distribute(line)
+    _begin(line)
     config, workdir = line.config, line.workdir
     _check_trained(line)
     sampler = build.sampler(config.sampling)
@@ -145,46 +145,59 @@ def _sample(line: CommandLine) -> int:
     experiment = dataclasses.replace(run.experiment, sampler=sampler)
     number = config.sampling.num_samples if line.num_samples is None else line.num_samples
     question = questions.ask(line.question, config, experiment, number)
+    target = drawn.Target.of(line.out, workdir, question.name)
+    seed, size = config.sampling.seed, min(number, config.sampling.batch_size)
     mesh = make_mesh()
     asked_for = f"{number} samples (--num_samples or config.sampling.num_samples)"
     needed = 4 * number * math.prod(experiment.space.shape)
     memory.check(asked_for, needed, memory.of_host(), "draw fewer")
-    generator = Generator(experiment, mesh, min(number, config.sampling.batch_size))
-    weights = jax.device_get((run.params, run.constants))
-    params, constants = to_devices(replicated(mesh), weights)
+    generator = Generator(experiment, mesh, size)
+    run = dataclasses.replace(run, experiment=experiment)
+    about = drawn.samples(
+        run, seed, generator.batch_size, number, *question.identity(line.question)
+    )
     first = jax.process_index() == 0
-    begin = time.monotonic()
 
     def say(text: str) -> None:
         if first:
             print(text, flush=True)
 
+    held = None if line.overwrite else target.holds(about)
+    if held:
+        say(f"{held['nfe']} function evaluations an example. {target.arrays} holds these samples")
+        return 0
+    # Every process has looked for the files before the first one writes them.
+    multihost_utils.sync_global_devices("the files of samples were looked for")
+    weights = jax.device_get((run.params, run.constants))
+    params, constants = to_devices(replicated(mesh), weights)
     say(
-        f"sampling {number} examples from {workdir} at step {run.step} ({line.weights} weights) "
-        f"with {config.sampling.sampler} on {_devices(mesh)}"
+        f"sampling {number} examples from {workdir} at step {run.step} ({run.weights} weights) "
+        f"with {config.sampling.sampler}, seed {seed}, on {_devices(mesh)}"
     )
-
-    def count(done: int) -> None:
-        say(f"{done}/{number} examples, {time.monotonic() - begin:.0f} s")
 
     if first:
         _say_ignored(line, experiment)
-    key = sample_key(run.experiment.seed, config.sampling.seed)
-    asked = question.task, question.cond, question.known
-    samples, nfe = generator(params, constants, key, number, count, *asked)
+    key = sample_key(experiment.seed, seed)
+    told = question.task, question.cond, question.known
+    count = Count(number, "examples", quiet=not first)
+    samples, nfe = generator(params, constants, key, number, count.reach, *told)
+    count.close()
     if first:
-        name = question.name
-        with files.writing(workdir):
-            files.write_npz(workdir / f"{name}.npz", question.arrays(samples))
-            space = experiment.space
-            shown = question.picture(samples, space.MOST)
-            space.show(workdir / f"{name}.png", shown, question.columns)
+        shown = question.picture(samples, experiment.space.MOST)
+        examples = min(number, question.examples(shown))
+        with files.writing(target.arrays.parent):
+            target.write(
+                experiment.space,
+                question.arrays(samples),
+                shown,
+                question.columns,
+                {**about, "nfe": nfe, "shown": examples},
+            )
         report.refresh(workdir)
-        cut = question.known is None and len(shown) < len(samples)
-        part = f" (its first {len(shown)})" if cut else ""
+        part = f" (its first {examples})" if examples < number else ""
         say(
             f"{nfe} function evaluations an example. "
-            f"Wrote {workdir}/{name}.npz and {name}.png{part}"
+            f"Wrote {target.arrays} and {target.picture.name}{part}"
         )
     return 0
 
@@ -216,11 +229,12 @@ def _evaluate(line: CommandLine) -> int:
     from score_sde.data.selection import DETERMINING
     from score_sde.evaluation import asked as evaluation
     from score_sde.evaluation.engine import evaluate
+    from score_sde.report import facts
     from score_sde.runs import build, folder
     from score_sde.runs.evaluate import subject
     from score_sde.training.sharding import make_mesh
 
-    _distribute(line)
+    _begin(line)
     config, workdir = line.config, line.workdir
     # The examples come from the command line and the recipe, so these must be those of the run.
     _check_trained(line, also=tuple(f"data.{name}" for name in DETERMINING))
@@ -229,15 +243,15 @@ def _evaluate(line: CommandLine) -> int:
     run = folder.opened(workdir, weights=line.weights, step=line.step)
     build.check_sampler(sampler, run.sde)
     run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, sampler=sampler))
-    source = build.source(config, asked.options.split)
-    _check_examples(workdir, source.info, run.experiment)
+    opened = functools.partial(build.matching, config, experiment=run.experiment, who=str(workdir))
+    source = opened(asked.options.split)
     first, mesh = jax.process_index() == 0, make_mesh()
 
     def say(text: str) -> None:
         if first:
             print(text, flush=True)
 
-    training = functools.partial(build.source, config, "train")
+    training = functools.partial(opened, "train")
     what = subject(run, source, asked.options, mesh, say, training, config.sampling.seed)
     say(
         f"evaluating {workdir} at step {run.step} ({run.weights} weights) on {what.number} of "
@@ -248,28 +262,13 @@ def _evaluate(line: CommandLine) -> int:
         _say_note(source)
     for name, entry in evaluate(what, asked, first).items():
         error = entry["standard_error"]
-        say(f"{name}: {entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}"))
+        number = f"{entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}")
+        said = facts.of_number(entry)
+        say(f"{name}: {number}" + (f" ({said})" if said else ""))
     if first:
         report.refresh(workdir)
     say(f"Wrote {workdir / 'evaluation.json'}")
     return 0
-
-
-def _check_examples(workdir: Path, info: Info, experiment: Experiment) -> None:
-    """Raise UserError unless a data set has what a model was trained on."""
-    needed = (experiment.field.name, *experiment.conditions, *experiment.objective.fields)
-    for name in dict.fromkeys(needed):
-        ours, theirs = experiment.data[name], info[name]
-        if (ours.kind, ours.shape, ours.values) != (theirs.kind, theirs.shape, theirs.values):
-            raise UserError(
-                f"{workdir} was trained on {_described(ours)}, and these are {_described(theirs)}"
-            )
-
-
-def _described(field: Field) -> str:
-    """A field in words: image of 8x8x1."""
-    what = "x".join(map(str, field.shape)) or f"{field.values} classes"
-    return f"{field.name} of {what}"
 
 
 def _import(line: CommandLine) -> int:
@@ -301,11 +300,25 @@ _MODES: dict[str, Callable[[CommandLine], int]] = {
 }
 
 
+def _begin(line: CommandLine) -> None:
+    """Find the other processes, and what was compiled before."""
+    import jax
+
+    from score_sde.cli import compilation
+
+    if line.distributed:
+        _distribute(line)
+
+    def say(text: str) -> None:
+        if jax.process_index() == 0:
+            print(text, flush=True)
+
+    compilation.keep(say)
+
+
 def _distribute(line: CommandLine) -> None:
     import jax
 
-    if not line.distributed:
-        return
     try:
         jax.distributed.initialize()
     except (ValueError, RuntimeError) as error:
@@ -344,7 +357,7 @@ def _announce(
     print(
         f"{_devices(mesh)} | {experiment.parameters:,} parameters | "
         f"{info.name}: {len(train_set):,} training{held} examples, "
-        f"{_described(experiment.field)} | {workdir}",
+        f"{experiment.field.words} | {workdir}",
         flush=True,
     )
 

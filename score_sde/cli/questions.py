@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
@@ -29,6 +31,8 @@ _UNKNOWN = {
     "bottom": (slice(4, 8), slice(0, 8)),
     "center": (slice(2, 6), slice(2, 6)),
 }
+
+_WHO = "the model"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +77,17 @@ class Question:
         columns = self.columns or 1
         return samples[: max(1, most // columns) * columns]
 
+    def examples(self, shown: np.ndarray) -> int:
+        """Of how many examples a picture is, from what it shows."""
+        return len(shown) // (1 if self.known is None else 3)
+
+    def identity(self, options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What determines the answer, beside the model: the flags, and arrays by name."""
+        words = {**dataclasses.asdict(options), "conditions": dict(options.conditions)}
+        leaves = {f"task {n}": leaf for n, leaf in enumerate(jax.tree.leaves(self.task))}
+        known = {} if self.known is None else {"known": self.known}
+        return words, {**leaves, **self.cond, **known}
+
 
 def ask(options: Options, config: ConfigDict, experiment: Experiment, number: int) -> Question:
     """Make the question.
@@ -99,7 +114,7 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
     twice = sorted(given.keys() & question.cond.keys())
     if twice and options.label is not None:
         raise UserError(f"--condition={twice[0]}=... and --label={options.label}: give one of them")
-    training = functools.partial(build.source, config, "train")
+    training = functools.partial(build.matching, config, "train", experiment, _WHO)
     missing = set(experiment.conditions) - question.cond.keys() - given.keys()
     found = borrowed(experiment, training, number, config.sampling.seed) if missing else {}
     return dataclasses.replace(question, cond={**found, **question.cond, **given})
@@ -167,6 +182,9 @@ def _check_guide(path: str, guide: Experiment, experiment: Experiment) -> None:
                 f"--classifier={path} was trained for {theirs}, the model for {mine}: "
                 "train a classifier with the model's config.sde, config.space and config.data"
             )
+    if differs := guide.data[label].differs(experiment.data[label]):
+        theirs, mine = differs
+        raise UserError(f"--classifier={path} was trained on {theirs}, the model on {mine}")
 
 
 def _held_out(
@@ -183,19 +201,12 @@ def _held_out(
     else:
         raise UserError(f"--task=colorize needs images with 3 channels; these have {channels}")
     try:
-        source = build.source(config, "test")
+        source = build.matching(config, "test", experiment, _WHO)
     except SplitError:
-        source = build.source(config, "train")
+        source = build.matching(config, "train", experiment, _WHO)
     if number > len(source):
         raise UserError(
             f"--num_samples={number}: there are {len(source)} {source.info.split} images"
-        )
-    for name in experiment.conditions:
-        source.info[name]  # which says what is missing
-    if source.info[field.name].shape != field.shape:
-        raise UserError(
-            f"the images of {source.info.name} are {source.info[field.name].shape}, the model's "
-            f"{field.shape}: set config.data.image_size"
         )
     examples = source.gather(np.arange(number))
     return Question(

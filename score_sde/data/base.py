@@ -3,11 +3,13 @@
 import dataclasses
 import difflib
 import hashlib
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from score_sde.checks import check_type
 from score_sde.errors import UserError
 from score_sde.fields import Field
 
@@ -120,7 +122,14 @@ class Info:
                 Field(**{key: tuple(v) if key in lists else v for key, v in field.items()})
                 for field in values["fields"]
             )
-            return cls(**values | {"fields": fields})
+            info = cls(**values | {"fields": fields})
+            for part in (info, *info.fields):
+                for name, annotation in typing.get_type_hints(type(part)).items():
+                    if name != "fields":
+                        check_type(name, getattr(part, name), annotation)
+            if info.size < 0 or any(min((*f.shape, f.values), default=0) < 0 for f in fields):
+                raise ValueError("a number of something is negative")
+            return info
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"this describes no data set: {error}") from error
 

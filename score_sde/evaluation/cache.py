@@ -1,4 +1,4 @@
-"""Where weights and statistics are kept between runs."""
+"""Where weights, statistics and compiled functions are kept between runs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 
 
 def folder() -> Path:
-    """$SCORE_SDE_CACHE, or ~/.cache/score_sde; it need not exist."""
-    return Path(os.environ.get("SCORE_SDE_CACHE") or "~/.cache/score_sde").expanduser()
+    """$SCORE_SDE_CACHE, or score_sde in $XDG_CACHE_HOME or ~/.cache; it need not exist."""
+    if own := os.environ.get("SCORE_SDE_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "score_sde"
 
 
 def sha256(path: Path) -> str:

@@ -25,6 +25,7 @@ from score_sde import data, files, terminal
 from score_sde.errors import UserError
 from score_sde.evaluation.metrics.fid import frechet_distance
 from score_sde.evaluation.moments import moments
+from score_sde.formats import npz
 
 SETS = {1: "digits", 3: "digits_rgb"}  # by the number of channels
 
@@ -78,11 +79,10 @@ def main(argv: list[str]) -> int:
 def _read(path: Path) -> np.ndarray:
     if not path.is_file():
         raise UserError(f"no file {path}: draw samples first, with --mode=sample")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            samples = file["samples"]
-    except (ValueError, KeyError, OSError) as error:
-        raise UserError(f"{path} is not a samples.npz: {error}") from error
+    with npz.opened(path, "a samples.npz") as arrays:
+        if "samples" not in arrays:
+            raise ValueError("it holds no samples")
+        samples = arrays["samples"]
     shapes = [(8, 8, channels) for channels in SETS]
     if samples.dtype != np.uint8 or samples.shape[1:] not in shapes or len(samples) < 2:
         raise UserError(

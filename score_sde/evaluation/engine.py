@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from score_sde import files
+from score_sde import files, records
 from score_sde.errors import UserError
 from score_sde.evaluation import judgement
 from score_sde.evaluation.asked import Asked
@@ -52,7 +51,7 @@ def evaluate(subject: Subject, asked: Asked, first: bool) -> Entries:
         if first:
             with files.writing(subject.workdir):
                 # Read again: another evaluation of this run may have written in the meantime.
-                files.write_json(path, read(path) | entries)
+                _write(path, read(path) | entries)
     return measured
 
 
@@ -67,14 +66,24 @@ def read(path: Path) -> dict[str, Any]:
     """The entries of an evaluation.json, by the metric's name; none if there is no such file.
 
     Raises:
-        UserError: it is not one.
+        UserError: it is not one, or a number in it was changed since it was measured.
     """
-    if not path.exists():
-        return {}
     try:
-        values = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} cannot be read ({error}): remove it") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path} is not a table of metrics: remove it")
-    return values
+        values = records.read(path) or {}
+    except ValueError as error:
+        raise UserError(f"{path} is no table of metrics: it {error}. Remove it") from error
+    entries = {}
+    for name, entry in values.items():
+        try:
+            entries[name] = records.unsealed(entry) if isinstance(entry, dict) else entry
+        except ValueError as error:
+            raise UserError(
+                f"{path}: {name} {error}. Undo that, or remove the file to measure again"
+            ) from error
+    return entries
+
+
+def _write(path: Path, entries: Entries) -> None:
+    """Write entries, each with a checksum of what it says; see score_sde.records."""
+    sealed = {n: records.sealed(e) if isinstance(e, dict) else e for n, e in entries.items()}
+    files.write_json(path, sealed)

@@ -74,10 +74,10 @@ def prepare(
     weights = Path(options.weights) if options.weights else None
     extractor = extractors.get(options.features, weights, options.check_hash)
     features, logits = extractors.shapes(extractor, subject.source.info[subject.field])
-    real = _of_file(Path(options.reference)) if options.reference else None
-    if real is not None:
+    real = None
+    if options.reference:
+        real = _of_file(Path(options.reference), features.shape[1])
         real.check(extractors.protocol(extractor))
-        _check_size(real, features.shape[1])
         real = likeness.marked(real, subject)
     # Statistics that are made here have features.
     known = statistics.KEPT if real is None else _known(real)
@@ -90,8 +90,8 @@ def prepare(
     return measure
 
 
-def _of_file(path: Path) -> Reference:
-    found = reference.load(path)
+def _of_file(path: Path, width: int) -> Reference:
+    found = reference.load(path, width)
     about = {"file": path.name, "file_sha256": cache.sha256(path)}
     return dataclasses.replace(found, protocol=found.protocol | about)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from score_sde.errors import UserError
+from score_sde.formats import npz
 
 
 class Parts:
@@ -37,14 +38,19 @@ class Parts:
         Raises:
             UserError: a file is damaged.
         """
-        start = 0
+        start, kinds = 0, None
         while (path := self._path(start)).exists():
             try:
-                with np.load(path, allow_pickle=False) as file:
-                    part = {name: file[name] for name in file}
-                start += len(next(iter(part.values())))
-            except Exception as error:  # zipfile and zlib have many words for it
-                raise UserError(f"{path} is damaged ({error}): remove it") from error
+                with npz.opened(path, "a part") as file:
+                    part = dict(file)
+                    found = {name: (array.shape[1:], array.dtype) for name, array in part.items()}
+                    kinds = kinds or found
+                    length = len(next(iter(part.values()), ()))
+                    if found != kinds or length < 1:
+                        raise ValueError("its arrays are other ones")
+            except UserError as error:
+                raise UserError(f"{path} is damaged ({error.__cause__}): remove it") from error
+            start += length
             yield part
 
     def append(self, start: int, part: dict[str, np.ndarray]) -> None:

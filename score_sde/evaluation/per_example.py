@@ -42,7 +42,7 @@ def of_examples(
         UserError: a solver gave up, the run's folder cannot be written, or what is there from
             before is damaged.
     """
-    journal = Journal(subject.folder, name, protocol)
+    journal = Journal(subject.folder, name, protocol, subject.say)
     rows = {index: numbers for row in journal.rows() for index, numbers in _pairs(row)}
     # Every process has read the journal before the first one writes to it.
     multihost_utils.sync_global_devices("the journal was read")

@@ -7,7 +7,6 @@ says.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from score_sde.evaluation.extractors import Extractor
 from score_sde.evaluation.parts import Parts
 from score_sde.evaluation.subject import Subject
 from score_sde.spaces import Space
+from score_sde.training.progress import Count
 
 # Ways to keep the samples that were judged.
 KEEP = ("none", "npz", "files")
@@ -66,7 +66,7 @@ def draw(subject: Subject, extractor: Extractor, number: int, keep: str = "none"
     multihost_utils.sync_global_devices("the samples were counted")
     if done:
         subject.say(f"{done} of {number} samples are there from before")
-    begin = time.monotonic()
+    count = Count(number, "samples", done, jax.process_index() > 0, say=subject.say)
     for samples, nfe in subject.draw(size, number, done) if done < number else ():
         (found,) = extractors.extract(extractor, [samples], subject.mesh, size)
         part = {"features": found.features, "nfe": np.full(len(samples), nfe)}
@@ -76,7 +76,8 @@ def draw(subject: Subject, extractor: Extractor, number: int, keep: str = "none"
             with files.writing(subject.workdir):
                 parts.append(done, part)
         done += len(samples)
-        subject.say(f"{done}/{number} samples, {time.monotonic() - begin:.0f} s")
+        count.reach(done)
+    count.close()
     multihost_utils.sync_global_devices("the samples are complete")
     with files.writing(subject.workdir):
         kept = _keep(parts, number, keep, subject.space) if keeping else None

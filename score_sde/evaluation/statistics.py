@@ -15,7 +15,6 @@ import hashlib
 import json
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,10 +32,12 @@ from score_sde.evaluation.moments import Moments
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.subject import examples_fingerprint
 from score_sde.spaces import SPACES
+from score_sde.training.progress import Count
 from score_sde.training.sharding import make_mesh
 
 # Features that are kept for KID, precision and recall: 82 MB of Inception's.
 KEPT = 10_000
+_EVERY = 10.0  # seconds from a line of progress to the next
 # Of fields that a space models, and so have statistics.
 _KINDS = tuple(kind for space in SPACES.values() for kind in space.KINDS)
 
@@ -60,7 +61,7 @@ def compute(
         mesh: the devices; all if None.
         batch_size: examples at a time, over all devices.
         keep: how many features to keep, evenly spaced over the source.
-        say: told after each batch how far it is.
+        say: told now and then how far it is; None for silence.
 
     Raises:
         UserError: there are fewer than two examples, or the extractor does not give features.
@@ -70,15 +71,17 @@ def compute(
     mesh = make_mesh() if mesh is None else mesh
     chosen = np.zeros(len(source), bool)
     chosen[np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int)] = True
-    total, kept, begin = None, [], time.monotonic()
+    total, kept = None, []
+    quiet = say is None or jax.process_index() > 0
+    count = Count(len(source), "examples", quiet=quiet, every=_EVERY, say=say)
     batches = _batches(source, field, batch_size)
     for found in extractors.extract(extractor, batches, mesh, batch_size):
         part = Moments.of(found.features)
         start = 0 if total is None else total.n
         kept.append(found.features[chosen[start : start + part.n]])
         total = part if total is None else total.merge(part)
-        if say is not None:
-            say(f"{total.n:,}/{len(source):,} examples, {time.monotonic() - begin:.0f} s")
+        count.reach(total.n)
+    count.close()
     return Reference(
         total.mean,
         total.covariance,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import statistics
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from score_sde.errors import UserError
-from score_sde.report import chart, page, read
+from score_sde.report import chart, facts, page, read
 from score_sde.report.chart import Axis, Point
+from score_sde.report.facts import text
 from score_sde.report.page import Tile
 from score_sde.report.read import Record, Values
 
@@ -44,12 +44,19 @@ def write(workdir: str | os.PathLike[str]) -> Path:
             be written.
     """
     workdir = Path(workdir)
-    text = render(read.record(workdir))
+    record = read.record(workdir)
+    try:
+        html = render(record)
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(
+            f"config.json or evaluation.json in {workdir} is damaged: {reason}"
+        ) from error
     path = workdir / "report.html"
     # Training and sampling may write it at the same time.
     partial = workdir / f"report.html.{os.getpid()}.partial"
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(html, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -66,8 +73,8 @@ def refresh(workdir: str | os.PathLike[str]) -> None:
     try:
         write(workdir)
     except Exception as error:  # no training is worth less than its report
-        text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        print(f"warning: no report: {' '.join(text.split())}", file=sys.stderr, flush=True)
+        said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        print(f"warning: no report: {' '.join(said.split())}", file=sys.stderr, flush=True)
 
 
 def render(record: Record) -> str:
@@ -91,8 +98,8 @@ def _what(record: Record) -> str:
     fields = ", ".join(map(_field, data.get("fields", ())))
     return (
         f"{record.config['sde'].get('name')} on {data.get('name')} "
-        f"({_text(data.get('size'))} examples of {fields}), "
-        f"batch {_text(training.get('batch_size'))}"
+        f"({text(data.get('size'))} examples of {fields}), "
+        f"batch {text(training.get('batch_size'))}"
     )
 
 
@@ -104,7 +111,7 @@ def _field(field: Values) -> str:
 def _tiles(record: Record) -> Iterator[Tile]:
     steps = record.config["training"].get("steps", 0)
     share = "finished" if record.step >= steps else f"{record.step / steps:.0%}, unfinished"
-    yield Tile("step", _text(record.step), f"of {_text(steps)}: {share}")
+    yield Tile("step", text(record.step), f"of {text(steps)}: {share}")
     loss, held_out = (record.metrics.get(name, ()) for name in ("loss", "eval_loss"))
     if loss:
         last = f"{loss[-1].y:.4g}"
@@ -117,8 +124,8 @@ def _tiles(record: Record) -> Iterator[Tile]:
         seconds = sum((p.x - x) * batch / p.y for p, x in zip(rates, starts, strict=False))
         rate = statistics.median(p.y for p in rates)
         note = f"median; {duration(seconds)} of training steps"
-        yield Tile("examples/s", _text(round(rate)), note)
-    yield Tile("parameters", _text(record.found.get("parameters")))
+        yield Tile("examples/s", text(round(rate)), note)
+    yield Tile("parameters", text(record.found.get("parameters")))
 
 
 def _evaluation(record: Record) -> str:
@@ -135,6 +142,8 @@ def _metric(record: Record, name: str, entry: Any) -> str:
     if isinstance(entry.get("value"), int | float):
         unit = str(entry.get("unit", ""))
         parts.append(page.number(measured(entry["value"], entry.get("standard_error")), unit))
+    if said := facts.of_number(entry):
+        parts.append(page.paragraph(said))
     points = _curve(name, entry)
     y = Axis(log=True) if "loss" in entry.get("curve", {}) else Axis(zero=True)
     parts.append(chart.line_chart({name: points}, f"{name} by t", Axis("t"), y))
@@ -194,21 +203,30 @@ def plot(curves: chart.Curves, caption: str, note: str, x: Axis, y: Axis) -> str
 
 
 def _samples(record: Record) -> Iterator[str]:
+    real = record.workdir / "real.png"
+    if real.exists():
+        yield page.side_by_side("charts", [_picture(real, "Real examples")])
     during = [
-        page.figure(page.image(path, f"samples at step {step}"), f"Step {_text(step)}")
+        _picture(path, f"Step {text(step)}", f"samples at step {step}")
         for step, path in read.pictures(record.workdir, _PICTURES)
     ]
     if during:
         yield page.paragraph("Drawn during training, always from the same noise.")
         yield page.side_by_side("pictures", during)
     drawn = [
-        page.figure(page.image(path, caption), caption, path.name)
+        _picture(path, caption)
         for name, caption in _DRAWN.items()
         if (path := record.workdir / f"{name}.png").exists()
     ]
     if drawn:
         yield page.paragraph("Drawn last with --mode=sample.")
         yield page.side_by_side("charts", drawn)
+
+
+def _picture(path: Path, caption: str, shows: str = "") -> str:
+    """A picture with what it says of itself, or its name."""
+    note = facts.of_picture(facts.about(path)) or path.name
+    return page.figure(page.image(path, shows or caption), caption, note)
 
 
 def _configuration(record: Record) -> Iterator[str]:
@@ -234,23 +252,12 @@ def flat(values: Values, prefix: str = "") -> Iterator[tuple[str, str]]:
         if isinstance(value, Mapping):
             yield from flat(value, path)
         else:
-            yield path, _long(value) if isinstance(value, list) else _text(value)
+            yield path, _long(value) if isinstance(value, list) else text(value)
 
 
 def _long(values: list[Any]) -> str:
-    shown = ", ".join(map(_text, values[:_LONG]))
+    shown = ", ".join(map(text, values[:_LONG]))
     return shown if len(values) <= _LONG else f"{shown}, … ({len(values):,} in all)"
-
-
-def _text(value: Any) -> str:
-    """A value as a reader writes it."""
-    if value is None:
-        return "—"
-    if isinstance(value, bool | str):
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
 def measured(value: float, error: float | None) -> str:

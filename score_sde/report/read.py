@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from score_sde import records
 from score_sde.errors import UserError
 from score_sde.report.chart import Point
 
@@ -56,8 +56,13 @@ def record(workdir: Path) -> Record:
     for section in ("run", "data", "training", "sde"):
         if not isinstance(values.get(section), dict):
             raise UserError(f"{path} is not a run's config: it has no section {section}")
+    values = _unsealed(values, str(path), inside="run")
     found = values.pop("run")
-    evaluation = _json(workdir / "evaluation.json") or {}
+    path = workdir / "evaluation.json"
+    evaluation = {
+        name: _unsealed(entry, f"{path}: {name}") if isinstance(entry, dict) else entry
+        for name, entry in (_json(path) or {}).items()
+    }
     return Record(workdir, values, found, metrics(workdir), evaluation)
 
 
@@ -104,14 +109,16 @@ def pictures(workdir: Path, most: int) -> list[tuple[int, Path]]:
 def _json(path: Path) -> dict[str, Any] | None:
     """A JSON object, or None if there is no such file."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not JSON: {_one_line(error)}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path} is not a JSON object")
-    return values
+        return records.read(path)
+    except ValueError as error:
+        raise UserError(f"{path} {error}") from error
+
+
+def _unsealed(values: dict[str, Any], name: str, inside: str = "") -> dict[str, Any]:
+    try:
+        return records.unsealed(values, inside=inside)
+    except ValueError as error:
+        raise UserError(f"{name} {error}") from error
 
 
 def _one_line(error: Exception) -> str:

@@ -183,6 +183,31 @@ def source(config: ConfigDict, split: str) -> Source:
     return selection.read(config.data).open(split)
 
 
+def matching(config: ConfigDict, split: str, experiment: Experiment, who: str) -> Source:
+    """A split as of `source`, whose examples mean what those mean that a model was trained on.
+
+    Args:
+        config: where the section `data` says where they are.
+        split: of the data set.
+        experiment: of the model.
+        who: the model, for the message.
+
+    Raises:
+        DataError: it cannot be found, or lacks a field that the model needs.
+        UserError: a field of it has another shape, other values, or other names of classes.
+    """
+    found = source(config, split)
+    needed = (experiment.field.name, *experiment.conditions, *experiment.objective.fields)
+    for name in dict.fromkeys(needed):
+        if differs := experiment.data[name].differs(found.info[name]):
+            ours, theirs = differs
+            raise UserError(
+                f"{who} was trained on {ours}, and the {split} examples of {found.info.name} have "
+                f"{theirs}"
+            )
+    return found
+
+
 def sampler(section: Mapping[str, Any]) -> samplers.Sampler:
     """The sampler that the section `sampling` names.
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from ml_collections import ConfigDict, config_dict
 
-from score_sde import files, objectives, samplers, sections, values
+from score_sde import files, objectives, records, samplers, sections, values
 from score_sde.checks import check_name
 from score_sde.data.selection import DataOptions
 from score_sde.errors import UserError
@@ -31,6 +31,8 @@ from score_sde.sections import Entry
 from score_sde.spaces import SPACES
 from score_sde.training.options import OptimOptions, TrainingOptions
 from score_sde.values import Count, Name, Seed, one_of
+
+_RUN = "run"  # the section of config.json that is no part of the config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,9 +177,9 @@ def from_json(values: dict[str, Any]) -> ConfigDict:
     Raises:
         UserError: a field is unknown.
     """
-    network = values.get("model", {}).get("name", "unet")
+    network = values.get("model", {}).get("name")
     if not isinstance(network, str) or network not in NETWORKS:
-        raise UserError(f"unknown network {network!r}: there are {', '.join(NETWORKS)}")
+        raise UserError(f"unknown network {network!r:.60}: there are {', '.join(NETWORKS)}")
     config = default(network)
     for path, value in flatten(values):
         set_field(config, path, value)
@@ -238,8 +240,23 @@ def check_path(config: ConfigDict, path: str) -> None:
         config = config[part]
 
 
+def to_record(config: ConfigDict, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What config.json says of a run: `to_json`, and under "run" what was found out and the seal.
+
+    Args:
+        config: the config.
+        found: what was found out about the data and the software, JSON values by name.
+    """
+    return records.sealed({**to_json(config), _RUN: found}, inside=_RUN)
+
+
 def read(workdir: Path) -> tuple[ConfigDict, dict[str, Any]]:
     """Read a run's config.json.
+
+    It is sealed when it is written (score_sde.records), and every field was in it then. So a field
+    that an intact record lacks is newer than the run, which went by its default without knowing it;
+    a record that was changed since is refused. One that is older than seals has to have every
+    section.
 
     Args:
         workdir: the run's folder.
@@ -248,18 +265,42 @@ def read(workdir: Path) -> tuple[ConfigDict, dict[str, Any]]:
         The config, and the section `run`: what was found out about the data and the software.
 
     Raises:
-        UserError: there is no run in the folder, or its config cannot be read.
+        UserError: there is no run in the folder, or its config cannot be read, or was changed.
     """
     path = Path(workdir) / "config.json"
-    if not path.exists():
+    try:
+        values = records.read(path)
+    except ValueError as error:
+        raise UserError(f"{path} is not a run's config: it {error}") from error
+    if values is None:
         raise UserError(f"no run in {workdir}: it has no config.json; train one first")
     try:
-        values = json.loads(path.read_text())
-        run = values.pop("run")
-        return from_json(values), run
-    # JSON of another shape has no such attribute, key or index.
-    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
+        return _of_record(values)
+    except UserError as error:
         raise UserError(f"{path} is not a run's config: {error}") from error
+
+
+def _of_record(values: dict[str, Any]) -> tuple[ConfigDict, dict[str, Any]]:
+    """What the values of a config.json say; see `read`."""
+    fields = {name: value for name, value in values.items() if name != _RUN}
+    if not isinstance(values.get(_RUN), dict):
+        raise UserError(f"it has no section {_RUN}")
+    for name, entry in schema().items():
+        if name not in fields:
+            raise UserError(
+                f"it has no {'field' if isinstance(entry, Entry) else 'section'} {name}"
+            )
+        if not isinstance(entry, Entry) and not isinstance(fields[name], dict):
+            raise UserError(f"its {name} is no section but {fields[name]!r:.60}")
+    config = from_json(fields)
+    try:
+        return config, records.unsealed(values, inside=_RUN)[_RUN]
+    except ValueError as error:
+        missing = sorted(entries(config.model.name).keys() - dict(flatten(fields)).keys())
+        lost = f"it lacks config.{missing[0]} and " if missing else "it "
+        raise UserError(
+            f"{lost}{error}. Undo that: --config.FIELD=VALUE changes what a run may change"
+        ) from error
 
 
 def difference(old: ConfigDict, new: ConfigDict, sections: tuple[str, ...]) -> str | None:

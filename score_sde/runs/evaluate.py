@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import importlib.metadata
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import jax
 import numpy as np
@@ -14,11 +11,11 @@ from jax.sharding import Mesh
 
 from score_sde.data import Source
 from score_sde.evaluation.asked import EvaluationOptions
-from score_sde.evaluation.subject import Subject, fingerprint
+from score_sde.evaluation.subject import Subject
+from score_sde.runs import identity
 from score_sde.runs.folder import Opened
 from score_sde.runs.generate import Generator, borrowed, sample_key
 from score_sde.training.sharding import replicated, to_devices
-from score_sde.version import __version__
 
 
 def subject(
@@ -42,7 +39,6 @@ def subject(
         sampling_seed: of the samples; another one gives an independent set of them.
     """
     experiment = run.experiment
-    sampler = experiment.sampler
 
     def draw(batch_size: int, number: int, first: int) -> Iterator[tuple[np.ndarray, int]]:
         generator = Generator(experiment, mesh, batch_size)
@@ -60,14 +56,10 @@ def subject(
         params=run.params,
         constants=run.constants,
         conditions=experiment.conditions,
-        identity=identity(run),
+        identity=identity.identity(run),
         draw=draw,
-        sampling={
-            "sampler": {"name": type(sampler).__name__, **dataclasses.asdict(sampler)},
-            "run_seed": experiment.seed,
-            "sampling_seed": sampling_seed,
-        },
-        coupling=sampler.coupling,
+        sampling=identity.sampler(experiment, sampling_seed),
+        coupling=experiment.sampler.coupling,
         source=source,
         field=experiment.field.name,
         label="" if experiment.objective.draws else experiment.objective.field,
@@ -78,14 +70,3 @@ def subject(
         say=say,
         training=functools.cache(training),
     )
-
-
-def identity(run: Opened) -> dict[str, Any]:
-    """What determines what a model computes, as JSON values."""
-    return {
-        "step": run.step,
-        "weights": run.weights,
-        "weights_sha256": fingerprint(run.params, run.constants),
-        "precision": run.config.model.dtype,
-        "versions": {"score_sde": __version__, "jax": importlib.metadata.version("jax")},
-    }

@@ -211,7 +211,11 @@ def _data(workdir: Path, found: Mapping[str, Any]) -> Info:
 def _space(workdir: Path, found: Mapping[str, Any], space: Space) -> Space:
     """A space as it was measured when a run began."""
     try:
-        return space.with_arrays(found["space"])
+        kept = space.with_arrays(found["space"])
+        for name, array in kept.arrays().items():
+            if array.shape != space.arrays()[name].shape or not np.isfinite(array).all():
+                raise ValueError(f"finite numbers {list(space.arrays()[name].shape)} of {name}")
+        return kept
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{workdir / 'config.json'} is not a run's config: its space lacks {error}"
@@ -327,21 +331,18 @@ def begin(
         name: importlib.metadata.version(name)
         for name in ("jax", "flax", "optax", "orbax-checkpoint")
     }
-    values = {
-        **configs.to_json(config),
-        "run": {
-            "data": experiment.data.to_json(),
-            "space": {name: a.tolist() for name, a in experiment.space.arrays().items()},
-            "parameters": experiment.parameters,
-            "versions": {"score_sde": __version__, **versions},
-            **({"init_from": dict(init_from)} if init_from else {}),
-        },
+    found = {
+        "data": experiment.data.to_json(),
+        "space": {name: a.tolist() for name, a in experiment.space.arrays().items()},
+        "parameters": experiment.parameters,
+        "versions": {"score_sde": __version__, **versions},
+        **({"init_from": dict(init_from)} if init_from else {}),
     }
     with files.writing(workdir):
         if not _trained(workdir):
             for picture in (workdir / "samples").glob("[0-9]*.png"):
                 picture.unlink()
-        files.write_json(workdir / "config.json", values)
+        files.write_json(workdir / "config.json", configs.to_record(config, found))
 
 
 def _trained(workdir: Path) -> bool:

@@ -21,8 +21,10 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 
-from score_sde import files, report
+from score_sde import report
 from score_sde.data import COUNTS, Source, eval_batches, train_batches
+from score_sde.files import on_the_side
+from score_sde.runs import drawn, identity
 from score_sde.runs.build import Experiment
 from score_sde.runs.config import to_json
 from score_sde.runs.generate import Generator, borrowed
@@ -162,6 +164,8 @@ class _Training:
         self.progress = Progress(step, self.options.steps, quiet=not self.first)
         if start:
             self.progress.say(f"going on from step {start}")
+        if self.draws and self.first:
+            self._show_real()
         self._start_window()
         try:
             while step < self.options.steps and not self._stop_everywhere(stop, step):
@@ -349,13 +353,30 @@ class _Training:
         """A picture, drawn from the same noise every time, so that pictures can be compared."""
         params = jax.device_put(state.ema[self.ema], replicated(self.mesh))
         key = jax.random.fold_in(self.key, 3)
-        drawn, _ = self.generator(
-            params, state.constants, key, self.generator.batch_size, cond=self.told
-        )
+        count = self.generator.batch_size
+        found, nfe = self.generator(params, state.constants, key, count, cond=self.told)
         if self.first:
             path = self.workdir / "samples" / f"{step}.png"
-            with files.side_file(path):
-                self.experiment.space.show(path, drawn)
+            with on_the_side(str(path), self.progress.say):
+                about = {
+                    "step": step,
+                    "weights": f"ema {self.ema}",
+                    **identity.sampler(self.experiment, self.experiment.seed),
+                    "nfe": nfe,
+                    "shown": count,
+                    "of": count,
+                }
+                drawn.picture(self.experiment.space, path, found, about)
+
+    def _show_real(self) -> None:
+        """A picture of as many training examples, spread over all, to hold those drawn against."""
+        path, info = self.workdir / "real.png", self.train_set.info
+        count = min(self.generator.batch_size, len(self.train_set))
+        rows = np.linspace(0, len(self.train_set) - 1, count).astype(int)
+        about = {"data": info.name, "split": info.split, "shown": count, "of": info.size}
+        with on_the_side(str(path), self.progress.say):
+            examples = self.train_set.gather(rows)[self.experiment.field.name]
+            drawn.picture(self.experiment.space, path, examples, about)
 
     def _save(self, state: TrainState, data_state: dict[str, Any]) -> None:
         if self.pending:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from score_sde.files import replacing
 
+_HEADER = 33  # bytes of a PNG file before the first chunk that is not always there
 _BORDER = 2  # white pixels between the images of a picture
 
 
@@ -76,3 +79,17 @@ def save_png(path: Path, image: np.ndarray) -> None:
         image = np.concatenate([image, np.zeros_like(image[..., :1])], axis=-1)
     with replacing(path) as file:
         Image.fromarray(image[..., 0] if channels == 1 else image[..., :3]).save(file, "PNG")
+
+
+def annotate(path: Path, text: str) -> None:
+    """Put a text into a PNG file, in a tEXt chunk with the keyword score_sde.
+
+    Args:
+        path: the file.
+        text: ASCII.
+    """
+    content = path.read_bytes()
+    body = b"tEXt" + b"score_sde\0" + text.encode("ascii")
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    with replacing(path) as file:
+        file.write(content[:_HEADER] + chunk + content[_HEADER:])

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from score_sde.evaluation import engine
 from score_sde.locks import Lock
 from score_sde.sweep import results
 from score_sde.sweep.program import Program
@@ -87,7 +88,7 @@ class Job:
         A program whose file has gone since, and those after it, count as not run. So do all, if a
         default was another then: a default is in no identity.
         """
-        state = results.read(self.state) or {}
+        state = self._state()
         now = self.record.get("settings", {})
         if any(now.get(path, value) != value for path, value in state.get("settings", {}).items()):
             return []
@@ -99,7 +100,10 @@ class Job:
 
     def error(self) -> str:
         """Why it failed last; "" if it did not."""
-        return (results.read(self.state) or {}).get("error", "")
+        return self._state().get("error", "")
+
+    def _state(self) -> dict[str, Any]:
+        return results.read(self.state, settings=dict, outputs=list, error=str) or {}
 
 
 def execute(
@@ -133,7 +137,7 @@ def execute(
                 raise
             _note(job, outputs)
         if job.result is not None:
-            evaluation = results.read(job.folder / "evaluation.json") or {}
+            evaluation = engine.read(job.folder / "evaluation.json")
             for output in outputs:
                 evaluation |= output
             results.write_json(job.result, {**job.record, "evaluation": evaluation})
@@ -153,11 +157,12 @@ def _run(job: Job, program: Program, lock: Lock, popen: Popen) -> dict[str, Any]
     """
     with job.log.open("ab") as log:
         start = log.tell()
-        log.write(f"+ {' '.join(program.argv)}\n".encode())
+        argv = (*program.argv, *program.again)
+        log.write(f"+ {' '.join(argv)}\n".encode())
         log.flush()
         try:
             process = popen(
-                program.argv,
+                argv,
                 cwd=job.root,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from score_sde import spaces
 from score_sde.data import DataError, Info
-from score_sde.report import chart, page, read
+from score_sde.report import chart, facts, page, read
 from score_sde.report.chart import Axis, Point
 from score_sde.report.document import STEP, plot
 from score_sde.sweep import results, table
@@ -126,7 +126,11 @@ def _samples(plan: Plan) -> Iterator[str]:
         path = folder / "samples.png"
         if row.seed == plan.study.seeds[0] and path.exists():
             name = " | ".join(row.point.labels[axis] for axis in varied) or row.name
-            yield page.figure(page.image(path, f"samples of {name}", _corner(row, folder)), name)
+            corner, about = _corner(row, folder), facts.about(path)
+            if corner and isinstance(about.get("shown"), int):
+                about = {**about, "shown": min(about["shown"], _SHOWN**2)}
+            shown = page.image(path, f"samples of {name}", corner)
+            yield page.figure(shown, name, facts.of_picture(about))
 
 
 def _corner(row: Row, folder: Path) -> tuple[int, int] | None:

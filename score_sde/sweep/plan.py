@@ -137,10 +137,12 @@ def _expanded(
 
 def _check_result(path: Path, row: Row) -> None:
     """Raise UserError if a row's file is no result, or one of a time with another default."""
-    known = results.read(path)
-    if known is not None and not isinstance(known.get("evaluation"), dict):
-        raise UserError(f"{path} is not the result of a row: delete it to do its row again")
-    changed = known and identity.contradiction(known.get("settings", {}), row.settings)
+    known = results.read(path, settings=dict)
+    if known is None:
+        return
+    if not isinstance(known.get("evaluation"), dict) or known.get("id", row.id) != row.id:
+        raise UserError(f"{path} is not the result of this row: delete it to do its row again")
+    changed = identity.contradiction(known.get("settings", {}), row.settings)
     if changed:
         raise UserError(
             f"{path} is a result of another default: {changed}. Delete it to measure {row.name} "

@@ -32,6 +32,8 @@ class Program:
             them as a line of JSON.
         sections: those of "sampling" and "evaluation" that its numbers depend on, if it is told the
             config at all.
+        again: more arguments, which change no number and are in no identity: so that it can be run
+            again over what it left.
     """
 
     argv: tuple[str, ...]
@@ -39,6 +41,7 @@ class Program:
     collect: str = ""
     pattern: str = ""
     sections: tuple[str, ...] = ("sampling", "evaluation")
+    again: tuple[str, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -106,6 +109,7 @@ SAMPLE = Program(
     collect="sampling",
     pattern=r"(?P<nfe>\d+) function evaluations an example",
     sections=("sampling",),
+    again=("--overwrite",),
 )
 # Compares the samples with real digits.
 DIGITS = Program(

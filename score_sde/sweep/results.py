@@ -7,10 +7,12 @@ import dataclasses
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from score_sde import records
 from score_sde.errors import UserError
 
 
@@ -44,12 +46,17 @@ def read_metric(evaluation: Mapping[str, Any], path: str) -> Number | None:
     for name in path.split("."):
         node = node.get(name) if isinstance(node, Mapping) else None
     if isinstance(node, Mapping):
-        value, error = node.get("value"), node.get("standard_error")
+        value, error = _number(node.get("value")), _number(node.get("standard_error"))
     else:
-        value, error = node, None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        value, error = _number(node), None
+    return None if value is None else Number(value, error)
+
+
+def _number(value: Any) -> float | None:
+    """A finite number as a float; None of anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return Number(float(value), None if error is None else float(error))
+    return float(value) if abs(value) <= sys.float_info.max else None
 
 
 def over_seeds(numbers: Sequence[Number | None]) -> Number | None:
@@ -66,23 +73,25 @@ def over_seeds(numbers: Sequence[Number | None]) -> Number | None:
     return Number(mean, math.sqrt(variance / n), n)
 
 
-def read(path: Path) -> dict[str, Any] | None:
-    """A JSON object in a file, or None if there is none.
+def read(path: Path, **kinds: type) -> dict[str, Any] | None:
+    """The values that `write_json` left in a file, or None if there is none.
+
+    Args:
+        path: the file.
+        **kinds: of what type values are that it has, by name.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, is no such file, or was changed since it was written.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        values = records.read(path)
+        found = None if values is None else records.unsealed(values)
+        for name, kind in kinds.items():
+            if found is not None and not isinstance(found.get(name, kind()), kind):
+                raise ValueError(f"is not such a file: its {name} is of another type")
     except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}): delete it to do its row again") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path} is not a JSON object: delete it to do its row again")
-    return values
+        raise UserError(f"{path} {error}: delete it to do its row again") from error
+    return found
 
 
 def write(path: Path, text: str) -> None:
@@ -109,5 +118,5 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON as `write` does."""
-    write(path, json.dumps(values, indent=1) + "\n")
+    """Write JSON as `write` does, with a checksum of the values; see score_sde.records."""
+    write(path, json.dumps(records.sealed(values), indent=1) + "\n")

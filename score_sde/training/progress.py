@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import time
+from collections.abc import Callable
 from typing import TextIO
 
 from tqdm import tqdm
@@ -51,6 +54,57 @@ class Progress:
             self._bar.write(line)
         else:
             print(line, flush=True)
+
+    def close(self) -> None:
+        """Leave the terminal tidy."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class Count:
+    """Shows how many of a number are done: one bar in a terminal, elsewhere a line now and then.
+
+    Args:
+        total: how many there are.
+        what: they are, "samples".
+        done: those that were there before.
+        quiet: show nothing (all processes but the first).
+        every: seconds from a line to the next, where it is not a terminal; the last is always said.
+        say: prints a line.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        what: str,
+        done: int = 0,
+        quiet: bool = False,
+        every: float = 0.0,
+        say: Callable[[str], None] | None = None,
+    ):
+        self._total, self._what, self._quiet, self._every = total, what, quiet, every
+        self._say = say or functools.partial(print, flush=True)
+        self._before = done
+        self._begin = self._said = time.monotonic()
+        self._bar = None
+        if not quiet and _has_room(sys.stderr):
+            layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {unit}, {remaining} left"
+            self._bar = tqdm(
+                total=total, initial=done, unit=what, bar_format=layout, dynamic_ncols=True
+            )
+
+    def reach(self, done: int) -> None:
+        """So many are done, with those that were there before."""
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+            return
+        now = time.monotonic()
+        if self._quiet or (done < self._total and now - self._said < self._every):
+            return
+        self._said, seconds = now, now - self._begin
+        left = seconds / max(done - self._before, 1) * (self._total - done)
+        more = f", {tqdm.format_interval(left)} left" if done < self._total else ""
+        self._say(f"{done:,}/{self._total:,} {self._what}, {seconds:.0f} s{more}")
 
     def close(self) -> None:
         """Leave the terminal tidy."""

@@ -88,12 +88,19 @@ def test_cifar_trains_on_real_images(shared, tmp_path, quick_compile):
     assert score_sde.load(tmp_path / "cifar").step == 2
 
 
+def about(path):
+    return json.loads(str(np.load(path)["about"]))
+
+
 def test_sample_writes_images_and_a_picture(finished, small):
     workdir, _ = finished
-    arguments = (*small, f"--workdir={workdir}", "--mode=sample", "--num_samples=20")
+    arguments = (*small, f"--workdir={workdir}", "--mode=sample", "--num_samples=20", "--overwrite")
     result = called(*arguments)
     assert result.returncode == 0, result.stderr
-    assert "Drawn last with --mode=sample" in (workdir / "report.html").read_text()
+    report = (workdir / "report.html").read_text()
+    assert "Drawn last with --mode=sample" in report
+    assert "20 samples; step 12, ema 0.995 weights; PredictorCorrector, 5 evaluations" in report
+    assert "16 of 1,297 train examples of digits" in report  # real ones beside them
     samples = np.load(workdir / "samples.npz")["samples"]
     assert samples.shape == (20, 8, 8, 1)
     assert samples.dtype == np.uint8
@@ -106,13 +113,13 @@ def test_sample_writes_images_and_a_picture(finished, small):
     assert (np.load(workdir / "samples.npz")["samples"] != samples).any()
 
 
-def test_the_command_that_a_run_ends_with_works(finished):
+def test_the_command_that_a_run_ends_with_works(finished, tmp_path):
     """As printed: all the rest is the run's own, also how it samples, and flags are on top."""
     command = shlex.split(finished[1].splitlines()[-1].split("Next: python main.py ")[1])
-    result = called(*command, "--num_samples=2")
+    result = called(*command, "--num_samples=2", f"--out={tmp_path / 'a'}")
     assert result.returncode == 0, result.stderr
     assert "5 function evaluations" in result.stdout  # the recipe has 250
-    more = called(*command, "--num_samples=2", "--config.sampling.steps=30")
+    more = called(*command, "--num_samples=2", "--config.sampling.steps=30", "--overwrite")
     assert "30 function evaluations" in more.stdout, more.stderr
 
 
@@ -128,6 +135,35 @@ def test_a_recipe_says_how_to_sample_and_the_run_what(finished):
     )
     message = refused(*arguments, "--config.model.num_res_blocks=3")
     assert "config.model.num_res_blocks was 1 and is 3" in message
+
+
+def test_samples_say_what_they_are_and_are_not_overwritten(finished, small, tmp_path):
+    """Of the same command there is nothing to do; of another, one line and nothing drawn."""
+    arguments = (*small, f"--workdir={finished[0]}", "--mode=sample", f"--out={tmp_path / 'a.npz'}")
+    result = called(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert f"Wrote {tmp_path / 'a.npz'} and a.png" in result.stdout
+    before = files(tmp_path)
+    assert [path.name for path in before] == ["a.npz", "a.png"]
+    said = about(tmp_path / "a.npz")
+    assert said["sampler"]["name"] == "PredictorCorrector"
+    assert said["sampler"]["steps"] == said["nfe"] == 5
+    assert (said["step"], said["weights"], said["of"], said["shown"]) == (12, "ema 0.995", 16, 16)
+    assert (said["run"], said["run_seed"], said["sampling_seed"]) == ("finished", 0, 0)
+    assert json.loads(Image.open(tmp_path / "a.png").text["score_sde"]) == said
+    again = called(*arguments)
+    assert again.returncode == 0
+    assert "5 function evaluations an example" in again.stdout
+    assert f"{tmp_path / 'a.npz'} holds these samples" in again.stdout
+    message = refused(*arguments, "--config.sampling.seed=1")
+    assert "a.npz holds other samples (sampling_seed was 0, is 1): --out=FILE puts" in message
+    assert "other samples (of was 16, is 17)" in refused(*arguments, "--num_samples=17")
+    assert "goes with --mode=sample" in refused(*small, "--overwrite")
+    assert files(tmp_path) == before
+    (tmp_path / "a.npz").write_text("thesis")
+    assert "a.npz holds what does not say what it is: --out=FILE puts" in refused(*arguments)
+    assert called(*arguments, "--overwrite").returncode == 0
+    assert about(tmp_path / "a.npz") == said
 
 
 def test_classes_folders_and_low_precision_train(small, tmp_path, quick_compile):

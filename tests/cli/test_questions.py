@@ -57,7 +57,7 @@ def sample(folders, data_dir, capsys):
     def main(name, *arguments):
         # The run of the colours says itself where its data are.
         recipe = ("--config=configs/digits_vp.py", f"--config.data.dir={data_dir}")
-        given = ("--mode=sample", *(() if name == "rgb" else recipe))
+        given = ("--mode=sample", "--overwrite", *(() if name == "rgb" else recipe))
         code = cli.main(["main.py", *given, f"--workdir={folders[name]}", *ROUGH, *arguments])
         return code, capsys.readouterr().err
 
@@ -76,7 +76,7 @@ def test_inpainting_keeps_what_is_known(folders, sample, mask):
     folder = folders["digits"]
     assert sample("digits", "--task=inpaint", f"--mask={mask}") == (0, "")
     arrays, size = answer(folder, "inpaint")
-    assert set(arrays) == {"samples", "image", "observed"}
+    assert set(arrays) == {"samples", "image", "observed", "about"}
     assert size == (12 * 34 + 2, 7 * 34 + 2)  # 25 threes, 4 a row
     known = np.broadcast_to(questions.mask(mask, 8, 8), arrays["image"].shape)
     np.testing.assert_array_equal(arrays["samples"][known], arrays["image"][known])

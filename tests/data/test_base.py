@@ -1,6 +1,7 @@
 """What is known of a data set: its fields by name and by kind, and back from a file."""
 
 import json
+import math
 
 import pytest
 
@@ -25,9 +26,22 @@ def test_of_several_fields_of_a_kind_that_of_its_name_is_meant():
 
 def test_a_description_survives_a_file_and_another_form_is_one_line():
     assert Info.from_json(json.loads(json.dumps(INFO.to_json()))) == INFO
-    before_fingerprints = {k: v for k, v in INFO.to_json().items() if k != "fingerprint"}
+    good = INFO.to_json()
+    before_fingerprints = {k: v for k, v in good.items() if k != "fingerprint"}
     assert Info.from_json(before_fingerprints) == INFO
-    for damaged in ({}, {"fields": [3]}, INFO.to_json() | {"fields": [{"name": "counts"}]}):
+    for damaged in (
+        {},
+        {"fields": [3]},
+        {"fields": {"a": 1}},
+        good | {"fields": [{"name": "counts"}]},
+        good | {"size": "5"},
+        good | {"size": -5},
+        good | {"name": None},
+        good | {"more": 1},
+        good | {"fields": [good["fields"][0] | {"shape": [4, 6, 3.5]}]},
+        good | {"fields": [good["fields"][0] | {"shape": [4, -6, 3]}]},
+        good | {"fields": [good["fields"][0] | {"values": math.nan}]},
+    ):
         with pytest.raises(DataError, match="this describes no data set"):
             Info.from_json(damaged)
 

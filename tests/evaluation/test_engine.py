@@ -37,6 +37,8 @@ QUICK = (
     "--config.evaluation.bits_per_dim.atol=1e-3",
 )
 
+INPAINT = ["--mode=sample", "--task=inpaint", "--num_samples=1"]
+
 TWO = "--config.evaluation.metrics=('fid','bits_per_dim')"
 
 
@@ -94,11 +96,31 @@ def test_a_classifier_has_no_density_and_no_samples(tmp_path, name):
         evaluate(what, asked(name), True)
 
 
-def test_a_file_that_is_no_table_is_found_first(tmp_path):
-    for text, message in (("{", "cannot be read"), ("[]", "is not a table of metrics")):
-        (tmp_path / "evaluation.json").write_text(text)
-        with pytest.raises(UserError, match=message):
-            evaluate(subject(tmp_path), asked("variational_bound"), True)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is no table of metrics: it is not JSON"),
+        ("[]", "it is not a JSON object"),
+        ('{"a":' * 2000, "it is nested more than 64 times"),
+        ('{"fid": {"value": 9.545, "sha256": "0123456789abcdef"}}', "fid was changed since it was"),
+    ],
+)
+def test_a_file_that_is_no_table_is_found_first(tmp_path, text, message):
+    (tmp_path / "evaluation.json").write_text(text)
+    with pytest.raises(UserError, match=message):
+        evaluate(subject(tmp_path), asked("variational_bound"), True)
+    assert not (tmp_path / "evaluation").exists()
+
+
+def test_a_number_that_was_changed_is_not_believed(tmp_path):
+    found = evaluate(subject(tmp_path), asked("loss_by_time"), True)
+    path = tmp_path / "evaluation.json"
+    assert read(path) == json.loads(json.dumps(found))
+    text, value = path.read_text(), repr(found["loss_by_time"]["value"])
+    assert text.count(value) == 1
+    path.write_text(text.replace(value, value[:-1]))
+    with pytest.raises(UserError, match="loss_by_time was changed since it was written"):
+        read(path)
 
 
 @pytest.fixture
@@ -244,15 +266,20 @@ def test_no_metric_is_a_mistake(finished, small):
     assert message.startswith("error: config.evaluation.metrics is empty: name some of bits_per_di")
 
 
-def test_images_of_another_shape_are_refused(tmp_path):
-    """A folder of grey images, for a run on images in colour."""
+def test_examples_that_mean_something_else_are_refused(tmp_path):
+    """Images in gray, other classes, none: for evaluation, and for what a sampler is told."""
     from PIL import Image
 
-    for mode in ("RGB", "L"):
-        (tmp_path / mode).mkdir()
-        for number in range(10):
-            Image.new(mode, (8, 8)).save(tmp_path / mode / f"{number}.png")
-    fields = {"data.name": "folder", "data.dir": str(tmp_path / "RGB"), "data.image_size": 8}
+    def folder(name, mode, *classes):
+        for number in range(20):
+            path = tmp_path / name / classes[number % len(classes)] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new(mode, (8, 8)).save(path)
+        return str(tmp_path / name)
+
+    own = folder("own", "RGB", "cat", "dog")
+    fields = {"data.name": "folder", "data.dir": own, "data.image_size": 8}
+    fields["conditions.fields"] = ("label",)
     config = configs.default()
     config.model.channels, config.model.channel_mult = 4, (1,)
     config.model.attn_resolutions = ()
@@ -266,7 +293,21 @@ def test_images_of_another_shape_are_refused(tmp_path):
         "        config.set_field(found, path, value)\n"
         "    return found\n"
     )
-    other = f"--config.data.dir={tmp_path / 'L'}"
-    message = refused(f"--config={recipe}", other, f"--workdir={workdir}", "--mode=evaluate")
-    expected = f"error: {workdir} was trained on image of 8x8x3, and these are image of 8x8x1\n"
-    assert message == expected
+    wrong = {
+        folder("gray", "L", "cat", "dog"): ("image of 8x8x3", "image of 8x8x1"),
+        folder("five", "RGB", *"abcde"): ("label of 2 classes", "label of 5 classes"),
+        folder("names", "RGB", "cat", "cow"): (
+            "label whose class 1 is 'dog'",
+            "label whose class 1 is 'cow'",
+        ),
+    }
+    own = (f"--config={recipe}", f"--workdir={workdir}")
+    for other, (ours, theirs) in wrong.items():
+        for who, asked in ((workdir, ["--mode=evaluate"]), ("the model", INPAINT)):
+            message = refused(*own, f"--config.data.dir={other}", *asked)
+            assert message == (
+                f"error: {who} was trained on {ours}, and the test examples of folder have "
+                f"{theirs}\n"
+            )
+    message = refused(*own, f"--config.data.dir={folder('none', 'RGB', '')}", "--mode=evaluate")
+    assert message == "error: folder has no field 'label': did you mean 'image'? it has image\n"

@@ -2,9 +2,6 @@
 
 import json
 
-import pytest
-
-from score_sde.errors import UserError
 from score_sde.evaluation.journal import Journal
 
 ROWS = [{"a": 1, "b": [0.1, 1e-17]}, {"a": 2}, {"a": 3}]
@@ -41,13 +38,54 @@ def test_a_kill_at_any_byte_loses_the_last_row_only(tmp_path):
         assert journal.path.read_bytes().startswith(lines[0])
 
 
-def test_a_damaged_row_is_one_line(tmp_path):
-    """Zeros where a row was, as after a power cut."""
-    journal = Journal(tmp_path, "bits", {})
+def test_a_damaged_row_is_left_out_and_set_aside(tmp_path):
+    """Zeros where a row was, as after a power cut; another number; a row of another journal; rows
+
+    without a checksum, and what is no row. The good rows stay, and so does the damaged file.
+    """
+    said = []
+    journal = Journal(tmp_path, "bits", {}, said.append)
+    other = Journal(tmp_path, "bits", {"seed": 1})
     for row in ROWS:
         journal.append(row)
-    lines = journal.path.read_bytes().splitlines(keepends=True)
-    for broken in (bytes(len(lines[2]) - 1) + b"\n", b'{"a" 2}\n'):
-        journal.path.write_bytes(lines[0] + lines[1] + broken + lines[3])
-        with pytest.raises(UserError, match=r"^\S+\.jsonl is damaged \([^\n]*\): remove it$"):
-            journal.rows()
+    other.append(ROWS[1])
+    content, moved = journal.path.read_bytes(), other.path.read_bytes().splitlines()[1]
+    lines = content.splitlines(keepends=True)
+    kinds = (
+        bytes(len(lines[2]) - 1),
+        lines[2].strip().replace(b'"a": 2', b'"a": 7'),
+        moved,
+        b'{"a": 2}',
+        b'{"a" 2}',
+        b"[2]",
+        b'{"a":' * 5000,
+        b"\xff\xfe",
+        b"",
+    )
+    for number, damaged in enumerate(kinds):
+        whole = lines[0] + lines[1] + damaged + b"\n" + lines[3]
+        journal.path.write_bytes(whole)
+        again = Journal(tmp_path, "bits", {}, said.append)
+        said.clear()
+        assert again.rows() == [ROWS[0], ROWS[2]], damaged
+        (line,) = said
+        assert line.startswith(f"warning: {journal.path}: 1 damaged line(s) are left out")
+        again.append(ROWS[1])
+        assert Journal(tmp_path, "bits", {}, said.append).rows() == [ROWS[0], ROWS[2], ROWS[1]]
+        assert len(said) == 1
+        aside = journal.path.with_name(f"{journal.path.name}.damaged{number or ''}")
+        assert aside.read_bytes() == whole
+
+
+def test_a_damaged_first_line_is_written_again(tmp_path):
+    """The name of the file says what it said, and the checksum of each row too."""
+    said = []
+    journal = Journal(tmp_path, "bits", {"seed": 0})
+    journal.append(ROWS[0])
+    content = journal.path.read_bytes()
+    journal.path.write_bytes(content.replace(b"seed", b"deed"))
+    again = Journal(tmp_path, "bits", {"seed": 0}, said.append)
+    assert again.rows() == ROWS[:1]
+    assert len(said) == 1
+    again.append(ROWS[1])
+    assert journal.path.read_bytes().startswith(content)

@@ -40,7 +40,7 @@ def test_the_command(data_dir, tmp_path, capsys):
     out = tmp_path / "digits.npz"
     assert command(data_dir, out) == 0
     said = capsys.readouterr().out
-    assert "1,024/1,297 examples" in said  # 256 at a time
+    assert "1,297/1,297 examples" in said
     assert "wrote" in said
     found = reference.load(out)
     train = data.load("digits", "train", data_dir=data_dir)

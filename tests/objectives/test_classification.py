@@ -92,3 +92,5 @@ def test_the_network_sees_states_of_order_one_and_the_noise_level(x64, name):
     label = jnp.arange(20_000) % 3
     expected = log_probs[jnp.arange(20_000), label]
     np.testing.assert_array_equal(classifier.log_prob(x, t, label), expected)
+    other = classifier.log_prob(x[:4], t[:4], jnp.array([0, 3, -1, 2]))
+    assert np.isnan(other).tolist() == [False, True, True, False]

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from program import ROOT
 
-from score_sde import report
+from score_sde import records, report
 from score_sde.report import __main__ as command
 from score_sde.report import document, read
 from score_sde.report.document import duration, measured
@@ -94,7 +94,7 @@ def test_all_text_is_escaped(run):
     document = Document(report.write(run))
     assert "script" not in document.tags
     assert document.tags.count("b") == document.tags.count("i") == 0
-    assert document.text.count(HOSTILE) == 8
+    assert document.text.count(HOSTILE) == 10
     assert "a run's <i>folder" in document.text
 
 
@@ -217,6 +217,23 @@ def lose_the_training_section(run):
     (run / "config.json").write_text('{"run": {}, "data": {}, "sde": {}}')
 
 
+def write_a_list_of_fields(run):
+    values = json.loads((run / "config.json").read_text())
+    values["run"]["data"] = [1, 2]
+    (run / "config.json").write_text(json.dumps(values))
+
+
+def change_what_is_sealed(run):
+    values = records.sealed(json.loads((run / "config.json").read_text()), inside="run")
+    values["training"]["steps"] = 999
+    (run / "config.json").write_text(json.dumps(values))
+
+
+def change_a_number(run):
+    entry = records.sealed({"value": 9.432}) | {"value": 9.545}
+    (run / "evaluation.json").write_text(json.dumps({"fid": entry}))
+
+
 def put_words_into_the_metrics(run):
     with (run / "metrics.csv").open("a") as file:
         file.write("1050,low,,,,\n")
@@ -245,6 +262,9 @@ def leave_a_quotation_open(run):
         (damage_config, "config.json is not JSON"),
         (lose_the_training_section, "config.json is not a run's config: it has no section trai"),
         (damage_evaluation, "evaluation.json is not a JSON object"),
+        (write_a_list_of_fields, "config.json or evaluation.json in"),
+        (change_what_is_sealed, "config.json was changed since it was written"),
+        (change_a_number, "evaluation.json: fid was changed since it was written"),
         (put_words_into_the_metrics, "metrics.csv is not a run's metrics: ValueError: could not"),
         (put_a_picture_in_place_of_the_metrics, "metrics.csv is not a run's metrics"),
         (lose_the_step, "metrics.csv is not a run's metrics"),

@@ -2,11 +2,12 @@
 
 import importlib
 import json
+import math
 
 import pytest
 from made_info import image_info
 
-from score_sde import fields
+from score_sde import fields, records
 from score_sde.data import Info
 from score_sde.errors import UserError
 from score_sde.runs import build
@@ -90,10 +91,85 @@ def test_difference_looks_only_where_it_is_told():
 def test_a_run_whose_config_cannot_be_read(tmp_path):
     with pytest.raises(UserError, match="no run in"):
         configs.read(tmp_path)
-    for damaged in ("{", "[]", '{"run": {}, "model": 3}'):
+    for damaged in ("{", "[]", '{"run": {}, "model": 3}', '{"a":' * 3000):
         (tmp_path / "config.json").write_text(damaged)
         with pytest.raises(UserError, match=r"config\.json is not a run's config"):
             configs.read(tmp_path)
+
+
+FOUND = {"data": CIFAR.to_json(), "space": {}, "parameters": 5, "versions": {"score_sde": "0.1.0"}}
+
+
+def without(values, path):
+    """Values without what is at a dotted path."""
+    first, _, rest = path.partition(".")
+    if rest:
+        return {**values, first: without(values[first], rest)}
+    return {name: value for name, value in values.items() if name != first}
+
+
+def replaced(values, path, value):
+    first, _, rest = path.partition(".")
+    return {**values, first: replaced(values[first], rest, value) if rest else value}
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: without(v, "run"), "it has no section run"),
+        (lambda v: without(v, "sampling"), "it has no section sampling"),
+        (lambda v: without(v, "seed"), "it has no field seed"),
+        (lambda v: replaced(v, "sampling", []), r"its sampling is no section but \[\]"),
+        (lambda v: replaced(v, "run", 3), "it has no section run"),
+        (lambda v: replaced(v, "model.name", "x" * 300), "unknown network 'x{50}"),
+        (lambda v: replaced(v, "model.name", ["unet"]), "unknown network"),
+        (lambda v: replaced(v, "sampling.rk45", 3), "config.sampling.rk45 is a section"),
+        (lambda v: replaced(v, "training.steps", 10**400), "at most 64 bits"),
+        (lambda v: replaced(v, "optim.eps", math.nan), "this field takes a finite number"),
+        (lambda v: replaced(v, "seed", {"a": 1}), "config.seed is a value, not a section"),
+        (lambda v: replaced(v, "data.nane", "x"), "did you mean config.data.name"),
+    ],
+)
+def test_a_record_of_another_form_is_one_line(tmp_path, sealed, change, message):
+    """Whether or not it was changed after it was sealed; the message is what is wrong with it."""
+    record = configs.to_record(configs.default(), FOUND)
+    values = change(record if sealed else without(record, "run.sha256"))
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(
+        UserError, match=rf"config\.json is not a run's config: .*{message}"
+    ) as info:
+        configs.read(tmp_path)
+    assert len(str(info.value).splitlines()) == 1
+    assert len(str(info.value)) < 2000
+
+
+def test_a_record_that_was_changed_is_refused(tmp_path):
+    record = json.loads(json.dumps(configs.to_record(configs.default(), FOUND)))
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(record))
+    config, found = configs.read(tmp_path)
+    assert config.to_dict() == configs.default().to_dict()
+    assert found == json.loads(json.dumps(FOUND))
+    for change, message in (
+        (replaced(record, "optim.learning_rate", 0.5), "it was changed since it was written"),
+        (replaced(record, "run.data.size", 5), "it was changed since it was written"),
+        (without(record, "sampling.steps"), "it lacks config.sampling.steps and was changed"),
+    ):
+        path.write_text(json.dumps(change))
+        with pytest.raises(UserError, match=message):
+            configs.read(tmp_path)
+
+
+def test_a_record_lacks_what_is_newer_than_it(tmp_path):
+    """It was sealed without the field: the run went by the default."""
+    old = without(configs.to_record(configs.default(), FOUND), "sampling.steps")
+    old["run"]["sha256"] = records.digest(without(old, "run.sha256"))
+    (tmp_path / "config.json").write_text(json.dumps(old))
+    assert configs.read(tmp_path)[0].sampling.steps is None
+    # And one that was written before there were seals.
+    (tmp_path / "config.json").write_text(json.dumps(without(old, "run.sha256")))
+    assert configs.read(tmp_path)[0].sampling.steps is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tiny import ALL, STUDY
 
 from score_sde.locks import Lock
 from score_sde.processes import PROCESSES, VP
+from score_sde.sweep import results
 from score_sde.sweep.plan import plan
 
 
@@ -260,8 +261,25 @@ def test_a_result_of_another_default_is_not_taken_for_this_one(tiny):
     path = tiny.results[0]
     values = json.loads(path.read_text())
     values["settings"]["sde.beta_max"] = 10.0
-    path.write_text(json.dumps(values))
+    results.write_json(path, values)
     assert refused(tiny("table"), path.name, "config.sde.beta_max was 10.0 and is 20.0")
+
+
+def test_a_number_that_was_changed_is_not_believed(tiny):
+    """In the result of a row, in the result of another row, and in what a job has left so far."""
+    tiny("run")
+    first, second, *_ = tiny.results
+    whole = first.read_text()
+    first.write_text(whole.replace('"score": 0.5', '"score": 0.4'))
+    assert refused(tiny("table"), first.name, "was changed since it was written: delete it")
+    first.write_text(second.read_text())
+    assert refused(tiny("table"), first.name, "is not the result of this row: delete it")
+    first.unlink()
+    state = tiny.folder / "runs" / f"{first.stem}.state.json"
+    state.write_text(state.read_text().replace('"error": ""', '"error": "boom"'))
+    code, _, err = tiny("status")
+    assert code == 2
+    assert f"{state.name} was changed since it was written: delete it" in err
 
 
 def test_what_was_done_with_another_default_is_done_again(tiny, monkeypatch):
@@ -289,7 +307,13 @@ def test_what_was_done_with_another_default_is_done_again(tiny, monkeypatch):
 def test_help_and_a_broken_result(tiny, capsys):
     assert "--parallel=N" in tiny("run", "--help")[1]
     tiny("run")
-    for text, what in (("{", "is not JSON"), ("[1]", "is not a JSON object"), ("{}", "is not the")):
+    for text, what in (
+        ("{", "is not JSON"),
+        ("[1]", "is not a JSON object"),
+        ("{}", "is not the"),
+        ('{"evaluation": {}, "settings": [1]}', "its settings is of another type"),
+        ('{"a":' * 3000, "is nested more than 64 times"),
+    ):
         tiny.results[0].write_text(text)
         assert refused(tiny("table"), what, "delete it to do its row again")
 

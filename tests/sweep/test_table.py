@@ -138,10 +138,11 @@ def test_the_best_along_an_axis(made):
 
 
 def test_a_metric_is_a_number_or_an_entry_of_evaluation_json():
-    entry = {"bits": {"value": 2.5, "standard_error": None, "nfe_mean": 31}, "bad": math.nan}
+    entry = {"bits": {"value": 2.5, "standard_error": "no", "nfe_mean": 31}, "bad": math.nan}
     assert read_metric(entry, "bits") == Number(2.5)
     assert read_metric(entry, "bits.nfe_mean") == Number(31.0)
-    for path in ("bad", "absent", "bits.absent", "bits.nfe_mean.deeper"):
+    entry |= {"words": {"value": "2.5"}, "huge": {"value": 10**400}, "yes": True}
+    for path in ("bad", "absent", "bits.absent", "bits.nfe_mean.deeper", "words", "huge", "yes"):
         assert read_metric(entry, path) is None
 
 

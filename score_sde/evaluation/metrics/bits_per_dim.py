@@ -96,7 +96,7 @@ def bits_per_dim(subject: Subject, options: BitsPerDim) -> dict[str, Any]:
     """
     process = options.process(subject.sde)
     protocol = options.protocol(subject, process)
-    journal = Journal(subject.folder, "bits_per_dim", protocol)
+    journal = Journal(subject.folder, "bits_per_dim", protocol, subject.say)
     shape = options.repeats, options.draws, subject.number
     log_weights, nfe = np.full(shape, np.nan), np.zeros(shape, int)
     for row in journal.rows():

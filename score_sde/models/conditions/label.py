@@ -42,7 +42,8 @@ class LabelEmbedding(nnx.Module):
         """Labels, int [batch], or None for no class, to [batch, features].
 
         Args:
-            label: 0 to classes - 1; any other number means no class.
+            label: 0 to classes - 1; `classes` itself, or a negative number, means no class. What
+                is beyond is the label of other data: its row is not a number.
             batch: number of examples.
             key: for dropout; None for none.
         """
@@ -51,7 +52,8 @@ class LabelEmbedding(nnx.Module):
         check_value("label", label, (batch,))
         known = (label >= 0) & (label < self.classes)
         row = jnp.where(shown(known, self.dropout, key), label, self.classes)
-        return self.table[...][row]
+        row = jnp.where(label > self.classes, label, row)
+        return self.table[...].at[row].get(mode="fill", fill_value=jnp.nan)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,14 @@ def test_a_class_is_its_row_and_everything_else_the_last_row():
     np.testing.assert_array_equal(embed(labels, 5, None), table[rows])
 
 
+def test_a_label_of_other_data_is_not_a_number():
+    """Under jit nothing can be raised; a row of the table would be an answer. Dropped or not."""
+    embed = embedding(0.5)
+    for key in (None, jax.random.key(0)):
+        told = jax.jit(embed, static_argnums=1)(jnp.array([11, 3, 2**30]), 3, key)
+        assert np.isnan(told).all(axis=1).tolist() == [True, False, True]
+
+
 def test_labels_are_dropped_at_their_rate_and_only_with_a_key():
     """A fifth of 20000, to 4 standard errors; the others keep their row."""
     embed, label = embedding(0.2), jnp.full(20000, 3)

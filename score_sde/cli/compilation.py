@@ -1,0 +1,33 @@
+"""Keeping what JAX compiles from one command to the next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from score_sde.evaluation import cache
+from score_sde.files import on_the_side
+
+VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+_MOST = 2 * 2**30  # bytes; what was not used for longest goes first
+
+
+def keep(say: Callable[[str], None]) -> None:
+    """Keep compiled functions in the user's cache, unless JAX is told another folder, or none.
+
+    Args:
+        say: told where.
+    """
+    import jax
+
+    if VARIABLE in os.environ or jax.config.jax_compilation_cache_dir:
+        return
+    path = cache.folder() / "compiled"
+    with on_the_side(str(path), say):
+        path.mkdir(parents=True, exist_ok=True)
+        jax.config.update("jax_compilation_cache_dir", str(path))
+        jax.config.update("jax_compilation_cache_max_size", _MOST)
+        say(
+            f"compiled functions are kept in {path}, {_MOST // 2**30} GB at most "
+            f"({VARIABLE}= turns that off)"
+        )

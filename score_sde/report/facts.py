@@ -1,0 +1,110 @@
+"""What a number or a picture is of, in a line beside it.
+
+features pixels; 500 samples against 1,297 train examples of digits; step 10,000, ema 0.999
+weights; PredictorCorrector, 250 evaluations each; seed 0
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from score_sde import records
+
+Values = Mapping[str, Any]
+KEY = "score_sde"  # of the text in a PNG file that says what the picture is of
+
+
+def of_number(entry: Values) -> str:
+    """What an entry of evaluation.json is of, from its protocol.
+
+    Args:
+        entry: "protocol", and how often the model was evaluated as "nfe" or "nfe_mean".
+    """
+    protocol = _values(entry, "protocol")
+    extractor, real = _values(protocol, "extractor"), _values(protocol, "reference")
+    features = f"features {text(extractor['extractor'])}" if "extractor" in extractor else ""
+    samples = f"{text(protocol['n'])} samples" if extractor and "n" in protocol else ""
+    against = f" against {_examples(real, 'n')}" if real else ""
+    examples = "" if extractor else _examples(_values(protocol, "data"), "examples")
+    nfe = entry.get("nfe", entry.get("nfe_mean"))
+    return _joined(features, samples + against, examples, *_model({**protocol, "nfe": nfe}))
+
+
+def of_picture(about: Values) -> str:
+    """What a picture is of, from what it says of itself.
+
+    Args:
+        about: "shown" and "of", how many examples of how many; of the data "data" and "split"; of
+            samples "step", "weights", "sampler", "nfe" and a seed.
+    """
+    count = _of(about, "shown", "of")
+    if "data" in about:
+        return _joined(f"{count} {text(about.get('split'))} examples of {text(about['data'])}")
+    return _joined(f"{count} samples" if count else "", *_model(about))
+
+
+def about(path: Path) -> Values:
+    """What a PNG file says of itself; nothing if it says nothing, or cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            return records.parse(picture.text.get(KEY, "{}"))
+    except Exception:  # whoever shows the picture says what is wrong with it
+        return {}
+
+
+def _model(about: Values) -> tuple[str, str, str]:
+    """Step and weights; sampler and evaluations; seed."""
+    step = f"step {text(about['step'])}" if "step" in about else ""
+    weights = f"{text(about['weights'])} weights" if "weights" in about else ""
+    sampler = text(_values(about, "sampler").get("name", ""))
+    nfe = about.get("nfe")
+    evaluations = f"{text(nfe)} evaluations each" if nfe is not None else ""
+    seed = about.get("sampling_seed", about.get("seed"))
+    return (
+        ", ".join(filter(None, (step, weights))),
+        ", ".join(filter(None, (sampler, evaluations))),
+        f"seed {text(seed)}" if seed is not None else "",
+    )
+
+
+def _examples(data: Values, number: str) -> str:
+    """500 of 1,000 test examples of digits; or the file of reference statistics."""
+    if not data:
+        return ""
+    count = _of(data, number, "of")
+    name = data.get("data", data.get("name"))
+    if name is None:
+        return f"{count} examples, {text(data.get('file', 'of unknown origin'))}".strip()
+    return f"{count} {text(data.get('split', ''))} examples of {text(name)}".replace("  ", " ")
+
+
+def _of(values: Values, part: str, whole: str) -> str:
+    if values.get(part) is None:
+        return ""
+    of = f" of {text(values[whole])}" if values.get(whole, values[part]) != values[part] else ""
+    return text(values[part]) + of
+
+
+def _values(values: Values, name: str) -> Values:
+    found = values.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part.strip() for part in parts if part.strip())
+
+
+def text(value: Any) -> str:
+    """A value as a reader writes it."""
+    if value is None:
+        return "—"
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,162 @@
+"""Files of what was drawn: the examples, all that determined them, and a picture.
+
+NAME.npz    "samples"; what the model was told; and "about", JSON text that says what they are
+NAME.png    a picture of them, with the same text in its tEXt chunk "score_sde"
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from score_sde import files, records
+from score_sde.errors import UserError
+from score_sde.evaluation.subject import fingerprint
+from score_sde.formats import npz
+from score_sde.models.functional import Arrays
+from score_sde.runs import identity
+from score_sde.runs.folder import Opened
+from score_sde.spaces import Space, pictures
+
+ABOUT = "about"
+_RESULT = ("nfe", "shown")  # what is known only once they are drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Where what is drawn goes.
+
+    Attributes:
+        arrays: the .npz file.
+        picture: the PNG file.
+    """
+
+    arrays: Path
+    picture: Path
+
+    @classmethod
+    def of(cls, out: Path | None, workdir: Path, name: str) -> Target:
+        """The files that a user names.
+
+        Args:
+            out: a file, whose suffix makes no difference, or a folder that exists; None for the
+                run's folder.
+            workdir: the run's folder.
+            name: of the files in a folder.
+        """
+        stem = out or workdir
+        if out is None or out.is_dir():
+            stem = stem / name
+        elif out.suffix in (".npz", ".png"):
+            stem = out.with_suffix("")
+        return cls(*(stem.with_name(stem.name + end) for end in (".npz", ".png")))
+
+    def holds(self, about: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What the files say of themselves, if they hold what is about to be drawn.
+
+        Args:
+            about: what that is, as of `samples`.
+
+        Returns:
+            None if there is nothing to keep: no files, or one of the two is missing.
+
+        Raises:
+            UserError: they hold something else.
+        """
+        there = [path for path in (self.arrays, self.picture) if path.exists()]
+        if not there:
+            return None
+        held, what = self._about(), "what does not say what it is"
+        if held is not None:
+            known = json.loads(json.dumps({**about, **{n: held.get(n) for n in _RESULT}}))
+            differ = [n for n in sorted({*known, *held}) if known.get(n) != held.get(n)]
+            if not differ:
+                return held if len(there) == 2 else None
+            name = differ[0]
+            what = f"other samples ({name} was {held.get(name)!s:.80}, is {known.get(name)!s:.80})"
+        raise UserError(
+            f"{there[0]} holds {what}: --out=FILE puts these elsewhere, --overwrite in its place"
+        )
+
+    def _about(self) -> dict[str, Any] | None:
+        if not self.arrays.is_file():
+            return None
+        try:
+            with npz.opened(self.arrays, "a file of samples") as arrays:
+                return records.parse(str(arrays[ABOUT]))
+        except (UserError, KeyError):
+            return None
+
+    def write(
+        self,
+        space: Space,
+        arrays: Mapping[str, np.ndarray],
+        shown: np.ndarray,
+        columns: int | None,
+        about: Mapping[str, Any],
+    ) -> None:
+        """Write both files.
+
+        Args:
+            space: of the examples.
+            arrays: by name.
+            shown: what the picture shows.
+            columns: examples a row of it; None for as square as possible.
+            about: what they are; and, of the picture, how many of how many it shows.
+        """
+        text = np.array(json.dumps(about))
+        files.write_npz(self.arrays, {**arrays, ABOUT: text})
+        picture(space, self.picture, shown, about, columns)
+
+
+def picture(
+    space: Space,
+    path: Path,
+    examples: np.ndarray,
+    about: Mapping[str, Any],
+    columns: int | None = None,
+) -> None:
+    """Write a picture that says of itself what it is.
+
+    Args:
+        space: of the examples.
+        path: of the PNG file; its folder is made.
+        examples: on the host, [n, *shape of the field].
+        about: what they are, JSON values; see report.facts.of_picture.
+        columns: as of Space.show.
+    """
+    space.show(path, examples, columns)
+    pictures.annotate(path, json.dumps(about))
+
+
+def samples(
+    run: Opened,
+    sampling_seed: int,
+    batch_size: int,
+    number: int,
+    asked: Mapping[str, Any],
+    arrays: Arrays,
+) -> dict[str, Any]:
+    """What determines what is drawn, as JSON values.
+
+    Args:
+        run: the run; the sampler of its experiment draws.
+        sampling_seed: of this set of samples.
+        batch_size: at a time.
+        number: how many.
+        asked: of the model, in words.
+        arrays: of what is asked, by name.
+    """
+    return {
+        "run": run.workdir.resolve().name,
+        **identity.identity(run),
+        **identity.sampler(run.experiment, sampling_seed),
+        **({"batch_size": batch_size} if run.experiment.sampler.coupling else {}),
+        "of": number,
+        "asked": {**asked, "sha256": fingerprint(arrays)},
+    }

@@ -1,0 +1,80 @@
+"""What a number and a picture are of, in a line."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from score_sde.report import facts
+from score_sde.spaces import pictures
+
+MODEL = {"step": 10_000, "weights": "ema 0.999"}
+DRAWN = {"sampler": {"name": "PredictorCorrector", "steps": 250}, "sampling_seed": 3}
+JUDGED = {**MODEL, **DRAWN, "n": 500, "extractor": {"extractor": "pixels"}, "data": {"name": "x"}}
+DIGITS = {"name": "digits", "split": "test", "examples": 24, "of": 500}
+REAL = {"n": 1297, "data": "digits", "split": "train"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            {"nfe": 250.0, "protocol": {**JUDGED, "reference": REAL}},
+            "features pixels; 500 samples against 1,297 train examples of digits; "
+            "step 10,000, ema 0.999 weights; PredictorCorrector, 250 evaluations each; seed 3",
+        ),
+        (
+            {"protocol": {**JUDGED, "reference": {"n": None, "file": "fid.npz"}}},
+            "features pixels; 500 samples against examples, fid.npz; "
+            "step 10,000, ema 0.999 weights; PredictorCorrector; seed 3",
+        ),
+        (
+            {"nfe_mean": 61.5, "protocol": {**MODEL, "data": DIGITS, "seed": 0}},
+            "24 of 500 test examples of digits; step 10,000, ema 0.999 weights; "
+            "61.5 evaluations each; seed 0",
+        ),
+        ({"value": 1.0}, ""),
+        ({"protocol": [1]}, ""),
+        ({"protocol": {"sampler": 3, "extractor": "x", "data": None}}, ""),
+    ],
+)
+def test_a_number(entry, said):
+    assert facts.of_number(entry) == said
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        (
+            {**MODEL, **DRAWN, "nfe": 250, "shown": 256, "of": 500},
+            "256 of 500 samples; step 10,000, ema 0.999 weights; "
+            "PredictorCorrector, 250 evaluations each; seed 3",
+        ),
+        ({"shown": 64, "of": 64}, "64 samples"),
+        (
+            {"data": "digits", "split": "train", "shown": 64, "of": 1297},
+            "64 of 1,297 train examples of digits",
+        ),
+        ({}, ""),
+    ],
+)
+def test_a_picture_says_it_of_itself(tmp_path, about, said):
+    path = tmp_path / "x.png"
+    pictures.save_grid(path, np.zeros((4, 8, 8, 1), np.uint8))
+    before = np.asarray(Image.open(path))
+    pictures.annotate(path, json.dumps(about))
+    np.testing.assert_array_equal(Image.open(path), before)
+    assert facts.about(path) == about
+    assert facts.of_picture(facts.about(path)) == said
+
+
+def test_a_picture_that_says_nothing(tmp_path):
+    path = tmp_path / "x.png"
+    pictures.save_grid(path, np.zeros((4, 8, 8, 1), np.uint8))
+    assert facts.about(path) == {}
+    pictures.annotate(path, "[1]")
+    assert facts.about(path) == {}
+    path.write_text("text")
+    assert facts.about(path) == {}
+    assert facts.about(tmp_path / "none.png") == {}

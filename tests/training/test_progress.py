@@ -1,0 +1,52 @@
+"""How far something is: lines now and then in a file, one bar in a terminal."""
+
+import io
+
+import pytest
+
+from score_sde.training import progress
+from score_sde.training.progress import Count
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time, which stands still until it is set."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_lines_say_how_much_is_left(clock):
+    """By the rate of what was done here: the ten that were there before took no time."""
+    said = []
+    count = Count(1010, "samples", done=10, say=said.append)
+    for clock[0], done in ((2.0, 510), (4.0, 760), (5.0, 1010)):
+        count.reach(done)
+    assert said == [
+        "510/1,010 samples, 2 s, 00:02 left",
+        "760/1,010 samples, 4 s, 00:01 left",
+        "1,010/1,010 samples, 5 s",
+    ]
+
+
+def test_lines_come_now_and_then_and_the_last_always(clock):
+    said = []
+    count = Count(100, "examples", every=10.0, say=said.append)
+    for clock[0] in range(1, 26):
+        count.reach(4 * clock[0])
+    assert [line.split()[0] for line in said] == ["40/100", "80/100", "100/100"]
+    Count(4, "examples", quiet=True, say=said.append).reach(4)
+    assert len(said) == 3
+
+
+def test_in_a_terminal_it_is_one_bar(monkeypatch):
+    monkeypatch.setattr(progress, "_has_room", lambda stream: True)
+    monkeypatch.setattr(progress.sys, "stderr", terminal := io.StringIO())
+    said = []
+    count = Count(8, "samples", say=said.append)
+    for done in (2, 4, 6, 8):
+        count.reach(done)
+    count.close()
+    assert said == []
+    assert "8/8 samples" in terminal.getvalue()
+    assert terminal.getvalue().count("\n") == 1
