@@ -1,4 +1,7 @@
-"""Train a score-based model, or sample from one: python main.py --help."""
+"""Train a score-based model, or sample from one: python main.py --help.
+
+The same command as score-sde, which is installed with the package.
+"""
 
 import signal
 import sys
@@ -7,7 +10,7 @@ import sys
 # listens to it later.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from score_sde.cli import main  # noqa: E402
+from score_sde.__main__ import main  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(main())

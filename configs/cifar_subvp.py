@@ -13,11 +13,11 @@ Everything but the process is as in cifar_vp.py.
 
 from ml_collections import ConfigDict
 
-from configs import cifar_vp
+from score_sde.runs import recipes
 
 
 def get_config() -> ConfigDict:
     """The recipe."""
-    config = cifar_vp.get_config()
+    config = recipes.get("cifar_vp")
     config.sde.name = "subvp"
     return config

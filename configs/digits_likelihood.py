@@ -15,12 +15,12 @@ Against digits_vp.py: uniform dequantisation, the likelihood weighting with impo
 
 from ml_collections import ConfigDict
 
-from configs import digits_vp
+from score_sde.runs import recipes
 
 
 def get_config() -> ConfigDict:
     """The recipe."""
-    config = digits_vp.get_config()
+    config = recipes.get("digits_vp")
     config.space.pixels.dequantize = True
     # sigma(1e-4) is 0.003. At the usual 1e-3 it is 0.01, which blurs the edges of the intervals,
     # 0.12 wide, that dequantised levels fill: by 0.09 bits/dim for a pixel that is always black.

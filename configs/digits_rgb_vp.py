@@ -17,11 +17,11 @@ Everything but the data is as in digits_vp.py.
 
 from ml_collections import ConfigDict
 
-from configs import digits_vp
+from score_sde.runs import recipes
 
 
 def get_config() -> ConfigDict:
     """The recipe."""
-    config = digits_vp.get_config()
+    config = recipes.get("digits_vp")
     config.data.name = "digits_rgb"
     return config

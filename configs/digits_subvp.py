@@ -18,11 +18,11 @@ Everything but the process is as in digits_vp.py.
 
 from ml_collections import ConfigDict
 
-from configs import digits_vp
+from score_sde.runs import recipes
 
 
 def get_config() -> ConfigDict:
     """The recipe."""
-    config = digits_vp.get_config()
+    config = recipes.get("digits_vp")
     config.sde.name = "subvp"
     return config

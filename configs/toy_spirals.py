@@ -15,11 +15,11 @@ Of the 2,000 held-out points:
 
 from ml_collections import ConfigDict
 
-from configs import toy_moons
+from score_sde.runs import recipes
 
 
 def get_config() -> ConfigDict:
     """The recipe."""
-    config = toy_moons.get_config()
+    config = recipes.get("toy_moons")
     config.data.name = "spirals"
     return config

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from score_sde import analytic, guidance, samplers
+from score_sde import analytic, guidance, objectives, processes, samplers
 from score_sde.likelihood import log_likelihood
 from score_sde.prediction import Prediction
 from score_sde.processes import DDPM, EDM, SDE, SMLD, VE, VP, CosineVP, RectifiedFlow, SubVP
@@ -10,6 +10,7 @@ from score_sde.version import __version__
 
 if TYPE_CHECKING:
     from score_sde.runs.folder import load, load_classifier
+    from score_sde.runs.notebook import train
 
 __all__ = [
     "DDPM",
@@ -28,7 +29,10 @@ __all__ = [
     "load",
     "load_classifier",
     "log_likelihood",
+    "objectives",
+    "processes",
     "samplers",
+    "train",
 ]
 
 
@@ -38,4 +42,8 @@ def __getattr__(name: str) -> Any:
         from score_sde.runs import folder
 
         return getattr(folder, name)
+    if name == "train":
+        from score_sde.runs import notebook
+
+        return notebook.train
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -49,8 +49,9 @@ class Field:
 
     @property
     def words(self) -> str:
-        """The field in words: image of 8x8x1, label of 10 classes."""
-        what = "x".join(map(str, self.shape)) or f"{self.values} classes"
+        """The field in words: image of 8x8x1, label of 10 classes, size of one number."""
+        sized = f"{self.values} classes" if self.values else "one number"
+        what = "x".join(map(str, self.shape)) or sized
         return f"{self.name} of {what}"
 
     def differs(self, other: Field) -> tuple[str, str] | None:

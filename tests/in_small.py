@@ -51,6 +51,7 @@ NAMES = {
     "NAME": "digits",
     "--data_dir=DIR": "--data_dir=tfds",
     "--config.data.dir=PATH": "--config.data.dir=pictures",
+    "--config.data.dir=FILE.npz": "--config.data.dir=mine.npz",
 }
 
 # Fields of a recipe in small, and of its network.
@@ -107,6 +108,11 @@ def recipe(words):
     return (*kept, *(f"{flag}={value}" for flag, value in more.items()))
 
 
+def installed(words):
+    """As the command of a checkout."""
+    return recipe(("python", "main.py", *words[1:]))
+
+
 def study(words):
     """Listed; but digits_solvers in small, of which the copy here has one row, is run."""
     whole = "--smoke" in words and "experiments/digits_solvers" in words
@@ -147,6 +153,7 @@ def reads(*paths):
 # By how a command begins: what is run, or, of what cannot run in a test, what is checked instead.
 HOW = {
     "python main.py": recipe,
+    "score-sde": installed,
     "python benchmarks/": as_typed,
     "python -m score_sde.data": as_typed,
     "python -m score_sde.evaluation.digit_quality": as_typed,
@@ -155,7 +162,10 @@ HOW = {
     "python -m score_sde.report": as_typed,
     "python -m score_sde.sweep": as_typed,
     "python -m score_sde.sweep run": study,
+    "git clone URL": reads(),
+    "cd score-sde": reads("main.py"),
     "python3 -m venv .venv": reads(),
+    "pip install git+URL": reads("setup.cfg"),
     ". .venv/bin/activate": reads(),
     "pip install -e": reads("pyproject.toml"),  # test_readme.py looks at its extras
     "pytest": reads("setup.cfg"),
@@ -180,6 +190,8 @@ def parsed(words):
 
     A run that is opened by its folder is not there yet: runs/NAME will be of configs/NAME.py.
     """
+    if words[:1] == ("score-sde",):
+        words = ("python", "main.py", *words[1:])
     if words[:2] != ("python", "main.py"):
         return None
     given = dict(word.partition("=")[::2] for word in words)
@@ -336,6 +348,8 @@ def checkout(folder, digits):
     levels = np.random.default_rng(0).integers(256, size=(20, 12, 10, 3), dtype=np.uint8)
     for number, level in enumerate(levels):
         Image.fromarray(level).save(folder / "pictures" / f"{number}.png")
+    np.savez(folder / "mine.npz", image=levels[:, :8, :8])
+    np.save(folder / "photos.npy", levels[:, :8, :8])
     own = {
         "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
         "TFDS_DATA_DIR": str(folder / "tfds"),

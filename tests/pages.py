@@ -10,7 +10,20 @@ from program import ROOT
 # The programs that a line of code may start with to be a command.
 PROGRAMS = (
     *("python", "python3", "pip", "pytest", "pre-commit", "lint-imports", "ruff", "git", "cd"),
-    *("export", "source", ".", "bash", "sh", "srun", "sbatch", "curl", "wget", "uv", "conda"),
+    *(
+        "score-sde",
+        "export",
+        "source",
+        ".",
+        "bash",
+        "sh",
+        "srun",
+        "sbatch",
+        "curl",
+        "wget",
+        "uv",
+        "conda",
+    ),
 )
 
 

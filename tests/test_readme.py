@@ -59,6 +59,24 @@ AFTER = {
         "",
         ("out.x.shape == (1000, 1)", "abs(abs(out.x).mean() - 1) < 0.04"),
     ),
+    "np.load": (
+        """
+        import score_sde
+        whole = score_sde.train
+        small = {"model.channels": 4, "model.channel_mult": (1,), "model.num_res_blocks": 1}
+        small |= {"model.attn_resolutions": (), "training.batch_size": 4, "sampling.steps": 2}
+        score_sde.train = lambda *a, **k: whole(*a, **k | {"steps": 1, "changes": small})
+        """,
+        ("pictures.shape == (16, 8, 8, 3)", "run.step == 1"),
+    ),
+    "from_alpha_sigma": (
+        """
+        points = np.random.default_rng(0).standard_normal((40, 2))
+        small = {"model.channels": 16, "model.depth": 1, "training.batch_size": 4}
+        small |= {"training.steps_per_call": 1}
+        """,
+        ("run.sde == sde", "run.step == 1"),
+    ),
     "data.register": (
         "images, sizes = np.zeros((20, 6, 4, 3), np.uint8), np.arange(20.0)",
         ("[f.name for f in data.load('mine').info.fields] == ['image', 'size']",),

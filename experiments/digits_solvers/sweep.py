@@ -26,6 +26,9 @@ PREDICTORS: dict[str, dict[str, Any]] = {
     "Ancestral sampling": {"predictor": "ancestral"},
     "Probability flow, fixed steps": {"predictor": "reverse_diffusion", "probability_flow": True},
 }
+# Its step is of the exact marginals, so that it takes any number of them.
+DDIM_STEPS = (10, 20, 50, 100)
+DDIM: dict[str, dict[str, Any]] = {"DDIM": {"predictor": "ancestral", "probability_flow": True}}
 # These evaluate the network twice a step, so that they take half as many.
 CORRECTED: dict[str, dict[str, Any]] = {
     "Reverse diffusion + Langevin": {
@@ -36,11 +39,17 @@ CORRECTED: dict[str, dict[str, Any]] = {
 }
 
 
-def points(steps: Sequence[int], tolerances: Sequence[float]) -> list[Point]:
+def points(
+    steps: Sequence[int], ddim_steps: Sequence[int], tolerances: Sequence[float]
+) -> list[Point]:
     """Solvers by steps; the adaptive one, which computes bits/dim too, by tolerance."""
-    fixed = product(
-        axis("solver", {name: fields(**v) for name, v in PREDICTORS.items()}), _steps(steps)
-    )
+    fixed = [
+        point
+        for solvers, numbers in ((PREDICTORS, steps), (DDIM, ddim_steps))
+        for point in product(
+            axis("solver", {name: fields(**v) for name, v in solvers.items()}), _steps(numbers)
+        )
+    ]
     corrected = product(
         axis("solver", {name: fields(**v) for name, v in CORRECTED.items()}),
         _steps([n for n in steps if 2 * n in steps]),
@@ -70,7 +79,7 @@ def study() -> Study:
             "space of 500 samples to the training images, over that of the 500 held-out images. "
             "Bits/dim: of all held-out images."
         ),
-        points=points(STEPS, TOLERANCES),
+        points=points(STEPS, DDIM_STEPS, TOLERANCES),
         base={"config": "configs/digits_vp.py", "sampling.num_samples": 500},
         seeds=(0, 1, 2),
         evaluate=[SAMPLE, DIGITS],
@@ -100,7 +109,7 @@ def smoke() -> Study:
     return Study(
         title="Digits in small: sample quality and bits/dim by number of function evaluations",
         note="The network is trained for half a minute: this shows that the study runs.",
-        points=points((25, 50), (1e-1, 1e-3)),
+        points=points((25, 50), (20,), (1e-1, 1e-3)),
         base={**small.VP, **small.SMALL, "evaluation.num_examples": 100},
         evaluate=[SAMPLE, DIGITS],
         metrics=study().metrics,

@@ -15,8 +15,8 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from score_sde.cli import help as texts
+from score_sde.cli import invocation
 from score_sde.cli import origin as origins
-from score_sde.cli.help import HELP
 from score_sde.cli.origin import Origin
 from score_sde.data.load import is_registered
 from score_sde.errors import UserError
@@ -30,6 +30,7 @@ TASKS = ("class", "inpaint", "colorize")
 
 _LONGEST = 1000  # characters of a message
 _FIELD = re.compile(r"--?config\.([^=]+)=")
+_CONFIG = re.compile(r"--?config=")
 
 
 class HelpRequest(Exception):
@@ -112,6 +113,7 @@ def parse(argv: list[str]) -> CommandLine:
     _check_names(argv)
     origin = origins.find(argv)
     opened = origin.opened()
+    argv = [f"--config={origin.file}" if _CONFIG.match(a) else a for a in argv]
     last = dict(_overrides(argv))
     emptied = [path for path, value in last.items() if value == "None"]
     given = [a for a in argv if not re.fullmatch(r"--?config\.[^=]+=None", a)]
@@ -121,7 +123,7 @@ def parse(argv: list[str]) -> CommandLine:
         raise
     except Exception as error:  # the config file is a program: anything can happen in it
         _blame_override(argv, origin)
-        raise UserError(_describe(error, str(origin))) from error
+        raise UserError(_describe(error, origin.file or str(origin))) from error
     for path in emptied:  # which absl would read as a text
         configs.set_field(values.config, path, None)
     configs.check_fields(values.config)
@@ -158,7 +160,7 @@ def _rerun(argv: list[str], origin: Origin, config: ConfigDict, workdir: Path) -
         data = (flag for flag in _overrides(argv) if flag[1] and flag[0].startswith("data."))
         words = [f"--config={origin.recipe}", *words]
         words += [f"--config.{path}={value}" for path, value in data]
-    return shlex.join(["python", "main.py", *words])
+    return f"{invocation.command(argv[0])} {shlex.join(words)}"
 
 
 def _joined(argv: list[str]) -> list[str]:
@@ -345,17 +347,18 @@ def _same(filename: str, path: Path) -> bool:
 def _config_alone(origin: Origin) -> ConfigDict | None:
     """The config without any override, or None if its file itself is wrong."""
     try:
-        return origin.opened() or _read(["main.py", f"--config={origin.recipe}"], None)[0].config
+        return origin.opened() or _read(["main.py", f"--config={origin.file}"], None)[0].config
     except Exception:  # reported by parse, which has met it too
         return None
 
 
 def _help(argv: list[str]) -> str:
+    text = texts.HELP.replace("PROGRAM", invocation.command(argv[0]))
     try:
         origin = origins.find(argv)
     except UserError:
-        return HELP
+        return text
     config = _config_alone(origin)
     if config is None:
-        return HELP
-    return "\n".join([HELP, f"Fields of {origin}:", texts.fields(config), ""])
+        return text
+    return "\n".join([text, f"Fields of {origin}:", texts.fields(config), ""])

@@ -16,21 +16,21 @@ _WIDTH = 100
 HELP = """Score-based generative models through stochastic differential equations, in JAX.
 
 Train, or go on with a run that was interrupted:
-  python main.py --config=configs/digits_vp.py
+  PROGRAM --config=digits_vp
 Draw samples from a run, or go on training it without --mode; its folder says all the rest:
-  python main.py --workdir=runs/digits_vp --mode=sample --num_samples=64
+  PROGRAM --workdir=runs/digits_vp --mode=sample --num_samples=64
 Measure a run on held-out examples, by its config.evaluation.metrics:
-  python main.py --workdir=runs/digits_vp --mode=evaluate
+  PROGRAM --workdir=runs/digits_vp --mode=evaluate
 Make a run of a released PyTorch checkpoint (back again: python -m score_sde.interop.export):
-  python main.py --config=configs/paper.py:NAME --mode=import --checkpoint=FILE.pth --workdir=DIR
+  PROGRAM --config=paper:NAME --mode=import --checkpoint=FILE.pth --workdir=DIR
 
 Flags:
-  --config=FILE       the recipe; those that come with the code are in configs/
-                      (configs/paper.py:NAME for those of the paper; NAME=help lists them).
-                      Or a run's config.json: with another --workdir, a new run with its config
+  --config=RECIPE     a file such as configs/digits_vp.py, or the name of a recipe that comes with
+                      the code (paper:NAME for those of the paper; paper:help lists them). Or a
+                      run's config.json: with another --workdir, a new run with its config
   --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
   --mode=MODE         train (default), sample, evaluate or import
-  --workdir=DIR       the run's folder; runs/NAME for configs/NAME.py if not given. Without
+  --workdir=DIR       the run's folder; runs/NAME for a recipe NAME.py if not given. Without
                       --config it opens the run that is there, with all that its config.json says
   --task=TASK         what to sample: class, inpaint or colorize; plain samples if not given
   --label=N           --task=class: which class; each in turn if not given
@@ -53,8 +53,8 @@ Flags:
                       does not fit begins anew, and is listed
   --distributed       one process of several: call jax.distributed.initialize() first. Slurm and
                       TPU pods are recognised by themselves; elsewhere see its documentation
-  --help              this text; with --config=FILE also every field of that config: its value, what
-                      it means and what it takes
+  --help              this text; with --config=RECIPE also every field of that config: its value,
+                      what it means and what it takes
 
 A ~ at the beginning of a path is your home folder. Other variables, such as $HOME, are for the
 shell to replace, and a tuple is for it to leave alone: --config.model.channel_mult='(1,2)'.

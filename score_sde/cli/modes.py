@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from score_sde.data import Source
     from score_sde.runs.build import Experiment
+    from score_sde.runs.init_from import Start
     from score_sde.runs.train import Outcome
 
 
@@ -74,52 +75,31 @@ def _fail(message: object, code: int) -> int:
 
 def _train(line: CommandLine) -> int:
     import jax
-    from jax.experimental import multihost_utils
 
-    from score_sde.data import SplitError
-    from score_sde.evaluation import asked as evaluation
-    from score_sde.runs import build, folder, init_from, train
-    from score_sde.runs.held import held
-    from score_sde.training.sharding import make_mesh
+    from score_sde.runs import init_from, session
+
+    def announce(
+        experiment: Experiment,
+        mesh: Mesh,
+        train_set: Source,
+        held_out: Source | None,
+        start: Start,
+    ) -> None:
+        _say_ignored(line, experiment)
+        _announce(experiment, mesh, train_set, held_out, line.workdir)
+        for source in (train_set, held_out):
+            _say_note(source)
+        for text in start.lines:
+            print(text, flush=True)
 
     _begin(line)
-    config, workdir = line.config, line.workdir
-    train_set = build.source(config, "train")
-    experiment = build.experiment(config, train_set.info)
-    mesh = make_mesh(experiment.training.fsdp)
-    train.check(experiment, mesh)
-    try:
-        held_out = build.source(config, "test")
-    except SplitError:  # a set without such a split trains without a held-out loss
-        held_out = None
-    if config.evaluation.metrics:
-        evaluation.read(config.evaluation)  # a slip is told now, and not when training is done
-    first = jax.process_index() == 0
-    with held(workdir):
-        begun = folder.check(workdir, config)
-        space = experiment.space.fitted(train_set, experiment.field.name)
-        if begun:  # a run that goes on keeps what was measured when it began
-            space = folder.same_data(workdir, begun, train_set.info, space)
-        experiment = dataclasses.replace(experiment, space=space)
-        asked = None
-        if line.init_from is not None:
-            asked = init_from.Request(line.init_from, line.weights, line.step)
-        start = init_from.start(workdir, asked, experiment, again=not line.recipe)
-        # Every process has looked at the folder before the first one writes to it.
-        multihost_utils.sync_global_devices("the run's folder was checked")
-
-        def begin() -> None:
-            if first:
-                folder.begin(workdir, config, experiment, start.record)
-                _say_ignored(line, experiment)
-                _announce(experiment, mesh, train_set, held_out, workdir)
-                for source in (train_set, held_out):
-                    _say_note(source)
-                for text in start.lines:
-                    print(text, flush=True)
-
-        outcome = train.train(experiment, mesh, train_set, held_out, workdir, start.weights, begin)
-    if first:
+    asked = None
+    if line.init_from is not None:
+        asked = init_from.Request(line.init_from, line.weights, line.step)
+    experiment, outcome = session.train(
+        line.config, line.workdir, announce, asked, again=not line.recipe
+    )
+    if jax.process_index() == 0:
         _say_what_next(line, experiment, outcome)
     return 130 if outcome.stopped_by == signal.SIGINT else 0
 

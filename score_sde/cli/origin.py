@@ -7,7 +7,6 @@ by runs.config.read, and nothing in it is executed.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from ml_collections import ConfigDict
 from score_sde.errors import UserError
 from score_sde.files import expanded
 from score_sde.runs import config as configs
+from score_sde.runs import recipes
 from score_sde.values import Path as PathOf
 from score_sde.values import check
 
@@ -25,14 +25,16 @@ RECORD = "config.json"
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where a config comes from; one of the two is given.
+    """Where a config comes from: a recipe and its file, or a run.
 
     Attributes:
-        recipe: FILE.py, or FILE.py:ARGUMENT; "" for a run.
+        recipe: as it was typed: FILE.py or a name, perhaps with :ARGUMENT; "" for a run.
+        file: of the recipe, which exists, perhaps with :ARGUMENT; "" for a run.
         run: the folder of a run, whose config.json is the config; None for a recipe.
     """
 
     recipe: str = ""
+    file: str = ""
     run: Path | None = None
 
     def __str__(self) -> str:
@@ -76,7 +78,7 @@ def find(argv: Sequence[str]) -> Origin:
         return _recipe(file)
     if files or not workdir:
         raise UserError(
-            "give --config=FILE, such as --config=configs/digits_vp.py, or --workdir=DIR of a run "
+            "give --config=RECIPE, such as --config=digits_vp, or --workdir=DIR of a run "
             "to open; see --help"
         )
     run = expanded(workdir)
@@ -115,17 +117,12 @@ def _record(path: Path) -> Origin:
     return Origin(run=path.parent)
 
 
-def _recipe(file: str) -> Origin:
-    path = file.split(":")[0]
+def _recipe(recipe: str) -> Origin:
+    name, colon, argument = recipe.partition(":")
     try:
-        check("--config", path, PathOf)
+        check("--config", name, PathOf)
     except ValueError as error:
         raise UserError(str(error)) from error
-    if (Path(path) / RECORD).is_file():
-        raise UserError(f"--config={file} is a run: --workdir={file} alone opens it")
-    if not Path(path).is_file():
-        known = sorted(str(path) for path in Path("configs").glob("*.py"))
-        near = difflib.get_close_matches(path, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
-        raise UserError(f"no config file {path}; {hint}")
-    return Origin(recipe=file)
+    if (Path(name) / RECORD).is_file():
+        raise UserError(f"--config={recipe} is a run: --workdir={recipe} alone opens it")
+    return Origin(recipe=recipe, file=f"{recipes.find(name)}{colon}{argument}")

@@ -83,7 +83,7 @@ class LikelihoodMetric(Metric):
             **subject.data_protocol(),
             **dataclasses.asdict(self),
             "solver": "Dormand-Prince 5(4), steps of each example its own",
-            "sde": {"name": type(process).__name__, **dataclasses.asdict(process)},
+            "sde": {"name": type(process).__name__, **process.parameters},
             "t_min": process.t_min,
             "versions": subject.identity["versions"] | versions,
         }

@@ -84,7 +84,7 @@ class Subject:
     def data_protocol(self) -> dict[str, Any]:
         """What determines how the model is held against examples, as JSON values."""
         return {
-            "sde": {"name": type(self.sde).__name__, **dataclasses.asdict(self.sde)},
+            "sde": {"name": type(self.sde).__name__, **self.sde.parameters},
             **self.space.protocol,
             "conditions": list(self.conditions),
         }

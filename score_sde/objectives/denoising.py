@@ -22,8 +22,14 @@ import jax.numpy as jnp
 from score_sde import sections
 from score_sde.checks import check_positive
 from score_sde.objectives.base import DENOISER, Objective
-from score_sde.objectives.times import TIMES, TimeDistribution, check_t_min, draw_times
-from score_sde.objectives.weightings import QUANTITIES, WEIGHTINGS, Weighting
+from score_sde.objectives.times import (
+    TIMES,
+    TimeDistribution,
+    check_t_min,
+    draw_times,
+    uniform_times,
+)
+from score_sde.objectives.weightings import QUANTITIES, WEIGHTINGS, Weighting, simple_weighting
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
 from score_sde.sections import DERIVED
@@ -43,8 +49,8 @@ def denoising_score_matching(
     x0: jax.Array,
     cond: Any = None,
     *,
-    times: TimeDistribution,
-    weighting: Weighting,
+    times: TimeDistribution | None = None,
+    weighting: Weighting | None = None,
     stratified: bool = False,
     reduction: str = "mean",
 ) -> jax.Array:
@@ -56,14 +62,16 @@ def denoising_score_matching(
         sde: the forward process.
         x0: data, [batch, *data].
         cond: condition passed to denoise, or None.
-        times: distribution of t.
-        weighting: q and lambda.
+        times: distribution of t; uniform if None.
+        weighting: q and lambda; "simple" if None.
         stratified: see `draw_times`.
         reduction: over the axes of an example; a name in REDUCTIONS.
 
     Returns:
         [batch]; its mean is the training loss.
     """
+    times = uniform_times() if times is None else times
+    weighting = simple_weighting() if weighting is None else weighting
     key_t, key_eps = jax.random.split(key)
     t, correction = draw_times(key_t, sde, len(x0), times, stratified)
     t, correction = t.astype(x0.dtype), correction.astype(x0.dtype)

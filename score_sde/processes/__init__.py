@@ -1,5 +1,6 @@
 """Forward processes: x_t = alpha(t) x_0 + sigma(t) eps. One process a file."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from score_sde.checks import check_name
 from score_sde.processes.base import SDE, expand, namespace
 from score_sde.processes.cosine import CosineVP
 from score_sde.processes.edm import EDM
+from score_sde.processes.own import OWN, FromAlphaSigma, from_alpha_sigma
 from score_sde.processes.rectified_flow import RectifiedFlow
 from score_sde.processes.sequences import DDPM, SMLD
 from score_sde.processes.subvp import SubVP
@@ -26,11 +28,15 @@ __all__ = [
     "VE",
     "VP",
     "CosineVP",
+    "FromAlphaSigma",
     "RectifiedFlow",
     "SubVP",
     "expand",
+    "from_alpha_sigma",
     "namespace",
     "read",
+    "register",
+    "section",
 ]
 
 # By its name in a config.
@@ -44,6 +50,45 @@ CONTINUOUS: dict[str, type[SDE]] = {
 }
 PROCESSES: dict[str, type[SDE]] = {**CONTINUOUS, "smld": SMLD, "ddpm": DDPM}
 
+_REGISTERED: dict[str, FromAlphaSigma] = {}
+
+
+def register(process: FromAlphaSigma) -> str:
+    """Gives a process of one's own a name, which a config can then ask for.
+
+    A recipe calls it where it is executed: config.sde.name = register(process). A run holds this
+    name and no code, and the name is made of alpha and sigma: what opens the run registers the
+    process before, and another one is not taken for it.
+
+    Args:
+        process: see from_alpha_sigma.
+
+    Returns:
+        Its name: own_ and eight hexadecimal digits.
+    """
+    _REGISTERED[process.name] = process
+    return process.name
+
+
+def section(process: SDE) -> dict[str, Any]:
+    """The fields of a section `sde` that name a process, from which `read` makes it again.
+
+    One's own is registered.
+
+    Raises:
+        ValueError: it is of no class of PROCESSES, and not from_alpha_sigma.
+    """
+    options = {name: getattr(process, name) for name in sections.entries(type(process))}
+    if isinstance(process, FromAlphaSigma):
+        return {"name": register(process), **options}
+    names = [name for name, cls in PROCESSES.items() if cls is type(process)]
+    if not names:
+        raise ValueError(
+            f"{type(process).__name__} is in no table: add it to processes.PROCESSES, or give "
+            "processes.from_alpha_sigma(alpha, sigma)"
+        )
+    return {"name": names[0], **options}
+
 
 def read(section: Mapping[str, Any]) -> SDE:
     """The process that a section `sde` of a config names; a parameter it has not is an error.
@@ -53,12 +98,24 @@ def read(section: Mapping[str, Any]) -> SDE:
     """
     values = {k: v for k, v in section.items() if v is not None}
     name = values.pop("name")
+    if own := _REGISTERED.get(name):
+        _check_parameters(name, values, FromAlphaSigma)
+        return dataclasses.replace(own, **values)
+    if name.startswith(OWN):
+        raise ValueError(
+            f"config.sde.name={name} is a process of one's own, of which a config holds the name "
+            "only: call processes.register(process) before, with the same alpha and sigma"
+        )
     check_name("config.sde.name", name, PROCESSES)
-    for parameter in values:
-        check_name(f"parameter of sde {name}", parameter, sections.entries(PROCESSES[name]))
+    _check_parameters(name, values, PROCESSES[name])
     process = PROCESSES[name](**values)
     _check_numbers(process)
     return process
+
+
+def _check_parameters(name: str, values: Mapping[str, Any], process: type[SDE]) -> None:
+    for parameter in values:
+        check_name(f"parameter of sde {name}", parameter, sections.entries(process))
 
 
 def _check_numbers(process: SDE) -> None:

@@ -11,8 +11,9 @@ whose transition from the data is Gaussian,
 with  f = d log alpha / dt  and  g^2 = d sigma^2 / dt - 2 f sigma^2             (3)
 
 (Song et al. 2021, arXiv 2011.13456, Section 3; Karras et al. 2022, arXiv 2206.00364, Appendix B).
-A process is given by alpha and sigma and their derivatives; equation (3) gives the rest. Where the
-general formula loses precision, a process overrides it with its own closed form.
+A process is given by alpha and sigma; their derivatives are those of automatic differentiation, and
+equation (3) gives the rest. Where the general formula loses precision or a closed form is cheaper,
+a process overrides it.
 
 The methods take t as a JAX array (traced, differentiable, in the dtype of t) or as a NumPy array,
 for which they compute on the host in NumPy: solver tables are made that way in float64.
@@ -21,7 +22,9 @@ for which they compute on the host in NumPy: solver tables are made that way in 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,6 +54,34 @@ def namespace(t: ArrayLike) -> ModuleType:
     return np if isinstance(t, np.ndarray | np.generic) else jnp
 
 
+def on_host(function: Callable[[jax.Array], jax.Array], t: ArrayLike) -> np.ndarray:
+    """A function of JAX arrays at NumPy numbers: at once, in their dtype, also while JAX traces.
+
+    Args:
+        function: what jax.numpy computes with, elementwise.
+        t: any shape, a float dtype.
+
+    Returns:
+        Shape and dtype of t, NumPy's.
+    """
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        return np.asarray(function(jnp.asarray(t)))
+
+
+def derivative(function: Callable[[ArrayLike], jax.Array], t: ArrayLike) -> jax.Array:
+    """d function / dt by automatic differentiation; shape and kind of t.
+
+    Args:
+        function: of t, elementwise.
+        t: JAX's or NumPy's, as the methods of a process take it.
+    """
+
+    def of(t: jax.Array) -> jax.Array:
+        return jax.jvp(function, (t,), (jnp.ones_like(t),))[1]
+
+    return on_host(of, t) if namespace(t) is np else of(jnp.asarray(t, jnp.result_type(t, float)))
+
+
 class SDE:
     """A linear SDE, equation (1). Subclasses are frozen dataclasses that define alpha and sigma.
 
@@ -71,6 +102,11 @@ class SDE:
                 f"times must satisfy 0 < t_min < t_max, not {self.t_min}, {self.t_max}"
             )
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What it is, for a record: plain values by name."""
+        return {name: getattr(self, name) for name in sections.entries(type(self))}
+
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) of equation (2); shape of t."""
         raise NotImplementedError
@@ -85,11 +121,11 @@ class SDE:
 
     def alpha_dot(self, t: ArrayLike) -> jax.Array:
         """d alpha / dt; shape of t."""
-        raise NotImplementedError
+        return derivative(self.alpha, t)
 
     def sigma_dot(self, t: ArrayLike) -> jax.Array:
         """d sigma / dt; shape of t."""
-        raise NotImplementedError
+        return derivative(self.sigma, t)
 
     def f(self, t: ArrayLike) -> jax.Array:
         """f(t) = d log alpha / dt, the coefficient of the drift; shape of t."""

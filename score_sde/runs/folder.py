@@ -51,7 +51,7 @@ FIXED = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Opened:
     """A finished or running run, opened at one checkpoint.
 
@@ -71,6 +71,17 @@ class Opened:
     constants: Arrays
     weights: str
 
+    def __repr__(self) -> str:
+        """Three lines: where it is from, of what it is, and what it is."""
+        experiment = self.experiment
+        told = f" given {', '.join(experiment.conditions)}" if experiment.conditions else ""
+        kind = type(self).__name__
+        return (
+            f"{kind} of {self.workdir} at step {self.step:,} ({self.weights} weights)\n"
+            f"data: {experiment.data.name}, {experiment.field.words}{told}\n"
+            f"model: {self.config.model.name} of {experiment.parameters:,} parameters, {self.sde}"
+        )
+
     @property
     def config(self) -> ConfigDict:
         """Its config."""
@@ -87,7 +98,7 @@ class Opened:
         return self.experiment.space
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Run(Opened):
     """The run of a score network; see Opened.
 
@@ -98,7 +109,7 @@ class Run(Opened):
     denoise: Denoiser
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ClassifierRun(Opened):
     """The run of a classifier; see Opened. It knows the noise of `sde`.
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from score_sde import processes, samplers
+from score_sde import processes, samplers, sections
 from score_sde.data import BY_PATH
 from score_sde.evaluation import asked as evaluation
 from score_sde.evaluation.metric import SAMPLES
@@ -139,14 +139,16 @@ def _defaults(config: ConfigDict) -> Settings:
     values = _flat(configs.default(config.model.name), without=("sde", "sampling"))
     del values["model.name"]  # the defaults are those of this network
     process, sampler = processes.read(config.sde), build.sampler(config.sampling)
-    values |= {f"sde.{field.name}": field.default for field in dataclasses.fields(process)}
+    values |= {
+        f"sde.{name}": entry.default for name, entry in sections.entries(type(process)).items()
+    }
     values |= {_sampling(sampler, f.name): f.default for f in dataclasses.fields(sampler)}
     return values
 
 
 def _parameters(process: SDE) -> Settings:
     """The parameters of a process."""
-    return {f"sde.{name}": value for name, value in dataclasses.asdict(process).items()}
+    return {f"sde.{name}": value for name, value in process.parameters.items()}
 
 
 def _flat(config: ConfigDict, without: Sequence[str]) -> Settings:

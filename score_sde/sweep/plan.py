@@ -13,7 +13,7 @@ from score_sde.data import BY_PATH
 from score_sde.errors import UserError
 from score_sde.sweep import identity, results
 from score_sde.sweep.job import Job
-from score_sde.sweep.program import Program, flags
+from score_sde.sweep.program import MAIN, Program, flags
 from score_sde.sweep.rows import Row, rows
 from score_sde.sweep.study import Study, load, root_of
 from score_sde.version import __version__
@@ -132,7 +132,10 @@ def _expanded(
         "run": os.path.relpath(run, root),
         "steps": str(row.config.training.steps),
     }
-    return tuple(program.expand(values, flags(changes)) for program in programs)
+    expanded = tuple(program.expand(values, flags(changes)) for program in programs)
+    if (root / MAIN).is_file():
+        return expanded
+    return tuple(program.by_module() for program in expanded)
 
 
 def _check_result(path: Path, row: Row) -> None:

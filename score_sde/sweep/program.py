@@ -16,6 +16,7 @@ from typing import Any
 from score_sde.errors import UserError
 
 CONFIG = "config"  # the change that names the recipe
+MAIN = "main.py"
 _CONFIG = "{config}"
 
 
@@ -74,6 +75,11 @@ class Program:
         argv = [a for t in self.argv for a in (config if t == _CONFIG else [fill(t)])]
         return dataclasses.replace(self, argv=tuple(argv), creates=fill(self.creates))
 
+    def by_module(self) -> Program:
+        """The same where there is no checkout, so no main.py: the command that is installed."""
+        argv = (part for word in self.argv for part in (_MODULE if word == MAIN else (word,)))
+        return dataclasses.replace(self, argv=tuple(argv))
+
     def collected(self, printed: str) -> dict[str, Any]:
         """What it printed, as part of an evaluation.
 
@@ -99,7 +105,8 @@ def flags(changes: Mapping[str, Any]) -> list[str]:
     return [f"--config={changes[CONFIG]}", *fields]
 
 
-_MAIN = ("{python}", "main.py", _CONFIG, "--workdir={run}")
+_MODULE = ("-m", "score_sde")
+_MAIN = ("{python}", MAIN, _CONFIG, "--workdir={run}")
 
 TRAIN = Program(_MAIN, creates="checkpoints/{steps}")
 # Draws config.sampling.num_samples examples into the run's samples.npz.

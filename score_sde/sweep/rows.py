@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import importlib.util
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -16,7 +12,7 @@ from ml_collections import ConfigDict
 from score_sde import processes
 from score_sde.errors import UserError
 from score_sde.evaluation import asked as evaluation
-from score_sde.runs import build
+from score_sde.runs import build, recipes
 from score_sde.runs import config as configs
 from score_sde.sweep import identity
 from score_sde.sweep.grid import Point
@@ -95,7 +91,8 @@ def resolve(changes: Mapping[str, Any], root: Path = Path()) -> ConfigDict:
     """The config that changes to a recipe mean.
 
     Args:
-        changes: values by dotted path, and "config", the recipe: FILE or FILE:ARGUMENT.
+        changes: values by dotted path, and "config", the recipe: a path or a name, with
+            :ARGUMENT if it takes one.
         root: the folder that the recipe's path starts from.
 
     Raises:
@@ -104,11 +101,9 @@ def resolve(changes: Mapping[str, Any], root: Path = Path()) -> ConfigDict:
     if not isinstance(changes.get(CONFIG), str):
         raise UserError(f'no recipe: give "{CONFIG}", such as configs/digits_vp.py')
     file, _, argument = changes[CONFIG].partition(":")
-    path = (Path(root) / file).resolve()
-    if not path.is_file():
-        raise UserError(f"no config file {file}")
+    path = recipes.find(file, Path(root)).resolve()
     try:
-        config = _recipe(path).get_config(*([argument] if argument else []))
+        config = recipes.module(path).get_config(*([argument] if argument else []))
     except UserError:
         raise
     except Exception as error:  # it is a program: anything can happen in it
@@ -118,15 +113,6 @@ def resolve(changes: Mapping[str, Any], root: Path = Path()) -> ConfigDict:
             configs.set_field(config, field, value)
     configs.check_fields(config)
     return config
-
-
-@functools.cache
-def _recipe(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"recipe_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def _check(config: ConfigDict) -> None:

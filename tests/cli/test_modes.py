@@ -322,7 +322,7 @@ def test_an_ode_that_is_not_solved_is_one_line(finished, small):
 
 
 def test_a_missing_config_is_one_line():
-    assert "give --config=FILE" in refused()
+    assert "give --config=RECIPE" in refused()
     assert "did you mean configs/digits_vp.py?" in refused("--config=configs/digit_vp.py")
 
 
@@ -385,7 +385,7 @@ def test_sampling_what_is_not_there(finished, small, tmp_path):
 def test_help_is_worth_reading():
     plain = run("--help")
     assert plain.returncode == 0
-    assert "python main.py --config=configs/digits_vp.py" in plain.stdout
+    assert "python main.py --config=digits_vp" in plain.stdout
     full = called("--config=configs/digits_vp.py", "--help")
     assert full.returncode == 0
     assert "--config.training.batch_size=" in full.stdout

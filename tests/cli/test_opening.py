@@ -91,7 +91,7 @@ def test_a_config_json_is_that_run_or_the_recipe_of_another(run, tmp_path):
         (["--workdir=RUN/none"], "no run in RUN/none: to begin one there, give --config=FILE too"),
         (["--config=RUN/none/config.json"], "no run in RUN/none: there is no RUN/none/config.json"),
         (["--config=RUN"], "--config=RUN is a run: --workdir=RUN alone opens it"),
-        (["--config=", "--workdir=RUN"], "give --config=FILE, such as"),
+        (["--config=", "--workdir=RUN"], "give --config=RECIPE, such as"),
         (["--config=RUN/other.json"], "give a recipe, FILE.py, or the config.json of a run"),
         (["--workdir=RUN", "--config.model.chanels=3"], "did you mean config.model.channels?"),
         (["--workdir=RUN", "--config.model=3"], "config.model is a section, not a value"),

@@ -88,6 +88,16 @@ def test_where_the_data_lie_is_said_from_where_one_is(tiny, tmp_path, monkeypatc
     assert refused(tiny("run", "--data_dir=sets"), "is given in sweep.py, as data.dir")
 
 
+def test_where_there_is_no_checkout_the_installed_command_runs(tiny, tmp_path, monkeypatch):
+    """Its programs are that command with the name of a recipe, as its module."""
+    text = STUDY.replace("configs/digits_vp.py", "digits_vp")
+    tiny.write(text.replace('train=[program("train", "checkpoints/{steps}")],', ""))
+    monkeypatch.chdir(tmp_path)
+    printed = tiny("run", "--dry_run")[1]
+    assert "\npython -m score_sde --config=digits_vp --config.model.channels=8 " in printed
+    assert "main.py" not in printed
+
+
 def test_what_fails_once_is_tried_again(tiny):
     tiny.set("fail", "measure-8-5", "1")
     code, out, err = tiny("run")

@@ -1,0 +1,95 @@
+"""What pip installs works without a checkout: the command, and the recipes by their names.
+
+The wheel is built and installed as pip does it, into an environment of its own, which finds the
+dependencies where they are.
+"""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from program import QUICK, ROOT, environment
+
+pytestmark = pytest.mark.slow
+
+FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "main.py")
+
+
+def done(*command, folder, **env):
+    """What a command printed, without the checkout on its path."""
+    clean = {k: v for k, v in environment(**env).items() if k != "PYTHONPATH"}
+    result = subprocess.run(
+        command, cwd=folder, env=clean, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def pip(*arguments, folder):
+    quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
+    return done(sys.executable, "-m", "pip", *quiet, *arguments, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel of this code."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("score_sde", "configs"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, source / name, ignore=unwanted)
+    for name in FILES:
+        shutil.copy(ROOT / name, source)
+    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir=dist", ".", folder=source)
+    (found,) = (source / "dist").glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def scripts(wheel, tmp_path_factory):
+    """The folder of commands of an environment in which the wheel is installed."""
+    home = tmp_path_factory.mktemp("environment")
+    done(sys.executable, "-m", "venv", "--without-pip", str(home), folder=home)
+    python = home / "bin" / "python"
+    (packages,) = home.glob("lib/python*/site-packages")
+    # Lines of a .pth are folders to import from; an editable install in one of them has no effect.
+    theirs = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    (packages / "dependencies.pth").write_text("\n".join(theirs) + "\n")
+    pip(f"--python={python}", "install", "--no-deps", "--no-index", str(wheel), folder=home)
+    return home / "bin"
+
+
+def test_the_wheel_holds_the_package_and_the_recipes(wheel):
+    """Each module, each recipe as a file of score_sde/configs/, and nothing else at the top."""
+    with zipfile.ZipFile(wheel) as file:
+        names = {name for name in file.namelist() if ".dist-info/" not in name}
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "score_sde").rglob("*.py")}
+    assert names == modules | {f"score_sde/configs/{p.name}" for p in ROOT.glob("configs/*.py")}
+
+
+# Two steps of a network that compiles in no time.
+TINY = (
+    "--config.model.channels=16",
+    "--config.model.depth=1",
+    "--config.training.batch_size=8",
+    "--config.training.steps=2",
+    "--config.training.steps_per_call=2",
+    "--config.training.sample_every=0",
+    "--config.training.eval_every=0",
+)
+
+
+def test_the_first_command_runs_from_another_folder(scripts, tmp_path):
+    """A recipe that builds on another is found by its name; the next command is the same one."""
+    command = (str(scripts / "score-sde"), "--config=toy_spirals", *TINY)
+    printed = done(*command, folder=tmp_path, **QUICK)
+    assert (tmp_path / "runs" / "toy_spirals" / "checkpoints" / "2").is_dir()
+    assert "Next: score-sde --config=toy_spirals" in printed.splitlines()[-1]
+
+
+def test_the_module_is_the_same_command(scripts, tmp_path):
+    """It lists the recipes of the paper."""
+    module = (str(scripts / "python"), "-m", "score_sde")
+    assert "ve/cifar10_ncsnpp_continuous" in done(*module, "--config=paper:help", folder=tmp_path)
