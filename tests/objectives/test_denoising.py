@@ -221,6 +221,8 @@ def test_loss_is_a_function_of_the_key_and_passes_the_condition():
     assert first.shape == (4,)
     np.testing.assert_array_equal(first, again)
     assert (first != loss(jax.random.key(1))).all()
+    chosen = denoising.denoising_score_matching(jax.random.key(0), denoise, VP(), jnp.ones((4, 2)))
+    np.testing.assert_array_equal(first, chosen)  # uniform times and L_simple are the defaults
 
 
 def test_the_standard_deviation_of_the_data_is_that_of_the_weighting(x64):

@@ -9,6 +9,7 @@ from program import ROOT
 from score_sde.evaluation.metrics import METRICS
 from score_sde.models import NETWORKS
 from score_sde.runs import config as configs
+from score_sde.runs.recipes import module as recipe
 from score_sde.sweep import (
     DIGITS,
     EVALUATE,
@@ -22,7 +23,6 @@ from score_sde.sweep import (
 )
 from score_sde.sweep import rows as sweep_rows
 from score_sde.sweep.plan import plan
-from score_sde.sweep.rows import _recipe as recipe
 from score_sde.sweep.rows import rows
 from score_sde.training.options import OptimOptions
 
