@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from score_sde.checks import check_type
 from score_sde.errors import UserError
 from score_sde.fields import Field
+from score_sde.values import check
 
 # Sets that are at most this large when decoded (CIFAR-10 is 0.15 GB, CelebA at 64x64 is 2.0 GB) are
 # kept in memory once decoded.
@@ -126,7 +126,7 @@ class Info:
             for part in (info, *info.fields):
                 for name, annotation in typing.get_type_hints(type(part)).items():
                     if name != "fields":
-                        check_type(name, getattr(part, name), annotation)
+                        check(name, getattr(part, name), annotation)
             if info.size < 0 or any(min((*f.shape, f.values), default=0) < 0 for f in fields):
                 raise ValueError("a number of something is negative")
             return info
