@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from score_sde.processes.sequences import DDPM, SMLD
 from score_sde.processes.subvp import SubVP
 from score_sde.processes.ve import VE
 from score_sde.processes.vp import VP
+from score_sde.values import shown
 
 __all__ = [
     "CONTINUOUS",
@@ -29,6 +30,7 @@ __all__ = [
     "VP",
     "CosineVP",
     "FromAlphaSigma",
+    "Known",
     "RectifiedFlow",
     "SubVP",
     "expand",
@@ -70,6 +72,27 @@ def register(process: FromAlphaSigma) -> str:
     return process.name
 
 
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """The name of a process: of PROCESSES, or as `register` gave it; see values.Constraint."""
+
+    SAYS_ALL: ClassVar[bool] = True
+
+    def check(self, name: str, value: str) -> None:
+        """Raise a ValueError, which begins with the name, if there is no such process."""
+        if value.startswith(OWN) and value not in _REGISTERED:
+            raise ValueError(
+                f"{name}={shown(value)} is a process of one's own, of which a config holds the "
+                "name only: call processes.register(process) before, with the same alpha and sigma"
+            )
+        if value not in _REGISTERED:
+            check_name(name, value, PROCESSES)
+
+    def words(self) -> str:
+        """All that come with the code."""
+        return f"one of {', '.join(PROCESSES)}, or a name that processes.register gave"
+
+
 def section(process: SDE) -> dict[str, Any]:
     """The fields of a section `sde` that name a process, from which `read` makes it again.
 
@@ -98,15 +121,10 @@ def read(section: Mapping[str, Any]) -> SDE:
     """
     values = {k: v for k, v in section.items() if v is not None}
     name = values.pop("name")
+    Known().check("config.sde.name", name)
     if own := _REGISTERED.get(name):
         _check_parameters(name, values, FromAlphaSigma)
         return dataclasses.replace(own, **values)
-    if name.startswith(OWN):
-        raise ValueError(
-            f"config.sde.name={name} is a process of one's own, of which a config holds the name "
-            "only: call processes.register(process) before, with the same alpha and sigma"
-        )
-    check_name("config.sde.name", name, PROCESSES)
     _check_parameters(name, values, PROCESSES[name])
     process = PROCESSES[name](**values)
     _check_numbers(process)

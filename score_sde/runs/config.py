@@ -26,7 +26,7 @@ from score_sde.evaluation import asked as evaluation
 from score_sde.models import NETWORKS, arguments
 from score_sde.models.conditions import CONDITIONS
 from score_sde.prediction import PredictionOptions
-from score_sde.processes import PROCESSES
+from score_sde.processes import PROCESSES, Known
 from score_sde.sections import Entry
 from score_sde.spaces import SPACES
 from score_sde.training.options import OptimOptions, TrainingOptions
@@ -65,7 +65,7 @@ def schema(network: str = "unet") -> dict[str, Any]:
             parameters.setdefault(name, []).append(entry)
     return {
         "sde": {
-            "name": _member("vp", PROCESSES, "the process"),
+            "name": Entry("vp", Annotated[str, Known()], "the process"),
             **{name: sections.any_of(found) for name, found in parameters.items()},
         },
         "space": {
