@@ -54,6 +54,7 @@ class _Watcher:
         self._advice = advice
         self._me, self._count = jax.process_index(), jax.process_count()
         self._peers: dict[int, socket.socket] = {}
+        self._ended = False
         self._lock = threading.Lock()
 
     def connect(self) -> None:
@@ -78,9 +79,9 @@ class _Watcher:
     def end(self, kind: bytes) -> None:
         """Tell the others how this process ends."""
         with self._lock:
-            peers, self._peers = self._peers, {}
-        for peer in peers.values():
-            _send(peer, kind, self._me)
+            ended, self._ended, peers = self._ended, True, list(self._peers.values())
+        for peer in peers if not ended else ():
+            _send(peer, kind, self._me)  # they stay open: what is closed has died
 
     def _accept(self, listener: socket.socket, token: bytes) -> None:
         listener.settimeout(_PATIENCE)
@@ -109,12 +110,10 @@ class _Watcher:
             said = None
         kind, about = _MESSAGE.unpack(said) if said else (_DIED, process)
         with self._lock:
-            self._peers.pop(process, None)
-        if kind == _DONE:
+            others = [other for other in self._peers.values() if other is not peer]
+        if kind == _DONE or self._ended:
             return
-        with self._lock:
-            others = list(self._peers.values())
-        for other in others if self._me == 0 else ():
+        for other in others:  # of the first process: no other has any
             _send(other, kind, about)
         self._end_with(kind, about)
 
