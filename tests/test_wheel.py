@@ -4,23 +4,26 @@ The wheel is built and installed as pip does it, into an environment of its own,
 dependencies where they are.
 """
 
+import json
+import shlex
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
-from program import QUICK, ROOT, environment
+from program import ROOT, environment
 
 pytestmark = pytest.mark.slow
 
 FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "main.py")
 
 
-def done(*command, folder, **env):
+def done(*command, folder):
     """What a command printed, without the checkout on its path."""
-    clean = {k: v for k, v in environment(**env).items() if k != "PYTHONPATH"}
+    clean = {k: v for k, v in environment().items() if k != "PYTHONPATH"}
     result = subprocess.run(
         command, cwd=folder, env=clean, capture_output=True, text=True, timeout=120
     )
@@ -78,15 +81,29 @@ TINY = (
     "--config.training.steps_per_call=2",
     "--config.training.sample_every=0",
     "--config.training.eval_every=0",
+    "--config.sampling.rk45.rtol=0.1",
+    "--config.sampling.num_samples=8",
+    "--config.evaluation.metrics=('log_likelihood',)",
+    "--config.evaluation.num_examples=8",
+    "--config.evaluation.batch_size=8",
+    "--config.evaluation.log_likelihood.rtol=0.1",
 )
 
 
-def test_the_first_command_runs_from_another_folder(scripts, tmp_path):
-    """A recipe that builds on another is found by its name; the next command is the same one."""
-    command = (str(scripts / "score-sde"), "--config=toy_spirals", *TINY)
-    printed = done(*command, folder=tmp_path, **QUICK)
-    assert (tmp_path / "runs" / "toy_spirals" / "checkpoints" / "2").is_dir()
-    assert "Next: score-sde --config=toy_spirals" in printed.splitlines()[-1]
+def test_a_run_is_trained_sampled_evaluated_and_reported_elsewhere(scripts, tmp_path):
+    """A recipe that builds on another is found by its name; the next command is as printed."""
+    program, run = str(scripts / "score-sde"), tmp_path / "runs" / "toy_spirals"
+    printed = done(program, "--config=toy_spirals", *TINY, folder=tmp_path)
+    assert (run / "checkpoints" / "2").is_dir()
+    following = shlex.split(printed.splitlines()[-1].split("Next: ")[1])
+    assert following == [program, "--workdir=runs/toy_spirals", "--mode=sample"]
+    done(*following, folder=tmp_path)
+    assert np.load(run / "samples.npz")["samples"].shape == (8, 2)
+    done(*following[:2], "--mode=evaluate", folder=tmp_path)
+    value = json.loads((run / "evaluation.json").read_text())["log_likelihood"]["value"]
+    (run / "report.html").unlink()
+    done(str(scripts / "python"), "-m", "score_sde.report", str(run), folder=tmp_path)
+    assert f"{value:.3f}"[:-1] in (run / "report.html").read_text()
 
 
 def test_the_module_is_the_same_command(scripts, tmp_path):

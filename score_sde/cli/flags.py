@@ -21,6 +21,7 @@ from score_sde.cli.origin import Origin
 from score_sde.data.load import is_registered
 from score_sde.errors import UserError
 from score_sde.files import expanded
+from score_sde.processes.own import OWN
 from score_sde.runs import config as configs
 from score_sde.values import Count, Every, check, shown
 from score_sde.values import Path as PathOf
@@ -154,12 +155,16 @@ def parse(argv: list[str]) -> CommandLine:
 
 
 def _rerun(argv: list[str], origin: Origin, config: ConfigDict, workdir: Path) -> str:
-    """The command that opens this run: its folder says the rest, but for data of a recipe's own."""
+    """The command that opens this run, whose folder says the rest.
+
+    But for what a recipe registers: its folder has the name only, and the recipe, with what was
+    changed about it, makes it again.
+    """
     words = [f"--workdir={workdir}"]
-    if is_registered(config.data.name):
-        data = (flag for flag in _overrides(argv) if flag[1] and flag[0].startswith("data."))
-        words = [f"--config={origin.recipe}", *words]
-        words += [f"--config.{path}={value}" for path, value in data]
+    registers = is_registered(config.data.name) or config.sde.name.startswith(OWN)
+    if registers and origin.recipe:
+        changes = [argument for argument in argv[1:] if re.match(r"--?(no)?config\.", argument)]
+        words = [f"--config={origin.recipe}", *words, *changes]
     return f"{invocation.command(argv[0])} {shlex.join(words)}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 
 
@@ -17,4 +18,6 @@ def command(program: str) -> str:
         return "python -m score_sde"
     if path.suffix == ".py":
         return f"python {shlex.quote(program)}"
-    return path.stem  # the installed command, on the path as it was typed
+    found = shutil.which(path.stem)  # the installed command, without .exe
+    is_found = found is not None and Path(found).resolve() == path.resolve()
+    return path.stem if is_found else shlex.quote(program)

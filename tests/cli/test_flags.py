@@ -3,11 +3,13 @@
 import shlex
 
 import pytest
+from made_info import image_info
 from program import ROOT, called
 
 from score_sde.cli import flags
 from score_sde.errors import UserError
 from score_sde.models import NETWORKS
+from score_sde.runs import build, folder
 from score_sde.runs import config as configs
 
 RECIPE = "--config=configs/digits_vp.py"
@@ -58,7 +60,7 @@ def test_every_field_means_something(network):
         (["--mod=sample"], "Unknown command line flag 'mod'. Did you mean: mode ?"),
         (["--num_sample=3", "--config=configs/nothing.py"], "flag 'num_sample'. Did you mean: num"),
         (["-workdri=x"], "Unknown command line flag 'workdri'. Did you mean: workdir ?"),
-        (["--mode=sample"], "give --config=FILE"),
+        (["--mode=sample"], "give --config=RECIPE"),
         ([RECIPE, "--config.model.chanels=3"], "unknown field config.model.chanels"),
         (
             [RECIPE, "--mode=sample", "--num_samples=2147483648"],
@@ -105,19 +107,15 @@ def test_a_home_folder_is_found_in_every_path(monkeypatch, tmp_path):
     assert apart.workdir == tmp_path / "x"
 
 
-def test_the_command_that_goes_on_can_be_pasted():
-    """With every override, quoted: a shell splits it into the words that mean the same."""
-    given = (
-        RECIPE,
-        "--workdir=runs/my run; rm -rf $HOME",
-        "--config.model.channel_mult=(1,)",
-        "--config.data.dir=it's here",
-        "--config.sampling.steps=None",
-    )
-    line = parsed(*given, "--config.model.channels", "16")
+def test_the_command_that_goes_on_can_be_pasted(tmp_path):
+    """The folder says all that the command said; quoted, so that a shell takes it as one word."""
+    workdir = tmp_path / "my run; rm -rf $HOME, it's ~"
+    given = ("--config.model.channel_mult=(1,)", "--config.sampling.steps=None")
+    line = parsed(RECIPE, f"--workdir={workdir}", *given, "--config.model.channels", "16")
     python, program, *words = shlex.split(line.rerun)
-    assert (python, program) == ("python", "main.py")
-    assert words == [*given, "--config.model.channels=16"]
+    assert (python, program, words) == ("python", "main.py", [f"--workdir={workdir}"])
+    info = image_info("digits", "train", 9, (8, 8, 1), 10, 17)
+    folder.begin(workdir, line.config, build.experiment(line.config, info))
     again = parsed(*words)
     assert again.config.to_dict() == line.config.to_dict()
     assert again.rerun == line.rerun

@@ -10,8 +10,8 @@ from score_sde.cli import flags, invocation
     [
         ("main.py", "python main.py"),
         ("my code/main.py", "python 'my code/main.py'"),
-        ("/opt/venv/bin/score-sde", "score-sde"),
-        ("C:/venv/Scripts/score-sde.exe", "score-sde"),
+        ("/opt/my venv/bin/score-sde", "'/opt/my venv/bin/score-sde'"),
+        (".venv/bin/score-sde", ".venv/bin/score-sde"),
         ("/opt/score_sde/__main__.py", "python -m score_sde"),
     ],
 )
@@ -20,17 +20,30 @@ def test_a_command_is_as_it_was_typed(program, command):
     assert invocation.command(program) == command
 
 
-def test_the_next_command_has_the_recipe_as_it_was_typed():
-    """A name stays a name, and so does the folder of its run; its argument is kept."""
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """The command as a shell that finds it starts it."""
+    program = tmp_path / "score-sde"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return str(program)
+
+
+def test_a_command_that_a_shell_finds_is_its_name(installed):
+    assert invocation.command(installed) == "score-sde"
+
+
+def test_the_next_command_opens_the_folder_of_the_run(installed):
+    """Which a recipe that is named, perhaps with an argument, names too."""
     for words in (("--config=paper:vp/ddpm/cifar10",), ("--config", "paper:vp/ddpm/cifar10")):
-        line = flags.parse(["/opt/venv/bin/score-sde", *words])
-        assert line.rerun == "score-sde --config=paper:vp/ddpm/cifar10"
+        line = flags.parse([installed, *words])
+        assert line.rerun == "score-sde --workdir=runs/paper_vp_ddpm_cifar10"
         assert str(line.workdir) == "runs/paper_vp_ddpm_cifar10"
 
 
-def test_the_help_is_of_the_command_that_was_typed():
+def test_the_help_is_of_the_command_that_was_typed(installed):
     """Its examples can be typed as they are."""
     with pytest.raises(flags.HelpRequest) as help:
-        flags.parse(["/opt/venv/bin/score-sde", "--help"])
+        flags.parse([installed, "--help"])
     assert "\n  score-sde --config=digits_vp\n" in str(help.value)
     assert "PROGRAM" not in str(help.value)

@@ -154,7 +154,20 @@ def get_config():
 """
 
 
-def test_the_next_command_is_the_folder_and_what_registers_its_data(run, tmp_path, monkeypatch):
+PROCESS = """
+from score_sde import processes
+from score_sde.runs.config import default
+
+
+def get_config():
+    config = default()
+    process = processes.from_alpha_sigma(lambda t: 1 - t, lambda t: t, t_max=0.99)
+    config.sde.name = processes.register(process)
+    return config
+"""
+
+
+def test_the_next_command_is_the_folder(run):
     """A name with a space in it is quoted, so that a shell takes the command as it is printed."""
     workdir, _ = run
     line = parsed("--config=configs/digits_vp.py", f"--workdir={workdir}", "--config.seed=3")
@@ -162,11 +175,21 @@ def test_the_next_command_is_the_folder_and_what_registers_its_data(run, tmp_pat
     assert parsed("--config=configs/digits_vp.py").rerun == (
         "python main.py --workdir=runs/digits_vp"
     )
-    recipe = tmp_path / "recipe.py"
-    recipe.write_text(RECIPE)
-    monkeypatch.setattr(importlib.import_module("score_sde.data.load"), "_REGISTERED", {})
-    given = [f"--config={recipe}", f"--workdir={workdir}", "--config.data.field=vector"]
-    assert shlex.split(parsed(*given, "--config.seed=3").rerun) == ["python", "main.py", *given]
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, PROCESS])
+def test_what_a_recipe_registers_needs_that_recipe(run, tmp_path, monkeypatch, recipe):
+    """With all that was changed about it: it says how to sample, too."""
+    workdir, _ = run
+    (tmp_path / "recipe.py").write_text(recipe)
+    for name in ("score_sde.data.load", "score_sde.processes"):
+        monkeypatch.setattr(importlib.import_module(name), "_REGISTERED", {})
+    given = [f"--config={tmp_path / 'recipe.py'}", f"--workdir={workdir}"]
+    given += ["--config.seed=3", "--config.sampling.steps=None", "--config.data.dir="]
+    line = parsed(*given, "--mode=sample")
+    assert shlex.split(line.rerun) == ["python", "main.py", *given]
+    assert parsed(*given).config.to_dict() == line.config.to_dict()
+    assert shlex.split(parsed(f"--workdir={workdir}").rerun)[2:] == [f"--workdir={workdir}"]
 
 
 def test_data_that_a_recipe_registers_need_that_recipe(tmp_path):
