@@ -7,6 +7,7 @@ program that it started still works in the run's folder.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -73,6 +74,15 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         self._file = None
+
+    def remove(self) -> None:
+        """Remove its file while it is held, unless somebody has put another in its place.
+
+        Who has opened it at the same time finds out that it is gone, and makes another.
+        """
+        with contextlib.suppress(OSError):
+            if _is(self._path, self._file):
+                self._path.unlink()
 
     def note(self, pid: int) -> None:
         """Write down the process that works under it, for the messages of others."""

@@ -21,6 +21,7 @@ from score_sde.models.functional import streams
 from score_sde.runs import build, folder
 from score_sde.runs import config as configs
 from score_sde.runs.build import Experiment
+from score_sde.runs.held import held
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.optimizer import optimizer
 from score_sde.training.state import TrainState
@@ -62,8 +63,7 @@ def import_run(
         UserError: the file cannot be read or used, the config does not fit it, or the folder is not
             empty. Then nothing was written.
     """
-    if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
-        raise UserError(f"{workdir} is not an empty folder; give another --workdir")
+    _check_free(workdir)
     decays = config.training.ema_decays
     if len(decays) != 1:
         raise UserError(
@@ -89,8 +89,15 @@ def import_run(
         optimizer=_fresh(optimizer(experiment.optim, experiment.training.steps), raw, step),
         ema={str(decay): average},
     )
-    _write(workdir, state, experiment)
+    with held(workdir):
+        _check_free(workdir)
+        _write(workdir, state, experiment)
     return Imported(step, experiment.parameters, found.get("ema_decay"), decay)
+
+
+def _check_free(workdir: Path) -> None:
+    if folder.occupied(workdir):
+        raise UserError(f"{workdir} is not an empty folder; give another --workdir")
 
 
 def _read(path: Path, averaged: bool) -> dict[str, Any]:

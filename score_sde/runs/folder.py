@@ -270,6 +270,8 @@ def check(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
         UserError: the folder holds something else, or a run whose numbers another config
             determined.
     """
+    if not occupied(workdir):
+        return None
     if (workdir / "config.json").exists():
         if not _trained(workdir):
             configs.read(workdir)  # it is a run's, and may be overwritten
@@ -284,9 +286,21 @@ def check(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
                 "Give another --workdir, or the old value to go on with it"
             )
         return found
-    if workdir.is_dir() and any(entry.name != LOCK for entry in workdir.iterdir()):
-        raise UserError(f"{workdir} holds files but no run; give another --workdir")
-    return None
+    raise UserError(f"{workdir} holds files but no run; give another --workdir")
+
+
+def occupied(workdir: Path) -> bool:
+    """Whether a folder holds anything; the lock file of a training that was killed is nothing.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return workdir.is_dir() and any(entry.name != LOCK for entry in workdir.iterdir())
+    except OSError as error:
+        raise UserError(
+            f"cannot read {workdir}: {error.strerror}. Give another --workdir"
+        ) from error
 
 
 def same_data(workdir: Path, found: Mapping[str, Any], info: Info, space: Space) -> Space:

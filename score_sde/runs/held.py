@@ -21,7 +21,8 @@ LOCK = ".lock"
 def held(workdir: Path) -> Iterator[None]:
     """Hold a run's folder, so that no other program trains in it; all processes enter it together.
 
-    A folder that was not there is made, and removed again if nothing was written to it.
+    Its lock file is removed at the end, and a folder that was not there is made, and removed again
+    if nothing was written to it.
 
     Args:
         workdir: the folder.
@@ -47,8 +48,7 @@ def held(workdir: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(workdir: Path) -> Iterator[None]:
-    path, new = workdir / LOCK, not workdir.exists()
-    lock = Lock(path)
+    lock, new = Lock(workdir / LOCK), not workdir.exists()
     try:
         lock.__enter__()
     except Busy as busy:
@@ -65,12 +65,8 @@ def _locked(workdir: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if new and _only_lock(workdir):
-            path.unlink()
-            with contextlib.suppress(OSError):  # somebody else has begun there
+        lock.remove()
+        if new:
+            with contextlib.suppress(OSError):  # something was written to it
                 workdir.rmdir()
         lock.__exit__()
-
-
-def _only_lock(workdir: Path) -> bool:
-    return workdir.is_dir() and [entry.name for entry in workdir.iterdir()] == [LOCK]

@@ -55,6 +55,7 @@ def train(
         held_out = None
     if config.evaluation.metrics:
         evaluation.read(config.evaluation)  # a slip is told now, and not when training is done
+    folder.check(workdir, config)  # what is not ours gets no lock file
     with held(workdir):
         begun = folder.check(workdir, config)
         space = experiment.space.fitted(train_set, experiment.field.name)

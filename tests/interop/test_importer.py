@@ -20,6 +20,7 @@ from configs import digits_vp
 from score_sde import cli
 from score_sde.formats import torch_file, torch_writer
 from score_sde.interop import export, song
+from score_sde.locks import Lock
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
@@ -46,7 +47,8 @@ def imported(shared, tmp_path_factory):
 
     @functools.cache
     def make(name):
-        workdir = tmp_path_factory.mktemp(name) / "run"
+        workdir = tmp_path_factory.mktemp(name)
+        (workdir / ".lock").touch()  # as a training leaves it that is killed: the folder is empty
         assert program(*flags(shared, name, workdir)) == 0
         return workdir
 
@@ -161,6 +163,13 @@ def test_a_folder_with_files_is_left_alone(shared, tmp_path, capsys):
     message = error_of(capsys, *flags(shared, "ddpmpp_vp", tmp_path))
     assert "is not an empty folder" in message
     assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_a_folder_that_is_being_trained_in_is_left_alone(shared, tmp_path, capsys):
+    with Lock(tmp_path / ".lock"):
+        message = error_of(capsys, *flags(shared, "ddpmpp_vp", tmp_path))
+    assert "is being trained by process" in message
+    assert os.listdir(tmp_path) == [".lock"]
 
 
 def test_files_that_are_not_checkpoints(shared, tmp_path, capsys):

@@ -7,6 +7,7 @@ import pytest
 
 from score_sde.errors import UserError
 from score_sde.locks import Lock, NoLocks
+from score_sde.runs import folder, recipes, session
 from score_sde.runs.held import LOCK, held
 
 
@@ -29,6 +30,32 @@ def test_a_folder_that_was_made_for_nothing_is_removed(tmp_path):
     assert not (tmp_path / "a").exists()
     enter(tmp_path / "b")
     assert (tmp_path / "b" / "config.json").exists()
+
+
+def test_it_leaves_no_lock_file(tmp_path):
+    """But one that somebody else has put in its place."""
+    enter(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+    with held(tmp_path):
+        (tmp_path / LOCK).unlink()
+        (tmp_path / LOCK).write_text("another")
+    assert (tmp_path / LOCK).read_text() == "another"
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "checkpoints"])
+def test_a_folder_of_something_else_gets_no_lock_file(tmp_path, monkeypatch, name):
+    """It is refused before anything is written to it."""
+    (tmp_path / name).touch()
+    monkeypatch.setattr(session, "held", lambda workdir: pytest.fail("it was locked"))
+    with pytest.raises(UserError, match="holds files but no run; give another --workdir"):
+        session.train(recipes.get("toy_moons"), tmp_path, None)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_lock_file_that_was_left_is_nothing(tmp_path):
+    (tmp_path / LOCK).touch()
+    assert not folder.occupied(tmp_path)
+    assert folder.check(tmp_path, None) is None
 
 
 def test_a_lock_that_was_removed_in_between_is_made_again(tmp_path):

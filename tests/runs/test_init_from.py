@@ -13,7 +13,7 @@ from program import called
 from untrained import untrained_run
 
 import score_sde
-from score_sde import fields
+from score_sde import fields, records
 from score_sde.data import Info
 from score_sde.errors import UserError
 from score_sde.models.functional import Functional
@@ -191,7 +191,7 @@ def test_a_record_that_is_damaged_is_one_line(tmp_path, damaged):
     folder.begin(tmp_path, new.config, new)
     values = json.loads((tmp_path / "config.json").read_text())
     values["run"]["init_from"] = damaged
-    (tmp_path / "config.json").write_text(json.dumps(values))
+    (tmp_path / "config.json").write_text(json.dumps(records.sealed(values, inside="run")))
     with pytest.raises(UserError, match=r"config\.json is not a run's config: see its run\.init_f"):
         init_from.start(tmp_path, None, new, again=True)
 

@@ -10,6 +10,7 @@ import pytest
 from program import SIGINT, SIGKILL, SIGTERM, called, metrics, run_until
 
 import score_sde
+from score_sde import records
 from score_sde.locks import Lock
 
 pytestmark = pytest.mark.slow
@@ -123,7 +124,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(finishe
 def refuse_data(workdir):
     config = json.loads((workdir / "config.json").read_text())
     config["run"]["data"]["size"] = 1300
-    (workdir / "config.json").write_text(json.dumps(config))
+    (workdir / "config.json").write_text(json.dumps(records.sealed(config, inside="run")))
     return "the number of examples was 1,300 and is 1,297"
 
 
