@@ -15,7 +15,7 @@ import numpy as np
 from score_sde.errors import UserError
 
 
-def expanded(path: str) -> Path:
+def expanded(path: str | os.PathLike[str]) -> Path:
     """A path that a user gave: a ~ at its beginning is a home folder, as in a shell.
 
     Where it names a user that there is not, it stays, as in a shell. Variables such as $HOME are
@@ -28,14 +28,17 @@ def expanded(path: str) -> Path:
 
 
 @contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turn a failure to write to a run's folder into a UserError."""
+def writing(folder: Path, advice: str = "Give another --workdir") -> Iterator[None]:
+    """Turn a failure to write to a folder into a UserError.
+
+    Args:
+        folder: by default that of a run.
+        advice: what to do then, without a full stop.
+    """
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"cannot write to {folder}: {error.strerror}. Give another --workdir"
-        ) from error
+        raise UserError(f"cannot write to {folder}: {error.strerror}. {advice}") from error
 
 
 @contextlib.contextmanager

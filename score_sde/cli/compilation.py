@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from score_sde.errors import UserError
 from score_sde.evaluation import cache
 from score_sde.files import on_the_side
 
@@ -22,7 +23,11 @@ def keep(say: Callable[[str], None]) -> None:
 
     if VARIABLE in os.environ or jax.config.jax_compilation_cache_dir:
         return
-    path = cache.folder() / "compiled"
+    try:
+        path = cache.folder() / "compiled"
+    except UserError as error:
+        say(f"warning: compiled functions are not kept: {error}")
+        return
     with on_the_side(str(path), say):
         path.mkdir(parents=True, exist_ok=True)
         jax.config.update("jax_compilation_cache_dir", str(path))

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import logging
 import math
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -165,7 +166,7 @@ def _sample(line: CommandLine) -> int:
     if first:
         shown = question.picture(samples, experiment.space.MOST)
         examples = min(number, question.examples(shown))
-        with files.writing(target.arrays.parent):
+        with files.writing(target.arrays.parent, "Give another --out"):
             target.write(
                 experiment.space,
                 question.arrays(samples),
@@ -362,14 +363,23 @@ def _say_note(source: Source | None) -> None:
         print(f"note: {source.info.split}: {source.note}", flush=True)
 
 
+def _more(line: CommandLine, experiment: Experiment, outcome: Outcome) -> str:
+    """What trains a run further that has all of its steps."""
+    if experiment.optim.decay != "cosine":
+        return f"--config.training.steps=N with N > {outcome.step} goes on"
+    return (
+        f"its learning rate has come to 0. --init_from={shlex.quote(str(line.workdir))} begins "
+        "another run with its weights"
+    )
+
+
 def _say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) -> None:
+    from score_sde.runs import session
+
     if outcome.stopped_by is not None:
-        print(
-            f"stopped by {outcome.stopped_by.name} at step {outcome.step}, which is saved. "
-            "The same command goes on from there."
-        )
+        print(session.stopped(outcome, "command"))
         return
     if outcome.start == outcome.step:
-        print(f"nothing left to train: --config.training.steps=N with N > {outcome.step} goes on")
+        print(f"nothing left to train: {_more(line, experiment, outcome)}")
     mode = "sample" if experiment.objective.draws else "evaluate"
     print(f"done: {outcome.step} steps, in {line.workdir}. Next: {line.rerun} --mode={mode}")

@@ -31,6 +31,7 @@ from score_sde.data.base import (
     digest,
 )
 from score_sde.fields import Field, image, label, number, vector
+from score_sde.files import expanded
 
 # One array, or an array for each field.
 Part = np.ndarray | Mapping[str, np.ndarray]
@@ -104,7 +105,7 @@ def load(path: str | os.PathLike, split: str = "train") -> Source:
       DataError: no such file, not a file of arrays, an array of objects, and what `source` raises.
       SplitError: there is no such split.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     return _source(_by_split(_read(path)), "arrays", str(path), split, None, _HOLD_OUT, None)
 
 

@@ -15,6 +15,7 @@ from score_sde.data.decoding import ImageOptions
 from score_sde.data.find_files import find_files
 from score_sde.data.survey import note, survey
 from score_sde.errors import UserError
+from score_sde.files import expanded
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 _SPLITS = ("train", "test")
@@ -45,7 +46,7 @@ def load(split: str, data_dir: str, options: ImageOptions) -> Source:
       DataError: if there is no such folder or split, no image, an unreadable image, or images of
         several sizes without `size`.
     """
-    root = Path(data_dir).expanduser()
+    root = expanded(data_dir)
     if not root.is_dir():
         raise DataError(f"{root} is not a folder: give the folder of images with data_dir")
     if split not in _SPLITS:

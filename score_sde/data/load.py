@@ -11,6 +11,7 @@ from pathlib import Path
 from score_sde.data import arrays, toy
 from score_sde.data.base import DataError, Source
 from score_sde.data.decoding import ImageOptions
+from score_sde.files import expanded
 
 Open = Callable[[str], Source]
 DataDir = str | os.PathLike | None
@@ -59,8 +60,8 @@ def load(
     options = ImageOptions(image_size, crop, background, skip_damaged)
     if is_as_it_is(name) and options != ImageOptions():
         raise DataError(
-            f"the examples of {name} are taken as they are: leave out image_size, background and "
-            "skip_damaged"
+            f"the examples of {name} are taken as they are: leave out image_size, crop, "
+            "background and skip_damaged"
         )
     if name in _REGISTERED:
         return _REGISTERED[name](split)
@@ -141,7 +142,7 @@ def is_as_it_is(name: str) -> bool:
 def _arrays(split: str, data_dir: DataDir) -> Source:
     if data_dir is None:
         raise DataError("arrays need data_dir, the path of an .npz or .npy file")
-    return arrays.load(Path(os.path.expanduser(data_dir)), split)
+    return arrays.load(data_dir, split)
 
 
 def _made(name: str, split: str, data_dir: DataDir) -> Source:
@@ -157,4 +158,4 @@ _AS_THEY_ARE: dict[str, Callable[[str, DataDir], Source]] = {
 
 def _tfds_dir(data_dir: DataDir) -> str:
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or Path("~") / "tensorflow_datasets"
-    return os.path.expanduser(chosen)
+    return str(expanded(chosen))

@@ -6,12 +6,26 @@ import hashlib
 import os
 from pathlib import Path
 
+from score_sde.errors import UserError
+from score_sde.files import expanded
+
 
 def folder() -> Path:
-    """$SCORE_SDE_CACHE, or score_sde in $XDG_CACHE_HOME or ~/.cache; it need not exist."""
+    """$SCORE_SDE_CACHE, or score_sde in $XDG_CACHE_HOME or ~/.cache; it need not exist.
+
+    Raises:
+        UserError: neither variable is set, and there is no home folder.
+    """
     if own := os.environ.get("SCORE_SDE_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "score_sde"
+        return expanded(own)
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return expanded(caches) / "score_sde"
+    try:
+        return Path.home() / ".cache" / "score_sde"
+    except RuntimeError as error:
+        raise UserError(
+            "there is no home folder to keep anything in: set SCORE_SDE_CACHE=DIR"
+        ) from error
 
 
 def sha256(path: Path) -> str:

@@ -132,7 +132,7 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
     """Open the run of a score network.
 
     Args:
-        workdir: its folder.
+        workdir: its folder; ~ is the home folder.
         weights: "ema", the first moving average; "raw", the parameters themselves; or the decay of
             another moving average, such as "0.999".
         step: which checkpoint; the newest if None.
@@ -140,7 +140,7 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
     Raises:
         UserError: there is no such run, checkpoint or moving average, or it is of a classifier.
     """
-    workdir = Path(workdir)
+    workdir = files.expanded(workdir)
     experiment = _experiment(workdir)
     if not experiment.objective.draws:
         raise UserError(
@@ -163,7 +163,7 @@ def load_classifier(
     Raises:
         UserError: there is no such run, checkpoint or moving average, or it is of a score network.
     """
-    workdir = Path(workdir)
+    workdir = files.expanded(workdir)
     experiment = _experiment(workdir)
     if experiment.objective.draws:
         raise UserError(f"{workdir} holds no classifier: train configs/digits_classifier.py")
@@ -174,7 +174,7 @@ def opened(
     workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None
 ) -> Run | ClassifierRun:
     """Open a run, whatever it trained; arguments and errors as for `load`."""
-    workdir = Path(workdir)
+    workdir = files.expanded(workdir)
     return _open(workdir, _experiment(workdir), weights, step)
 
 
@@ -281,6 +281,8 @@ def check(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
         old, found = configs.read(workdir)
         changed = configs.difference(old, config, fixed)
         if changed:
+            if changed.startswith("config.training.steps "):
+                changed += ", where config.optim.decay=cosine ends"
             raise UserError(
                 f"{workdir} holds a run with another config: {changed}. "
                 "Give another --workdir, or the old value to go on with it"

@@ -13,9 +13,11 @@ from ml_collections import ConfigDict
 from score_sde import data, processes
 from score_sde.data import Source, SplitError, arrays
 from score_sde.errors import UserError
+from score_sde.files import expanded
 from score_sde.processes import SDE
 from score_sde.runs import config as configs
 from score_sde.runs import folder, recipes, session
+from score_sde.training import checkpoint_folder
 
 NAME = "given"  # config.data.name of what is in memory
 # For a process whose noise grows far beyond the data, as EDM's: its preconditioning and its loss
@@ -45,7 +47,9 @@ def train(
 ) -> folder.Run | folder.ClassifierRun:
     """Train a model of some examples, and open it.
 
-    Called again with the same folder it goes on from there, as the command does.
+    Called again with the same folder it goes on from there, as the command does: what is not said
+    is as it was. So it does with more steps, but where the learning rate falls along a cosine,
+    which ends at the last step.
 
     Args:
         examples: what to model: an array, uint8 [n, height, width, channels] for images or float
@@ -53,7 +57,7 @@ def train(
             draw(rng, n) that makes n examples; a `Source`; the path of a folder of images, of an
             .npz or of an .npy file. None for what the config names.
         config: a config, or the name or path of a recipe; by default small_images for images and
-            toy_moons for vectors.
+            toy_moons for vectors, or that of the run that goes on.
         steps: of training; what the config says if None.
         sde: the process in place of the config's; processes.from_alpha_sigma makes your own.
         changes: other fields of the config by dotted path: {"model.channels": 64}.
@@ -70,19 +74,33 @@ def train(
     """
     found = _section(examples, held_out, size)
     fields = {f"data.{name}": value for name, value in found.items()}
+    begun = config is None and workdir is not None and _begun(expanded(workdir))
+    new = config is None and not begun
     if sde is not None:
-        fields |= _process(sde, config is None)
+        fields |= _process(sde, new)
     if steps is not None:
         fields["training.steps"] = steps
-    chosen = _default(found) if config is None else _copy(config)
+    chosen = _default(found) if new else begun or _copy(config)
     _set(chosen, fields)
-    if config is None:  # few steps are to be more than a warm-up
+    if new:  # few steps are to be more than a warm-up
         chosen.optim.warmup = min(chosen.optim.warmup, chosen.training.steps // 10)
     config = _set(chosen, changes or {})
     configs.check_fields(config)
-    workdir = Path(workdir or tempfile.mkdtemp(prefix="score_sde_")).expanduser()
-    session.train(config, workdir, lambda *_: print(f"training into {workdir}", flush=True))
+    configs.expand_paths(config)
+    workdir = expanded(workdir or tempfile.mkdtemp(prefix="score_sde_"))
+    _, outcome = session.train(
+        config, workdir, lambda *_: print(f"training into {workdir}", flush=True)
+    )
+    if outcome.stopped_by is not None:
+        print(session.stopped(outcome, "call"), flush=True)
     return folder.opened(workdir)
+
+
+def _begun(workdir: Path) -> ConfigDict | None:
+    """The config of a run that has a checkpoint."""
+    if checkpoint_folder.latest(workdir / "checkpoints") is None:
+        return None
+    return configs.read(workdir)[0]
 
 
 def _section(
@@ -94,7 +112,7 @@ def _section(
             raise UserError("held_out goes with examples in memory: a path has splits of its own")
         if examples is None:
             return {}
-        path = Path(examples).expanduser()
+        path = expanded(examples)
         if path.is_dir():
             return {"name": "folder", "dir": str(path)}
         return {"name": "arrays", "dir": str(path), "image_size": 0}

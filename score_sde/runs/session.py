@@ -50,7 +50,7 @@ def train(
     mesh = make_mesh(experiment.training.fsdp)
     loop.check(experiment, mesh)
     try:
-        held_out = build.source(config, "test")
+        held_out = build.matching(config, "test", experiment, "the model")
     except SplitError:  # a set without such a split trains without a held-out loss
         held_out = None
     if config.evaluation.metrics:
@@ -73,3 +73,16 @@ def train(
 
         outcome = loop.train(experiment, mesh, train_set, held_out, workdir, start.weights, begin)
     return experiment, outcome
+
+
+def stopped(outcome: loop.Outcome, what: str) -> str:
+    """What to say of a training that a signal ended early.
+
+    Args:
+        outcome: how it ended.
+        what: was given, a command or a call.
+    """
+    return (
+        f"stopped by {outcome.stopped_by.name} at step {outcome.step}, which is saved. "
+        f"The same {what} goes on from there."
+    )

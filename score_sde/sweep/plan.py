@@ -11,6 +11,7 @@ from typing import Any
 
 from score_sde.data import BY_PATH
 from score_sde.errors import UserError
+from score_sde.files import expanded
 from score_sde.sweep import identity, results
 from score_sde.sweep.job import Job
 from score_sde.sweep.program import MAIN, Program, flags
@@ -105,7 +106,7 @@ def _data_dir(given: str, found: Sequence[Row]) -> str:
     """The path for programs that run elsewhere than it was typed."""
     if any(row.config.data.name in BY_PATH for row in found):
         raise UserError("--data_dir: one's own folder or file is given in sweep.py, as data.dir")
-    return os.path.abspath(os.path.expanduser(given))
+    return os.path.abspath(expanded(given))
 
 
 def _of_training(row: Row) -> dict[str, Any]:

@@ -53,6 +53,23 @@ def test_a_cache_that_cannot_be_written_is_a_warning(kept, tmp_path):
     assert folder is None
 
 
+def test_without_a_home_folder_there_is_none(kept, monkeypatch):
+    """As in a container whose user has no name: a line, and the command goes on."""
+
+    def nobody(number):
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert kept() == (
+        [
+            "warning: compiled functions are not kept: there is no home folder to keep anything "
+            "in: set SCORE_SDE_CACHE=DIR"
+        ],
+        None,
+    )
+
+
 def test_it_is_found_again(kept, tmp_path):
     """With its size limited, for which JAX needs a package that it does not ask for."""
     kept(XDG_CACHE_HOME=tmp_path)

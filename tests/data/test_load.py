@@ -50,3 +50,11 @@ def test_a_registered_name_is_that_set_and_not_another_of_its_name(monkeypatch):
 def test_what_is_taken_as_it_is_has_no_other_size(name):
     with pytest.raises(DataError, match=f"the examples of {name} are taken as they are: leave out"):
         data.load(name, data_dir="x.npz", image_size=8)
+
+
+@pytest.mark.parametrize("name", ["folder", "arrays", "mnist"])
+def test_a_home_folder_that_nobody_has_is_one_line(name):
+    with pytest.raises(DataError) as refused:
+        data.load(name, data_dir="~no_such_user/x")
+    assert "~no_such_user/x" in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -1,5 +1,7 @@
 """score_sde.train: what it makes of examples and arguments, and that it trains and opens a run."""
 
+import signal
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ import score_sde
 from score_sde import data, processes
 from score_sde.data import arrays
 from score_sde.errors import UserError
-from score_sde.runs import notebook
+from score_sde.runs import build, folder, notebook
+from score_sde.runs.train import Outcome
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(256, size=(20, 8, 12, 3), dtype=np.uint8)
@@ -28,9 +31,14 @@ def draw(rng, n):
 
 @pytest.fixture
 def configured(monkeypatch):
-    """Calls train but for the training itself; the config."""
+    """Calls train but for the training itself, which Ctrl-C ends; the config."""
     found = []
-    monkeypatch.setattr(notebook.session, "train", lambda config, *_: found.append(config))
+
+    def stopped(config, *_):
+        found.append(config)
+        return None, Outcome(0, 3, signal.SIGINT)
+
+    monkeypatch.setattr(notebook.session, "train", stopped)
     monkeypatch.setattr(notebook.folder, "opened", lambda workdir: None)
 
     def call(*arguments, **options):
@@ -85,6 +93,32 @@ def test_arrays_have_a_recipe_by_what_they_are(configured):
     assert [field.kind for field in data.load("given").info.fields] == ["image", "label"]
 
 
+def test_a_run_that_is_there_goes_on_as_it_is(configured, tmp_path):
+    """Its fields, such as the warm-up of its first call, and not a cosine past its end."""
+    changes = {"model.channels": 16, "optim.decay": "constant"}
+    first = configured(VECTORS, steps=50, changes=changes, workdir=tmp_path)
+    experiment = build.experiment(first, data.load("given").info)
+    folder.begin(tmp_path, first, experiment)
+    assert configured(VECTORS, workdir=tmp_path).model.channels == 64  # nothing is lost yet
+    (tmp_path / "checkpoints" / "50" / "model").mkdir(parents=True)
+    more = configured(VECTORS, steps=90, workdir=tmp_path)
+    assert (more.training.steps, more.optim.warmup, more.model.channels) == (90, 5, 16)
+    assert folder.check(tmp_path, more)["data"]["name"] == "given"
+    assert configured(VECTORS, "toy_moons", workdir=tmp_path).model.channels == 64
+    first.optim.decay = "cosine"
+    folder.begin(tmp_path, first, experiment)
+    more = configured(VECTORS, steps=90, workdir=tmp_path)
+    with pytest.raises(UserError, match=r"steps was 50 and is 90, where config\.optim\.decay=cosi"):
+        folder.check(tmp_path, more)
+
+
+def test_a_training_that_was_stopped_says_so(configured, capsys):
+    configured(VECTORS)
+    assert capsys.readouterr().out == (
+        "stopped by SIGINT at step 3, which is saved. The same call goes on from there.\n"
+    )
+
+
 def test_what_is_held_out_can_be_given(configured):
     """Of arrays, and of a source, which has one split."""
     configured(IMAGES, held_out=IMAGES[:5])
@@ -104,9 +138,9 @@ def test_a_path_is_a_folder_or_a_file(configured, tmp_path):
     assert (file.data.name, file.data.image_size) == ("arrays", 0)
     assert file.model.name == "unet"
     Image.fromarray(IMAGES[0]).save(tmp_path / "one.png")
-    folder = configured(tmp_path)
-    assert (folder.data.name, folder.data.dir) == ("folder", str(tmp_path))
-    assert folder.data.image_size == 32
+    images = configured(tmp_path)
+    assert (images.data.name, images.data.dir) == ("folder", str(tmp_path))
+    assert images.data.image_size == 32
 
 
 def test_a_config_is_a_name_or_a_config_and_stays_as_it_is(configured):
@@ -127,6 +161,21 @@ def test_a_process_has_the_loss_that_goes_with_it(configured):
     assert (given.sde.name, given.model.parametrization) == ("edm", "v")
 
 
+@pytest.mark.parametrize(
+    ("held_out", "message"),
+    [
+        (VECTORS[:, :2], "was trained on vector of 3, and the test examples of arrays have vector"),
+        ({"point": VECTORS}, "vector"),
+    ],
+)
+def test_what_is_held_out_is_what_is_trained_on(tmp_path, held_out, message):
+    """Its shape and its fields, before anything is written or compiled."""
+    train, test = arrays.source(VECTORS), arrays.source({"test": held_out}, split="test")
+    with pytest.raises(UserError, match=message):
+        score_sde.train(train, held_out=test, changes=TINY, workdir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 class NoMember(processes.VP):
     """A class that no table has."""
 
@@ -140,6 +189,7 @@ class NoMember(processes.VP):
         ((IMAGES,), {"steps": "many"}, "config.training.steps='many'"),
         ((IMAGES, "small_image"), {}, "did you mean small_images?"),
         ((draw,), {"held_out": VECTORS}, "a function draws its own held-out examples"),
+        (("~no_such_user/x",), {}, "cannot read ~no_such_user/x"),
         (("here.npz",), {"held_out": VECTORS}, "a path has splits of its own"),
         ((VECTORS,), {"sde": NoMember()}, "NoMember is in no table"),
     ],
