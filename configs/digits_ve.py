@@ -11,7 +11,7 @@ in 49 s. Of these 500 samples, against the 1,297 training and 500 held-out image
 Three other draws of 500 (config.sampling.seed): 1.28, 1.20 and 1.57 times in pixel space.
 
     python main.py --config=configs/digits_ve.py
-    python main.py --config=configs/digits_ve.py --mode=sample --num_samples=500
+    python main.py --config=configs/digits_ve.py --mode=sample --num_samples=500 --overwrite
     python -m score_sde.evaluation.digit_quality runs/digits_ve/samples.npz
 """
 

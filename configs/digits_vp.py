@@ -9,7 +9,7 @@ Of these 500 samples, against the 1,297 training and 500 held-out images:
     distance to nearest training image   1.16 times that of the held-out images (medians)
 
     python main.py --config=configs/digits_vp.py
-    python main.py --config=configs/digits_vp.py --mode=sample --num_samples=500
+    python main.py --config=configs/digits_vp.py --mode=sample --num_samples=500 --overwrite
     python -m score_sde.evaluation.digit_quality runs/digits_vp/samples.npz
 """
 

@@ -160,6 +160,8 @@ def test_samples_say_what_they_are_and_are_not_overwritten(finished, small, tmp_
     assert "other samples (of was 16, is 17)" in refused(*arguments, "--num_samples=17")
     assert "goes with --mode=sample" in refused(*small, "--overwrite")
     assert files(tmp_path) == before
+    message = refused(*arguments, f"--out={tmp_path / 'a.npz' / 'b'}")
+    assert message.endswith("a.npz: Not a directory. Give another --out")
     (tmp_path / "a.npz").write_text("thesis")
     assert "a.npz holds what does not say what it is: --out=FILE puts" in refused(*arguments)
     assert called(*arguments, "--overwrite").returncode == 0
