@@ -146,7 +146,7 @@ def parse(argv: list[str]) -> CommandLine:
         step=values.step,
         overrides=tuple(path for path, _ in _overrides(argv)),
         checkpoint=expanded(values.checkpoint) if values.checkpoint else None,
-        init_from=values.init_from,
+        init_from=str(expanded(values.init_from)) if values.init_from else values.init_from,
         question=question,
         distributed=values.distributed,
         recipe=origin.recipe,

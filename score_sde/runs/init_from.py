@@ -18,7 +18,6 @@ from ml_collections import ConfigDict
 
 from score_sde.errors import UserError
 from score_sde.evaluation.subject import fingerprint
-from score_sde.files import expanded
 from score_sde.models.functional import Arrays
 from score_sde.runs import config as configs
 from score_sde.runs import folder
@@ -51,7 +50,7 @@ class Request:
     def __post_init__(self):
         if not self.path:
             raise UserError("--init_from names no run: give its folder, or one of its checkpoints")
-        path = expanded(self.path)
+        path = Path(self.path)
         if path.is_file():
             raise UserError(
                 f"--init_from={self.path} is a file: give a run's folder, such as --mode=import "

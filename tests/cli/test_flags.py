@@ -103,6 +103,8 @@ def test_a_home_folder_is_found_in_every_path(monkeypatch, tmp_path):
     assert str(imported.workdir) == "~no_such_user/x"
     masked = parsed(RECIPE, "--mode=sample", "--task=inpaint", "--mask=~/m.png")
     assert masked.question.mask == str(tmp_path / "m.png")
+    assert parsed(RECIPE, "--init_from=~/r").init_from == str(tmp_path / "r")
+    assert parsed(RECIPE, "--init_from=").init_from == ""
     apart = parsed("--config", "~/mine.py", "--workdir", "~/x")
     assert apart.workdir == tmp_path / "x"
 
