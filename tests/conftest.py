@@ -73,6 +73,15 @@ def compilation_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True)
+def nothing_stays_registered():
+    """What a test registers, or a recipe that it reads, is gone after it."""
+    yield
+    for module in ("score_sde.data.load", "score_sde.processes"):
+        if module in sys.modules:
+            sys.modules[module]._REGISTERED.clear()
+
+
 @pytest.fixture(scope="session")
 def eight_devices(compilation_cache):
     """A process with eight (virtual) devices, in which code is executed and programs are run."""

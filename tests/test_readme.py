@@ -15,7 +15,7 @@ import pages
 import pytest
 from program import ROOT
 
-from score_sde.cli import flags
+from score_sde.cli import help
 from score_sde.data import selection
 from score_sde.errors import UserError
 from score_sde.models import NETWORKS
@@ -232,7 +232,7 @@ def is_flag(word):
     name = word.partition("=")[0]
     if name.startswith("--config."):
         return is_field(name.removeprefix("--config."))
-    return re.search(rf"{name.replace('slurm.NAME', 'slurm')}\b", flags.HELP + SWEEP) is not None
+    return re.search(rf"{name.replace('slurm.NAME', 'slurm')}\b", help.HELP + SWEEP) is not None
 
 
 @pytest.mark.parametrize(

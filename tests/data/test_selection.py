@@ -26,7 +26,11 @@ def test_the_config_and_the_flags_have_all_options_of_load():
 
 def test_the_config_and_the_flags_mean_the_same(monkeypatch):
     asked = []
-    monkeypatch.setattr(selection, "load", lambda *args, **options: asked.append((args, options)))
+
+    def load(*arguments, data_dir, **options):
+        asked.append((arguments, {"data_dir": str(data_dir), **options}))
+
+    monkeypatch.setattr(selection, "load", load)
     values = {"image_size": 8, "crop": 6, "background": "black", "skip_damaged": True}
     selection.read({"name": "folder", "dir": "here", **values}).open("test")
     parser = argparse.ArgumentParser()

@@ -162,7 +162,7 @@ def fresh():
     """No recipe is kept that was read with other defaults, and no list of fields."""
 
     def clear():
-        for cached in (recipe, configs.schema, configs._entries):
+        for cached in (recipe, configs.schema, configs.entries):
             cached.cache_clear()
 
     clear()
