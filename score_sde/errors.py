@@ -13,6 +13,11 @@ class UserError(ValueError):
     """Bad input. The message is one line that says what to do; the command line exits with 2."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, in one line; the name of its type if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 @contextlib.contextmanager
 def solver_error_as(error: type[Exception]) -> Iterator[None]:
     """Turn the RuntimeError of a solver that gave up, raised within, into another of one line."""

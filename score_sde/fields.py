@@ -10,8 +10,10 @@ from score_sde.checks import check_name
 # those of some kind.
 KINDS = ("image", "vector", "label", "number", "mask", "text")
 
+ABOUT = "about"  # in files of samples: JSON text that says what they are
+
 # What stands beside the fields in batches and in files of samples.
-RESERVED = ("counts", "samples", "observed", "about")
+RESERVED = ("counts", "samples", "observed", ABOUT)
 
 
 @dataclasses.dataclass(frozen=True)

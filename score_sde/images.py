@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from score_sde.errors import UserError
+from score_sde.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,6 +31,7 @@ Color = tuple[int, int, int]
 
 MOST_PIXELS = 2**27  # 134 million: 0.5 GB with four channels; cameras have 100 million
 MOST_BYTES = 2**30  # of a file; WebP's are read whole
+KEYWORD = "score_sde"  # of the text in a PNG file that says what the picture is of
 
 WHITE: Color = (255, 255, 255)
 BLACK: Color = (0, 0, 0)
@@ -39,6 +40,9 @@ _NAMED = {"white": WHITE, "black": BLACK}
 _GREY = {"1", "L", "LA", "La"}
 _DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of 16-bit grey, by version
 _ORIENTATION = 0x0112  # the EXIF tag
+
+# Reads of a regular file do not ask whether O_NONBLOCK is set. Windows has only the last.
+_FLAGS = os.O_RDONLY + sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
 
 class ImageError(UserError):
@@ -128,8 +132,26 @@ def read(image: Path | bytes, name: str = "", background: Color = WHITE) -> Imag
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise a dozen types
-            raise ImageError(f"{_name(image, name)} cannot be decoded ({_line(error)})") from error
+            raise ImageError(
+                f"{_name(image, name)} cannot be decoded ({first_line(error)})"
+            ) from error
     return seen if turn is None else seen.transpose(turn)
+
+
+def about(image: Path | bytes, name: str = "") -> str:
+    """What a PNG file says of itself, with the keyword KEYWORD; "" if it says nothing.
+
+    Of texts before the pixels, which are not decoded.
+
+    Args:
+        image: as for `header`.
+        name: as for `header`.
+
+    Raises:
+        ImageError: as for `header`.
+    """
+    with _opened(image, name) as opened:
+        return str(opened.info.get(KEYWORD, ""))
 
 
 @contextlib.contextmanager
@@ -149,8 +171,7 @@ def _opened(image: Path | bytes, name: str) -> Iterator[ImageFile]:
 def _file(path: Path, name: str) -> IO[bytes]:
     """A regular file, opened; a pipe is not waited for."""
     try:
-        # Reads of a regular file do not ask whether O_NONBLOCK is set.
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        number = os.open(path, _FLAGS)
     except OSError as error:
         raise ImageError(f"{name} cannot be opened ({error.strerror})") from error
     about = os.fstat(number)
@@ -176,7 +197,7 @@ def _identified(file: IO[bytes], name: str) -> ImageFile:
         except MemoryError:
             raise
         except Exception as error:
-            raise ImageError(f"{name} is not a readable image ({_line(error)})") from error
+            raise ImageError(f"{name} is not a readable image ({first_line(error)})") from error
     raise ImageError(f"{name} is not a readable image: it holds no PNG, JPEG or WebP")
 
 
@@ -214,7 +235,7 @@ def _orientation(image: ImageFile) -> int:
         for at in range(start + 2, start + 2 + 12 * entries, 12):
             tag, kind, count, value = struct.unpack_from(f"{order}HHIH", data, at)
             if (tag, kind, count) == (_ORIENTATION, 3, 1):
-                return value
+                return value if 1 <= value <= 8 else 1
     except (KeyError, struct.error):
         pass
     return 1
@@ -260,7 +281,3 @@ def _is_grey(color: Color) -> bool:
 
 def _name(image: Path | bytes, name: str) -> str:
     return name or ("an image" if isinstance(image, bytes) else str(image))
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from score_sde.errors import first_line
+
 SEAL = "sha256"
 _DEEPEST = 64  # objects within objects; Python itself gives up near 1000, in the middle of work
 
@@ -44,7 +46,7 @@ def parse(text: str | bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError(f"is nested more than {_DEEPEST} times") from error
     except ValueError as error:  # also of bytes that are no text, and of numbers without end
-        raise ValueError(f"is not JSON ({str(error).splitlines()[0]})") from error
+        raise ValueError(f"is not JSON ({first_line(error)})") from error
     if not isinstance(values, dict):
         raise ValueError("is not a JSON object")
     _check_depth(values)

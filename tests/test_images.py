@@ -1,13 +1,16 @@
 """The door to images: which are let in, and what their pixels are."""
 
+import importlib.util
 import io
 import os
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from score_sde import images
 
@@ -89,7 +92,18 @@ def test_images_are_turned_as_their_exif_data_say(form):
 
 
 def test_damaged_exif_data_say_nothing(recwarn):
-    for exif in (b"", b"II", b"MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"):
+    unknown = []
+    for orientation in (0, 9, 6 * 256, 65535):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        unknown.append(exif.tobytes())
+    for exif in (
+        b"",
+        b"II",
+        b"MM\0*\xff\xff\xff\xff",
+        b"Exif\0\0II*\0\x08\0\0\0\xff\xff",
+        *unknown,
+    ):
         data = encoded(Image.new("L", (3, 2)), "JPEG", exif=exif)
         assert images.header(data).size == images.read(data).size == (3, 2)
     assert not recwarn.list
@@ -125,7 +139,7 @@ def test_sizes_are_checked_before_anything_is_decoded(tmp_path, monkeypatch, rec
     bomb = bytearray(encoded(Image.new("1", (8, 8))))
     bomb[16:24] = np.array([20_000, 20_000], ">u4").tobytes()  # Pillow would warn, or raise
     bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
-    for look in (images.header, images.read):
+    for look in (images.header, images.read, images.about):
         with pytest.raises(
             images.ImageError, match="20000x20000 pixels: an image can have 134,217"
         ):
@@ -135,6 +149,29 @@ def test_sizes_are_checked_before_anything_is_decoded(tmp_path, monkeypatch, rec
     with pytest.raises(images.ImageError, match="larger"):
         images.header(tmp_path / "a.png")
     assert not recwarn.list
+
+
+def test_a_png_says_what_it_is_without_being_decoded(tmp_path):
+    """In ASCII before its pixels; other formats and other texts say nothing."""
+    info = PngInfo()
+    info.add_text(images.KEYWORD, '{"step": 8}')
+    said = encoded(Image.new("L", (8, 8)), pnginfo=info)
+    assert images.about(said) == '{"step": 8}'
+    assert images.about(said[: said.index(b"IDAT") + 6]) == '{"step": 8}'
+    for form in ("PNG", "JPEG", "WEBP"):
+        assert images.about(encoded(Image.new("L", (8, 8)), form)) == ""
+
+
+def test_a_system_without_posix_flags_reads_files(tmp_path, monkeypatch):
+    """Windows has neither O_NONBLOCK nor O_CLOEXEC."""
+    for name in ("O_NONBLOCK", "O_CLOEXEC"):
+        monkeypatch.delattr(os, name)
+    spec = importlib.util.find_spec("score_sde.images")
+    there = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "score_sde.images", there)
+    spec.loader.exec_module(there)
+    Image.new("L", (8, 9), 7).save(tmp_path / "a.png")
+    assert there.header(tmp_path / "a.png").size == (8, 9)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])

@@ -30,8 +30,10 @@ from score_sde.data.base import (
     SplitError,
     digest,
 )
+from score_sde.errors import UserError, first_line
 from score_sde.fields import Field, image, label, number, vector
 from score_sde.files import expanded
+from score_sde.formats import npz
 
 # One array, or an array for each field.
 Part = np.ndarray | Mapping[str, np.ndarray]
@@ -47,6 +49,8 @@ _USABLE = (
 )
 _STARTS = (np.lib.format.MAGIC_PREFIX, b"PK\x03\x04", b"PK\x05\x06")  # of .npy, .npz, empty .npz
 _CHUNK = 2**20  # elements of a mapped array that are looked at together
+_HASHED = 2**26  # bytes of a set, at most, that its fingerprint is of
+_PAGE = 2**12  # bytes of a file that come into memory together, at least
 
 
 def source(
@@ -214,11 +218,20 @@ def _source(
 
 
 def _fingerprint(read: Read, size: int, fields: Sequence[Field]) -> str:
-    """Of the values as they are given: the same whether a file or a script holds them."""
+    """Of the values as they are given: the same whether a file or a script holds them.
+
+    Of a large set, which may be larger than memory, only evenly spaced examples count: it is
+    opened in a moment.
+    """
+    each = sum(math.prod(field.shape) * np.dtype(field.dtype).itemsize for field in fields)
+    rows = np.arange(size)
+    if size * each > _HASHED:
+        count = max(2, _HASHED // max(each, _PAGE))
+        rows = np.linspace(0, size - 1, count).astype(np.int64)
     found = {field.name: hashlib.sha256() for field in fields}
     step = max(1, _CHUNK // max(math.prod(field.shape) for field in fields))
-    for start in range(0, size, step):
-        for name, values in read(np.arange(start, min(start + step, size))).items():
+    for start in range(0, len(rows), step):
+        for name, values in read(rows[start : start + step]).items():
             found[name].update(values.tobytes())
     return digest(part for name, one in found.items() for part in (name, one.hexdigest()))
 
@@ -263,23 +276,15 @@ def _read(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     if not start.startswith(_STARTS):
         raise DataError(f"{path} is no .npz or .npy file: write one with np.savez or np.save")
     hint = "write uint8, integers or floats with np.savez or np.save"
-    # NumPy and zipfile fail in many ways on a file that is broken.
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:
-        raise DataError(f"cannot read {path} ({_first_line(error)}): {hint}") from error
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    arrays = {}
-    with loaded:
-        for name in loaded.files:
-            try:
-                arrays[name] = loaded[name]
-            except Exception as error:
-                raise DataError(
-                    f"cannot read array {name!r} of {path} ({_first_line(error)}): {hint}"
-                ) from error
-    return arrays
+        if start.startswith(np.lib.format.MAGIC_PREFIX):
+            return np.lib.format.open_memmap(path, mode="r")
+        with npz.opened(path, "an .npz file of arrays") as arrays:
+            return dict(arrays)
+    except UserError as error:
+        raise DataError(f"{error}: {hint}") from error
+    except Exception as error:  # NumPy fails in many ways on a file that is broken
+        raise DataError(f"cannot read {path} ({first_line(error)}): {hint}") from error
 
 
 def _fields(
@@ -361,7 +366,8 @@ def _check(field: Field, array: np.ndarray, where: str) -> None:
         )
     if dtype.kind == "f" and not _is_finite(array, dtype):
         raise DataError(f"{named} has values that are not finite in {dtype}: remove those examples")
-    if dtype.kind in "iu":
+    fits = field.kind != "label" and np.can_cast(array.dtype, dtype)  # whatever its values are
+    if dtype.kind in "iu" and not fits:
         least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
         if field.kind == "label":
             least, most = 0, min(most, field.values - 1 if field.values > 0 else most)
@@ -385,7 +391,3 @@ def _is_finite(array: np.ndarray, dtype: np.dtype) -> bool:
 
 def _described(array: np.ndarray) -> str:
     return f"{array.dtype} {list(array.shape)}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

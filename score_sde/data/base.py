@@ -53,8 +53,8 @@ class Info:
       split: the part of it, such as "train".
       size: number of examples.
       fields: what every example has.
-      fingerprint: hex digits that change when the examples do, see `digest`; "" where it is not
-        known.
+      fingerprint: hex digits by which other examples are told from these, see `digest`; "" where
+        it is not known.
     """
 
     name: str

@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from score_sde.data.base import DataError
+from score_sde.errors import first_line
 
 _METADATA = ("features.json", "dataset_info.json")
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
@@ -78,8 +79,7 @@ def check(folder: Path) -> None:
 
 def damaged(folder: Path, error: Exception) -> DataError:
     """What to say of a folder with which TFDS failed."""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return DataError(f"{folder} is damaged ({reason}): remove it and prepare it again")
+    return DataError(f"{folder} is damaged ({first_line(error)}): remove it and prepare it again")
 
 
 def _json(path: Path) -> Any:

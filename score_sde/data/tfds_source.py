@@ -29,7 +29,7 @@ from score_sde.data.base import (
 from score_sde.data.decoding import ImageOptions
 from score_sde.data.survey import note, survey
 from score_sde.data.tfds_records import Records
-from score_sde.errors import UserError
+from score_sde.errors import UserError, first_line
 from score_sde.fields import Field
 
 _NAME = re.compile(r"(?P<base>\w+)(/(?P<variant>[\w+-][\w.+-]*))?(:(?P<version>[\d*.]+))?")
@@ -115,7 +115,7 @@ def prepare(name: str, data_dir: str) -> None:
     try:
         builder.download_and_prepare(file_format="array_record")
     except Exception as error:  # TFDS fails in many ways: network, checksum, disk, manual download.
-        raise DataError(f"could not prepare {name}: {_first_line(error)}") from error
+        raise DataError(f"could not prepare {name}: {first_line(error)}") from error
 
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
@@ -186,7 +186,7 @@ def _records(
     except (DataError, MemoryError):
         raise
     except Exception as error:
-        raise DataError(f"cannot read split {split!r} of {name}: {_first_line(error)}") from error
+        raise DataError(f"cannot read split {split!r} of {name}: {first_line(error)}") from error
 
 
 def _fingerprint(builder: tfds.core.DatasetBuilder, split: str) -> str:
@@ -232,7 +232,3 @@ def _resized(shape: tuple[int | None, ...], options: ImageOptions) -> bool:
     height, width = shape[:2]
     same = options.size is None or (height, width) == (options.size, options.size)
     return not (same and (options.crop is None or options.crop >= height))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,7 +7,8 @@ says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from score_sde.evaluation import extractors
 from score_sde.evaluation.extractors import Extractor
 from score_sde.evaluation.parts import Parts
 from score_sde.evaluation.subject import Subject
+from score_sde.fields import ABOUT
 from score_sde.spaces import Space
 from score_sde.training.progress import Count
 
@@ -51,16 +53,17 @@ def draw(subject: Subject, extractor: Extractor, number: int, keep: str = "none"
         extractor: from examples to features.
         number: how many.
         keep: whether to keep the samples in evaluation/, one of KEEP: "npz", as "samples" of one
-            file; "files", each in one of its own, as the space saves them.
+            file; "files", each in one of its own, as the space saves them. What they are is in
+            that file as "about", or in NAME.json beside the folder.
 
     Raises:
-        UserError: the sampler gave up, or a file of an earlier evaluation is damaged.
+        UserError: the sampler gave up, or the run's folder cannot be written.
     """
     keeping, size = keep != "none", min(subject.batch_size, number)
     determined = protocol(subject, extractor, number) | {"samples_kept": keeping}
     if not subject.coupling:
         del determined["n"]
-    parts = Parts(subject.folder, "samples", determined)
+    parts = Parts(subject.folder, "samples", determined, subject.say)
     done = sum(len(part["features"]) for part in _first(parts, number))
     # Every process has counted the parts before the first one writes another.
     multihost_utils.sync_global_devices("the samples were counted")
@@ -79,9 +82,12 @@ def draw(subject: Subject, extractor: Extractor, number: int, keep: str = "none"
         count.reach(done)
     count.close()
     multihost_utils.sync_global_devices("the samples are complete")
+    drawn = _drawn(parts, number)
+    if not keeping:
+        return drawn
+    about = protocol(subject, extractor, number) | {"nfe": drawn.nfe}
     with files.writing(subject.workdir):
-        kept = _keep(parts, number, keep, subject.space) if keeping else None
-    return _drawn(parts, number, kept)
+        return drawn._replace(kept=_keep(parts, number, keep, subject.space, about))
 
 
 def _first(parts: Parts, number: int) -> Iterator[dict[str, np.ndarray]]:
@@ -93,25 +99,27 @@ def _first(parts: Parts, number: int) -> Iterator[dict[str, np.ndarray]]:
         number -= len(part["features"])
 
 
-def _drawn(parts: Parts, number: int, kept: Path | None) -> Drawn:
+def _drawn(parts: Parts, number: int) -> Drawn:
     columns: dict[str, list[np.ndarray]] = {}
     for part in _first(parts, number):
         for name in part.keys() - {"samples"}:
             columns.setdefault(name, []).append(part[name])
     whole = {name: np.concatenate(column) for name, column in columns.items()}
-    return Drawn(whole["features"], whole.get("logits"), float(whole["nfe"].mean()), kept)
+    return Drawn(whole["features"], whole.get("logits"), float(whole["nfe"].mean()))
 
 
-def _keep(parts: Parts, number: int, keep: str, space: Space) -> Path:
-    """Put the samples where people look for them; of several processes, only the first writes."""
+def _keep(parts: Parts, number: int, keep: str, space: Space, about: Mapping[str, Any]) -> Path:
+    """Put the samples, and what they are, where people look for them; the first process does."""
     ending = ".npz" if keep == "npz" else "-files"
     path = parts.folder.with_name(f"{parts.folder.name}-{number}{ending}")
     if jax.process_index() > 0:
         return path
     batches = (part["samples"] for part in _first(parts, number))
     if keep == "npz":
-        files.write_npz(path, {"samples": np.concatenate(list(batches))})
+        samples = {"samples": np.concatenate(list(batches))}
+        files.write_npz(path, {**samples, ABOUT: np.array(json.dumps(about))})
         return path
+    files.write_json(path.with_name(f"{path.name}.json"), dict(about))
     start = 0
     for batch in batches:
         space.save(path, start, batch)

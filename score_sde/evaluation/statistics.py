@@ -11,6 +11,7 @@ were resized and rounded. Asking again for what a file already holds costs nothi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import re
@@ -153,6 +154,8 @@ def remembered(
 ) -> Reference:
     """The statistics of `compute`, from the cache if they are there, else put there.
 
+    A damaged file of the cache is set aside.
+
     Args:
         source: as for `compute`.
         field: as for `compute`.
@@ -173,17 +176,31 @@ def remembered(
     # Every process has looked for the file before the first one writes it.
     multihost_utils.sync_global_devices("the statistics were looked for")
     if known:
-        return reference.load(path)
+        try:
+            return reference.load(path)
+        except UserError as error:
+            if say is not None:
+                say(f"warning: {error}; the statistics are computed again")
+            if jax.process_index() == 0:  # others find a damaged file, or none
+                with _writing(path):
+                    files.set_aside(path)
     found = compute(source, field, extractor, mesh=mesh, batch_size=batch_size, say=say)
     if jax.process_index() == 0:
-        try:
+        with _writing(path):
             reference.save(path, found)
-        except OSError as error:
-            raise UserError(
-                f"cannot write to {path.parent}: {error.strerror}. Set SCORE_SDE_CACHE to a folder "
-                "that can be written"
-            ) from error
     return found
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write to the cache into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {path.parent}: {error.strerror}. Set SCORE_SDE_CACHE to a folder "
+            "that can be written"
+        ) from error
 
 
 def _batches(source: Source, field: str, size: int) -> Iterator[np.ndarray]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -17,7 +16,7 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from score_sde.errors import UserError
+from score_sde.errors import UserError, first_line
 
 _DEFLATE = 1032  # times as large is the most that deflate can make of its bytes
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -50,8 +49,12 @@ class Arrays(Mapping[str, np.ndarray]):
         self.headers = {name: self._header(name, size) for name in self._members}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        with self._archive.open(self._members[name]) as file:
-            return npy.read_array(file, allow_pickle=False)
+        member = self._members[name]
+        try:
+            with self._archive.open(member) as file:
+                return npy.read_array(file, allow_pickle=False)
+        except Exception as error:  # each method of compression has its own words for damage
+            raise ValueError(f"{name} cannot be read ({first_line(error)})") from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
@@ -79,7 +82,7 @@ def _read_header(name: str, file: IO[bytes]) -> Header:
             raise ValueError(f"version {version} of its format is not that of plain arrays")
         shape, _, dtype = _HEADERS[version](file)
     except Exception as error:  # NumPy reads it as Python's literals, and has many words for damage
-        raise ValueError(f"{name} is not an array: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{name} is not an array: {first_line(error)}") from error
     if any(n < 0 for n in shape):
         raise ValueError(f"{name} claims to be {list(shape)}, which nothing is")
     return Header(shape, dtype)
@@ -90,7 +93,7 @@ def opened(path: Path, what: str) -> Iterator[Arrays]:
     """Open a file for reading.
 
     Args:
-        path: a regular file.
+        path: the file; one that is no regular file is not waited for.
         what: it should be, for the message: "a file of statistics".
 
     Raises:
@@ -98,20 +101,19 @@ def opened(path: Path, what: str) -> Iterator[Arrays]:
             of the errors of damaged files.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no regular file")
         with zipfile.ZipFile(path) as archive:
             yield Arrays(archive, path.stat().st_size)
     except UserError:
         raise
     except (
         OSError,
-        EOFError,
         MemoryError,
         NotImplementedError,  # of a method of compression that zipfile does not know
         RuntimeError,  # of encrypted ones
         ValueError,
         TypeError,
         zipfile.BadZipFile,
-        zlib.error,
     ) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} is not {what}: {reason}") from error
+        raise UserError(f"{path} is not {what}: {first_line(error)}") from error

@@ -119,7 +119,7 @@ def _tiles(record: Record) -> Iterator[Tile]:
             yield Tile("held-out loss", f"{held_out[-1].y:.4g}", f"training loss {last}")
         else:
             yield Tile("training loss", last)
-    if rates := [p for p in record.metrics.get("examples_per_second", ()) if p.y > 0]:
+    if rates := [p for p in record.metrics.get("examples_per_second", ()) if 0 < p.y < math.inf]:
         batch, starts = record.config["training"].get("batch_size", 0), [0, *(p.x for p in rates)]
         seconds = sum((p.x - x) * batch / p.y for p, x in zip(rates, starts, strict=False))
         rate = statistics.median(p.y for p in rates)
@@ -169,8 +169,9 @@ def _curve(name: str, entry: Values) -> list[Point]:
 
 
 def _training(record: Record) -> str:
+    damage = f"Not all of metrics.csv is shown: it {record.damage}." if record.damage else ""
     if not record.metrics:
-        return page.paragraph("No step has been logged yet.")
+        return page.paragraph(damage or "No step has been logged yet.")
 
     def curves(**labels: str) -> chart.Curves:
         return {
@@ -191,7 +192,8 @@ def _training(record: Record) -> str:
         plot(curves(grad_norm=""), "Norm of the gradient", "", STEP, Axis(log=True)),
         plot(curves(learning_rate=""), "Learning rate", "", STEP, Axis(zero=True)),
     ]
-    return page.side_by_side("charts", charts)
+    note = page.paragraph(damage) if damage else ""
+    return note + page.side_by_side("charts", charts)
 
 
 def plot(curves: chart.Curves, caption: str, note: str, x: Axis, y: Axis) -> str:

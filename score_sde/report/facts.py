@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from score_sde import records
+from score_sde import images, records
 
 Values = Mapping[str, Any]
-KEY = "score_sde"  # of the text in a PNG file that says what the picture is of
 
 
 def of_number(entry: Values) -> str:
@@ -48,12 +47,9 @@ def of_picture(about: Values) -> str:
 
 def about(path: Path) -> Values:
     """What a PNG file says of itself; nothing if it says nothing, or cannot be read."""
-    from PIL import Image
-
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            return records.parse(picture.text.get(KEY, "{}"))
-    except Exception:  # whoever shows the picture says what is wrong with it
+        return records.parse(images.about(path))
+    except ValueError:  # whoever shows the picture says what is wrong with it
         return {}
 
 

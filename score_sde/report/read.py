@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from score_sde import records
+from score_sde import metrics_csv, records
 from score_sde.errors import UserError
 from score_sde.report.chart import Point
 
@@ -24,6 +23,7 @@ class Record:
         config: its config, by section.
         found: what was found out when it began: data, parameters, versions.
         metrics: the columns of metrics.csv, each as points (step, value).
+        damage: what is wrong with metrics.csv, words that follow its name, or "".
         evaluation: the entries of evaluation.json by metric; empty before the first.
     """
 
@@ -31,6 +31,7 @@ class Record:
     config: Values
     found: Values
     metrics: Mapping[str, Sequence[Point]]
+    damage: str
     evaluation: Values
 
     @property
@@ -63,29 +64,21 @@ def record(workdir: Path) -> Record:
         name: _unsealed(entry, f"{path}: {name}") if isinstance(entry, dict) else entry
         for name, entry in (_json(path) or {}).items()
     }
-    return Record(workdir, values, found, metrics(workdir), evaluation)
+    return Record(workdir, values, found, *metrics(workdir), evaluation)
 
 
-def metrics(workdir: Path) -> dict[str, list[Point]]:
-    """The columns of a run's metrics.csv, each as points (step, value); none if there is no file.
+def metrics(workdir: Path) -> tuple[dict[str, list[Point]], str]:
+    """The columns of a run's metrics.csv, each as points (step, value), and what is wrong with it.
 
-    Raises:
-        UserError: it cannot be read.
+    Of a damaged file, only the rows that are whole; of none, nothing.
     """
-    path = workdir / "metrics.csv"
+    rows, damage = metrics_csv.read_rows(workdir / metrics_csv.NAME)
     curves: dict[str, list[Point]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                step = int(row.pop("step"))
-                for name, text in row.items():
-                    if text:  # what was not measured at this step is empty
-                        curves.setdefault(name, []).append(Point(step, float(text)))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise UserError(f"{path} is not a run's metrics: {_one_line(error)}") from error
-    return curves
+    for step, *words in rows:
+        for name, word in zip(metrics_csv.COLUMNS[1:], words, strict=True):
+            if word:  # what was not measured at this step is empty
+                curves.setdefault(name, []).append(Point(int(step), float(word)))
+    return curves, damage
 
 
 def steps(folder: Path, suffix: str = "") -> list[int]:
@@ -119,7 +112,3 @@ def _unsealed(values: dict[str, Any], name: str, inside: str = "") -> dict[str, 
         return records.unsealed(values, inside=inside)
     except ValueError as error:
         raise UserError(f"{name} {error}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".replace("\n", " ")

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from score_sde import models, objectives, processes, samplers, sections, spaces
 from score_sde.classifier import Classifier
 from score_sde.data import Info, Source, selection
-from score_sde.errors import UserError
+from score_sde.errors import UserError, first_line
 from score_sde.fields import Field
 from score_sde.models import conditions
 from score_sde.models.functional import Arrays, Functional, functional
@@ -145,7 +145,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         try:
             network = functional(module)  # abstractly, which checks its arguments
         except ValueError as error:
-            raise UserError(f"config.model: {str(error).splitlines()[0]}") from error
+            raise UserError(f"config.model: {first_line(error)}") from error
 
         def make(
             params: Arrays, constants: Arrays, key: jax.Array | None = None
@@ -171,7 +171,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
     except UserError:
         raise
     except ValueError as error:  # the classes below check their own arguments
-        raise UserError(str(error).splitlines()[0]) from error
+        raise UserError(first_line(error)) from error
 
 
 def source(config: ConfigDict, split: str) -> Source:

@@ -17,13 +17,13 @@ import numpy as np
 from score_sde import files, records
 from score_sde.errors import UserError
 from score_sde.evaluation.subject import fingerprint
+from score_sde.fields import ABOUT
 from score_sde.formats import npz
 from score_sde.models.functional import Arrays
 from score_sde.runs import identity
 from score_sde.runs.folder import Opened
 from score_sde.spaces import Space, pictures
 
-ABOUT = "about"
 _RESULT = ("nfe", "shown")  # what is known only once they are drawn
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from score_sde.files import replacing
+from score_sde.images import KEYWORD
 
 _HEADER = 33  # bytes of a PNG file before the first chunk that is not always there
 _BORDER = 2  # white pixels between the images of a picture
@@ -82,14 +83,14 @@ def save_png(path: Path, image: np.ndarray) -> None:
 
 
 def annotate(path: Path, text: str) -> None:
-    """Put a text into a PNG file, in a tEXt chunk with the keyword score_sde.
+    """Put a text into a PNG file, in a tEXt chunk with the keyword images.KEYWORD.
 
     Args:
         path: the file.
         text: ASCII.
     """
     content = path.read_bytes()
-    body = b"tEXt" + b"score_sde\0" + text.encode("ascii")
+    body = b"tEXt" + f"{KEYWORD}\0{text}".encode("ascii")
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     with replacing(path) as file:
         file.write(content[:_HEADER] + chunk + content[_HEADER:])

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
-from score_sde.errors import UserError
+from score_sde.errors import UserError, first_line
 from score_sde.locks import Busy
 from score_sde.sweep.job import Job, JobFailed, execute
 
@@ -181,5 +181,5 @@ def slurm(folder: Path, options: Mapping[str, str], slots: int) -> Cluster:
         executor = submitit.SlurmExecutor(folder=folder)
         executor.update_parameters(**values)
     except (RuntimeError, ValueError, TypeError) as error:
-        raise UserError(f"--launcher=slurm: {str(error).splitlines()[0]}") from error
+        raise UserError(f"--launcher=slurm: {first_line(error)}") from error
     return Cluster(executor, slots)

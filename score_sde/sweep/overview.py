@@ -79,11 +79,13 @@ def _curves(plan: Plan, found: list[Line]) -> Iterator[str]:
 
 def _training(plan: Plan) -> Iterator[str]:
     """Charts that share a legend: a training has one colour in all of them."""
-    runs = {
-        name: metrics
-        for id, name in _names(plan).items()
-        if (metrics := read.metrics(plan.trainings[id].folder))
-    }
+    runs = {}
+    for id, name in _names(plan).items():
+        metrics, damage = read.metrics(plan.trainings[id].folder)
+        if damage:
+            yield page.paragraph(f"Not all of metrics.csv of {name} is shown: it {damage}.")
+        if metrics:
+            runs[name] = metrics
     if not runs:
         return
     yield chart.legend(list(runs))

@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from score_sde import processes
-from score_sde.errors import UserError
+from score_sde.errors import UserError, first_line
 from score_sde.evaluation import asked as evaluation
 from score_sde.runs import build, recipes
 from score_sde.runs import config as configs
@@ -79,8 +79,8 @@ def _row(study: Study, point: Point, seed: int, root: Path) -> Row:
         training = identity.of_training(config)
         settings = training | identity.of_measurement(config, programs)
     except ValueError as error:  # a UserError, or of the classes that check their own arguments
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{' | '.join(point.labels.values())}: {reason}") from error
+        labels = " | ".join(point.labels.values())
+        raise UserError(f"{labels}: {first_line(error)}") from error
     trained = identity.fingerprint(training, config, study.train)
     # The programs that train are in it, by the identity of what they train.
     own = identity.fingerprint({**settings, "trained": trained}, config, programs)

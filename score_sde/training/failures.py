@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from score_sde.errors import UserError
+from score_sde.errors import UserError, first_line
 
 # How errors begin that say nothing about the bytes on the disk.
 _OF_THE_MACHINE = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED")
@@ -40,8 +40,7 @@ def one_line(error: Exception) -> str:
     # At the end of what TensorStore says, which is long.
     if found := re.search(r"os_error_code='(\d+)'", str(error)):
         return os.strerror(int(found[1]))
-    lines = str(error).strip().splitlines()
-    text = lines[0] if lines else type(error).__name__
+    text = first_line(error)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 

@@ -5,18 +5,16 @@ Both are on the side: whatever is wrong with them is a warning, and the run goes
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from score_sde import metrics_csv
 from score_sde.files import on_the_side, replacing, set_aside
+from score_sde.metrics_csv import COLUMNS, NAME
 from score_sde.training.events import Events
-
-COLUMNS = ("step", "loss", "grad_norm", "learning_rate", "examples_per_second", "eval_loss")
 
 
 class Metrics:
@@ -37,9 +35,9 @@ class Metrics:
         self._warn = warn or _to_stderr
         self._file: BinaryIO | None = None
         self._board: Events | None = None
-        path = Path(folder) / "metrics.csv"
-        with on_the_side("metrics.csv", self._warn):
-            kept, damage = read_rows(path)
+        path = Path(folder) / NAME
+        with on_the_side(NAME, self._warn):
+            kept, damage = metrics_csv.read_rows(path)
             if damage:
                 aside = set_aside(path)
                 self._warn(
@@ -47,7 +45,7 @@ class Metrics:
                 )
             with replacing(path) as file:
                 rows = (row for row in kept if int(row[0]) <= resume_step)
-                file.write(_text([COLUMNS, *rows]).encode())
+                file.write(metrics_csv.text([COLUMNS, *rows]).encode())
             self._file = path.open("ab", buffering=0)
         with on_the_side("tensorboard/", self._warn):
             self._board = Events(Path(folder) / "tensorboard", resume_step + 1)
@@ -58,9 +56,10 @@ class Metrics:
         words = {"step": str(step), **{name: f"{value:.6g}" for name, value in values.items()}}
         if self._file is not None:
             try:
-                self._file.write(_text([[words.get(name, "") for name in COLUMNS]]).encode())
+                row = [words.get(name, "") for name in COLUMNS]
+                self._file.write(metrics_csv.text([row]).encode())
             except OSError as error:
-                self._warn(f"warning: metrics.csv is not written any more: {error.strerror}")
+                self._warn(f"warning: {NAME} is not written any more: {error.strerror}")
                 self._file = None
         if self._board is not None:
             try:
@@ -71,7 +70,7 @@ class Metrics:
 
     def close(self) -> None:
         """Flush and close the files."""
-        for file, name in ((self._file, "metrics.csv"), (self._board, "tensorboard/")):
+        for file, name in ((self._file, NAME), (self._board, "tensorboard/")):
             if file is not None:
                 with on_the_side(name, self._warn):
                     file.close()
@@ -79,44 +78,3 @@ class Metrics:
 
 def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def read_rows(path: Path) -> tuple[list[list[str]], str]:
-    """The rows of a metrics.csv that are whole, and what is wrong with the file.
-
-    Args:
-        path: the file; none is as good as an empty one.
-
-    Returns:
-        A text for each of COLUMNS in each row, and words that follow the file's name, or "".
-    """
-    if not path.exists():
-        return [], ""
-    if not path.is_file():
-        return [], "is not a regular file"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        return [], f"cannot be read ({error.strerror})"
-    head, *lines = content.decode(errors="replace").split("\n")
-    if content and head.rstrip("\r") != ",".join(COLUMNS):
-        return [], "has other columns"
-    rows = [line.rstrip("\r").split(",") for line in lines[:-1]]
-    good = [row for row in rows if _is_row(row)]
-    bad = len(rows) - len(good) + any(lines[-1:])  # a last line without its end was cut short
-    return good, f"has {bad} damaged row(s)" if bad else ""
-
-
-def _is_row(row: list[str]) -> bool:
-    try:
-        numbers = [float(text or 0) for text in row[1:]]
-        whole = len(row) == len(COLUMNS) and not any(map(math.isnan, numbers))
-        return whole and row[0].isdecimal() and int(row[0]) < 2**63
-    except ValueError:
-        return False
-
-
-def _text(rows: list[list[str]]) -> str:
-    file = io.StringIO(newline="")
-    csv.writer(file).writerows(rows)
-    return file.getvalue()

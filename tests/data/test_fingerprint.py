@@ -51,6 +51,21 @@ def test_of_values_that_are_read_in_parts_all_count(monkeypatch):
     assert arrays.source({"train": values}).info.fingerprint != whole
 
 
+def test_of_a_large_set_some_examples_count(monkeypatch):
+    """Evenly spaced, the first and the last among them; no others are read."""
+    monkeypatch.setattr(arrays, "_HASHED", 3 * arrays._PAGE)
+    values = np.zeros((2001, 4), np.float32)
+
+    def changed(row):
+        there = values.copy()
+        there[row] = 1
+        return arrays.source({"train": there}).info.fingerprint
+
+    found = {row: changed(row) for row in (0, 999, 1000, 2000)}
+    assert len(set(found.values())) == 4
+    assert found[999] == arrays.source({"train": values}).info.fingerprint
+
+
 def test_of_a_tfds_set_the_slice_counts(digits_dir):
     splits = ("train", "test", "train[:100]", "train[100:200]")
     found = {split: of("digits", split, data_dir=digits_dir) for split in splits}

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from made_model import subject
 
-from score_sde.errors import UserError
 from score_sde.evaluation import extractors
 from score_sde.evaluation.samples import draw, protocol
 
@@ -59,12 +58,42 @@ def test_a_coupled_set_is_its_own(tmp_path):
         assert not any("before" in line for line in said)
 
 
-def test_a_damaged_part_is_one_line(tmp_path):
-    features(tmp_path, 10)
-    (path,) = (tmp_path / "evaluation").glob("*/*.npz")
+def cut(path):
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(UserError, match=r"00000000.npz is damaged \(.*\): remove it"):
-        features(tmp_path, 10)
+
+
+def put_other_arrays(path):
+    np.savez(path, x=np.zeros(3))
+
+
+def change_a_number(path):
+    with np.load(path) as part:
+        arrays = dict(part)
+    arrays["features"][0] += 0.5
+    np.savez(path, **arrays)
+
+
+def take_the_one_before(path):
+    path.write_bytes((path.parent / "00000000.npz").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("damage", "start"),
+    [(cut, 0), (put_other_arrays, 0), (change_a_number, 32), (take_the_one_before, 32)],
+)
+def test_a_damaged_part_is_set_aside_and_drawn_again(tmp_path, damage, start):
+    whole, _ = features(tmp_path, 70)
+    (path,) = (tmp_path / "evaluation").glob(f"*/{start:08d}.npz")
+    damage(path)
+    damaged = path.read_bytes()
+    again, said = features(tmp_path, 70)
+    assert said[0].startswith(f"warning: {path} is damaged (")
+    there = [f"{start} of 70 samples are there from before"] * (start > 0)
+    drawn = [f"{n}/70 samples" for n in (32, 64, 70) if n > start]
+    assert said[1:] == there + drawn
+    np.testing.assert_array_equal(again.features, whole.features)
+    assert path.with_name(path.name + ".damaged").read_bytes() == damaged
+    assert features(tmp_path, 70)[1] == ["70 of 70 samples are there from before"]
 
 
 def test_whatever_changes_the_samples_is_another_set(tmp_path):
@@ -100,10 +129,13 @@ def test_samples_are_kept(tmp_path):
 
     drawn, _ = features(tmp_path, 10, "npz", batch_size=4)
     with np.load(drawn.kept) as file:
-        samples = file["samples"]
+        samples, about = file["samples"], json.loads(str(file["about"]))
+    assert about["sampling_seed"] == 0
+    assert (about["n"], about["nfe"]) == (10, 30)
     np.testing.assert_allclose(samples.reshape(10, 4) / 255, drawn.features, atol=1e-6)
     drawn, _ = features(tmp_path, 10, "files", batch_size=4)
     assert len(list(drawn.kept.iterdir())) == 10
+    assert json.loads(drawn.kept.with_name(drawn.kept.name + ".json").read_text()) == about
     for number, image in enumerate(samples):
         png = np.asarray(Image.open(drawn.kept / f"{number:06d}.png"))
         np.testing.assert_array_equal(png, image[..., 0])

@@ -9,6 +9,7 @@ from made_subject import made_source
 from score_sde import data, fields
 from score_sde.evaluation import extractors, reference, statistics
 from score_sde.evaluation.moments import moments
+from score_sde.training.sharding import make_mesh
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 2, 2, 1), np.uint8)
 SOURCE = made_source({"image": IMAGES}, [fields.image((2, 2, 1))], split="train")
@@ -98,6 +99,28 @@ def test_the_command_of_vectors(tmp_path, capsys):
     ):
         assert statistics.main([*line, wrong]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_damaged_file_of_the_cache_is_set_aside(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCORE_SDE_CACHE", str(tmp_path))
+    said = []
+
+    def remembered():
+        say = said.append
+        return statistics.remembered(SOURCE, "image", extractors.pixels, make_mesh(), 23, say)
+
+    found = remembered()
+    (path,) = (tmp_path / "statistics").iterdir()
+    damaged = path.read_bytes()[:-30]
+    path.write_bytes(damaged)
+    said.clear()
+    np.testing.assert_array_equal(remembered().cov, found.cov)
+    assert said[0].startswith(f"warning: {path} is not a file of statistics: ")
+    assert said[0].endswith("; the statistics are computed again")
+    assert path.with_name(path.name + ".damaged").read_bytes() == damaged
+    said.clear()
+    np.testing.assert_array_equal(remembered().cov, found.cov)
+    assert not said
 
 
 def test_a_file_that_is_no_statistics_is_not_replaced(data_dir, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import tracemalloc
 import zipfile
 
@@ -64,6 +65,35 @@ def test_what_is_not_what_it_claims_is_one_line_and_takes_no_memory(tmp_path, co
     tracemalloc.stop()
     assert "\n" not in str(info.value)
     assert peak < 2**26
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_of_compressed_bytes_is_one_line(tmp_path, compression):
+    """Each method has exceptions of its own."""
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(9, size=20_000).astype(np.uint8)
+    good = archive(tmp_path / "x.npz", compression, x=member((20_000,), "|u1", numbers.tobytes()))
+    content = bytearray(good.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(40)
+    good.write_bytes(content)
+    with (
+        pytest.raises(
+            UserError, match=r"x.npz is not good: x (cannot be read|is not an array)"
+        ) as info,
+        npz.opened(good, "good") as found,
+    ):
+        found["x"]
+    assert "\n" not in str(info.value)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    with (
+        pytest.raises(UserError, match=r"pipe\.npz is not good: it is no regular file"),
+        npz.opened(tmp_path / "pipe.npz", "good"),
+    ):
+        pass
 
 
 def test_damage_at_any_byte_is_one_line_or_nothing(tmp_path):

@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
+from score_sde.metrics_csv import COLUMNS
 from score_sde.runs import config as configs
 from score_sde.spaces.pictures import save_grid
 from score_sde.sweep import results
 from score_sde.sweep.plan import plan
-from score_sde.training.log import COLUMNS
 
 # A page that did not escape it would change its title, or lose what comes after.
 HOSTILE = """<script>document.title = "run"</script></table><b x="'&amp;"""

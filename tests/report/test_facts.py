@@ -1,6 +1,7 @@
 """What a number and a picture are of, in a line."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -78,3 +79,5 @@ def test_a_picture_that_says_nothing(tmp_path):
     path.write_text("text")
     assert facts.about(path) == {}
     assert facts.about(tmp_path / "none.png") == {}
+    os.mkfifo(tmp_path / "pipe.png")
+    assert facts.about(tmp_path / "pipe.png") == {}

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from score_sde.training.log import COLUMNS, Metrics, read_rows
+from score_sde.metrics_csv import COLUMNS, read_rows
+from score_sde.training.log import Metrics
 
 HEAD = ",".join(COLUMNS) + "\r\n"
 ROWS = ["2,0.5,1,0.01,100,\r\n", "4,0.25,inf,0.01,100,0.75\r\n"]

@@ -98,7 +98,9 @@ def density_map(subject: Subject, options: DensityMap) -> dict[str, Any]:
     if jax.process_index() == 0:
         with files.writing(subject.workdir):
             path = subject.folder / "density_map.png"
-            density_picture.save(path, grid, found, options.noise, examples[:_SHOWN], samples)
+            about = {"metric": "density_map", **protocol, "samples": len(samples)}
+            shown = examples[:_SHOWN]
+            density_picture.save(path, grid, found, options.noise, shown, samples, about)
     numbers = {"value": float(grid.area * np.exp(found.logp).sum())}
     if found.exact is not None:
         q = grid.area * np.exp(found.exact)

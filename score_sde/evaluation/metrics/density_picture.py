@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,6 +82,7 @@ def save(
     noise: Sequence[float],
     examples: np.ndarray,
     samples: np.ndarray,
+    about: Mapping[str, Any],
 ) -> None:
     """Write a PNG of the densities on one scale, of samples over examples, and of the score.
 
@@ -92,6 +93,7 @@ def save(
         noise: the levels sigma / alpha of `found.denoised`.
         examples: [m, 2].
         samples: of the model, [k, 2].
+        about: what the picture is of, JSON values, which the file says of itself.
     """
     known = found.exact is not None
     columns = 3 if known else 2
@@ -121,7 +123,7 @@ def save(
         _frame(panel, grid, f"score at σ/α = {level:g}")
     for panel in axes:
         panel.set_axis_off()
-    figures.save(path, drawn)
+    figures.save(path, drawn, about)
 
 
 def _densities(found: Map) -> Iterator[tuple[str, np.ndarray, str, dict[str, Any]]]:

@@ -110,7 +110,8 @@ def loss_by_time(subject: Subject, options: LossByTime) -> dict[str, Any]:
     if jax.process_index() == 0:
         with files.writing(subject.workdir):
             _write_csv(subject.folder / "loss_by_time.csv", curve)
-            _write_png(subject.folder / "loss_by_time.png", curve, options.quantity)
+            about = {"metric": "loss_by_time", **protocol}
+            _write_png(subject.folder / "loss_by_time.png", curve, about)
     return {
         "value": float(of_example.mean()),
         "standard_error": None if error is None else float(error),
@@ -165,7 +166,7 @@ def _write_csv(path: Path, curve: dict[str, list[Any]]) -> None:
         file.write(text.getvalue().encode())
 
 
-def _write_png(path: Path, curve: dict[str, list[Any]], quantity: str) -> None:
+def _write_png(path: Path, curve: dict[str, list[Any]], about: Mapping[str, Any]) -> None:
     drawn = figures.figure(7, 4.5)
     axes = drawn.add_subplot()
     t, loss = np.array(curve["t"]), np.array(curve["loss"])
@@ -174,8 +175,8 @@ def _write_png(path: Path, curve: dict[str, list[Any]], quantity: str) -> None:
     axes.fill_between(t, loss - 2 * error, loss + 2 * error, alpha=0.25, linewidth=0)
     axes.set(
         xlabel="time t",
-        ylabel=f"mean squared error of {quantity}, with 2 standard errors",
+        ylabel=f"mean squared error of {about['quantity']}, with 2 standard errors",
         yscale="log",
     )
     axes.grid(alpha=0.3)
-    figures.save(path, drawn)
+    figures.save(path, drawn, about)

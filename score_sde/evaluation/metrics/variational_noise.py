@@ -129,7 +129,7 @@ def fit(subject: Subject, process: SDE, steps: int) -> Variational:
         "steps": steps,
         "t_min": process.t_min,
     }
-    parts = Parts(subject.folder, "dequantization", protocol)
+    parts = Parts(subject.folder, "dequantization", protocol, subject.say)
     for params in parts:
         return Variational(params, channels)
     # Every process has looked before the first one writes.

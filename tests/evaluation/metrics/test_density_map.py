@@ -1,6 +1,7 @@
 """The density of the plane: mass and divergence where they are known, and what is drawn of it."""
 
 import dataclasses
+import json
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ from made_subject import made_source, made_subject, subject_of
 from scipy import special, stats
 
 import score_sde
-from score_sde import analytic, fields
+from score_sde import analytic, fields, images
 from score_sde.evaluation.metrics import density_picture
 from score_sde.evaluation.metrics.density_map import DensityMap
 from score_sde.spaces import Vectors
@@ -86,7 +87,9 @@ def test_what_is_drawn(tmp_path, monkeypatch):
     options = dataclasses.replace(QUICK, points=4, noise=(0.5, 1.0), samples=30)
     entry = density_map(what, options)
     assert {"kl", "exact_mass"}.isdisjoint(entry)
-    ((grid, found, noise, examples, samples),) = seen
+    ((grid, found, noise, examples, samples, about),) = seen
+    assert (about["metric"], about["samples"]) == ("density_map", 30)
+    assert {**entry["protocol"], **about} == about
     assert found.exact is None
     assert noise == (0.5, 1.0)
     assert samples.shape == (30, 2)
@@ -146,7 +149,10 @@ def test_the_picture(tmp_path, known, noise):
     logp = -(grid.middles**2).sum(1)
     found = density_picture.Map(logp, logp if known else None, np.zeros((81, len(noise), 2)))
     samples = grid.middles if noise else np.zeros((0, 2))
-    density_picture.save(tmp_path / "map.png", grid, found, noise, grid.middles, samples)
+    density_picture.save(
+        tmp_path / "map.png", grid, found, noise, grid.middles, samples, {"step": 8}
+    )
+    assert json.loads(images.about(tmp_path / "map.png")) == {"step": 8}
     columns = 3 if known else 2
     rows = math.ceil(((3 if known else 1) + 1 + len(noise)) / columns)
     size = 120 * columns * (3.4 + 1.3), 120 * rows * (3.4 / 2 + 0.7)

@@ -10,7 +10,7 @@ import pytest
 from made_subject import made_subject
 
 import score_sde
-from score_sde import analytic, keys
+from score_sde import analytic, images, keys
 from score_sde.evaluation.metrics.loss_by_time import LossByTime, losses
 from score_sde.prediction import Prediction
 
@@ -80,8 +80,8 @@ def test_the_files_and_the_entry(tmp_path):
     assert 0 < entry["standard_error"] < entry["value"]
     assert (entry["examples"], entry["nfe"]) == (10, 5)
     assert entry["protocol"]["quantity"] == "eps"
-    png = (tmp_path / "evaluation" / "loss_by_time.png").read_bytes()
-    assert png.startswith(b"\x89PNG")
+    about = json.loads(images.about(tmp_path / "evaluation" / "loss_by_time.png"))
+    assert about == {"metric": "loss_by_time"} | json.loads(json.dumps(entry["protocol"]))
     assert curve(tmp_path, repeats=2)[0]["value"] != entry["value"]
 
 
