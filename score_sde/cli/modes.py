@@ -7,14 +7,14 @@ import dataclasses
 import functools
 import logging
 import math
-import shlex
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from score_sde import terminal
+from score_sde.cli import messages
+from score_sde.cli.begin import begin
 from score_sde.cli.flags import CommandLine, HelpRequest, parse
 from score_sde.errors import UserError
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from score_sde.data import Source
     from score_sde.runs.build import Experiment
     from score_sde.runs.init_from import Start
-    from score_sde.runs.train import Outcome
 
 
 @terminal.program
@@ -86,14 +85,14 @@ def _train(line: CommandLine) -> int:
         held_out: Source | None,
         start: Start,
     ) -> None:
-        _say_ignored(line, experiment)
-        _announce(experiment, mesh, train_set, held_out, line.workdir)
+        messages.say_ignored(line, experiment)
+        messages.announce(experiment, mesh, train_set, held_out, line.workdir)
         for source in (train_set, held_out):
-            _say_note(source)
+            messages.say_note(source)
         for text in start.lines:
             print(text, flush=True)
 
-    _begin(line)
+    begin(line)
     asked = None
     if line.init_from is not None:
         asked = init_from.Request(line.init_from, line.weights, line.step)
@@ -101,7 +100,7 @@ def _train(line: CommandLine) -> int:
         line.config, line.workdir, announce, asked, again=not line.recipe
     )
     if jax.process_index() == 0:
-        _say_what_next(line, experiment, outcome)
+        messages.say_what_next(line, experiment, outcome)
     return 130 if outcome.stopped_by == signal.SIGINT else 0
 
 
@@ -117,7 +116,7 @@ def _sample(line: CommandLine) -> int:
     from score_sde.training.progress import Count
     from score_sde.training.sharding import make_mesh, replicated, to_devices
 
-    _begin(line)
+    begin(line)
     config, workdir = line.config, line.workdir
     _check_trained(line)
     sampler = build.sampler(config.sampling)
@@ -153,11 +152,11 @@ def _sample(line: CommandLine) -> int:
     params, constants = to_devices(replicated(mesh), weights)
     say(
         f"sampling {number} examples from {workdir} at step {run.step} ({run.weights} weights) "
-        f"with {config.sampling.sampler}, seed {seed}, on {_devices(mesh)}"
+        f"with {config.sampling.sampler}, seed {seed}, on {messages.devices(mesh)}"
     )
 
     if first:
-        _say_ignored(line, experiment)
+        messages.say_ignored(line, experiment)
     key = sample_key(experiment.seed, seed)
     told = question.task, question.cond, question.known
     count = Count(number, "examples", quiet=not first)
@@ -215,7 +214,7 @@ def _evaluate(line: CommandLine) -> int:
     from score_sde.runs.evaluate import subject
     from score_sde.training.sharding import make_mesh
 
-    _begin(line)
+    begin(line)
     config, workdir = line.config, line.workdir
     # The examples come from the command line and the recipe, so these must be those of the run.
     _check_trained(line, also=tuple(f"data.{name}" for name in DETERMINING))
@@ -236,11 +235,12 @@ def _evaluate(line: CommandLine) -> int:
     what = subject(run, source, asked.options, mesh, say, training, config.sampling.seed)
     say(
         f"evaluating {workdir} at step {run.step} ({run.weights} weights) on {what.number} of "
-        f"{len(source):,} {source.info.split} examples of {source.info.name}, on {_devices(mesh)}"
+        f"{len(source):,} {source.info.split} examples of {source.info.name}, on "
+        f"{messages.devices(mesh)}"
     )
     if first:
-        _say_ignored(line, run.experiment)
-        _say_note(source)
+        messages.say_ignored(line, run.experiment)
+        messages.say_note(source)
     for name, entry in evaluate(what, asked, first).items():
         error = entry["standard_error"]
         number = f"{entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}")
@@ -279,107 +279,3 @@ _MODES: dict[str, Callable[[CommandLine], int]] = {
     "evaluate": _evaluate,
     "import": _import,
 }
-
-
-def _begin(line: CommandLine) -> None:
-    """Find the other processes, and what was compiled before."""
-    import jax
-
-    from score_sde.cli import compilation
-
-    if line.distributed:
-        _distribute(line)
-
-    def say(text: str) -> None:
-        if jax.process_index() == 0:
-            print(text, flush=True)
-
-    compilation.keep(say)
-
-
-def _distribute(line: CommandLine) -> None:
-    import jax
-
-    try:
-        jax.distributed.initialize()
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"--distributed found no cluster ({reason}); it needs Slurm, Open MPI, Kubernetes or a "
-            "TPU pod. On one machine leave it out: all its devices are used anyway"
-        ) from error
-    from score_sde.runs import peers
-    from score_sde.training import checkpoint_folder
-
-    def advice() -> str:
-        if line.mode != "train":
-            return "The same command goes on with what is not done"
-        step = checkpoint_folder.latest(line.workdir / "checkpoints")
-        return "The same command " + (
-            "begins again" if step is None else f"goes on from step {step}"
-        )
-
-    peers.watch(advice)
-
-
-def _devices(mesh: Mesh) -> str:
-    import jax
-
-    kind = jax.devices()[0].device_kind
-    axes = ", ".join(f"{name} {size}" for name, size in mesh.shape.items())
-    return f"{jax.device_count()} x {kind} (mesh: {axes})"
-
-
-def _announce(
-    experiment: Experiment, mesh: Mesh, train_set: Source, held_out: Source | None, workdir: Path
-) -> None:
-    info = train_set.info
-    held = f" and {len(held_out):,} held-out" if held_out else ", no held-out"
-    print(
-        f"{_devices(mesh)} | {experiment.parameters:,} parameters | "
-        f"{info.name}: {len(train_set):,} training{held} examples, "
-        f"{experiment.field.words} | {workdir}",
-        flush=True,
-    )
-
-
-def _say_ignored(line: CommandLine, experiment: Experiment) -> None:
-    from score_sde.runs import config as configs
-    from score_sde.runs import folder
-    from score_sde.runs.ignored import ignored
-
-    # The network is the run's, whatever a recipe says: it is asked how to sample and to evaluate.
-    other = configs.difference(experiment.config, line.config, folder.FIXED)
-    if other:
-        text = f"note: {line.workdir} was trained with another config, which counts: {other}"
-        print(text, flush=True)
-    for note in ignored(experiment, line.config, line.overrides):
-        print(f"note: {note}", flush=True)
-
-
-def _say_note(source: Source | None) -> None:
-    """Say what there is to know of a data set besides, such as files that are left out."""
-    if source is not None and source.note:
-        print(f"note: {source.info.split}: {source.note}", flush=True)
-
-
-def _more(line: CommandLine, experiment: Experiment, outcome: Outcome) -> str:
-    """What trains a run further that has all of its steps."""
-    if experiment.optim.decay != "cosine":
-        return f"--config.training.steps=N with N > {outcome.step} goes on"
-    return (
-        f"its learning rate has come to 0. --init_from={shlex.quote(str(line.workdir))} begins "
-        "another run with its weights"
-    )
-
-
-def _say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) -> None:
-    from score_sde.runs import session
-
-    if outcome.stopped_by is not None:
-        print(session.stopped(outcome, "command"))
-        return
-    if outcome.start == outcome.step:
-        print(f"nothing left to train: {_more(line, experiment, outcome)}")
-    mode = "sample" if experiment.objective.draws else "evaluate"
-    print(f"done: {outcome.step} steps, in {line.workdir}. Next: {line.rerun} --mode={mode}")

@@ -5,6 +5,7 @@ import shutil
 import pytest
 from untrained import untrained_run
 
+import score_sde
 from configs import digits_vp
 from score_sde.data import selection
 from score_sde.errors import UserError
@@ -37,3 +38,12 @@ def test_a_file_of_that_name_that_is_no_runs_is_not_overwritten(tmp_path):
     (tmp_path / "config.json").write_text('{"name": "of another program"}')
     with pytest.raises(UserError, match="is not a run's config"):
         folder.check(tmp_path, digits_vp.get_config())
+
+
+@pytest.mark.parametrize("open", [score_sde.load, folder.load_classifier, folder.opened])
+def test_a_home_folder_is_found(tmp_path, monkeypatch, open):
+    """Where it names nobody, it stays."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given, read in (("~/run", tmp_path / "run"), ("~no_such_user/run", "~no_such_user/run")):
+        with pytest.raises(UserError, match=f"no run in {read}: it has no config"):
+            open(given)

@@ -1,0 +1,51 @@
+"""How every mode begins: the other processes are found, and what was compiled before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from score_sde.errors import UserError
+
+if TYPE_CHECKING:
+    from score_sde.cli.flags import CommandLine
+
+
+def begin(line: CommandLine) -> None:
+    """Find the other processes, and what was compiled before."""
+    import jax
+
+    from score_sde.cli import compilation
+
+    if line.distributed:
+        _distribute(line)
+
+    def say(text: str) -> None:
+        if jax.process_index() == 0:
+            print(text, flush=True)
+
+    compilation.keep(say)
+
+
+def _distribute(line: CommandLine) -> None:
+    import jax
+
+    try:
+        jax.distributed.initialize()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"--distributed found no cluster ({reason}); it needs Slurm, Open MPI, Kubernetes or a "
+            "TPU pod. On one machine leave it out: all its devices are used anyway"
+        ) from error
+    from score_sde.runs import peers
+    from score_sde.training import checkpoint_folder
+
+    def advice() -> str:
+        if line.mode != "train":
+            return "The same command goes on with what is not done"
+        step = checkpoint_folder.latest(line.workdir / "checkpoints")
+        return "The same command " + (
+            "begins again" if step is None else f"goes on from step {step}"
+        )
+
+    peers.watch(advice)
