@@ -18,20 +18,16 @@ class NobodyReads(BaseException):
     """What is printed goes into a pipe whose reader, such as head, has ended."""
 
 
-class _Stream:
-    """A stream that is printed to; the methods that it has not are those of the stream.
-
-    Characters that its encoding lacks are escaped. A failure silences it, so that the end of the
-    process does not fail too, and is a NobodyReads, or else a UserError of one line.
-    """
+class _Wrapped:
+    """A stream that is printed to; the methods that it has not are those of the stream."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
 
     def write(self, text: str) -> int:
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
         with self._told():
-            return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            self._stream.write(text)
+        return len(text)
 
     def flush(self) -> None:
         with self._told():
@@ -39,6 +35,22 @@ class _Stream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+    def _told(self) -> contextlib.AbstractContextManager[None]:
+        """In which it is printed; what that raises is turned into what is to be raised."""
+        raise NotImplementedError
+
+
+class _Stream(_Wrapped):
+    """A stream of a program.
+
+    Characters that its encoding lacks are escaped. A failure silences it, so that the end of the
+    process does not fail too, and is a NobodyReads, or else a UserError of one line.
+    """
+
+    def write(self, text: str) -> int:
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        return super().write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -54,6 +66,41 @@ class _Stream:
     def _silence(self) -> None:
         with contextlib.suppress(OSError, ValueError):  # it is no file
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+class Deferred:
+    """While entered, what cannot be printed is no error yet: there is work to bring to safety.
+
+    Attributes:
+        error: what the first print that failed would have raised; None so far.
+    """
+
+    def __init__(self):
+        self.error: BaseException | None = None
+        self._entered = contextlib.ExitStack()
+
+    def __enter__(self) -> Deferred:
+        self._entered.enter_context(contextlib.redirect_stdout(_Quiet(sys.stdout, self)))
+        self._entered.enter_context(contextlib.redirect_stderr(_Quiet(sys.stderr, self)))
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._entered.close()
+
+
+class _Quiet(_Wrapped):
+    """A stream whose failures are noted."""
+
+    def __init__(self, stream: TextIO, deferred: Deferred):
+        super().__init__(stream)
+        self._deferred = deferred
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, UserError, NobodyReads) as error:
+            self._deferred.error = self._deferred.error or error
 
 
 def program(main: Callable[P, int]) -> Callable[P, int]:

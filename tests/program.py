@@ -65,9 +65,33 @@ def run(*arguments, timeout=300, devices=1, **env):
 
 def called(*arguments):
     """What the program answers, called in this process: as `run`, without its start."""
+    return _called(io.StringIO(), arguments)
+
+
+def called_until(text, act, *arguments):
+    """As `called`; when it prints a line with this text, act() is called, once."""
+    out = _Watched(text, act)
+    result = _called(out, arguments)
+    assert out.act is None, f"{text!r} is not in {result.stdout!r}: {result.stderr}"
+    return result
+
+
+class _Watched(io.StringIO):
+    def __init__(self, text, act):
+        super().__init__()
+        self.text, self.act = text, act
+
+    def write(self, text):
+        if self.act and self.text in text:
+            act, self.act = self.act, None
+            act()
+        return super().write(text)
+
+
+def _called(out, arguments):
     from score_sde.cli import main
 
-    out, err = io.StringIO(), io.StringIO()
+    err = io.StringIO()
     with (
         contextlib.chdir(ROOT),
         contextlib.redirect_stdout(out),

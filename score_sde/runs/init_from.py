@@ -22,7 +22,7 @@ from score_sde.models.functional import Arrays
 from score_sde.runs import config as configs
 from score_sde.runs import folder
 from score_sde.runs.build import Experiment
-from score_sde.training.checkpoints import Checkpoints
+from score_sde.training import checkpoint_folder
 from score_sde.training.state import NOTHING, Weights
 
 # What its weights mean beside their shapes: the process, what is modelled, the network's options.
@@ -95,7 +95,7 @@ def start(workdir: Path, asked: Request | None, experiment: Experiment, again: b
             fits; or the run that goes on was begun from something else.
     """
     record = _recorded(workdir)
-    if _has_checkpoint(workdir):
+    if checkpoint_folder.latest(workdir / "checkpoints") is not None:
         if asked and not (record and _same(record, asked)):
             begun = f"from {record['run']}" if record else "from no other run"
             raise UserError(
@@ -195,14 +195,6 @@ def _recorded(workdir: Path) -> Mapping[str, Any] | None:
     if record is not None and not known:
         raise UserError(f"{workdir / 'config.json'} is not a run's config: see its run.init_from")
     return record
-
-
-def _has_checkpoint(workdir: Path) -> bool:
-    checkpoints = Checkpoints(workdir / "checkpoints")
-    try:
-        return checkpoints.latest_step() is not None
-    finally:
-        checkpoints.close()
 
 
 def _same(record: Mapping[str, Any], asked: Request) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 
-from score_sde import report
+from score_sde import report, terminal
 from score_sde.data import COUNTS, Source, eval_batches, train_batches
 from score_sde.files import on_the_side
 from score_sde.runs import drawn, identity
@@ -105,6 +105,7 @@ def train(
     Raises:
         NotFiniteError: the loss or the gradient is no longer finite.
         CheckpointError: no checkpoint can be read, or one cannot be written.
+        NobodyReads, UserError, OSError: it stopped early and saved, because it could not print.
     """
     return _Training(experiment, mesh, train_set, held_out, Path(workdir), start).run(begin)
 
@@ -151,13 +152,17 @@ class _Training:
 
     def run(self, begin: Callable[[], None]) -> Outcome:
         with StopRequest() as stop:
-            return self._run(stop, begin)
+            found = self._resume()
+            if self.first:
+                self.checkpoints.prepare()
+            begin()
+            with terminal.Deferred() as self.printing:
+                outcome = self._run(stop, found)
+        if self.printing.error is not None:  # it stopped for that, and has saved what was done
+            raise self.printing.error
+        return outcome
 
-    def _run(self, stop: StopRequest, begin: Callable[[], None]) -> Outcome:
-        found = self._resume()
-        if self.first:
-            self.checkpoints.prepare()
-        begin()
+    def _run(self, stop: StopRequest, found: tuple[TrainState, DatasetIterator] | None) -> Outcome:
         state, batches = found or (self._init_state(), self._batches())
         start = step = int(state.step)
         self.metrics = Metrics(self.workdir, step) if self.first else None
@@ -264,7 +269,7 @@ class _Training:
         if not any(due.values()):
             return
         self._drain(step)
-        self.checkpoints.check()  # before more steps are taken that could not be saved either
+        self.checkpoints.check()  # before more is written, and steps are taken that are not saved
         row = self._window_row(step) if due["log"] else {}
         if due["eval"]:
             row["eval_loss"] = self._held_out_loss(state)
@@ -273,10 +278,10 @@ class _Training:
         if due["log"]:
             left = (options.steps - step) * options.batch_size / row["examples_per_second"]
             self.progress.report(step, row["loss"], row["examples_per_second"], left)
-        if due["sample"]:
-            self._sample(state, step)
         if due["checkpoint"]:
             self._save(state, data_state)
+        if due["sample"]:
+            self._sample(state, step)
         if self.first and (due["sample"] or due["checkpoint"]):
             report.refresh(self.workdir)
         self._start_clock()
@@ -384,10 +389,10 @@ class _Training:
         self.checkpoints.save(state, data_state, to_json(self.experiment.config))
 
     def _stop_everywhere(self, stop: StopRequest, step: int) -> bool:
-        """Whether any process was asked to stop; all must agree, at the same step."""
+        """Whether any process was asked to stop, or cannot print; all must agree, at one step."""
+        asked = stop.received is not None or self.printing.error is not None
         if jax.process_count() == 1:
-            return stop.received is not None
+            return asked
         if step % self.options.log_every:
             return False
-        asked = multihost_utils.process_allgather(jnp.asarray(stop.received is not None))
-        return bool(np.any(asked))
+        return bool(np.any(multihost_utils.process_allgather(jnp.asarray(asked))))

@@ -7,6 +7,7 @@ import itertools
 from pathlib import Path
 
 from score_sde.errors import UserError
+from score_sde.training.failures import CheckpointError
 
 
 def steps(folder: Path) -> list[int]:
@@ -17,6 +18,18 @@ def steps(folder: Path) -> list[int]:
 def latest(folder: Path) -> int | None:
     """The step of the newest checkpoint; None if there is none."""
     return max(steps(folder), default=None)
+
+
+def chosen(folder: Path, step: int | None) -> int:
+    """The step that is asked for, or the newest if None; CheckpointError if it is not there."""
+    there = steps(folder)
+    if not there:
+        raise CheckpointError(f"no checkpoint in {folder} yet; train on")
+    if step is not None and step not in there:
+        raise CheckpointError(
+            f"no checkpoint {step} in {folder}; it has {', '.join(map(str, there))}"
+        )
+    return there[-1] if step is None else step
 
 
 def set_aside(folder: Path, step: int) -> Path:

@@ -22,14 +22,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from score_sde.training import checkpoint_folder, record
-from score_sde.training.failures import (
-    CheckpointError,
-    DamagedError,
-    of_the_machine,
-    one_line,
-    silence_orbax,
-)
+from score_sde.training import checkpoint_folder, reading, record
+from score_sde.training.failures import CheckpointError, DamagedError, silence_orbax, unwritten
 from score_sde.training.state import TrainState
 
 
@@ -51,6 +45,7 @@ class Checkpoints:
             async_options=ocp.options.AsyncOptions(create_directories_asynchronously=False),
         )
         self._open: ocp.CheckpointManager | None = None
+        self._prepared = False
         self._saving: int | None = None
         self._failed = False
         silence_orbax()
@@ -73,6 +68,7 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not os.access(self.folder, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        self._prepared = True
 
     def save(self, state: TrainState, data: dict[str, Any], config: dict[str, Any]) -> None:
         """Start to save; it goes on in the background.
@@ -90,8 +86,7 @@ class Checkpoints:
         if step == self.latest_step():
             return
         with self._writing(step):
-            if not self.folder.parent.is_dir():  # it would come back without the rest of the run
-                raise FileNotFoundError(f"{self.folder.parent} is gone")
+            self._check_there()
             self._saving, self._failed = step, False
             items = _items(state)
             self._manager.save(
@@ -105,7 +100,14 @@ class Checkpoints:
             )
 
     def check(self) -> None:
-        """Raise CheckpointError if what was being saved could not be; wait for nothing."""
+        """Raise CheckpointError if what was being saved could not be, or the next cannot be.
+
+        It waits for nothing. What `prepare` has made and somebody has removed is not made again:
+        it would come back without the rest of the run.
+        """
+        if self._prepared:
+            with self._writing(None):
+                self._check_there()
         if self._open is not None and not self._open.is_saving_in_progress():
             self.wait()
 
@@ -140,7 +142,8 @@ class Checkpoints:
             DamagedError: it is not what was written.
             CheckpointError: there is none, or it is of another state.
         """
-        step, found, data = self._read(step, _items(shapes), data=True)
+        step = checkpoint_folder.chosen(self.folder, step)
+        found, data = reading.read(self._manager, self.folder, step, _items(shapes), data=True)
         state = TrainState(
             step=jax.device_put(np.int32(step), shapes.step.sharding),
             params=found["model"]["params"],
@@ -202,96 +205,14 @@ class Checkpoints:
         items = {"model": {"params": params, "constants": constants}}
         if weights != "raw":
             items[_ema_item(weights)] = params
-        _, found, _ = self._read(step, items)
+        step = checkpoint_folder.chosen(self.folder, step)
+        found, _ = reading.read(self._manager, self.folder, step, items)
         return found.get(_ema_item(weights), found["model"]["params"]), found["model"]["constants"]
 
-    def _read(
-        self, step: int | None, items: dict[str, Any], data: bool = False
-    ) -> tuple[int, dict[str, Any], Any]:
-        """The step, the items, and the state of the data iterator if it is asked for."""
-        step = self._chosen(step)
-        written = self._record(step)
-        if written is not None and (other := record.difference(written, items)):
-            raise CheckpointError(
-                f"checkpoint {step} in {self.folder} does not fit this config: {other}"
-            )
-        args = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
-        if data:
-            args["data"] = ocp.args.JsonRestore()
-        unknown = "" if written else ", or does not fit this config"
-        spanning = not all(a.sharding.is_fully_addressable for a in jax.tree.leaves(items))
-        with self._reading(step, unknown, together=spanning):
-            found = dict(self._manager.restore(step, args=ocp.args.Composite(**args)).items())
-        if written is not None:
-            arrays = {name: found[name] for name in items}
-            reason = record.damage(written, arrays)
-            if data and not reason:
-                reason = record.data_damage(written, found["data"])
-            if reason:
-                raise self._damaged(step, reason)
-        return step, found, found.pop("data", None)
-
-    def _chosen(self, step: int | None) -> int:
-        there = checkpoint_folder.steps(self.folder)
-        if not there:
-            raise CheckpointError(f"no checkpoint in {self.folder} yet; train on")
-        if step is not None and step not in there:
-            have = ", ".join(map(str, there))
-            raise CheckpointError(f"no checkpoint {step} in {self.folder}; it has {have}")
-        return there[-1] if step is None else step
-
-    def _record(self, step: int) -> dict[str, Any] | None:
-        """What was written of a checkpoint; None of one that is older than records."""
-        if not (self.folder / str(step) / "record").exists():
-            if jax.process_index() == 0:
-                print(
-                    f"warning: checkpoint {step} in {self.folder} was written before checkpoints "
-                    "were recorded: it is taken unchecked",
-                    file=sys.stderr,
-                )
-            return None
-        with self._reading(step):
-            args = ocp.args.Composite(record=ocp.args.JsonRestore())
-            written = self._manager.restore(step, args=args)["record"]
-        if reason := record.flaw(written, step):
-            raise self._damaged(step, reason)
-        return written
-
-    @contextlib.contextmanager
-    def _reading(self, step: int, unknown: str = "", together: bool = False) -> Iterator[None]:
-        """Turn whatever reading a checkpoint raises into an error of one line.
-
-        Args:
-            step: of the checkpoint.
-            unknown: what else it can mean that it cannot be read.
-            together: whether the processes go on only if it raised nothing in any of them.
-        """
-        failed: Exception | None = None
-        try:
-            yield
-        except Exception as error:  # damaged bytes reach every corner of the libraries that read
-            failed = error
-        if together and bool(multihost_utils.process_allgather(np.bool_(failed)).any()):
-            failed = failed or OSError("another process could not read it")
-        if failed is None:
-            return
-        if of_the_machine(failed):
-            raise CheckpointError(
-                f"checkpoint {step} in {self.folder} cannot be read: {one_line(failed)}"
-            ) from failed
-        raise self._damaged(step, f"it cannot be read{unknown} ({one_line(failed)})") from failed
-
-    def _damaged(self, step: int, reason: str) -> DamagedError:
-        others = [other for other in checkpoint_folder.steps(self.folder) if other != step]
-        before = max([other for other in others if other < step] or others, default=None)
-        advice = (
-            "There is no other"
-            if before is None
-            else f"Take another with --step={before} (step={before} in Python), or move it away"
-        )
-        return DamagedError(
-            f"checkpoint {step} in {self.folder} is damaged: {reason}. {advice}", reason
-        )
+    def _check_there(self) -> None:
+        needed = self.folder if self._prepared else self.folder.parent
+        if not needed.is_dir():
+            raise FileNotFoundError(f"{needed} is gone")
 
     def _set_aside(self, damaged: dict[int, str], good: int | None) -> None:
         """Name the damaged checkpoints, and make room for their steps."""
@@ -316,17 +237,7 @@ class Checkpoints:
             yield
         except Exception as error:  # of any thread of Orbax
             self._failed = True
-            good = self.latest_step()
-            last = (
-                "There is no good checkpoint yet: the same command begins again"
-                if good is None
-                else f"Last good checkpoint: {self.folder / str(good)}. The same command goes on "
-                "from there"
-            )
-            what = "checkpoints" if step is None else f"checkpoint {step}"
-            raise CheckpointError(
-                f"{what} cannot be written to {self.folder}: {one_line(error)}. {last}"
-            ) from error
+            raise unwritten(self.folder, step, error, good=self.latest_step()) from error
 
 
 def _items(state: TrainState) -> dict[str, Any]:

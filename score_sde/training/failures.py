@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from score_sde.errors import UserError, first_line
@@ -42,6 +43,26 @@ def one_line(error: Exception) -> str:
         return os.strerror(int(found[1]))
     text = first_line(error)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+
+
+def unwritten(
+    folder: Path, step: int | None, error: Exception, good: int | None
+) -> CheckpointError:
+    """What is said of a checkpoint that cannot be written.
+
+    Args:
+        folder: of the checkpoints.
+        step: of the checkpoint; None if none can be written.
+        error: why.
+        good: the step of the newest that is there; None if there is none.
+    """
+    last = (
+        "There is no good checkpoint yet: the same command begins again"
+        if good is None
+        else f"Last good checkpoint: {folder / str(good)}. The same command goes on from there"
+    )
+    what = "checkpoints" if step is None else f"checkpoint {step}"
+    return CheckpointError(f"{what} cannot be written to {folder}: {one_line(error)}. {last}")
 
 
 def of_the_machine(error: Exception) -> bool:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from score_sde import records
 from score_sde.training.digests import damaged, digests, misfit
 
 Values = Mapping[str, Any]
 
 
-def make(step: int, items: Values, data: Any) -> dict[str, Any]:
+def make(step: int, items: Values, data: Values) -> dict[str, Any]:
     """The record of a checkpoint, plain values; all processes make it together.
 
     Args:
@@ -21,7 +20,7 @@ def make(step: int, items: Values, data: Any) -> dict[str, Any]:
         data: state of the data iterator, JSON-able.
     """
     arrays = {name: digests(item) for name, item in items.items()}
-    return _sealed({"step": step, "arrays": arrays, "data": _digest(data)})
+    return records.sealed({"step": step, "arrays": arrays, "data": records.digest(data)})
 
 
 def flaw(record: Values, step: int) -> str | None:
@@ -31,8 +30,13 @@ def flaw(record: Values, step: int) -> str | None:
         record: as it was read.
         step: of the checkpoint in which it was found.
     """
-    if not isinstance(record, dict) or record != _sealed(record):
-        return "its record was altered"
+    altered = "its record was altered"
+    if not isinstance(record, Mapping) or records.SEAL not in record:  # each is written with one
+        return altered
+    try:
+        records.unsealed(record)
+    except ValueError:
+        return altered
     if record["step"] != step:
         return f"it was written as checkpoint {record['step']}"
     return None
@@ -69,14 +73,5 @@ def damage(record: Values, items: Values) -> str | None:
 
 def data_damage(record: Values, data: Any) -> str | None:
     """As `damage`, of the state of the data iterator."""
-    return None if _digest(data) == record["data"] else "the place in the data was altered"
-
-
-def _sealed(values: Values) -> dict[str, Any]:
-    """The same with a digest of it all."""
-    inside = {name: value for name, value in values.items() if name != "sum"}
-    return {**inside, "sum": _digest(inside)}
-
-
-def _digest(values: Any) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    intact = isinstance(data, Mapping) and records.digest(data) == record["data"]
+    return None if intact else "the place in the data was altered"

@@ -3,15 +3,17 @@
 import contextlib
 import json
 import shutil
+import signal
 
 import jax
 import numpy as np
 import pytest
-from program import SIGINT, SIGKILL, SIGTERM, called, metrics, run_until
+from program import SIGINT, SIGKILL, SIGTERM, called, called_until, metrics, run_until
 
 import score_sde
 from score_sde import records
 from score_sde.locks import Lock
+from score_sde.training import checkpoint_folder
 
 pytestmark = pytest.mark.slow
 
@@ -24,59 +26,107 @@ def assert_same_state(one, other):
         jax.tree.map(np.testing.assert_array_equal, a.params, b.params)
 
 
+def same_rows(one, other):
+    """The numbers of a run's metrics, but for how long they took."""
+    columns = ("step", "loss", "grad_norm", "eval_loss")
+    a, b = ([[row[name] for name in columns] for row in metrics(w)] for w in (one, other))
+    return a == b
+
+
 def test_sigkill_and_resume_is_bit_exact(finished, small, tmp_path):
-    """Before the first checkpoint, between two, right at one (while it is written), at the end.
+    """Before the first checkpoint, right where the second is written, at the end.
 
     It is one run that all of these meet: what each left is what the next one went on from.
     """
     workdir = tmp_path / "killed"
-    for at in ("step 2/", "step 6/", "step 8/", "step 12/"):
+    for at in ("step 2/", "step 8/", "step 12/"):
         code, printed = run_until(at, SIGKILL, *small, f"--workdir={workdir}")
         assert code == -SIGKILL
-        assert ("going on from step" in printed) == (at not in ("step 2/", "step 6/"))
+        assert ("going on from step" in printed) == (at == "step 12/")
         # It is written with the first checkpoint, at step 4.
         assert (workdir / "report.html").exists() == (at != "step 2/")
     result = called(*small, f"--workdir={workdir}")
     assert result.returncode == 0, result.stderr
     assert_same_state(finished[0], workdir)
-    columns = ("step", "loss", "grad_norm", "eval_loss")
-    expected = [{name: row[name] for name in columns} for row in metrics(finished[0])]
-    assert [{name: row[name] for name in columns} for row in metrics(workdir)] == expected
+    assert same_rows(finished[0], workdir)
 
 
 def test_a_stop_signal_saves_and_resumes(finished, small, tmp_path):
     """Each of the two that stop, sent to one run: the second goes on from what the first saved."""
-    workdir = tmp_path / "stopped"
-    for number, code, step in ((SIGTERM, 0, 2), (SIGINT, 130, 8)):
-        returned, printed = run_until(f"step {step}/", number, *small, f"--workdir={workdir}")
-        assert returned == code, printed
-        assert f"stopped by {number.name} at step" in printed
-        assert "Traceback" not in printed
-        stopped = int(printed.split(f"{number.name} at step ")[1].split(",")[0])
-        assert step <= stopped < 12
-        assert (workdir / "checkpoints" / str(stopped)).is_dir()
-        assert f"{stopped / 12:.0%}, unfinished" in (workdir / "report.html").read_text()
-    assert called(*small, f"--workdir={workdir}").returncode == 0
-    assert_same_state(finished[0], workdir)
+    arguments = (*small, f"--workdir={tmp_path / 'stopped'}")
+    code, printed = run_until("step 2/", SIGTERM, *arguments)
+    check_stopped(tmp_path / "stopped", SIGTERM, 2, printed)
+    again = called_until("step 8/", lambda: signal.raise_signal(SIGINT), *arguments)
+    check_stopped(tmp_path / "stopped", SIGINT, 8, again.stdout)
+    assert (code, again.returncode) == (0, 130)
+    assert called(*arguments).returncode == 0
+    assert_same_state(finished[0], tmp_path / "stopped")
 
 
-@pytest.mark.parametrize("at", ["score", "compiling", "compiled"])
-def test_sigterm_at_any_time_ends_cleanly(small, tmp_path, at):
-    """From the moment training begins: also while it compiles."""
-    workdir = tmp_path / "early"
-    at = {"score": "1 x cpu"}.get(at, at)
-    code, printed = run_until(at, SIGTERM, *small, f"--workdir={workdir}")
-    assert code in (0, -SIGTERM) if at == "1 x cpu" else code == 0, printed
+def check_stopped(workdir, number, step, printed):
+    """It ended in order, after the step at which it was sent the signal, and saved."""
+    assert f"stopped by {number.name} at step" in printed
+    assert "Traceback" not in printed
+    stopped = int(printed.split(f"{number.name} at step ")[1].split(",")[0])
+    assert step <= stopped < 12
+    assert (workdir / "checkpoints" / str(stopped)).is_dir()
+    assert f"{stopped / 12:.0%}, unfinished" in (workdir / "report.html").read_text()
+
+
+def test_sigterm_as_training_begins_ends_cleanly(small, tmp_path):
+    code, printed = run_until("1 x cpu", SIGTERM, *small, f"--workdir={tmp_path / 'early'}")
+    assert code in (0, -SIGTERM), printed
     assert "Traceback" not in printed
     if code == 0:
         assert "stopped by SIGTERM at step" in printed
 
 
-@pytest.mark.parametrize("at", ["1 x cpu", "compiling"])
-def test_ctrl_c_before_the_first_step_acts_at_once(small, tmp_path, at):
-    code, printed = run_until(at, SIGINT, *small, f"--workdir={tmp_path / 'early'}")
+@pytest.mark.parametrize("at", ["compiling", "compiled"])
+def test_sigterm_while_it_compiles_stops_after_the_first_steps(small, tmp_path, at):
+    workdir = tmp_path / "early"
+    stop = lambda: signal.raise_signal(SIGTERM)  # noqa: E731
+    result = called_until(at, stop, *small, f"--workdir={workdir}")
+    assert result.returncode == 0, result.stderr
+    assert "stopped by SIGTERM at step 2," in result.stdout
+    assert (workdir / "checkpoints" / "2").is_dir()
+
+
+def test_ctrl_c_before_the_first_step_acts_at_once(small, tmp_path):
+    """Also in the middle of an import, or of what XLA does."""
+    arguments = (*small, f"--workdir={tmp_path / 'early'}")
+    code, printed = run_until("1 x cpu", SIGINT, *arguments)
     assert code == -SIGINT, printed
     assert "Traceback" not in printed
+    result = called_until("compiling", lambda: signal.raise_signal(SIGINT), *arguments)
+    assert (result.returncode, result.stderr) == (130, "error: interrupted\n")
+    assert not any((tmp_path / "early" / "checkpoints").iterdir())
+
+
+def test_training_that_nobody_reads_is_saved(small, tmp_path):
+    """As with `| head`: it stops as a signal would stop it."""
+    workdir = tmp_path / "piped"
+
+    def close():
+        raise BrokenPipeError
+
+    result = called_until("step 6/", close, *small, f"--workdir={workdir}")
+    assert (result.returncode, result.stderr) == (130, "nobody reads what is printed: stopped\n")
+    assert checkpoint_folder.latest(workdir / "checkpoints") == 6
+
+
+def test_a_run_whose_folder_is_removed_ends_and_is_not_made_again(small, tmp_path):
+    """Where a picture and a checkpoint are due at one step: neither comes back without the run."""
+    workdir = tmp_path / "removed"
+    arguments = (*small, f"--workdir={workdir}", "--config.training.sample_every=6")
+    more = "--config.training.checkpoint_every=6"
+    result = called_until("step 4/", lambda: shutil.rmtree(workdir), *arguments, more)
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"error: checkpoints cannot be written to {workdir / 'checkpoints'}: "
+        f"{workdir / 'checkpoints'} is gone. There is no good checkpoint yet: the same command "
+        "begins again\n"
+    )
+    assert not workdir.exists()
 
 
 def test_a_run_goes_on_with_more_steps(finished, small, tmp_path):
@@ -119,6 +169,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(finishe
     assert line.startswith(f"warning: checkpoint 12 in {workdir / 'checkpoints'} is damaged: ")
     assert "going on from step 8" in result.stdout
     assert_same_state(finished[0], workdir)
+    assert same_rows(finished[0], workdir)  # also those that were written between two checkpoints
 
 
 def refuse_data(workdir):
