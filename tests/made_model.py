@@ -26,7 +26,7 @@ def training(values=REAL):
 def subject(folder, batch_size=32, sampling_seed=0, **changes):
     """It draws pixels N(0, 0.2^2), which are N(0.5, 0.1^2) / 255, each image from its own key."""
 
-    def draw(batch_size, number, first):
+    def draw(batch_size, number, first, on_progress):
         for start in range(first, number, batch_size):
             each = keys.of_examples(jax.random.key(sampling_seed), start + jnp.arange(batch_size))
             x = 0.2 * keys.normal(each, (batch_size, 2, 2, 1), jnp.float32)

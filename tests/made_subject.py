@@ -45,7 +45,7 @@ def subject_of(folder, sde, model, space, source, *, batch_size=4, seed=0, **cha
     """
     said = []
 
-    def draw(batch_size, number, first):
+    def draw(batch_size, number, first, on_progress):
         raise AssertionError("nothing is to be drawn")
 
     what = Subject(

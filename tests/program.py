@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import fast_compilation
@@ -142,11 +143,20 @@ def start(*arguments, devices=1, **env):
 def run_until(text, number, *arguments, **env):
     """Run main.py until it prints a line with this text, send it a signal, and wait for its end.
 
+    Args:
+        text: or a function that says whether it is time.
+
     Returns:
         The exit code, and everything it printed.
     """
     process = start(*arguments, **env)
     printed = []
+    if callable(text):
+        while not text() and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(number)
+        printed = process.communicate(timeout=300)[0]
+        return process.returncode, printed
     for line in process.stdout:
         printed.append(line)
         if text in line:

@@ -18,12 +18,15 @@ from program import ROOT
 from score_sde.cli import help
 from score_sde.data import selection
 from score_sde.errors import UserError
+from score_sde.evaluation import statistics
 from score_sde.models import NETWORKS
 from score_sde.runs import build
 from score_sde.runs import config as configs
 from score_sde.sweep.__main__ import HELP as SWEEP
 
 pytestmark = pytest.mark.slow
+
+FLAGS = help.HELP + SWEEP + statistics.parser().format_help()
 
 PAGES = [page for page in in_small.TEXTS if page not in in_small.ALONE]
 COMMANDS = [command for page in PAGES for command in in_small.COMMANDS[page]]
@@ -86,8 +89,8 @@ AFTER = {
 
 # Paths of the user's, not of this repository.
 THEIRS = ("../shared", "~/.cache/score_sde", "train/", "test/")
-# Made by a metric for which no command asks.
-OTHERS = ("evaluation/loss_by_time.csv",)
+# Made by a metric for which no command asks, and where a checkpoint is damaged.
+OTHERS = ("evaluation/loss_by_time.csv", "checkpoints/damaged-STEP")
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +235,7 @@ def is_flag(word):
     name = word.partition("=")[0]
     if name.startswith("--config."):
         return is_field(name.removeprefix("--config."))
-    return re.search(rf"{name.replace('slurm.NAME', 'slurm')}\b", help.HELP + SWEEP) is not None
+    return re.search(rf"{name.replace('slurm.NAME', 'slurm')}\b", FLAGS) is not None
 
 
 @pytest.mark.parametrize(

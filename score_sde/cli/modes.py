@@ -129,8 +129,9 @@ def _sample(line: CommandLine) -> int:
     seed, size = config.sampling.seed, min(number, config.sampling.batch_size)
     mesh = make_mesh()
     asked_for = f"{number} samples (--num_samples or config.sampling.num_samples)"
-    needed = 4 * number * math.prod(experiment.space.shape)
-    memory.check(asked_for, needed, memory.of_host(), "draw fewer")
+    numbers = math.prod(experiment.space.shape)
+    memory.check(asked_for, 4 * number * numbers, memory.of_host(), "draw fewer")
+    memory.check_batch("config.sampling.batch_size", size, numbers)
     generator = Generator(experiment, mesh, size)
     run = dataclasses.replace(run, experiment=experiment)
     about = drawn.samples(
@@ -159,9 +160,8 @@ def _sample(line: CommandLine) -> int:
         messages.say_ignored(line, experiment)
     key = sample_key(experiment.seed, seed)
     told = question.task, question.cond, question.known
-    count = Count(number, "examples", quiet=not first)
-    samples, nfe = generator(params, constants, key, number, count.reach, *told)
-    count.close()
+    with Count(number, "examples", quiet=not first) as count:
+        samples, nfe = generator(params, constants, key, number, count.reach, *told)
     if first:
         shown = question.picture(samples, experiment.space.MOST)
         examples = min(number, question.examples(shown))
@@ -212,6 +212,7 @@ def _evaluate(line: CommandLine) -> int:
     from score_sde.report import facts
     from score_sde.runs import build, folder
     from score_sde.runs.evaluate import subject
+    from score_sde.training import memory
     from score_sde.training.sharding import make_mesh
 
     begin(line)
@@ -233,6 +234,8 @@ def _evaluate(line: CommandLine) -> int:
 
     training = functools.partial(opened, "train")
     what = subject(run, source, asked.options, mesh, say, training, config.sampling.seed)
+    size = min(what.batch_size, max(what.number, asked.samples.num_samples))
+    memory.check_batch("config.evaluation.batch_size", size, math.prod(what.space.shape))
     say(
         f"evaluating {workdir} at step {run.step} ({run.weights} weights) on {what.number} of "
         f"{len(source):,} {source.info.split} examples of {source.info.name}, on "

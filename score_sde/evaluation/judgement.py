@@ -23,6 +23,7 @@ from score_sde.evaluation.metric import Entries, SampleMetric
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.samples import KEEP, Drawn, draw, protocol
 from score_sde.evaluation.subject import Subject
+from score_sde.training import memory
 from score_sde.values import LARGEST, between, one_of
 
 
@@ -69,11 +70,18 @@ def prepare(
         What measures, as `judged`.
 
     Raises:
-        UserError: weights or statistics are missing, or do not go together; or a metric needs more.
+        UserError: weights or statistics are missing, or do not go together; a metric needs more; or
+            the features of so many samples do not fit into memory.
     """
     weights = Path(options.weights) if options.weights else None
     extractor = extractors.get(options.features, weights, options.check_hash)
     features, logits = extractors.shapes(extractor, subject.source.info[subject.field])
+    memory.check(
+        f"config.evaluation.samples.num_samples={options.num_samples}",
+        features.size * features.dtype.itemsize * options.num_samples,
+        memory.of_host(),
+        "draw fewer",
+    )
     real = None
     if options.reference:
         real = _of_file(Path(options.reference), features.shape[1])

@@ -54,20 +54,21 @@ def of_examples(
     model = jax.device_get((subject.params, subject.constants, subject.space))
     model = to_devices(everywhere, model)
     size = -(-min(subject.batch_size, len(missing)) // subject.mesh.size) * subject.mesh.size
-    for start in range(0, len(missing), max(size, 1)):
-        indices = missing[start : start + size]
-        # The last batch is filled up with copies of its last example, which are not counted.
-        filled = indices[np.minimum(np.arange(size), len(indices) - 1)]
-        batch = subject.source.gather(filled.astype(np.int64))
-        with solver_error_as(UserError):
-            out = jax.device_get(compiled(*model, *to_devices(everywhere, (batch, filled))))
-        row = {"index": indices.tolist()}
-        row |= {key: array[: len(indices)].tolist() for key, array in out.items()}
-        if jax.process_index() == 0:
-            with files.writing(subject.workdir):
-                journal.append(row)
-        rows |= dict(_pairs(row))
-        subject.say(f"{name}: {len(rows)}/{subject.number} examples")
+    with subject.count(subject.number, f"examples of {name}", len(rows)) as count:
+        for start in range(0, len(missing), max(size, 1)):
+            indices = missing[start : start + size]
+            # The last batch is filled up with copies of its last example, which are not counted.
+            filled = indices[np.minimum(np.arange(size), len(indices) - 1)]
+            batch = subject.source.gather(filled.astype(np.int64))
+            with solver_error_as(UserError):
+                out = jax.device_get(compiled(*model, *to_devices(everywhere, (batch, filled))))
+            row = {"index": indices.tolist()}
+            row |= {key: array[: len(indices)].tolist() for key, array in out.items()}
+            if jax.process_index() == 0:
+                with files.writing(subject.workdir):
+                    journal.append(row)
+            rows |= dict(_pairs(row))
+            count.reach(len(rows))
     names = rows[0].keys()
     return {key: np.array([rows[i][key] for i in range(subject.number)]) for key in names}
 

@@ -23,7 +23,6 @@ from score_sde.evaluation.parts import Parts
 from score_sde.evaluation.subject import Subject
 from score_sde.fields import ABOUT
 from score_sde.spaces import Space
-from score_sde.training.progress import Count
 
 # Ways to keep the samples that were judged.
 KEEP = ("none", "npz", "files")
@@ -69,18 +68,8 @@ def draw(subject: Subject, extractor: Extractor, number: int, keep: str = "none"
     multihost_utils.sync_global_devices("the samples were counted")
     if done:
         subject.say(f"{done} of {number} samples are there from before")
-    count = Count(number, "samples", done, jax.process_index() > 0, say=subject.say)
-    for samples, nfe in subject.draw(size, number, done) if done < number else ():
-        (found,) = extractors.extract(extractor, [samples], subject.mesh, size)
-        part = {"features": found.features, "nfe": np.full(len(samples), nfe)}
-        part |= {} if found.logits is None else {"logits": found.logits}
-        part |= {"samples": samples} if keeping else {}
-        if jax.process_index() == 0:
-            with files.writing(subject.workdir):
-                parts.append(done, part)
-        done += len(samples)
-        count.reach(done)
-    count.close()
+    if done < number:
+        _add(subject, extractor, parts, done, number, size, keeping)
     multihost_utils.sync_global_devices("the samples are complete")
     drawn = _drawn(parts, number)
     if not keeping:
@@ -88,6 +77,29 @@ def draw(subject: Subject, extractor: Extractor, number: int, keep: str = "none"
     about = protocol(subject, extractor, number) | {"nfe": drawn.nfe}
     with files.writing(subject.workdir):
         return drawn._replace(kept=_keep(parts, number, keep, subject.space, about))
+
+
+def _add(
+    subject: Subject,
+    extractor: Extractor,
+    parts: Parts,
+    done: int,
+    number: int,
+    size: int,
+    keeping: bool,
+) -> None:
+    """Draw the samples that are missing, and put them on the disk."""
+    with subject.count(number, "samples", done) as count:
+        for samples, nfe in subject.draw(size, number, done, count.reach):
+            (found,) = extractors.extract(extractor, [samples], subject.mesh, size)
+            part = {"features": found.features, "nfe": np.full(len(samples), nfe)}
+            part |= {} if found.logits is None else {"logits": found.logits}
+            part |= {"samples": samples} if keeping else {}
+            if jax.process_index() == 0:
+                with files.writing(subject.workdir):
+                    parts.append(done, part)
+            done += len(samples)
+            count.reach(done)
 
 
 def _first(parts: Parts, number: int) -> Iterator[dict[str, np.ndarray]]:

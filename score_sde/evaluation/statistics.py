@@ -38,7 +38,6 @@ from score_sde.training.sharding import make_mesh
 
 # Features that are kept for KID, precision and recall: 82 MB of Inception's.
 KEPT = 10_000
-_EVERY = 10.0  # seconds from a line of progress to the next
 # Of fields that a space models, and so have statistics.
 _KINDS = tuple(kind for space in SPACES.values() for kind in space.KINDS)
 
@@ -74,7 +73,7 @@ def compute(
     chosen[np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int)] = True
     total, kept = None, []
     quiet = say is None or jax.process_index() > 0
-    count = Count(len(source), "examples", quiet=quiet, every=_EVERY, say=say)
+    count = Count(len(source), "examples", quiet=quiet, say=say)
     batches = _batches(source, field, batch_size)
     for found in extractors.extract(extractor, batches, mesh, batch_size):
         part = Moments.of(found.features)
@@ -219,7 +218,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m score_sde.evaluation.statistics",
         description="Computes the statistics of a data set that FID, KID, precision and recall "
@@ -249,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments after the program's name; None takes those of the process.
     """
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     try:
         if args.batch_size < 1 or args.keep < 0:
             raise UserError("--batch_size must be at least 1, and --keep at least 0")

@@ -16,10 +16,11 @@ from score_sde.data import Source
 from score_sde.models.functional import Arrays
 from score_sde.processes import SDE
 from score_sde.spaces import Space
+from score_sde.training.progress import Count
 
-# (examples a batch, how many, the number of the first) -> batches of examples drawn by the model,
-# on the host, and the function evaluations of each batch.
-Draw = Callable[[int, int, int], Iterator[tuple[np.ndarray, int]]]
+# (examples a batch, how many, the number of the first, what is told how many are done) -> batches
+# of examples drawn by the model, on the host, and the function evaluations of each batch.
+Draw = Callable[[int, int, int, Callable[[float], None]], Iterator[tuple[np.ndarray, int]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +77,10 @@ class Subject:
     def folder(self) -> Path:
         """Where a metric keeps what it needs to go on after it was killed."""
         return self.workdir / "evaluation"
+
+    def count(self, total: int, what: str, done: int = 0) -> Count:
+        """Shows the progress of a measurement; arguments as for Count."""
+        return Count(total, what, done, jax.process_index() > 0, say=self.say)
 
     def told(self, batch: Mapping[str, Any]) -> dict[str, Any] | None:
         """What the model is told of a batch of examples; None if it is told nothing."""

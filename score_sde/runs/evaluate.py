@@ -40,12 +40,16 @@ def subject(
     """
     experiment = run.experiment
 
-    def draw(batch_size: int, number: int, first: int) -> Iterator[tuple[np.ndarray, int]]:
+    def draw(
+        batch_size: int, number: int, first: int, on_progress: Callable[[float], None]
+    ) -> Iterator[tuple[np.ndarray, int]]:
         generator = Generator(experiment, mesh, batch_size)
         cond = borrowed(experiment, training, number, sampling_seed)
         key = sample_key(experiment.seed, sampling_seed)
         weights = to_devices(replicated(mesh), jax.device_get((run.params, run.constants)))
-        return generator.batches(*weights, key, number, cond=cond, first=first)
+        return generator.batches(
+            *weights, key, number, cond=cond, first=first, on_progress=on_progress
+        )
 
     return Subject(
         workdir=run.workdir,

@@ -8,6 +8,7 @@ itself couples a batch (its `coupling` says how).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,10 +23,19 @@ from score_sde.errors import UserError, solver_error_as
 from score_sde.guidance.task import Task
 from score_sde.models.functional import Arrays
 from score_sde.runs.build import Experiment
+from score_sde.runs.pace import Pace
 from score_sde.spaces import Space
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
 PLAIN = Task()
+
+
+class _Given(NamedTuple):
+    """What a batch is drawn from: the key of each example's noise, conditions, known states."""
+
+    key: jax.Array
+    cond: dict[str, jax.Array] | None
+    known: jax.Array | None
 
 
 def borrowed(
@@ -89,18 +99,17 @@ class Generator:
         }
         sharding = batch_sharding(mesh)
         shape = (self.batch_size, *experiment.space.shape)
+        sde, sampler = experiment.sde, experiment.sampler
 
-        def draw(
-            params: Arrays,
-            constants: Arrays,
+        def begin(
             space: Space,
             key: jax.Array,
             start: jax.Array,
             task: Task,
             cond: dict[str, jax.Array],
             known: jax.Array | None,
-        ):
-            sde, numbers = experiment.sde, start + jnp.arange(self.batch_size)
+        ) -> tuple[Any, _Given]:
+            numbers = start + jnp.arange(self.batch_size)
             each = keys.of_examples(key, jax.lax.with_sharding_constraint(numbers, sharding))
             key_prior, key_labels, key_noise = (keys.fold_in(each, i) for i in range(3))
             cond, known = jax.lax.with_sharding_constraint((cond, known), sharding)
@@ -112,16 +121,28 @@ class Generator:
                     cond[name] = jax.vmap(lambda k, n=count: jax.random.randint(k, (), 0, n))(one)
             prior = sde.prior_sample(key_prior, shape, jnp.float32)
             prior = jax.lax.with_sharding_constraint(prior, sharding)
-            out = experiment.sampler(
-                key_noise,
-                task.denoiser(experiment.make(params, constants), sde, known),
-                sde,
-                x_init=task.start(sde, prior, known),
-                cond=cond or None,
-            )
-            return space.decode(task.finish(out.x, known)), out.nfe
+            state = sampler.begin(key_noise, sde, x_init=task.start(sde, prior, known))
+            return state, _Given(key_noise, cond or None, known)
 
-        self._draw = jax.jit(draw, out_shardings=(sharding, replicated(mesh)))
+        def advance(
+            state: Any,
+            params: Arrays,
+            constants: Arrays,
+            task: Task,
+            given: _Given,
+            first: jax.Array,
+            last: jax.Array,
+        ) -> Any:
+            denoise = task.denoiser(experiment.make(params, constants), sde, given.known)
+            return sampler.advance(given.key, state, denoise, sde, first, last, given.cond)
+
+        def finish(state: Any, space: Space, task: Task, given: _Given):
+            out = sampler.finish(state)
+            return space.decode(task.finish(out.x, given.known)), out.nfe
+
+        self._begin, self._advance = jax.jit(begin), jax.jit(advance, donate_argnums=0)
+        self._finish = jax.jit(finish, out_shardings=(sharding, replicated(mesh)))
+        self._pace = Pace(sampler.pieces)
 
     def batches(
         self,
@@ -133,6 +154,7 @@ class Generator:
         cond: dict[str, np.ndarray] | None = None,
         known: np.ndarray | None = None,
         first: int = 0,
+        on_progress: Callable[[float], None] = lambda done: None,
     ) -> Iterator[tuple[np.ndarray, int]]:
         """Draw examples, a batch at a time.
 
@@ -145,6 +167,8 @@ class Generator:
             cond: conditions, the same on every process, [number, ...] each.
             known: the examples that the task is about, [number, *shape of the field], or None.
             first: the number of the first to draw: those before it are left out.
+            on_progress: called with the number of examples done while a batch is drawn, if the
+                sampler goes in pieces: a part of a batch counts as that part of its examples.
 
         Yields:
             Examples, [batch, *shape of the field], on the host, and the function evaluations of
@@ -159,10 +183,31 @@ class Generator:
             rows = np.minimum(np.arange(start, start + self.batch_size), number - 1)
             given = jax.tree.map(lambda array, rows=rows: array[rows], (cond or {}, known))
             given = to_devices(self._everywhere, given)
+            size = min(self.batch_size, number - start)
+
+            def report(part: float, start: int = start, size: int = size) -> None:
+                on_progress(start + part * size)
+
             with solver_error_as(UserError):
-                batch, nfe = self._draw(params, constants, self._space, key, start, task, *given)
+                state, asked = self._begin(self._space, key, start, task, *given)
+                state = self._advanced(state, (params, constants, task, asked), report)
+                batch, nfe = self._finish(state, self._space, task, asked)
                 batch = multihost_utils.process_allgather(batch, tiled=True)
-            yield batch[: number - start], int(nfe)
+            yield batch[:size], int(nfe)
+
+    def _advanced(
+        self, state: Any, arguments: tuple[Any, ...], report: Callable[[float], None]
+    ) -> Any:
+        """The state after the last step; `report` is told what part of the steps is done."""
+        done = 0
+        while done < self._pace.pieces:
+            last = self._pace.after(done)
+            with self._pace.measured(last - done):
+                state = jax.block_until_ready(self._advance(state, *arguments, done, last))
+            done = last
+            if done < self._pace.pieces:
+                report(done / self._pace.pieces)
+        return state
 
     def __call__(
         self,
@@ -170,7 +215,7 @@ class Generator:
         constants: Arrays,
         key: jax.Array,
         number: int,
-        on_batch: Callable[[int], None] = lambda done: None,
+        on_progress: Callable[[float], None] = lambda done: None,
         task: Task = PLAIN,
         cond: dict[str, np.ndarray] | None = None,
         known: np.ndarray | None = None,
@@ -182,7 +227,7 @@ class Generator:
             constants: as for `batches`.
             key: as for `batches`.
             number: as for `batches`.
-            on_batch: called with the number of examples done after each batch.
+            on_progress: as for `batches`, and called after each batch.
             task: as for `batches`.
             cond: as for `batches`.
             known: as for `batches`.
@@ -192,9 +237,10 @@ class Generator:
             the last batch.
         """
         drawn, evaluations, done = [], [0], 0
-        for batch, nfe in self.batches(params, constants, key, number, task, cond, known):
+        rest = {"task": task, "cond": cond, "known": known, "on_progress": on_progress}
+        for batch, nfe in self.batches(params, constants, key, number, **rest):
             drawn.append(batch)
             evaluations.append(nfe)
             done += len(batch)
-            on_batch(done)
+            on_progress(done)
         return np.concatenate(drawn), evaluations[-1]

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from score_sde import sections
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
-from score_sde.samplers.sample import Samples, initial_state
+from score_sde.samplers.sample import Sampler, Samples
 from score_sde.values import Count, Positive, one_of
 
 DENOISE_FINAL = ("none", "tweedie")
@@ -36,8 +36,11 @@ def probability_flow(
 
 
 @dataclasses.dataclass(frozen=True)
-class RK45:
+class RK45(Sampler):
     """Dormand and Prince's fifth-order Runge-Kutta pair, by diffrax.
+
+    The only randomness is the draw from the prior. Its state is Samples; the solver, which chooses
+    its steps, goes from t_max to t_min in one piece.
 
     The whole batch is one state with one step size: a sample depends, within the tolerance, on the
     others of its batch, and the error is controlled in the root mean square over all of it.
@@ -66,39 +69,42 @@ class RK45:
         """What makes a sample depend on the others of its batch."""
         return "rk45 has one step size for the batch: samples differ within its tolerances"
 
-    def __call__(
+    @property
+    def pieces(self) -> int:
+        """See Sampler."""
+        return 1
+
+    def begin(
         self,
         key: jax.Array,
-        denoise: Denoiser,
         sde: SDE,
         *,
         shape: tuple[int, ...] | None = None,
         x_init: jax.Array | None = None,
+    ) -> Samples:
+        """See Sampler; nothing is evaluated yet."""
+        return Samples(super().begin(key, sde, shape=shape, x_init=x_init), jnp.array(0))
+
+    def advance(
+        self,
+        key: jax.Array,
+        state: Samples,
+        denoise: Denoiser,
+        sde: SDE,
+        first: int | jax.Array,
+        last: int | jax.Array,
         cond: Any = None,
     ) -> Samples:
-        """Sample; the only randomness is the draw from the prior.
-
-        Args:
-            key: JAX random key, or one for each example, [batch].
-            denoise: (x [batch, *data], t [batch], cond) -> Prediction.
-            sde: the forward process that `denoise` belongs to.
-            shape: [batch, *data], to draw x at t_max from the prior; or None.
-            x_init: x at t_max, [batch, *data], possibly sharded; or None.
-            cond: handed to `denoise`.
-
-        Returns:
-            Samples of the dtype of x_init (of JAX's default float if `shape` is given); nfe is an
-            integer array, for the solver chooses it.
+        """See Sampler; the one piece there is. nfe is an integer array: the solver chooses it.
 
         Raises:
-            ValueError: not exactly one of shape and x_init.
             RuntimeError: max_steps were not enough (or the denoiser gave a NaN); under jit too.
         """
         from score_sde.samplers.dopri5 import solve  # diffrax: not at `import score_sde`
 
         x, nfe = solve(
             probability_flow(denoise, sde, cond),
-            initial_state(key, sde, shape, x_init),
+            state.x,
             sde.t_max,
             sde.t_min,
             rtol=self.rtol,
@@ -109,3 +115,7 @@ class RK45:
             t_min = jnp.full(x.shape[:1], sde.t_min, x.dtype)
             x, nfe = denoise(x, t_min, cond).x0, nfe + 1
         return Samples(x, nfe)
+
+    def finish(self, state: Samples) -> Samples:
+        """See Sampler."""
+        return state

@@ -13,6 +13,7 @@ with the predictor; its correctors see the same times except for t_0, so it is (
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -25,7 +26,7 @@ from score_sde.processes import SDE
 from score_sde.samplers.correctors import CORRECTORS, NOISE_NORMS
 from score_sde.samplers.grids import GRIDS, MOST_STEPS
 from score_sde.samplers.predictors import PREDICTORS
-from score_sde.samplers.sample import NOISE, Samples, initial_state
+from score_sde.samplers.sample import NOISE, Sampler, Samples
 from score_sde.samplers.update import Update
 from score_sde.values import Positive, between, one_of
 
@@ -50,8 +51,8 @@ class Plan(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictorCorrector:
-    """The sampler (1) of the module. Wrap it in `jax.jit` to use it more than once.
+class PredictorCorrector(Sampler):
+    """The sampler (1) of the module; the noise of a step is a function of the key and its index.
 
     Attributes:
         predictor: a key of predictors.PREDICTORS.
@@ -133,35 +134,27 @@ class PredictorCorrector:
         norms = "norms of score and noise" if self.noise_norm == "batch" else "norm of the score"
         return f"langevin averages the {norms} over the batch, which sets its step size"
 
-    def __call__(
+    @property
+    def pieces(self) -> int:
+        """See Sampler."""
+        return self.steps
+
+    def advance(
         self,
         key: jax.Array,
+        state: jax.Array,
         denoise: Denoiser,
         sde: SDE,
-        *,
-        shape: tuple[int, ...] | None = None,
-        x_init: jax.Array | None = None,
+        first: int | jax.Array,
+        last: int | jax.Array,
         cond: Any = None,
-    ) -> Samples:
-        """Sample.
-
-        Args:
-            key: JAX random key, or one for each example, [batch]. The noise of a step is a
-                function of it and the step's index.
-            denoise: (x [batch, *data], t [batch], cond) -> Prediction.
-            sde: the forward process that `denoise` belongs to.
-            shape: [batch, *data], to draw x at t_max from the prior; or None.
-            x_init: x at t_max, [batch, *data], possibly sharded; or None.
-            cond: handed to `denoise`.
-
-        Returns:
-            Samples of the dtype of x_init (of JAX's default float if `shape` is given).
+    ) -> jax.Array:
+        """See Sampler; the state is x, [batch, *data].
 
         Raises:
-            ValueError: not exactly one of shape and x_init, or too few steps for the SDE.
+            ValueError: too few steps for the SDE.
         """
-        x = initial_state(key, sde, shape, x_init)
-        plan = jax.tree.map(lambda leaf: jnp.asarray(leaf, x.dtype), self.plan(sde))
+        plans = jax.tree.map(lambda leaf: jnp.asarray(leaf, state.dtype), self.plan(sde))
         key = keys.fold_in(key, NOISE)
 
         def score_and_noise(x: jax.Array, t: jax.Array, key: jax.Array):
@@ -189,14 +182,18 @@ class PredictorCorrector:
                 return x
             return plan.predict(x, *score_and_noise(x, plan.t, keys.fold_in(key, 0)))
 
-        def step(x: jax.Array, number_and_plan: tuple[jax.Array, Plan]) -> tuple[jax.Array, None]:
-            number, plan = number_and_plan
+        def step(number: jax.Array, x: jax.Array) -> jax.Array:
             key_of_step = keys.fold_in(key, number)
-            return predict(correct(x, key_of_step, plan), key_of_step, plan), None
+            plan = jax.tree.map(lambda leaf: leaf[number], plans)
+            corrected = functools.partial(correct, key=key_of_step, plan=plan)
+            if self.order == "predictor_first":  # there is no corrector at t_0
+                x = jax.lax.cond(number > 0, corrected, lambda x: x, x)
+            else:
+                x = corrected(x)
+            return predict(x, key_of_step, plan)
 
-        steps = (jnp.arange(self.steps), plan)
-        if self.order == "predictor_first":
-            number, first = jax.tree.map(lambda leaf: leaf[0], steps)
-            x = predict(x, keys.fold_in(key, number), first)
-            steps = jax.tree.map(lambda leaf: leaf[1:], steps)
-        return Samples(jax.lax.scan(step, x, steps)[0], self.nfe)
+        return jax.lax.fori_loop(first, last, step, state)
+
+    def finish(self, state: jax.Array) -> Samples:
+        """See Sampler."""
+        return Samples(state, self.nfe)

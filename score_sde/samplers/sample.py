@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +27,16 @@ class Samples(NamedTuple):
     nfe: int | jax.Array
 
 
-class Sampler(Protocol):
-    """What every sampler is: a frozen dataclass of options that is called like this."""
+class Sampler:
+    """What every sampler is: a frozen dataclass of options that is called, or advanced in pieces.
+
+        state = sampler.begin(key, sde, shape=shape)
+        state = sampler.advance(key, state, denoise, sde, 0, sampler.pieces, cond)
+        out = sampler.finish(state)
+
+    is a call. Between its pieces, of as many steps as one likes, a caller can say how far it is;
+    the samples are the same. A state is a pytree of arrays, which may be donated.
+    """
 
     def __call__(
         self,
@@ -40,17 +48,83 @@ class Sampler(Protocol):
         x_init: jax.Array | None = None,
         cond: Any = None,
     ) -> Samples:
-        """Sample; exactly one of `shape` and `x_init` (the state at t_max), [batch, *data].
+        """Sample. Wrap it in `jax.jit` to use it more than once.
 
-        With a vector of keys, [batch], the randomness of an example is a function of its own key.
+        Args:
+            key: JAX random key, or one for each example, [batch], of which alone its randomness is
+                then a function.
+            denoise: (x [batch, *data], t [batch], cond) -> Prediction.
+            sde: the forward process that `denoise` belongs to.
+            shape: [batch, *data], to draw x at t_max from the prior; or None.
+            x_init: x at t_max, [batch, *data], possibly sharded; or None.
+            cond: handed to `denoise`.
+
+        Returns:
+            Samples of the dtype of x_init (of JAX's default float if `shape` is given).
+
+        Raises:
+            ValueError: not exactly one of shape and x_init, or the options cannot work for the
+                process, as `check` says.
         """
+        state = self.begin(key, sde, shape=shape, x_init=x_init)
+        return self.finish(self.advance(key, state, denoise, sde, 0, self.pieces, cond))
+
+    @property
+    def pieces(self) -> int:
+        """How many steps it goes from t_max to the samples in; 1 if it cannot stop between."""
+        raise NotImplementedError
+
+    def begin(
+        self,
+        key: jax.Array,
+        sde: SDE,
+        *,
+        shape: tuple[int, ...] | None = None,
+        x_init: jax.Array | None = None,
+    ) -> Any:
+        """The state before step 0, at t_max; arguments and errors as for a call.
+
+        Here x itself, [batch, *data]; a sampler that keeps more adds it.
+        """
+        return initial_state(key, sde, shape, x_init)
+
+    def advance(
+        self,
+        key: jax.Array,
+        state: Any,
+        denoise: Denoiser,
+        sde: SDE,
+        first: int | jax.Array,
+        last: int | jax.Array,
+        cond: Any = None,
+    ) -> Any:
+        """The state before step `last`, from that before step `first`.
+
+        Args:
+            key: the one that was given to `begin`.
+            state: what `begin` gave, or `advance` as far as `first`.
+            denoise: as for a call.
+            sde: as for a call.
+            first: the step to begin with.
+            last: the step to stop before, at most `pieces`. One compiled function serves all pieces
+                if both are its arguments; only with numbers known when it is compiled can it be
+                differentiated backwards.
+            cond: as for a call.
+        """
+        raise NotImplementedError
+
+    def finish(self, state: Any) -> Samples:
+        """The samples, of the state after the last step."""
+        raise NotImplementedError
 
     @property
     def coupling(self) -> str:
         """What makes a sample depend on the others of its batch, in words; "" if nothing does."""
+        raise NotImplementedError
 
     def check(self, sde: SDE) -> None:
         """Raise ValueError if these options cannot work for a process; nothing is computed."""
+        raise NotImplementedError
 
 
 def initial_state(

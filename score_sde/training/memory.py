@@ -51,6 +51,18 @@ def check(what: str, needed: int, there: int, advice: str) -> None:
         )
 
 
+def check_batch(field: str, size: int, numbers: int) -> None:
+    """Raise UserError if a batch of examples does not fit into the devices.
+
+    Args:
+        field: of the config that asks for it.
+        size: examples, over the devices of all processes.
+        numbers: in an example.
+    """
+    needed = _FLOAT * numbers * size // jax.process_count()
+    check(f"{field} (a batch of {size:,})", needed, of_devices(), "give smaller batches")
+
+
 def check_training(options: TrainingOptions, parameters: int, numbers: int, mesh: Mesh) -> None:
     """Raise UserError if the arrays of training do not fit into the devices.
 

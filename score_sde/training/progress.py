@@ -61,15 +61,21 @@ class Progress:
             self._bar.close()
 
 
+EVERY = 10.0  # seconds from a line to the next
+
+
 class Count:
     """Shows how many of a number are done: one bar in a terminal, elsewhere a line now and then.
+
+    Used as a context, it leaves the terminal tidy.
 
     Args:
         total: how many there are.
         what: they are, "samples".
         done: those that were there before.
         quiet: show nothing (all processes but the first).
-        every: seconds from a line to the next, where it is not a terminal; the last is always said.
+        every: seconds from a line to the next, where it is not a terminal; EVERY if None. The last
+            is always said.
         say: prints a line.
     """
 
@@ -79,34 +85,63 @@ class Count:
         what: str,
         done: int = 0,
         quiet: bool = False,
-        every: float = 0.0,
+        every: float | None = None,
         say: Callable[[str], None] | None = None,
     ):
-        self._total, self._what, self._quiet, self._every = total, what, quiet, every
+        self._total, self._what, self._quiet = total, what, quiet
+        self._every = EVERY if every is None else every
         self._say = say or functools.partial(print, flush=True)
         self._before = done
         self._begin = self._said = time.monotonic()
         self._bar = None
         if not quiet and _has_room(sys.stderr):
-            layout = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {unit}, {remaining} left"
+            layout = (
+                "{percentage:3.0f}% |{bar}| {n:,.0f}/{total:,} {unit}, {remaining} left{postfix}"
+            )
             self._bar = tqdm(
                 total=total, initial=done, unit=what, bar_format=layout, dynamic_ncols=True
             )
 
-    def reach(self, done: int) -> None:
-        """So many are done, with those that were there before."""
+    def reach(self, done: float, more: str = "") -> None:
+        """So many are done, with those that were there before, and parts of those in work.
+
+        As long as nothing is done the time does not run: it goes into compilation.
+
+        Args:
+            done: how many.
+            more: what else there is to say of them.
+        """
+        if done <= self._before:
+            self._begin = self._said = time.monotonic()
         if self._bar is not None:
-            self._bar.update(done - self._bar.n)
-            return
+            self._show(done, more)
+        elif not self._quiet:
+            self._tell(done, more)
+
+    def _show(self, done: float, more: str) -> None:
+        if done <= self._before:
+            self._bar.unpause()  # the bar's clock is set too
+            self._bar.start_t = self._bar.last_print_t
+        self._bar.set_postfix_str(more, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def _tell(self, done: float, more: str) -> None:
         now = time.monotonic()
-        if self._quiet or (done < self._total and now - self._said < self._every):
+        if done <= self._before or (done < self._total and now - self._said < self._every):
             return
         self._said, seconds = now, now - self._begin
-        left = seconds / max(done - self._before, 1) * (self._total - done)
-        more = f", {tqdm.format_interval(left)} left" if done < self._total else ""
-        self._say(f"{done:,}/{self._total:,} {self._what}, {seconds:.0f} s{more}")
+        left = seconds / (done - self._before) * (self._total - done)
+        words = [f"{int(done):,}/{self._total:,} {self._what}", f"{seconds:.0f} s"]
+        words += [f"{tqdm.format_interval(left)} left"] if done < self._total else []
+        self._say(", ".join([*words, *([more] if more else [])]))
 
     def close(self) -> None:
         """Leave the terminal tidy."""
         if self._bar is not None:
             self._bar.close()
+
+    def __enter__(self) -> Count:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()

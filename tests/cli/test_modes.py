@@ -314,6 +314,20 @@ def test_a_sampler_that_cannot_work_is_one_line(finished, small, argument, messa
     assert message in refused(*arguments)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (["--mode=sample", "--num_samples=30"], "config.sampling.batch_size (a batch of 30)"),
+        (["--mode=evaluate"], "config.evaluation.batch_size (a batch of"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_one_line(finished, small, monkeypatch, arguments, field):
+    monkeypatch.setattr("score_sde.training.memory.of_devices", lambda: 1000)
+    message = refused(*small, f"--workdir={finished[0]}", *arguments)
+    assert f"{field}" in message
+    assert "there are 1.0 kB: give smaller batches" in message
+
+
 def test_an_ode_that_is_not_solved_is_one_line(finished, small, tmp_path):
     arguments = (*small, f"--workdir={finished[0]}", "--mode=sample", f"--out={tmp_path / 'a'}")
     result = called(

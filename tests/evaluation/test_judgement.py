@@ -151,7 +151,7 @@ def test_vectors_have_values(folder, tmp_path, monkeypatch):
         source=source,
         field="vector",
         training=lambda: source,
-        draw=lambda size, number, first: iter([(REAL[:90], 10)]),
+        draw=lambda size, number, first, on_progress: iter([(REAL[:90], 10)]),
     )
     entry = prepare(what, options(features="values"), ALONE)()["fid"]
     expected = judge(Drawn(REAL[:90]), REFERENCE, ALONE)["fid"]["value"]

@@ -27,7 +27,7 @@ def test_drawing_goes_on_after_a_kill(tmp_path):
     (parts / "00000032.partial").write_bytes(b"half a file")
     again, said = features(tmp_path, 90, batch_size=25)
     assert said[0] == "32 of 90 samples are there from before"
-    assert said[1:] == [f"{n}/90 samples" for n in (57, 82, 90)]
+    assert said[1:] == ["90/90 samples"]
     np.testing.assert_array_equal(again.features, everything.features)
     assert again.nfe == 30
     again, said = features(tmp_path, 90)
@@ -39,8 +39,8 @@ def test_a_larger_set_begins_with_the_smaller_one(tmp_path):
     """Going from 40 samples to 90 draws 50, and going back none; samples that are kept too."""
     smaller, first = features(tmp_path, 40, "npz")
     larger, then = features(tmp_path, 90, "npz")
-    assert first == ["32/40 samples", "40/40 samples"]
-    assert then == ["40 of 90 samples are there from before", "72/90 samples", "90/90 samples"]
+    assert first == ["40/40 samples"]
+    assert then == ["40 of 90 samples are there from before", "90/90 samples"]
     whole, _ = features(tmp_path / "other", 90, "npz")
     np.testing.assert_array_equal(larger.features, whole.features)
     again, said = features(tmp_path, 40, "npz")

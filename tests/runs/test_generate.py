@@ -1,11 +1,14 @@
 """Drawing images: batches, remainders and labels."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from made_info import image_info
 
+from score_sde import analytic, samplers
 from score_sde.runs import build
 from score_sde.runs import config as configs
 from score_sde.runs.generate import Generator
@@ -40,6 +43,23 @@ def test_any_number_of_images_from_any_batch_size(experiment):
     again, _ = generator(params, constants, jax.random.key(1), 10)
     np.testing.assert_array_equal(images, again)
     assert (images[:4] != images[4:8]).any()
+
+
+def test_parts_of_a_batch_are_told_and_the_network_is_compiled_once(experiment):
+    """Of two batches; nothing is done when the first has only been compiled."""
+    sampler = samplers.get("predictor_corrector", corrector="none", steps=60)
+    experiment = dataclasses.replace(
+        experiment,
+        sampler=sampler,
+        make=lambda params, constants: analytic.gaussian(experiment.sde, np.zeros((8, 8, 1)), 0.5),
+    )
+    seen = []
+    generator = Generator(experiment, make_mesh(), batch_size=4)
+    generator({}, {}, jax.random.key(1), 6, seen.append)
+    assert seen == sorted(set(seen))
+    assert seen[:2] == [0, 4 / 60]
+    assert {4, 6} < set(seen)
+    assert generator._advance._cache_size() == 1
 
 
 def test_images_are_in_the_models_range(experiment):

@@ -33,6 +33,12 @@ def test_the_batches_of_a_call_are_counted(mesh):
         memory.check_training(options, 1, 400_001, mesh)
 
 
+def test_a_batch_is_counted(mesh):
+    memory.check_batch("config.sampling.batch_size", 4 * 10**6, 1000)
+    with pytest.raises(UserError, match=r"sampling.batch_size \(a batch of 4,000,001\) needs at"):
+        memory.check_batch("config.sampling.batch_size", 4 * 10**6 + 1, 1000)
+
+
 def test_this_machine_has_memory():
     """A CPU's devices have that of the host."""
     assert 10**8 < memory.of_host() < 10**15

@@ -19,7 +19,7 @@ def clock(monkeypatch):
 def test_lines_say_how_much_is_left(clock):
     """By the rate of what was done here: the ten that were there before took no time."""
     said = []
-    count = Count(1010, "samples", done=10, say=said.append)
+    count = Count(1010, "samples", done=10, every=0.0, say=said.append)
     for clock[0], done in ((2.0, 510), (4.0, 760), (5.0, 1010)):
         count.reach(done)
     assert said == [
@@ -31,7 +31,7 @@ def test_lines_say_how_much_is_left(clock):
 
 def test_lines_come_now_and_then_and_the_last_always(clock):
     said = []
-    count = Count(100, "examples", every=10.0, say=said.append)
+    count = Count(100, "examples", say=said.append)
     for clock[0] in range(1, 26):
         count.reach(4 * clock[0])
     assert [line.split()[0] for line in said] == ["40/100", "80/100", "100/100"]
@@ -39,14 +39,28 @@ def test_lines_come_now_and_then_and_the_last_always(clock):
     assert len(said) == 3
 
 
+def test_parts_of_a_batch_count_and_compilation_does_not(clock):
+    """As long as nothing is done, time does not run; a line says how many are done, cut."""
+    said = []
+    count = Count(10, "samples", done=2, every=0.0, say=said.append)
+    clock[0] = 60.0
+    count.reach(2.0)
+    for clock[0], done in ((61.0, 2.5), (64.0, 6.0)):
+        count.reach(done, "3.1 bits/dim")
+    assert said == [
+        "2/10 samples, 1 s, 00:15 left, 3.1 bits/dim",
+        "6/10 samples, 4 s, 00:04 left, 3.1 bits/dim",
+    ]
+
+
 def test_in_a_terminal_it_is_one_bar(monkeypatch):
     monkeypatch.setattr(progress, "_has_room", lambda stream: True)
     monkeypatch.setattr(progress.sys, "stderr", terminal := io.StringIO())
     said = []
     count = Count(8, "samples", say=said.append)
-    for done in (2, 4, 6, 8):
-        count.reach(done)
-    count.close()
+    with count:
+        for done in (0, 0.5, 4, 6.5, 8):
+            count.reach(done, "and more")
     assert said == []
-    assert "8/8 samples" in terminal.getvalue()
+    assert "8/8 samples, 00:00 left, and more" in terminal.getvalue()
     assert terminal.getvalue().count("\n") == 1

@@ -104,16 +104,17 @@ def bits_per_dim(subject: Subject, options: BitsPerDim) -> dict[str, Any]:
     missing = np.argwhere(np.isnan(log_weights))
     # Every process has read the journal before the first one writes to it.
     multihost_utils.sync_global_devices("the journal was read")
-    if len(missing) < log_weights.size:
-        done = log_weights.size - len(missing)
+    done = log_weights.size - len(missing)
+    if done:
         subject.say(f"{done} of {log_weights.size} log-likelihoods are there from before")
-    for row in _work(subject, options, process, missing):
-        if jax.process_index() == 0:
-            with files.writing(subject.workdir):
-                journal.append(row)
-        _fill(row, log_weights, nfe)
-        done = log_weights.size - int(np.isnan(log_weights).sum())
-        subject.say(f"{done}/{log_weights.size} log-likelihoods, {_running(subject, log_weights)}")
+    with subject.count(log_weights.size, "log-likelihoods", done) as count:
+        for row in _work(subject, options, process, missing):
+            if jax.process_index() == 0:
+                with files.writing(subject.workdir):
+                    journal.append(row)
+            _fill(row, log_weights, nfe)
+            done += len(row["log_weight"])
+            count.reach(done, _running(subject, log_weights))
     return _entry(subject, log_weights, nfe, protocol)
 
 

@@ -150,5 +150,8 @@ def _drawn(subject: Subject, number: int) -> np.ndarray:
     """Samples of the model, [number, 2]."""
     if not number:
         return np.zeros((0, 2))
-    batches = subject.draw(min(subject.batch_size, number), number, 0)
-    return np.concatenate([batch for batch, _ in batches])
+    with subject.count(number, "samples of the map") as count:
+        batches = subject.draw(min(subject.batch_size, number), number, 0, count.reach)
+        drawn = np.concatenate([batch for batch, _ in batches])
+        count.reach(number)
+    return drawn

@@ -60,7 +60,7 @@ def test_an_exact_model(tmp_path):
     assert entry["exact_mass"] == pytest.approx(1, abs=2e-3)
     assert entry["kl"] == pytest.approx(0, abs=2e-3)
     assert (tmp_path / entry["picture"]).read_bytes().startswith(b"\x89PNG")
-    assert said == ["density_map: 576/576 examples"]
+    assert [line.split(",")[0] for line in said] == ["576/576 examples of density_map"]
     said.clear()
     assert density_map(what, dataclasses.replace(QUICK, samples=0)) == entry
     assert said == ["density_map: 576 of 576 examples are there from before"]
@@ -78,7 +78,7 @@ def test_what_is_drawn(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(density_picture, "save", lambda path, *what: seen.append(what))
 
-    def draw(batch_size, number, first):
+    def draw(batch_size, number, first, on_progress):
         assert (batch_size, number, first) == (30, 30, 0)
         yield np.full((20, 2), 1.0), 5
         yield np.full((10, 2), 2.0), 5
