@@ -219,6 +219,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = _Parser(
         prog="python -m score_sde.evaluation.statistics",
         description="Computes the statistics of a data set that FID, KID, precision and recall "
