@@ -13,7 +13,6 @@ import shlex
 import shutil
 from pathlib import PurePath
 
-import jax
 import numpy as np
 import pages
 import pytest
@@ -109,8 +108,8 @@ def recipe(words):
 
 
 def installed(words):
-    """As the command of a checkout."""
-    return recipe(("python", "main.py", *words[1:]))
+    """As the command of a checkout; its name alone is none."""
+    return recipe(("python", "main.py", *words[1:])) if words[1:] else None
 
 
 def study(words):
@@ -132,12 +131,6 @@ def as_typed(words):
 def on_slurm(words):
     """Its flags can be read."""
     parsed(words[1:])
-
-
-def exported(words):
-    """It sets options of JAX."""
-    for word in words[1:]:
-        assert hasattr(jax.config, word.partition("=")[0].lower()), word
 
 
 def reads(*paths):
@@ -172,7 +165,6 @@ HOW = {
     "pre-commit install": reads(".pre-commit-config.yaml"),
     "lint-imports": reads("setup.cfg"),
     "srun python main.py": on_slurm,
-    "export": exported,
 }
 
 # In the copies that are run, of what no flag makes small.
@@ -192,7 +184,7 @@ def parsed(words):
     """
     if words[:1] == ("score-sde",):
         words = ("python", "main.py", *words[1:])
-    if words[:2] != ("python", "main.py"):
+    if words[:2] != ("python", "main.py") or not words[2:]:
         return None
     given = dict(word.partition("=")[::2] for word in words)
     if "--config" not in given and "--workdir" in given:
