@@ -57,13 +57,21 @@ def on_the_side(name: str, warn: Callable[[str], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write into, which takes its place under `path` at the end; its folder is made."""
+    """A file to write into, which takes its place under `path` at the end; its folder is made.
+
+    Whoever else writes it at the same time; and whatever is raised leaves what was there before.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        yield file
-    partial.replace(path)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
 
 
 def set_aside(path: Path) -> Path:

@@ -12,7 +12,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")
 import fast_compilation  # noqa: F401 - sets the flags that XLA reads once
 import jax
 import pytest
-from program import SMALL, run
+from program import SMALL, called
 from terminal import Terminal
 
 # An implicit rank promotion is nearly always a missing reshape of a per-example coefficient.
@@ -109,6 +109,6 @@ def small(data_dir, compilation_cache):
 def finished(small, tmp_path_factory):
     """A run that was never interrupted: its folder and what it printed."""
     workdir = tmp_path_factory.mktemp("runs") / "finished"
-    result = run(*small, f"--workdir={workdir}", "--config.training.sample_every=6")
+    result = called(*small, f"--workdir={workdir}", "--config.training.sample_every=6")
     assert result.returncode == 0, result.stderr
     return workdir, result.stdout

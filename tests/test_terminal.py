@@ -96,3 +96,31 @@ def test_a_real_program_without_a_reader_and_on_a_full_disk():
     )
     assert result.stdout == "0\n2\n"
     assert result.stderr == "error: cannot print: No space left on device\n"
+
+
+def test_work_goes_on_in_silence_until_it_can_stop():
+    done = []
+
+    def main():
+        with terminal.Deferred() as printing:
+            for number in range(3):
+                print(number, flush=True)
+                print(number, file=sys.stderr)
+                done.append(printing.error is not None)
+        raise printing.error
+
+    with closed_pipe() as out:
+        assert run(main, out) == (130, "0\n1\n2\nnobody reads what is printed: stopped\n")
+    assert done == [True, True, True]
+
+
+def test_a_script_is_told_the_same_once_its_work_is_safe():
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+    with contextlib.redirect_stdout(Full()) as out:
+        with terminal.Deferred() as printing:
+            print("text")
+        assert printing.error.errno == 28
+        assert sys.stdout is out

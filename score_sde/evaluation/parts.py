@@ -13,7 +13,7 @@ import numpy as np
 
 from score_sde.errors import UserError
 from score_sde.evaluation.subject import fingerprint
-from score_sde.files import set_aside
+from score_sde.files import replacing, set_aside
 from score_sde.formats import npz
 
 _SEAL = "sha256"  # among the arrays of a part
@@ -75,15 +75,13 @@ class Parts:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "protocol.json").write_text(json.dumps(self._protocol, indent=2) + "\n")
         path = self._path(start)
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
+        with replacing(path) as file:
             np.savez(file, **part, **{_SEAL: np.array(self._seal(start, part))})
             file.flush()
             os.fsync(file.fileno())
-        if path in self._damaged:
-            self._damaged.remove(path)
-            set_aside(path)
-        partial.replace(path)
+            if path in self._damaged:
+                self._damaged.remove(path)
+                set_aside(path)
 
     def _seal(self, start: int, part: Mapping[str, np.ndarray]) -> str:
         text = f"{self.folder.name} {start} {fingerprint(part)}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from score_sde.errors import UserError
+from score_sde.files import replacing
 from score_sde.report import chart, facts, page, read
 from score_sde.report.chart import Axis, Point
 from score_sde.report.facts import text
@@ -53,13 +54,10 @@ def write(workdir: str | os.PathLike[str]) -> Path:
             f"config.json or evaluation.json in {workdir} is damaged: {reason}"
         ) from error
     path = workdir / "report.html"
-    # Training and sampling may write it at the same time.
-    partial = workdir / f"report.html.{os.getpid()}.partial"
-    try:
-        partial.write_text(html, encoding="utf-8")
-        partial.replace(path)
+    try:  # training and sampling may write it at the same time
+        with replacing(path) as file:
+            file.write(html.encode())
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     return path
 

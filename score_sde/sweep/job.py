@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from score_sde import files
 from score_sde.evaluation import engine
 from score_sde.locks import Lock
 from score_sde.sweep import results
@@ -193,9 +193,8 @@ def _view(trained: Path, folder: Path) -> None:
     """Make a folder that is read like a trained run, but written on its own."""
     folder.mkdir(parents=True, exist_ok=True)
     if (trained / "config.json").exists():
-        partial = folder / "config.json.partial"
-        shutil.copyfile(trained / "config.json", partial)
-        partial.replace(folder / "config.json")
+        with files.replacing(folder / "config.json") as file:
+            file.write((trained / "config.json").read_bytes())
     link, target = folder / "checkpoints", os.path.relpath(trained / "checkpoints", folder)
     linked = link.is_symlink() and os.readlink(link) == target
     if (trained / "checkpoints").exists() and not linked:

@@ -24,7 +24,7 @@ def test_drawing_goes_on_after_a_kill(tmp_path):
         f"{start:08d}.npz" for start in (0, 32, 64)
     ]
     (parts / "00000032.npz").unlink()
-    (parts / "00000032.partial").write_bytes(b"half a file")
+    (parts / "00000032.npz.1.partial").write_bytes(b"half a file")
     again, said = features(tmp_path, 90, batch_size=25)
     assert said[0] == "32 of 90 samples are there from before"
     assert said[1:] == ["90/90 samples"]

@@ -67,11 +67,11 @@ def test_what_is_no_file_is_set_aside(tmp_path):
 
 def test_what_cannot_be_written_is_a_warning(tmp_path):
     (tmp_path / "tensorboard").write_text("")
-    (tmp_path / "metrics.csv.partial").mkdir()
+    (tmp_path / f"metrics.csv.{os.getpid()}.partial").mkdir()
     first, second = logged(tmp_path, 4)
     assert first == "warning: metrics.csv is not written: Is a directory"
     assert second.startswith("warning: tensorboard/ is not written: ")
-    shutil.rmtree(tmp_path / "metrics.csv.partial")
+    shutil.rmtree(tmp_path / f"metrics.csv.{os.getpid()}.partial")
     said = []
     metrics = Metrics(tmp_path, 4, said.append)
     with open("/dev/full", "wb", buffering=0) as metrics._file:
