@@ -101,6 +101,15 @@ class Generator:
         shape = (self.batch_size, *experiment.space.shape)
         sde, sampler = experiment.sde, experiment.sampler
 
+        def placed(state: Any) -> Any:
+            """The state where every piece finds it and leaves it, or each would be compiled."""
+            return jax.tree.map(
+                lambda leaf: jax.lax.with_sharding_constraint(
+                    leaf, sharding if leaf.ndim else self._everywhere
+                ),
+                state,
+            )
+
         def begin(
             space: Space,
             key: jax.Array,
@@ -122,7 +131,7 @@ class Generator:
             prior = sde.prior_sample(key_prior, shape, jnp.float32)
             prior = jax.lax.with_sharding_constraint(prior, sharding)
             state = sampler.begin(key_noise, sde, x_init=task.start(sde, prior, known))
-            return state, _Given(key_noise, cond or None, known)
+            return placed(state), _Given(key_noise, cond or None, known)
 
         def advance(
             state: Any,
@@ -134,7 +143,7 @@ class Generator:
             last: jax.Array,
         ) -> Any:
             denoise = task.denoiser(experiment.make(params, constants), sde, given.known)
-            return sampler.advance(given.key, state, denoise, sde, first, last, given.cond)
+            return placed(sampler.advance(given.key, state, denoise, sde, first, last, given.cond))
 
         def finish(state: Any, space: Space, task: Task, given: _Given):
             out = sampler.finish(state)

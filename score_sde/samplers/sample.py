@@ -35,7 +35,7 @@ class Sampler:
         out = sampler.finish(state)
 
     is a call. Between its pieces, of as many steps as one likes, a caller can say how far it is;
-    the samples are the same. A state is a pytree of arrays, which may be donated.
+    the samples are the same. A state is a pytree of arrays [batch, ...] or []; it may be donated.
     """
 
     def __call__(
