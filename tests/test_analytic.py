@@ -1,9 +1,12 @@
 """The exact denoisers against autodiff of the exact density, and against each other."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_program import any_of
 
 from score_sde import analytic
 from score_sde.processes import EDM, VE, VP, CosineVP, RectifiedFlow, SubVP
@@ -25,18 +28,29 @@ def states(sde, batch=7, shape=(2, 4)):
     return sde.alpha(t)[:, None, None] * mean + (0.3 + sde.sigma(t))[:, None, None] * noise, t
 
 
+@jax.jit
+def score_and_gradient(sde, x, t):
+    logp = lambda x, t: analytic.gaussian_mixture_logp(sde, MEANS, STDS, WEIGHTS, x[None], t)[0]  # noqa: E731
+    score = analytic.gaussian_mixture(sde, MEANS, STDS, WEIGHTS)(x, t).score(sde, t)
+    return score, jax.vmap(jax.grad(logp))(x, t)
+
+
 @each_sde
 def test_mixture_score_is_the_gradient_of_its_log_density(x64, sde):
     x, t = states(sde)
-    logp = lambda x, t: analytic.gaussian_mixture_logp(sde, MEANS, STDS, WEIGHTS, x[None], t)[0]  # noqa: E731
-    score = analytic.gaussian_mixture(sde, MEANS, STDS, WEIGHTS)(x, t).score(sde, t)
-    np.testing.assert_allclose(score, jax.vmap(jax.grad(logp))(x, t), rtol=1e-8, atol=1e-10)
+    score, gradient = score_and_gradient(any_of(sde, SDES), x, t)
+    np.testing.assert_allclose(score, gradient, rtol=1e-8, atol=1e-10)
+
+
+@jax.jit
+def predictions(sde, x, t):
+    return analytic.gaussian_mixture(sde, MEANS, STDS, WEIGHTS)(x, t)
 
 
 @each_sde
 def test_mixture_prediction_is_consistent(x64, sde):
     x, t = states(sde)
-    pair = analytic.gaussian_mixture(sde, MEANS, STDS, WEIGHTS)(x, t)
+    pair = predictions(any_of(sde, SDES), x, t)
     rebuilt = sde.alpha(t)[:, None, None] * pair.x0 + sde.sigma(t)[:, None, None] * pair.eps
     np.testing.assert_allclose(rebuilt, x, rtol=1e-9, atol=1e-10)
 
@@ -44,11 +58,14 @@ def test_mixture_prediction_is_consistent(x64, sde):
 def test_log_density_is_normalised(x64):
     """It integrates to 1 in one dimension, at both ends of time."""
     sde, grid = VP(), jnp.linspace(-12, 12, 20001)
+    means, stds = np.array([[-1.0], [1.0]]), np.array([0.25, 0.25])
+
+    @jax.jit
+    def logp(x, t):
+        return analytic.gaussian_mixture_logp(sde, means, stds, np.ones(2), x[:, None], t)
+
     for t in (sde.t_min, 0.5, 1.0):
-        logp = analytic.gaussian_mixture_logp(
-            sde, jnp.array([[-1.0], [1.0]]), jnp.array([0.25, 0.25]), jnp.ones(2), grid[:, None], t
-        )
-        np.testing.assert_allclose(jnp.trapezoid(jnp.exp(logp), grid), 1, rtol=1e-9)
+        np.testing.assert_allclose(np.trapezoid(np.exp(logp(grid, t)), grid), 1, rtol=1e-9)
 
 
 def test_gaussian_is_the_mixture_with_one_component(x64):
@@ -62,14 +79,10 @@ def test_gaussian_is_the_mixture_with_one_component(x64):
     np.testing.assert_allclose(pair.x0, expected, rtol=1e-10)
 
 
-@each_sde
-def test_correlated_gaussian_is_bayes_rule(x64, sde):
-    """The score is the gradient of N(alpha m, alpha^2 S + sigma^2 I), and x = alpha x0 + sigma eps.
-
-    The covariance S is singular: of rank 5 in 8 dimensions.
-    """
+@jax.jit
+def correlated(sde, x, t):
+    """The prediction, and the gradient of the log density."""
     root = np.random.RandomState(1).randn(8, 5)
-    x, t = states(sde)
 
     def logp(x, t):
         mean, alpha, sigma = jnp.asarray(MEANS[0]).ravel(), sde.alpha(t), sde.sigma(t)
@@ -77,7 +90,17 @@ def test_correlated_gaussian_is_bayes_rule(x64, sde):
         return jax.scipy.stats.multivariate_normal.logpdf(x.ravel(), alpha * mean, covariance)
 
     pair = analytic.correlated_gaussian(sde, MEANS[0], root @ root.T)(x, t)
-    score = jax.vmap(jax.grad(logp))(x, t)
+    return pair, jax.vmap(jax.grad(logp))(x, t)
+
+
+@each_sde
+def test_correlated_gaussian_is_bayes_rule(x64, sde):
+    """The score is the gradient of N(alpha m, alpha^2 S + sigma^2 I), and x = alpha x0 + sigma eps.
+
+    The covariance S is singular: of rank 5 in 8 dimensions.
+    """
+    x, t = states(sde)
+    pair, score = correlated(any_of(sde, SDES), x, t)
     np.testing.assert_allclose(pair.score(sde, t), score, rtol=1e-6, atol=1e-8)
     rebuilt = sde.alpha(t)[:, None, None] * pair.x0 + sde.sigma(t)[:, None, None] * pair.eps
     np.testing.assert_allclose(rebuilt, x, rtol=1e-9, atol=1e-10)
@@ -114,7 +137,7 @@ def test_scalar_time_and_dtype():
         analytic.correlated_gaussian(sde, MEANS[0], np.eye(8)),
         analytic.empirical(sde, MEANS),
     ):
-        pair = denoise(x, 0.5)
+        pair = jax.jit(functools.partial(denoise, t=0.5))(x)
         assert pair.x0.dtype == pair.eps.dtype == jnp.float32
         assert pair.x0.shape == x.shape
-        np.testing.assert_allclose(pair.x0, denoise(x, jnp.full(5, 0.5)).x0)
+        np.testing.assert_allclose(pair.x0, jax.jit(denoise)(x, jnp.full(5, 0.5)).x0)

@@ -1,9 +1,12 @@
 """Latent codes: closed forms of a Gaussian, round trips, the prior, and what is done to codes."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_program import any_of
 from sampler_oracles import MEANS, STDS, WEIGHTS, gaussian_flow, mixture
 
 import score_sde
@@ -14,13 +17,31 @@ pytestmark = pytest.mark.slow
 
 KEY = jax.random.key(0)
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
-each_sde = pytest.mark.parametrize(
-    "sde", [make() for make in CONTINUOUS.values()], ids=list(CONTINUOUS)
-)
+PROCESSES = tuple(make() for make in CONTINUOUS.values())
+each_sde = pytest.mark.parametrize("sde", PROCESSES, ids=list(CONTINUOUS))
 
 
-def decode(denoise, sde, z):
-    return samplers.get("rk45", **TIGHT)(KEY, denoise, sde, x_init=z).x
+def gaussian(sde):
+    return analytic.gaussian(sde, np.array([0.3]), 0.5)
+
+
+@functools.partial(jax.jit, static_argnames="data")
+def run_encode(data, sde, x):
+    return latent.encode(data(sde), sde, x, **TIGHT)
+
+
+@functools.partial(jax.jit, static_argnames="data")
+def run_decode(data, sde, z):
+    return samplers.get("rk45", **TIGHT)(KEY, data(sde), sde, x_init=z).x
+
+
+def encode(data, sde, x):
+    """The codes of x; data is what makes the denoiser of a process."""
+    return run_encode(data, any_of(sde, PROCESSES), x)
+
+
+def decode(data, sde, z):
+    return run_decode(data, any_of(sde, PROCESSES), z)
 
 
 def draws(number):
@@ -35,16 +56,16 @@ def draws(number):
 def test_the_code_of_a_gaussian_is_its_flow_backwards(x64, sde):
     """gaussian_flow, the closed form from t_max to t_min, takes the code back to the data."""
     x = jnp.array([[-1.2], [0.3], [0.9]])
-    z = latent.encode(analytic.gaussian(sde, np.array([0.3]), 0.5), sde, x, **TIGHT)
+    z = encode(gaussian, sde, x)
     np.testing.assert_allclose(gaussian_flow(sde, z, 0.3, 0.5), x, atol=1e-8)
 
 
 @each_sde
 def test_encode_then_decode_returns_the_input(x64, sde):
     x = draws(16)
-    z = latent.encode(mixture(sde), sde, x, **TIGHT)
+    z = encode(mixture, sde, x)
     assert np.abs(z - x).min() > 1e-3
-    np.testing.assert_allclose(decode(mixture(sde), sde, z), x, atol=1e-7)
+    np.testing.assert_allclose(decode(mixture, sde, z), x, atol=1e-7)
 
 
 def test_codes_of_data_are_draws_from_the_prior(x64):
@@ -122,6 +143,6 @@ def test_temperature_scales_the_decoded_deviation_of_a_gaussian(x64, sde):
     """The flow is linear: 0.7 times the code gives 0.49 times the variance."""
     z = sde.prior_sample(KEY, (64, 1))
     codes = jnp.concatenate([z, latent.temperature(z, 0.7)])
-    x = decode(analytic.gaussian(sde, np.array([0.3]), 0.5), sde, codes)
+    x = decode(gaussian, sde, codes)
     np.testing.assert_allclose(x[64:].var() / x[:64].var(), 0.49, rtol=1e-6)
     np.testing.assert_allclose(x[64:], gaussian_flow(sde, 0.7 * z, 0.3, 0.5), atol=1e-7)

@@ -1,11 +1,13 @@
 """Log-likelihoods: exact transports, the variance of Hutchinson's estimate, no coupling."""
 
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_program import any_of
 from sampler_oracles import Counted, mixture
 from scipy import stats
 
@@ -37,9 +39,8 @@ WEIGHTS = np.repeat([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]], len(POINTS), axis=0)
 X = np.tile(POINTS, 2)
 
 
-def solve(sde, dtype=np.float64, **options):
-    """log p at X of the Gaussian, then of the two bumps, in one solve."""
-
+@functools.partial(jax.jit, static_argnames="options")
+def run(sde, x, weights, options):
     def denoise(x, t, weights):
         def one(x, t, weights):
             pair = analytic.gaussian_mixture(sde, MEANS, STDS, weights)(x[None], t[None])
@@ -47,9 +48,14 @@ def solve(sde, dtype=np.float64, **options):
 
         return jax.vmap(one)(x, t, weights)
 
-    x, weights = jnp.asarray(X, dtype)[:, None], jnp.asarray(WEIGHTS)
-    options = TIGHT | options
-    return jax.jit(lambda x: log_likelihood(KEY, denoise, sde, x, **options, cond=weights))(x)
+    return log_likelihood(KEY, denoise, sde, x, **dict(options), cond=weights)
+
+
+def solve(sde, dtype=np.float64, **options):
+    """log p at X of the Gaussian, then of the two bumps, in one solve."""
+    among = [*PROCESSES.values(), *FORGETFUL.values()]
+    options = tuple((TIGHT | options).items())
+    return run(any_of(sde, among), jnp.asarray(X, dtype)[:, None], jnp.asarray(WEIGHTS), options)
 
 
 def levels(sde, t):
@@ -174,8 +180,8 @@ def test_keys_of_both_kinds():
     """An old key, two numbers, is one key and not a key for each of two examples."""
     sde, x = score_sde.VP(), jnp.ones((2, 2))
     old = jax.random.PRNGKey(3)
-    found = log_likelihood(old, mixture(sde), sde, x).logp
-    same = log_likelihood(jax.random.wrap_key_data(old), mixture(sde), sde, x).logp
+    run = jax.jit(lambda key: log_likelihood(key, mixture(sde), sde, x).logp)
+    found, same = run(old), run(jax.random.wrap_key_data(old))
     np.testing.assert_array_equal(found, same)
     with pytest.raises(ValueError, match="2 keys for 3 examples"):
         log_likelihood(jax.random.split(KEY, 2), mixture(sde), sde, jnp.ones((3, 2)))
@@ -213,7 +219,8 @@ def test_guidance_by_labels(x64):
 
     guided = guidance.classifier(analytic.gaussian(sde, np.zeros(2), 1.0), sde, log_prob)
     x, labels = jnp.array([[1.0, 1.0], [-1.0, -1.0], [1.0, 1.0]]), jnp.array([1, 0, 0])
-    logp = log_likelihood(KEY, guided, sde, x, **TIGHT, cond={"label": labels}).logp
+    run = jax.jit(lambda x, cond: log_likelihood(KEY, guided, sde, x, **TIGHT, cond=cond).logp)
+    logp = run(x, {"label": labels})
     np.testing.assert_allclose(logp[0], logp[1], rtol=1e-10)
     assert abs(logp[0] - logp[2]) > 0.1
 
@@ -231,7 +238,8 @@ def test_classifier_free_guidance_of_gaussians(x64):
 
     guided = guidance.classifier_free(conditional, w, {"label": jnp.zeros(2, int)})
     x, labels = jnp.array([[-0.3], [0.9]]), jnp.array([1, 2])
-    logp = log_likelihood(KEY, guided, sde, x, **TIGHT, cond={"label": labels}).logp
+    run = jax.jit(lambda x, cond: log_likelihood(KEY, guided, sde, x, **TIGHT, cond=cond).logp)
+    logp = run(x, {"label": labels})
     alpha, sigma = levels(sde, sde.t_min)
     centre = alpha * (means[:1] + w * (means[labels] - means[:1]))[:, 0]
     std = math.sqrt((alpha * 0.5) ** 2 + sigma**2)

@@ -5,10 +5,13 @@ Bayes' rule gives the score of a component from that of the mixture. Statistical
 samples with a fixed key and allow 3 standard errors.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_program import any_of, as_argument
 from sampler_oracles import MEANS, STDS, WEIGHTS, gaussian_flow, mixture
 
 import score_sde
@@ -17,11 +20,8 @@ from score_sde import analytic, guidance, samplers
 pytestmark = pytest.mark.slow
 
 KEY = jax.random.key(7)
-each_sde = pytest.mark.parametrize(
-    "sde",
-    [cls() for cls in score_sde.processes.CONTINUOUS.values()],
-    ids=lambda sde: type(sde).__name__,
-)
+PROCESSES = tuple(make() for make in score_sde.processes.CONTINUOUS.values())
+each_sde = pytest.mark.parametrize("sde", PROCESSES, ids=lambda sde: type(sde).__name__)
 
 
 def log_prob_of(sde):
@@ -46,33 +46,41 @@ def states(sde, batch=8):
     return spread * jax.random.normal(KEY, (batch, 2)), t, jnp.arange(batch) % 2
 
 
+@functools.partial(jax.jit, static_argnames="scale")
+def predictions(sde, x, t, label, scale=1.0):
+    """Guided, of the mixture, and of each of its components."""
+    guided = guidance.classifier(mixture(sde), sde, log_prob_of(sde), scale)(x, t, {"label": label})
+    components = [analytic.gaussian(sde, MEANS[k], STDS[k])(x, t) for k in (0, 1)]
+    return guided, mixture(sde)(x, t), components
+
+
 @each_sde
 def test_bayes_rule_gives_the_component_exactly(x64, sde):
     """x0 and eps, so also the score, at every time from t_min to t_max."""
-    x, t, label = states(sde)
-    guided = jax.jit(guidance.classifier(mixture(sde), sde, log_prob_of(sde)))(
-        x, t, {"label": label}
-    )
-    plain = jax.jit(mixture(sde))(x, t)
-    for k in (0, 1):
-        exact = jax.jit(analytic.gaussian(sde, MEANS[k], STDS[k]))(x, t)
+    guided, plain, components = predictions(any_of(sde, PROCESSES), *states(sde))
+    for k, exact in enumerate(components):
         for value, expected in zip(guided, exact, strict=True):
             np.testing.assert_allclose(value[k::2], expected[k::2], rtol=1e-8, atol=1e-9)
         # Without guidance it is another one.
         assert np.abs(plain.eps - exact.eps)[k::2].max() > 1e-2
 
 
+@jax.jit
+def gradients(sde, x, t, label):
+    log_prob = log_prob_of(sde)
+    one = lambda x, t, label: log_prob(x[None], t[None], label[None])[0]  # noqa: E731
+    return jax.vmap(jax.grad(one))(x, t, label)
+
+
 @each_sde
 def test_the_pair_stays_consistent_at_any_scale(x64, sde):
     """x = alpha x0 + sigma eps, and the score moves by scale times the classifier's gradient."""
     x, t, label = states(sde)
-    log_prob = log_prob_of(sde)
-    pair = jax.jit(guidance.classifier(mixture(sde), sde, log_prob, 3.5))(x, t, {"label": label})
+    pair, plain, _ = predictions(any_of(sde, PROCESSES), x, t, label, 3.5)
     alpha, sigma = sde.alpha(t)[:, None], sde.sigma(t)[:, None]
     np.testing.assert_allclose(alpha * pair.x0 + sigma * pair.eps, x, rtol=1e-9, atol=1e-9)
-    one = lambda x, t, label: log_prob(x[None], t[None], label[None])[0]  # noqa: E731
-    gradient = jax.jit(jax.vmap(jax.grad(one)))(x, t, label)
-    expected = jax.jit(mixture(sde))(x, t).score(sde, t) + 3.5 * gradient
+    gradient = gradients(any_of(sde, PROCESSES), x, t, label)
+    expected = plain.score(sde, t) + 3.5 * gradient
     np.testing.assert_allclose(pair.score(sde, t), expected, rtol=1e-8, atol=1e-9)
 
 
@@ -82,6 +90,12 @@ def test_scale_zero_is_no_guidance_and_a_scalar_time_will_do(x64):
     guided = jax.jit(guidance.classifier(mixture(sde), sde, log_prob_of(sde), 0.0))
     expected = jax.jit(mixture(sde))(x, 0.3).x0
     np.testing.assert_allclose(guided(x, 0.3, {"label": label}).x0, expected, rtol=1e-12)
+
+
+@jax.jit
+def draw(sampler, sde, label):
+    denoise = guidance.classifier(mixture(sde), sde, log_prob_of(sde))
+    return sampler(KEY, denoise, sde, shape=(len(label), 2), cond={"label": label}).x
 
 
 @pytest.mark.parametrize(
@@ -102,9 +116,7 @@ def test_samplers_draw_the_class_asked_for(x64, sde, name, options):
         options = {"predictor": "ancestral", "steps": 500, **options}
     sampler = samplers.get(name, **options)
     label = jnp.arange(6000) % 2
-    denoise = guidance.classifier(mixture(sde), sde, log_prob_of(sde))
-    draw = jax.jit(lambda key: sampler(key, denoise, sde, shape=(6000, 2), cond={"label": label}).x)
-    x = np.asarray(draw(KEY))
+    x = np.asarray(draw(as_argument(sampler, sde), any_of(sde, PROCESSES), label))
     for k in (0, 1):
         part = (x[k::2] - MEANS[k]) / STDS[k]
         np.testing.assert_allclose(part.mean(0), 0, atol=3 / np.sqrt(3000))

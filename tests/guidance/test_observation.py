@@ -1,9 +1,12 @@
 """Inpainting and colorization against the exact posterior of a Gaussian, for every process."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_program import any_of, as_argument
 from sampler_oracles import gaussian_flow
 
 import score_sde
@@ -14,9 +17,8 @@ pytestmark = pytest.mark.slow
 
 KEY = jax.random.key(0)
 SAMPLES = 4096
-each_sde = pytest.mark.parametrize(
-    "sde", [make() for make in CONTINUOUS.values()], ids=list(CONTINUOUS)
-)
+PROCESSES = tuple(make() for make in CONTINUOUS.values())
+each_sde = pytest.mark.parametrize("sde", PROCESSES, ids=list(CONTINUOUS))
 
 MEAN = np.array([0.2, -0.3, 0.1, 0.4])
 STD = np.array([0.5, 0.7, 0.4, 0.6])
@@ -48,11 +50,29 @@ def prior(sde, *shape):
     return sde.prior_sample(jax.random.key(1), shape, jnp.float64)
 
 
-@jax.jit(static_argnums=(0, 1, 2))
-def sample(sampler, denoise, sde, observation, x):
-    """From a draw of the prior; the known part is not put in at the end."""
+def correlated(sde):
+    return analytic.correlated_gaussian(sde, MEAN, COVARIANCE)
+
+
+def independent(sde):
+    return analytic.correlated_gaussian(sde, MEAN, np.diag(STD**2))
+
+
+def colours(sde):
+    return analytic.correlated_gaussian(sde, MEAN[:3].reshape(1, 1, 3), COVARIANCE[:3, :3])
+
+
+@functools.partial(jax.jit, static_argnames="data")
+def run(sampler, data, sde, observation, x):
+    if observation is None:
+        return sampler(KEY, data(sde), sde, x_init=x).x
     x_init = observation.start(sde, x)
-    return sampler(KEY, observation.condition(denoise, sde), sde, x_init=x_init).x
+    return sampler(KEY, observation.condition(data(sde), sde), sde, x_init=x_init).x
+
+
+def sample(sampler, data, sde, observation, x):
+    """From a draw of the prior; the known part, if there is one, is not put in at the end."""
+    return run(as_argument(sampler, sde), data, any_of(sde, PROCESSES), observation, x)
 
 
 def posterior(mean, covariance, h, y):
@@ -73,8 +93,7 @@ def assert_distributed(x, mean, covariance, standard_errors=3):
 @each_sde
 def test_inpainting_draws_from_the_posterior(x64, sde):
     """Two of four strongly correlated coordinates are known; 3 standard errors of 4096 draws."""
-    denoise = analytic.correlated_gaussian(sde, MEAN, COVARIANCE)
-    x = PIXELS.finish(sample(EXACT, denoise, sde, PIXELS, prior(sde, SAMPLES, 4)))
+    x = PIXELS.finish(sample(EXACT, correlated, sde, PIXELS, prior(sde, SAMPLES, 4)))
     known, unknown = np.eye(4)[[0, 2]], np.eye(4)[[1, 3]]
     mean, covariance = posterior(MEAN, COVARIANCE, known, np.array([0.9, -0.4]))
     assert_distributed(x @ unknown.T, unknown @ mean, unknown @ covariance @ unknown.T)
@@ -84,8 +103,7 @@ def test_inpainting_draws_from_the_posterior(x64, sde):
 def test_colorization_draws_from_the_posterior(x64):
     """The mean of three correlated channels is known; 3 standard errors of 4096 draws."""
     sde, mean, covariance = score_sde.VE(), MEAN[:3], COVARIANCE[:3, :3]
-    denoise = analytic.correlated_gaussian(sde, mean.reshape(1, 1, 3), covariance)
-    x = GRAY.finish(sample(EXACT, denoise, sde, GRAY, prior(sde, SAMPLES, 1, 1, 3)))
+    x = GRAY.finish(sample(EXACT, colours, sde, GRAY, prior(sde, SAMPLES, 1, 1, 3)))
     mean, covariance = posterior(mean, covariance, np.full((1, 3), 1 / 3), np.array([0.5]))
     unknown = BASIS[1:]
     assert_distributed(x[:, 0, 0] @ unknown.T, unknown @ mean, unknown @ covariance @ unknown.T)
@@ -95,9 +113,8 @@ def test_colorization_draws_from_the_posterior(x64):
 @each_sde
 def test_independent_coordinates_are_exact_for_the_ode(x64, sde):
     """The unknown part is Gaussian's flow in closed form; the known one alpha y + sigma z."""
-    denoise = analytic.correlated_gaussian(sde, MEAN, np.diag(STD**2))
     x = prior(sde, 8, 4)
-    out = sample(RK45, denoise, sde, PIXELS, x)
+    out = sample(RK45, independent, sde, PIXELS, x)
     expected = gaussian_flow(sde, x, MEAN[None], STD[None])
     np.testing.assert_allclose(out[:, [1, 3]], expected[:, [1, 3]], rtol=1e-7)
     t_min = jnp.asarray(sde.t_min)
@@ -108,10 +125,9 @@ def test_independent_coordinates_are_exact_for_the_ode(x64, sde):
 @each_sde
 def test_independent_coordinates_do_not_hear_of_each_other(x64, sde):
     """The unknown part is that of an unconditional sample with the same key, to rounding."""
-    denoise = analytic.correlated_gaussian(sde, MEAN, np.diag(STD**2))
     x = prior(sde, 8, 4)
-    free = jax.jit(lambda x: PREDICTOR(KEY, denoise, sde, x_init=x).x)(x)
-    bound = sample(PREDICTOR, denoise, sde, PIXELS, x)
+    free = sample(PREDICTOR, independent, sde, None, x)
+    bound = sample(PREDICTOR, independent, sde, PIXELS, x)
     np.testing.assert_allclose(bound[:, [1, 3]], free[:, [1, 3]], rtol=1e-9)
     assert np.abs(bound[:, [0, 2]] - free[:, [0, 2]]).min() > 1e-3
 
@@ -135,7 +151,7 @@ def test_start_is_the_prior_in_the_unknown_and_the_noised_observation_in_the_kno
 def test_predictions_are_consistent_and_know_what_is_known(x64, observation):
     """x = alpha x0 + sigma eps everywhere, x0 = y in the known part, the model's in the rest."""
     sde, t = score_sde.SubVP(), jnp.array([0.2, 0.7])
-    denoise = analytic.correlated_gaussian(sde, MEAN[:3].reshape(1, 1, 3), COVARIANCE[:3, :3])
+    denoise = colours(sde)
     x = jax.random.normal(KEY, (2, 1, 1, 3))
     free, bound = denoise(x, t), observation.condition(denoise, sde)(x, t)
     alpha, sigma = sde.alpha(t).reshape(2, 1, 1, 1), sde.sigma(t).reshape(2, 1, 1, 1)

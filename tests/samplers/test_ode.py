@@ -1,9 +1,12 @@
 """The probability-flow ODE against its known endpoints, and the evaluations that it reports."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_program import any_of
 from sampler_oracles import Counted, gaussian_flow, mixture, z_scores
 
 import score_sde
@@ -15,13 +18,26 @@ pytestmark = pytest.mark.slow
 KEY = jax.random.key(5)
 START = jnp.array([[-2.0], [-1.0], [-0.3], [0.4], [1.3], [2.2]])
 TIGHT = {"rtol": 1e-11, "atol": 1e-11}
-each_sde = pytest.mark.parametrize(
-    "sde", [make() for make in CONTINUOUS.values()], ids=list(CONTINUOUS)
-)
+PROCESSES = tuple(make() for make in CONTINUOUS.values())
+each_sde = pytest.mark.parametrize("sde", PROCESSES, ids=list(CONTINUOUS))
 
 
 def two_bumps(sde):
     return analytic.gaussian_mixture(sde, np.array([[-1.0], [1.0]]), np.full(2, 0.25), np.ones(2))
+
+
+def gaussian(sde):
+    return analytic.gaussian(sde, np.array([0.3]), 0.5)
+
+
+@functools.partial(jax.jit, static_argnames=("data", "sampler", "shape"))
+def run(data, sampler, sde, x_init, shape):
+    return sampler(KEY, data(sde), sde, x_init=x_init, shape=shape)
+
+
+def sample(data, sde, x_init=None, shape=None, **options):
+    """In one program for all processes; data is what makes the denoiser of a process."""
+    return run(data, samplers.get("rk45", **options), any_of(sde, PROCESSES), x_init, shape)
 
 
 @pytest.mark.parametrize(
@@ -43,15 +59,14 @@ def two_bumps(sde):
 def test_endpoints_of_the_mixture(x64, sde, scale, end):
     """DOP853 at rtol 1e-13, to the 8 digits that it was noted with."""
     x_init = START.astype(float) * scale
-    out = samplers.get("rk45", **TIGHT)(KEY, two_bumps(sde), sde, x_init=x_init)
+    out = sample(two_bumps, sde, x_init, **TIGHT)
     np.testing.assert_allclose(out.x[:, 0], end, atol=1e-8)
 
 
 @each_sde
 def test_gaussian_in_closed_form(x64, sde):
     x_init = sde.prior_std * START.astype(float)
-    denoise = analytic.gaussian(sde, np.array([0.3]), 0.5)
-    out = samplers.get("rk45", **TIGHT)(KEY, denoise, sde, x_init=x_init)
+    out = sample(gaussian, sde, x_init, **TIGHT)
     np.testing.assert_allclose(out.x, gaussian_flow(sde, x_init, 0.3, 0.5), rtol=1e-8)
 
 
@@ -59,9 +74,7 @@ def test_gaussian_in_closed_form(x64, sde):
 def test_float32_at_the_default_tolerance(sde):
     """It ends, in float32, within 1e-3 of the closed form and in fewer than 300 evaluations."""
     x_init = sde.prior_std * START
-    out = samplers.get("rk45")(
-        KEY, analytic.gaussian(sde, np.array([0.3]), 0.5), sde, x_init=x_init
-    )
+    out = sample(gaussian, sde, x_init)
     assert out.x.dtype == jnp.float32
     np.testing.assert_allclose(out.x, gaussian_flow(sde, x_init, 0.3, 0.5), atol=1e-3)
     assert out.nfe < 300
@@ -86,7 +99,7 @@ def test_float32_with_the_rounding_noise_of_a_network():
 @pytest.mark.parametrize("sde", [score_sde.SubVP(), score_sde.VE()])
 def test_samples_the_mixture(x64, sde):
     """8192 samples; 4 standard errors of each of 6 statistics."""
-    out = samplers.get("rk45")(KEY, mixture(sde), sde, shape=(8192, 2))
+    out = sample(mixture, sde, shape=(8192, 2))
     assert np.abs(z_scores(out.x)).max() < 4
 
 
@@ -110,8 +123,7 @@ def test_denoise_final_is_the_posterior_mean_at_t_min_in_the_dtype_of_x(x64):
     sde = score_sde.VE()
     x_init = sde.prior_sample(KEY, (16, 2), jnp.float32)
     plain, denoised = (
-        samplers.get("rk45", denoise_final=flag)(KEY, mixture(sde), sde, x_init=x_init).x
-        for flag in ("none", "tweedie")
+        sample(mixture, sde, x_init, denoise_final=flag).x for flag in ("none", "tweedie")
     )
     expected = mixture(sde)(plain, jnp.full(16, sde.t_min, jnp.float32)).x0
     assert denoised.dtype == plain.dtype == expected.dtype == jnp.float32

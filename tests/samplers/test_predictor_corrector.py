@@ -5,12 +5,14 @@ statistics of a two-dimensional mixture: two means, three second moments and a m
 """
 
 import dataclasses
+import functools
 import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from one_program import any_of, as_argument
 from sampler_oracles import Counted, expected, mixture, statistics, z_scores
 
 import score_sde
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 VP, SUBVP, VE = score_sde.VP(), score_sde.SubVP(), score_sde.VE()
 PAPER = [VP, SUBVP, VE]
+PROCESSES = tuple(make() for make in score_sde.processes.CONTINUOUS.values())
 SAMPLES = 4096
 KEY = jax.random.key(3)
 
@@ -30,18 +33,39 @@ def name_of(value):
     return type(value).__name__ if isinstance(value, score_sde.SDE) else str(value)
 
 
-def sample(sde, denoise, key=KEY, jit=True, cond=None, x_init=None, shape=None, **options):
+def sample(sde, denoise, jit=True, cond=None, x_init=None, shape=None, **options):
     """A run of the sampler, compiled as a whole unless jit is False."""
     sampler = samplers.get("predictor_corrector", **options)
 
     def run(key, x_init):
         return sampler(key, denoise, sde, shape=shape, x_init=x_init, cond=cond)
 
-    return (jax.jit(run) if jit else run)(key, x_init)
+    return (jax.jit(run) if jit else run)(KEY, x_init)
+
+
+@functools.partial(jax.jit, static_argnames="shape")
+def run_planned(sampler, sde, x_init, shape):
+    return sampler(KEY, mixture(sde), sde, shape=shape, x_init=x_init).x
+
+
+def sample_mixture(sde, x_init=None, shape=None, among=PROCESSES, sampler=None, **options):
+    """As `sample` with the mixture's denoiser, in one program for all that differ in numbers."""
+    sampler = sampler or samplers.get("predictor_corrector", **options)
+    return run_planned(as_argument(sampler, sde), any_of(sde, among), x_init, shape)
+
+
+@jax.jit
+def predict_given(sde, x, t):
+    return mixture(sde)(x, t)
+
+
+def predict(sde, x, t):
+    """What the mixture's denoiser says at one time, in one program for all processes."""
+    return predict_given(any_of(sde, [*PROCESSES, *SHORT]), x, jnp.asarray(t, x.dtype))
 
 
 def assert_samples_the_mixture(sde, **options):
-    scores = z_scores(sample(sde, mixture(sde), shape=(SAMPLES, 2), **options).x)
+    scores = z_scores(sample_mixture(sde, shape=(SAMPLES, 2), **options))
     assert np.abs(scores).max() < 4, scores
 
 
@@ -89,7 +113,7 @@ def test_predictor_corrector_in_every_process(x64, name):
     sde = score_sde.processes.CONTINUOUS[name]()
     options = {"predictor": "ancestral", "snr": 0.05, "steps": 500, "noise_norm": "sqrt_d"}
     grid = "karras" if name == "edm" else "uniform"
-    x = sample(sde, mixture(sde), shape=(SAMPLES, 2), grid=grid, **options).x
+    x = sample_mixture(sde, shape=(SAMPLES, 2), grid=grid, **options)
     assert np.abs(z_scores(x)).max() < 3
 
 
@@ -106,7 +130,7 @@ def test_more_corrector_steps_are_never_worse(x64, sde, predictor):
     for number in (0, 2, 8):
         options = {"corrector_steps": number} if number else {"corrector": "none"}
         options |= {"predictor": predictor, "steps": 25, "snr": 0.1, "noise_norm": "sqrt_d"}
-        x = sample(sde, mixture(sde), shape=(SAMPLES, 2), **options).x
+        x = sample_mixture(sde, shape=(SAMPLES, 2), **options)
         values = statistics(np.asarray(x))
         errors.append(np.linalg.norm(values.mean(0) - expected()))
         noise.append(np.sqrt(values.var(0).sum() / SAMPLES))
@@ -205,10 +229,8 @@ def test_ancestral_step_to_the_data_is_the_prediction(x64, sde):
     """From t_max to 0 in one step: (x + sigma^2 score) / alpha = E[x_0 | x], without noise."""
     x = sde.prior_sample(KEY, (4, 2))
     options = {"predictor": "ancestral", "corrector": "none", "steps": 1, "denoise_final": "none"}
-    expected = mixture(sde)(x, jnp.full(4, sde.t_max)).x0
-    np.testing.assert_allclose(
-        sample(sde, mixture(sde), x_init=x, **options).x, expected, rtol=1e-9
-    )
+    expected = predict(sde, x, sde.t_max).x0
+    np.testing.assert_allclose(sample_mixture(sde, x_init=x, **options), expected, rtol=1e-9)
 
 
 def test_denoise_final_leaves_out_the_last_noise(x64):
@@ -219,23 +241,18 @@ def test_denoise_final_leaves_out_the_last_noise(x64):
     np.testing.assert_allclose(noise.std(), VE.sigma(VE.t_min), rtol=4 / np.sqrt(2 * noise.size))
 
 
-@pytest.mark.parametrize("sde", PAPER, ids=name_of)
+# One step from the usual t_max would be too long for VP.
+SHORT = tuple(dataclasses.replace(sde, t_max=0.02) for sde in PAPER)
+
+
+@pytest.mark.parametrize("sde", SHORT, ids=name_of)
 @pytest.mark.parametrize("predictor", ["euler_maruyama", "reverse_diffusion", "ancestral"])
 def test_the_last_step_is_the_prediction_by_tweedie(x64, sde, predictor):
     """In one step from x at t_max: E[x_0 | x], whatever the predictor."""
-    sde = dataclasses.replace(sde, t_max=0.02)  # or the step would be too long for VP
     x = sde.prior_sample(KEY, (4, 2))
-    out = sample(
-        sde,
-        mixture(sde),
-        x_init=x,
-        predictor=predictor,
-        corrector="none",
-        steps=1,
-        denoise_final="tweedie",
-    )
-    expected = mixture(sde)(x, jnp.full(4, sde.t_max)).x0
-    np.testing.assert_allclose(out.x, expected, rtol=1e-9)
+    options = {"corrector": "none", "steps": 1, "denoise_final": "tweedie", "among": SHORT}
+    out = sample_mixture(sde, x_init=x, predictor=predictor, **options)
+    np.testing.assert_allclose(out, predict(sde, x, sde.t_max).x0, rtol=1e-9)
 
 
 @pytest.mark.parametrize("sde", PAPER, ids=name_of)
@@ -243,22 +260,25 @@ def test_ancestral_without_noise_is_ddim(x64, sde):
     """x_s = alpha_s E[x_0 | x_t] + sigma_s eps, at every step (arXiv 2010.02502, equation 12)."""
     x = sde.prior_sample(KEY, (4, 2))
     options = {"predictor": "ancestral", "probability_flow": True, "corrector": "none"}
-    found = sample(sde, mixture(sde), x_init=x, steps=25, **options).x
+    found = sample_mixture(sde, x_init=x, steps=25, **options)
     times = np.append(np.linspace(sde.t_max, sde.t_min, 25), 0)
     for t, s in itertools.pairwise(times):
-        pair = mixture(sde)(x, jnp.full(4, t))
+        pair = predict(sde, x, t)
         x = sde.alpha(s) * pair.x0 + sde.sigma(s) * pair.eps if s else pair.x0
     np.testing.assert_allclose(found, x, rtol=1e-8)
 
 
-@pytest.mark.parametrize("process", [SMLD(), DDPM()], ids=name_of)
+SEQUENCES = (SMLD(), DDPM())
+
+
+@pytest.mark.parametrize("process", SEQUENCES, ids=name_of)
 def test_interpolated_noise_levels(x64, process):
     """P2000 of a sequence of 1000 levels visits times between them and samples the mixture."""
     sampler = samplers.get("P2000", predictor="ancestral")
     between = sampler.plan(process).t * (process.scales - 1) % 1
     assert (np.minimum(between, 1 - between) > 0.1).mean() > 0.5
-    run = jax.jit(lambda key: sampler(key, mixture(process), process, shape=(SAMPLES, 2)).x)
-    assert np.abs(z_scores(run(KEY))).max() < 3
+    x = sample_mixture(process, sampler=sampler, shape=(SAMPLES, 2), among=SEQUENCES)
+    assert np.abs(z_scores(x)).max() < 3
 
 
 def test_dtype_is_that_of_x(x64):
@@ -275,10 +295,13 @@ def test_dtype_is_that_of_x(x64):
 
 
 def test_same_key_same_samples(x64):
-    runs = [
-        sample(VP, mixture(VP), key=jax.random.key(seed), jit=jit, shape=(4, 2), steps=30).x
-        for seed, jit in ((0, True), (0, False), (1, True))
-    ]
+    sampler = samplers.get("predictor_corrector", steps=30)
+
+    def run(key):
+        return sampler(key, mixture(VP), VP, shape=(4, 2)).x
+
+    compiled = jax.jit(run)
+    runs = [compiled(jax.random.key(0)), run(jax.random.key(0)), compiled(jax.random.key(1))]
     np.testing.assert_allclose(runs[0], runs[1], rtol=1e-10)
     assert np.abs(runs[0] - runs[2]).min() > 1e-6
 
