@@ -1,6 +1,5 @@
 """Shared test set-up: strict shapes, float64 on request, and where the reference data lies."""
 
-import gc
 import os
 import sys
 from pathlib import Path
@@ -12,14 +11,13 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")
 import fast_compilation  # noqa: F401 - sets the flags that XLA reads once
 import jax
 import pytest
-from program import SMALL, called
-from terminal import Terminal
+from program import SMALL, called, compiled_before
+from terminal import Terminal, collect_seldom
 
 # An implicit rank promotion is nearly always a missing reshape of a per-example coefficient.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# An eighth of the time went into looking for cycles among what JAX keeps.
-gc.set_threshold(100_000, 20, 50)
+collect_seldom()
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -44,11 +42,10 @@ def x64():
 
 
 @pytest.fixture(scope="module")
-def quick_compile():
-    """Compile soon rather than well: for programs that run once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+def quick_compile(compilation_cache):
+    """Compile soon rather than well, and the same function once: for programs that run once."""
+    with compiled_before():
+        yield
 
 
 @pytest.fixture(scope="session")

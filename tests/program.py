@@ -97,15 +97,15 @@ def _called(out, arguments):
         contextlib.chdir(ROOT),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
-        _compiled_before(),
+        compiled_before(),
     ):
         code = main(["main.py", *arguments])
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 @contextlib.contextmanager
-def _compiled_before():
-    """What other processes compiled is found, and compiled as there: as by one that is started."""
+def compiled_before():
+    """What was compiled is found again, whoever did it, and compiled soon, as by `run`."""
     import jax
     from jax.experimental.compilation_cache import compilation_cache
 

@@ -6,6 +6,7 @@ tests' strictness, such as of ranks, is not in it: it is what a user has.
 
 import ast
 import contextlib
+import gc
 import io
 import multiprocessing
 import os
@@ -67,7 +68,13 @@ class Terminal:
 _NAMES = {"__name__": "__main__"}
 
 
+def collect_seldom():
+    """An eighth of the time goes into looking for cycles among what JAX keeps."""
+    gc.set_threshold(100_000, 20, 50)
+
+
 def _begin(folder, variables):
+    collect_seldom()
     os.environ.clear()
     os.environ |= variables
     os.chdir(folder)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
+from program import called
 from untrained import untrained_run
 
-from score_sde import cli
 from score_sde.cli import questions
 from score_sde.errors import UserError
 from score_sde.guidance.task import Task
@@ -51,15 +51,15 @@ def folders(data_dir, tmp_path_factory):
 
 
 @pytest.fixture
-def sample(folders, data_dir, capsys):
+def sample(folders, data_dir, compilation_cache):
     """Samples a run by its name; returns the exit code and its line of error."""
 
     def main(name, *arguments):
         # The run of the colours says itself where its data are.
         recipe = ("--config=configs/digits_vp.py", f"--config.data.dir={data_dir}")
         given = ("--mode=sample", "--overwrite", *(() if name == "rgb" else recipe))
-        code = cli.main(["main.py", *given, f"--workdir={folders[name]}", *ROUGH, *arguments])
-        return code, capsys.readouterr().err
+        result = called(*given, f"--workdir={folders[name]}", *ROUGH, *arguments)
+        return result.returncode, result.stderr
 
     return main
 

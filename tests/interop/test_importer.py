@@ -12,7 +12,7 @@ import numpy as np
 import official
 import pytest
 from payload import Payload
-from program import called, run
+from program import called
 from untrained import untrained_run
 
 import score_sde
@@ -330,11 +330,11 @@ def test_a_file_without_averages_is_imported_raw(tiny, tmp_path, capsys):
 
 
 def test_a_payload_is_refused_by_name_and_not_run(shared, tmp_path):
-    """A whole checkpoint beside a live payload, through the real program."""
+    """A whole checkpoint beside a live payload, through the command line."""
     target, evil = tmp_path / "ran", tmp_path / "evil.pth"
     with zipfile.ZipFile(evil, "w") as archive:
         archive.writestr("a/data.pkl", pickle.dumps({"model": Payload(target)}, 2))
-    result = run(*flags(shared, "ddpmpp_vp", tmp_path / "run", f"--checkpoint={evil}"))
+    result = called(*flags(shared, "ddpmpp_vp", tmp_path / "run", f"--checkpoint={evil}"))
     assert result.returncode == 2, result.stdout + result.stderr
     lines = result.stderr.splitlines()
     assert len(lines) == 1, lines

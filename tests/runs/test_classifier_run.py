@@ -18,7 +18,7 @@ from score_sde.errors import UserError
 from score_sde.runs import build, folder
 from score_sde.runs import config as configs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 SMALL = (
     "--config=configs/digits_classifier.py",
@@ -36,7 +36,7 @@ DIGITS = image_info("digits", "train", 1297, (8, 8, 1), 10, 17)
 
 
 @pytest.fixture(scope="module")
-def arguments(data_dir, compilation_cache):
+def arguments(data_dir):
     return (*SMALL, f"--config.data.dir={data_dir}")
 
 

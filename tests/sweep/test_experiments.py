@@ -1,5 +1,7 @@
 """The studies that come with the code: their published numbers, and that they can be run."""
 
+import functools
+
 import pytest
 from program import ROOT
 
@@ -36,6 +38,12 @@ TABLE5 = ".17 .16 .17; .01 .01 .04"  # PC1000, in the order of Table 1's rows
 TABLE5_C2000 = ".22; .27"
 SDES = ("VE", "VP")
 STUDIES = ("table1", "table2", "table3", "table4", "table5", "digits_solvers")
+
+
+@functools.cache
+def planned(name, smoke):
+    """The plan of a study, made once for all that is asked of it."""
+    return plan(ROOT / "experiments" / name, smoke)
 
 
 def published(name, smoke=False):
@@ -104,7 +112,7 @@ def test_table_5_and_that_table_1_uses_it():
 def test_every_row_can_be_run(name, smoke, monkeypatch):
     """Every config is valid, and main.py reads from the command lines what the study means."""
     monkeypatch.chdir(ROOT)
-    found = plan(ROOT / "experiments" / name, smoke)
+    found = planned(name, smoke)
     for row in (found.rows[0], found.rows[-1]):
         for job in (found.trainings[row.trained], found.evaluations[row.id]):
             for program in job.programs:
@@ -120,7 +128,7 @@ def test_every_row_can_be_run(name, smoke, monkeypatch):
 def test_the_tables_are_measured_as_in_the_paper(name, monkeypatch):
     """50,000 samples in batches of 1024; bits/dim from t = 1e-5, over five dequantisations."""
     monkeypatch.chdir(ROOT)
-    for row in plan(ROOT / "experiments" / name).rows:
+    for row in planned(name, False).rows:
         evaluation = row.config.evaluation
         assert "fid" in evaluation.metrics
         assert evaluation.samples.num_samples == 50_000
@@ -141,7 +149,7 @@ def test_the_tables_are_measured_as_in_the_paper(name, monkeypatch):
 
 def test_tables_1_4_and_5_share_two_trainings(monkeypatch):
     monkeypatch.chdir(ROOT)
-    trained = [set(plan(ROOT / "experiments" / f"table{n}").trainings) for n in (1, 4, 5)]
+    trained = [set(planned(f"table{n}", False).trainings) for n in (1, 4, 5)]
     assert trained[0] == trained[1] == trained[2]
     assert len(trained[0]) == 2
 
@@ -157,7 +165,7 @@ def test_the_study_that_the_readme_shows_can_be_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_index_counts_trainings_and_rows(name, monkeypatch):
     monkeypatch.chdir(ROOT)
-    found = plan(ROOT / "experiments" / name)
+    found = planned(name, False)
     lines = (ROOT / "experiments" / "README.md").read_text().splitlines()
     (line,) = [line for line in lines if line.startswith(f"| [{name}]")]
     assert line.endswith(f"| {len(found.rows)} |")
