@@ -11,7 +11,7 @@ from score_sde.cli import flags, invocation
         ("main.py", "python main.py"),
         ("my code/main.py", "python 'my code/main.py'"),
         ("/opt/my venv/bin/score-sde", "'/opt/my venv/bin/score-sde'"),
-        (".venv/bin/score-sde", ".venv/bin/score-sde"),
+        (".other/bin/score-sde", ".other/bin/score-sde"),
         ("/opt/score_sde/__main__.py", "python -m score_sde"),
     ],
 )

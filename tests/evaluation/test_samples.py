@@ -89,8 +89,7 @@ def test_a_damaged_part_is_set_aside_and_drawn_again(tmp_path, damage, start):
     again, said = features(tmp_path, 70)
     assert said[0].startswith(f"warning: {path} is damaged (")
     there = [f"{start} of 70 samples are there from before"] * (start > 0)
-    drawn = [f"{n}/70 samples" for n in (32, 64, 70) if n > start]
-    assert said[1:] == there + drawn
+    assert said[1:] == [*there, "70/70 samples"]
     np.testing.assert_array_equal(again.features, whole.features)
     assert path.with_name(path.name + ".damaged").read_bytes() == damaged
     assert features(tmp_path, 70)[1] == ["70 of 70 samples are there from before"]
