@@ -33,15 +33,15 @@ def same_rows(one, other):
 
 
 def test_sigkill_and_resume_is_bit_exact(finished, small, tmp_path):
-    """Before the first checkpoint, right where the second is written, at the end.
+    """Before the first checkpoint, between two, right where one is written, at the end.
 
     It is one run that all of these meet: what each left is what the next one went on from.
     """
     workdir = tmp_path / "killed"
-    for at in ("step 2/", "step 8/", "step 12/"):
+    for at in ("step 2/", "step 6/", "step 8/", "step 12/"):
         code, printed = run_until(at, SIGKILL, *small, f"--workdir={workdir}")
         assert code == -SIGKILL
-        assert ("going on from step" in printed) == (at == "step 12/")
+        assert ("going on from step" in printed) == (at in ("step 8/", "step 12/"))
         # It is written with the first checkpoint, at step 4.
         assert (workdir / "report.html").exists() == (at != "step 2/")
     result = called(*small, f"--workdir={workdir}")
@@ -51,19 +51,25 @@ def test_sigkill_and_resume_is_bit_exact(finished, small, tmp_path):
 
 
 def test_a_stop_signal_saves_and_resumes(finished, small, tmp_path):
-    """Also while it compiles; each is sent to one run, which goes on from what the last saved."""
+    """Also while it compiles; each is sent to one run, which goes on from what the last saved.
+
+    The last is sent to a process of its own, as a terminal does.
+    """
     workdir = tmp_path / "stopped"
     arguments = (*small, f"--workdir={workdir}")
-    for at, number, code, step in (
-        ("compiling", SIGTERM, 0, 2),
-        ("compiled", SIGTERM, 0, 4),
-        ("step 8/", SIGINT, 130, 8),
-    ):
-        result = called_until(at, functools.partial(signal.raise_signal, number), *arguments)
-        assert result.returncode == code, result.stderr
-        assert f"stopped by {number.name} at step {step}," in result.stdout
+    for at, step in (("compiling", 2), ("compiled", 4)):
+        result = called_until(at, functools.partial(signal.raise_signal, SIGTERM), *arguments)
+        assert result.returncode == 0, result.stderr
+        assert f"stopped by SIGTERM at step {step}," in result.stdout
         assert (workdir / "checkpoints" / str(step)).is_dir()
         assert f"{step / 12:.0%}, unfinished" in (workdir / "report.html").read_text()
+    code, printed = run_until("step 6/", SIGINT, *arguments)
+    assert code == 130, printed
+    assert "Traceback" not in printed
+    stopped = int(printed.split("stopped by SIGINT at step ")[1].split(",")[0])
+    assert 6 <= stopped < 12
+    assert (workdir / "checkpoints" / str(stopped)).is_dir()
+    assert f"{stopped / 12:.0%}, unfinished" in (workdir / "report.html").read_text()
     assert called(*arguments).returncode == 0
     assert_same_state(finished[0], workdir)
 
