@@ -151,7 +151,7 @@ class Generator:
 
         self._begin, self._advance = jax.jit(begin), jax.jit(advance, donate_argnums=0)
         self._finish = jax.jit(finish, out_shardings=(sharding, replicated(mesh)))
-        self._pace = Pace(sampler.pieces)
+        self._pace = Pace(sampler.pieces(sde))
 
     def batches(
         self,

@@ -13,6 +13,8 @@ from typing import Any
 
 from score_sde import sections
 from score_sde.checks import check_name
+from score_sde.samplers.ddim import DDIM
+from score_sde.samplers.dpmpp_2m import DPMpp2M
 from score_sde.samplers.grids import GRIDS
 from score_sde.samplers.ode import RK45
 from score_sde.samplers.paper import PAPER
@@ -37,11 +39,23 @@ __all__ = [
 SAMPLERS: dict[str, Callable[..., Sampler]] = {
     "predictor_corrector": PredictorCorrector,
     "rk45": RK45,
+    "ddim": DDIM,
+    "dpmpp_2m": DPMpp2M,
 }
 
 
 # Options that several of them have; the others are in a section of each one's name.
-SHARED = ("steps", "grid", "denoise_final")
+SHARED = (
+    "steps",
+    "grid",
+    "times",
+    "rho",
+    "shift",
+    "denoise_final",
+    "lower_order_final",
+    "clip",
+    "threshold",
+)
 
 
 def read(section: Mapping[str, Any]) -> Sampler:

@@ -1,16 +1,20 @@
 """Time grids: where a fixed-step solver evaluates the denoiser.
 
-A grid is a function (sde, steps) -> t, float64 NumPy [steps], that falls from t_max to t_min
-(both exactly; only t_max for steps = 1). Each is a straight line in another variable than t.
+A grid is a function (sde, steps) -> t, float64 NumPy [steps], that falls. Those that are a straight
+line in another variable than t go from t_max to t_min (both exactly; only t_max for steps = 1). The
+spacings of models with discrete times go through noise levels, and "leading" begins below t_max.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 
 from score_sde.processes import SDE
+from score_sde.values import Positive, between, one_of
 
 MOST_STEPS = 1_000_000  # a grid and the coefficients of its steps are made on the host
 
@@ -60,9 +64,108 @@ def karras(sde: SDE, steps: int, rho: float = 7.0) -> np.ndarray:
     )
 
 
-GRIDS: dict[str, Callable[[SDE, int], np.ndarray]] = {
+def shift(sde: SDE, steps: int, shift: float = 3.0) -> np.ndarray:
+    """Equally spaced in the time u of a flow, its noise level then multiplied by `shift`.
+
+    With sigma / alpha = u / (1 - u) of the straight path, times of resolution-dependent flow models
+    are u' = shift u / (1 + (shift - 1) u), which is sigma / alpha times `shift` (Esser et al. 2024,
+    arXiv 2403.03206, equation 23). The ends stay t_max and t_min.
+    """
+
+    def unshifted(t: np.ndarray) -> np.ndarray:
+        return sde.sigma(t) / (sde.sigma(t) + shift * sde.alpha(t))
+
+    def shifted(u: np.ndarray) -> np.ndarray:
+        return sde.time_at_log_snr(-2 * np.log(shift * u / (1 - u)))
+
+    with np.errstate(divide="ignore"):  # at u = 1, whose time is put back
+        return _line(sde, steps, unshifted, shifted)
+
+
+def leading(sde: SDE, steps: int) -> np.ndarray:
+    """Levels 0, k, 2k, ... with k = N // steps, from the last (Song et al. 2020, 2010.02502)."""
+    return _at_levels(sde, np.arange(steps)[::-1] * (_levels(sde, steps) // steps))
+
+
+def trailing(sde: SDE, steps: int) -> np.ndarray:
+    """Levels N - 1, N - 1 - k, ..., k = N / steps (Lin et al. 2023, arXiv 2305.08891, Table 2)."""
+    number = _levels(sde, steps)
+    return _at_levels(sde, np.round(number - np.arange(steps) * (number / steps)) - 1)
+
+
+def linspace(sde: SDE, steps: int) -> np.ndarray:
+    """Levels N - 1 to 0, equally spaced, rounded (Lin et al. 2023, arXiv 2305.08891, Table 2)."""
+    return _at_levels(sde, np.round(np.linspace(0, _levels(sde, steps) - 1, steps))[::-1])
+
+
+def _levels(sde: SDE, steps: int) -> int:
+    """The number of levels of a discrete sequence, if there are so many steps among them."""
+    if sde.scales is None:
+        raise ValueError(
+            f"{sde} has no discrete levels, which leading, trailing and linspace are spacings of: "
+            "use the uniform grid"
+        )
+    if steps > sde.scales:
+        raise ValueError(f"{steps} times are more than the {sde.scales} levels of {sde}")
+    return sde.scales
+
+
+def _at_levels(sde: SDE, level: np.ndarray) -> np.ndarray:
+    """The times of levels; that of level 0 is t_min."""
+    return np.maximum(level / (sde.scales - 1), sde.t_min)
+
+
+GRIDS: dict[str, Callable[..., np.ndarray]] = {
     "uniform": uniform,
     "log_snr": log_snr,
+    "exponential": log_snr,  # sigma / alpha falls exponentially: the same
     "karras": karras,
     "quadratic": quadratic,
+    "shift": shift,
+    "leading": leading,
+    "trailing": trailing,
+    "linspace": linspace,
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeGrid:
+    """The times of a fixed-step sampler.
+
+    Attributes:
+        steps: how many evaluations of the denoiser a method of one stage makes.
+        grid: a key of GRIDS.
+        times: the times themselves, falling, in place of `steps` and `grid`; () for those.
+        rho: of the grid "karras".
+        shift: of the grid "shift".
+    """
+
+    steps: Annotated[int, between(1, MOST_STEPS)] = 20
+    grid: Annotated[str, one_of(GRIDS)] = "log_snr"
+    times: tuple[Positive, ...] = ()
+    rho: Positive = 7.0
+    shift: Positive = 3.0
+
+    def at(self, sde: SDE, number: int) -> np.ndarray:
+        """The times, float64 NumPy: `number` of them, unless they are given.
+
+        Raises:
+            ValueError: the process cannot have them.
+        """
+        if self.times:
+            return self._given(sde)
+        options = {"karras": {"rho": self.rho}, "shift": {"shift": self.shift}}
+        return GRIDS[self.grid](sde, number, **options.get(self.grid, {}))
+
+    @property
+    def named(self) -> str:
+        """What they are, for a message."""
+        return "times" if self.times else f"steps={self.steps} on the {self.grid} grid"
+
+    def _given(self, sde: SDE) -> np.ndarray:
+        t = np.array(self.times, np.float64)
+        if (np.diff(t) >= 0).any():
+            raise ValueError("times must fall from each to the next, from noise to data")
+        if t[0] > sde.t_max:
+            raise ValueError(f"times begin at {t[0]:g}, after t_max={sde.t_max:g} of {sde}")
+        return t

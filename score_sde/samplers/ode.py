@@ -69,8 +69,7 @@ class RK45(Sampler):
         """What makes a sample depend on the others of its batch."""
         return "rk45 has one step size for the batch: samples differ within its tolerances"
 
-    @property
-    def pieces(self) -> int:
+    def pieces(self, sde: SDE) -> int:
         """See Sampler."""
         return 1
 

@@ -24,7 +24,7 @@ from score_sde import keys, sections
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.correctors import CORRECTORS, NOISE_NORMS
-from score_sde.samplers.grids import GRIDS, MOST_STEPS
+from score_sde.samplers.grids import GRIDS, MOST_STEPS, TimeGrid
 from score_sde.samplers.predictors import PREDICTORS
 from score_sde.samplers.sample import NOISE, Sampler, Samples
 from score_sde.samplers.update import Update
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictorCorrector(Sampler):
+class PredictorCorrector(TimeGrid, Sampler):
     """The sampler (1) of the module; the noise of a step is a function of the key and its index.
 
     Attributes:
@@ -74,9 +74,9 @@ class PredictorCorrector(Sampler):
     predictor: Annotated[str, one_of(PREDICTORS)] = "reverse_diffusion"
     corrector: Annotated[str, one_of(CORRECTORS)] = "langevin"
     steps: Annotated[int, between(1, MOST_STEPS)] = 1000
+    grid: Annotated[str, one_of(GRIDS)] = "uniform"
     snr: Positive = 0.16
     corrector_steps: Annotated[int, between(1, MOST_STEPS)] = 1
-    grid: Annotated[str, one_of(GRIDS)] = "uniform"
     probability_flow: bool = False
     noise_norm: Annotated[str, one_of(NOISE_NORMS)] = "batch"
     order: Annotated[str, one_of(ORDERS)] = "corrector_first"
@@ -94,8 +94,9 @@ class PredictorCorrector(Sampler):
     @property
     def nfe(self) -> int:
         """How often the denoiser is evaluated on a batch."""
-        corrected = self.steps - (self.order == "predictor_first")
-        predictions = 0 if self.predictor == "none" else self.steps
+        steps = len(self.times) or self.steps
+        corrected = steps - (self.order == "predictor_first")
+        predictions = 0 if self.predictor == "none" else steps
         return predictions + (0 if self.corrector == "none" else corrected * self.corrector_steps)
 
     def plan(self, sde: SDE) -> Plan:
@@ -104,14 +105,14 @@ class PredictorCorrector(Sampler):
         Raises:
             ValueError: a step is too long for the SDE's discrete forward step to exist.
         """
-        t = GRIDS[self.grid](sde, self.steps)
+        t = self.at(sde, self.steps)
         s = np.append(t[1:], 0.0)
         with np.errstate(invalid="ignore"):  # reported below, with what to do about it
             predict = PREDICTORS[self.predictor](sde, t, s, self.probability_flow)
             alpha = sde.ancestral(t, s)[0] ** 2 if self.corrector != "none" else np.ones_like(t)
         if not all(np.isfinite(coefficient).all() for coefficient in (*predict, alpha)):
             raise ValueError(
-                f"steps={self.steps} on the {self.grid} grid are too few for {sde}: "
+                f"{self.named} are too few for {sde}: "
                 "a discrete forward step would have a negative variance"
             )
         if self.denoise_final == "tweedie":
@@ -134,10 +135,9 @@ class PredictorCorrector(Sampler):
         norms = "norms of score and noise" if self.noise_norm == "batch" else "norm of the score"
         return f"langevin averages the {norms} over the batch, which sets its step size"
 
-    @property
-    def pieces(self) -> int:
+    def pieces(self, sde: SDE) -> int:
         """See Sampler."""
-        return self.steps
+        return len(self.times) or self.steps
 
     def advance(
         self,

@@ -20,7 +20,7 @@ class Samples(NamedTuple):
 
     Attributes:
         x: samples, [batch, *data].
-        nfe: how often the denoiser was evaluated on the batch; an integer array under `jax.jit`.
+        nfe: evaluations of a network for each image; an integer array under `jax.jit`.
     """
 
     x: jax.Array
@@ -31,7 +31,7 @@ class Sampler:
     """What every sampler is: a frozen dataclass of options that is called, or advanced in pieces.
 
         state = sampler.begin(key, sde, shape=shape)
-        state = sampler.advance(key, state, denoise, sde, 0, sampler.pieces, cond)
+        state = sampler.advance(key, state, denoise, sde, 0, sampler.pieces(sde), cond)
         out = sampler.finish(state)
 
     is a call. Between its pieces, of as many steps as one likes, a caller can say how far it is;
@@ -67,10 +67,9 @@ class Sampler:
                 process, as `check` says.
         """
         state = self.begin(key, sde, shape=shape, x_init=x_init)
-        return self.finish(self.advance(key, state, denoise, sde, 0, self.pieces, cond))
+        return self.finish(self.advance(key, state, denoise, sde, 0, self.pieces(sde), cond))
 
-    @property
-    def pieces(self) -> int:
+    def pieces(self, sde: SDE) -> int:
         """How many steps it goes from t_max to the samples in; 1 if it cannot stop between."""
         raise NotImplementedError
 

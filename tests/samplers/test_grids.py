@@ -1,20 +1,22 @@
-"""Each grid falls from t_max to t_min exactly and is straight in its own variable."""
+"""A grid falls from t_max to t_min exactly, straight in its own variable, or through levels."""
 
 import numpy as np
 import pytest
 
-from score_sde.processes import CONTINUOUS
-from score_sde.samplers.grids import GRIDS
+from score_sde.processes import CONTINUOUS, DDPM, SMLD, VP, RectifiedFlow
+from score_sde.samplers.grids import GRIDS, TimeGrid
 
 VARIABLE = {
     "uniform": lambda sde, t: t,
     "log_snr": lambda sde, t: sde.log_snr(t),
     "quadratic": lambda sde, t: np.sqrt(t),
+    "exponential": lambda sde, t: sde.log_snr(t),
     "karras": lambda sde, t: (sde.sigma(t) / sde.alpha(t)) ** (1 / 7),
+    "shift": lambda sde, t: sde.sigma(t) / (sde.sigma(t) + 3 * sde.alpha(t)),
 }
 
 
-@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("name", VARIABLE)
 @pytest.mark.parametrize("sde", [make() for make in CONTINUOUS.values()], ids=list(CONTINUOUS))
 def test_grid(name, sde):
     t = GRIDS[name](sde, 1000)
@@ -36,3 +38,45 @@ def test_karras_is_the_published_schedule():
     i = np.arange(4)
     expected = (80 ** (1 / 7) + i / 3 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
     np.testing.assert_allclose(GRIDS["karras"](EDM(), 4), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [
+        ("leading", [900, 800, 700, 600, 500, 400, 300, 200, 100, 0]),
+        ("trailing", [999, 899, 799, 699, 599, 499, 399, 299, 199, 99]),
+        ("linspace", [999, 888, 777, 666, 555, 444, 333, 222, 111, 0]),
+    ],
+)
+def test_spacings_go_through_levels(name, levels):
+    """As published for 1000 levels and 10 steps; level 0 is at t_min."""
+    for sde in (DDPM(), SMLD()):
+        expected = np.maximum(np.array(levels) / 999, sde.t_min)
+        np.testing.assert_allclose(GRIDS[name](sde, 10), expected, rtol=1e-15)
+    with pytest.raises(ValueError, match=r"VP.* has no discrete levels"):
+        GRIDS[name](VP(), 10)
+    with pytest.raises(ValueError, match="1001 times are more than the 1000 levels"):
+        GRIDS[name](DDPM(), 1001)
+
+
+def test_a_shift_multiplies_the_noise_over_signal():
+    """Of the straight path from t = 1: u' = s u / (1 + (s - 1) u), but for the last time."""
+    sde = RectifiedFlow(t_max=1.0)
+    t = TimeGrid(steps=11, grid="shift", shift=2.0).at(sde, 11)
+    last = sde.t_min / (2 - sde.t_min)  # what the shift takes to t_min
+    u = np.linspace(1, last, 11)
+    np.testing.assert_allclose(t, 2 * u / (1 + u), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ((1.0, 0.5, 0.5), "must fall"),
+        ((0.2, 0.5), "must fall"),
+        ((1.5, 0.2), "after t_max=1 of VP"),
+    ],
+)
+def test_times_that_cannot_be(times, message):
+    with pytest.raises(ValueError, match=message):
+        TimeGrid(times=times).at(VP(), 3)
+    assert TimeGrid(times=(1.0, 0.3)).at(VP(), 3).tolist() == [1.0, 0.3]

@@ -32,7 +32,7 @@ def test_pieces_of_any_size_are_one_call(x64, dtype, order):
             state, done = advance(state, done, end), end
         return sampler.finish(state)
 
-    assert sampler.pieces == STEPS
+    assert sampler.pieces(VP) == STEPS
     whole, pieces = in_pieces(STEPS), in_pieces(0, 1, 5, 77, STEPS)
     np.testing.assert_array_equal(whole.x, pieces.x)
     assert whole.x.dtype == dtype

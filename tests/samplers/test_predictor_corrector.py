@@ -361,7 +361,9 @@ def test_too_few_steps_for_vp_is_an_error_not_a_nan(predictor, corrector):
 def test_coarse_plans_are_finite():
     """Every process, predictor and grid at 30 steps has finite coefficients, alpha in (0, 1]."""
     for make, predictor, grid in itertools.product(
-        score_sde.processes.CONTINUOUS.values(), samplers.predictors.PREDICTORS, samplers.GRIDS
+        score_sde.processes.CONTINUOUS.values(),
+        samplers.predictors.PREDICTORS,
+        ("uniform", "log_snr", "quadratic", "karras", "shift"),
     ):
         plan = samplers.get("predictor_corrector", predictor=predictor, grid=grid, steps=30)
         try:

@@ -1,0 +1,81 @@
+"""Denoisers that are made of others: guidance, thresholds, observations.
+
+A composite is called as any denoiser is. Beyond that it says what those that evaluate it over time,
+samplers and likelihoods, have to know and a function cannot say: which process it is asked about,
+how many evaluations of a network one of its own costs, and at which times what it does changes. A
+plain function costs one evaluation and never changes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+import jax
+from jax.typing import ArrayLike
+
+from score_sde.prediction import Denoiser, Prediction
+from score_sde.processes import SDE
+
+
+@dataclasses.dataclass(frozen=True)
+class Composite:
+    """A denoiser that asks others. Subclasses are frozen dataclasses and define `__call__`.
+
+    Attributes:
+        denoise: the denoiser it is made of; a subclass with more names all of them in DENOISERS.
+    """
+
+    DENOISERS: ClassVar[tuple[str, ...]] = ("denoise",)
+
+    denoise: Denoiser
+
+    def __call__(
+        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
+    ) -> Prediction:
+        """Predict the data and the noise in x at time t; see prediction.Denoiser."""
+        raise NotImplementedError
+
+    def bound(self, sde: SDE) -> Self:
+        """The same for a process: what it is made of knows the process too."""
+        return self._each(lambda denoise: bound(denoise, sde))
+
+    def evaluations(self, t: ArrayLike) -> ArrayLike:
+        """How many evaluations of a network a call at time t [] costs, for each image."""
+        return sum(evaluations(denoise, t) for denoise in self._denoisers())
+
+    def switches(self) -> tuple[float, ...]:
+        """The times at which what it does changes from one thing to another."""
+        return tuple(time for denoise in self._denoisers() for time in switches(denoise))
+
+    def within(self, low: float, high: float) -> Denoiser:
+        """What it does at all times between two, none of its switches between them."""
+        return self._each(lambda denoise: within(denoise, low, high))
+
+    def _denoisers(self) -> list[Denoiser]:
+        return [getattr(self, name) for name in self.DENOISERS]
+
+    def _each(self, change) -> Self:
+        changed = {name: change(getattr(self, name)) for name in self.DENOISERS}
+        return dataclasses.replace(self, **changed)
+
+
+def bound(denoise: Denoiser, sde: SDE) -> Denoiser:
+    """A denoiser that knows the process which it is asked about."""
+    return denoise.bound(sde) if isinstance(denoise, Composite) else denoise
+
+
+def evaluations(denoise: Denoiser, t: ArrayLike) -> ArrayLike:
+    """How many evaluations of a network a denoiser makes at time t [], for each image."""
+    return denoise.evaluations(t) if isinstance(denoise, Composite) else 1
+
+
+def switches(denoise: Denoiser) -> tuple[float, ...]:
+    """The times at which what a denoiser does changes from one thing to another."""
+    return denoise.switches() if isinstance(denoise, Composite) else ()
+
+
+def within(denoise: Denoiser, low: float, high: float) -> Denoiser:
+    """What a denoiser does at all times between two, none of its switches between them."""
+    return denoise.within(low, high) if isinstance(denoise, Composite) else denoise

@@ -1,0 +1,229 @@
+"""The one loop that runs every fixed-step solver: a scan over the rows of its table."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from score_sde import keys, sections
+from score_sde.composite import bound, evaluations
+from score_sde.prediction import Denoiser
+from score_sde.processes import SDE
+from score_sde.samplers.grids import TimeGrid
+from score_sde.samplers.points import Points
+from score_sde.samplers.sample import NOISE, Sampler, Samples
+from score_sde.samplers.table import X0, Row, Table, of_rows
+from score_sde.samplers.threshold import thresholded
+from score_sde.values import NotNegative, Share, one_of
+
+DENOISE_FINAL = ("tweedie", "none")
+FEW_STEPS = 15  # below which multistep methods end with lower orders
+
+
+class State(NamedTuple):
+    """Where a table is: before row r.
+
+    Attributes:
+        states: x_r, x_{r-1}, ..., [batch, *data] each.
+        predictions: D_{r-1}, D_{r-2}, ..., [batch, *data] each.
+        nfe: evaluations of a network until now, an integer [].
+    """
+
+    states: tuple[jax.Array, ...]
+    predictions: tuple[jax.Array, ...]
+    nfe: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedStep(TimeGrid, Sampler):
+    """A solver that is a table. A subclass is a frozen dataclass that gives `rows`.
+
+    Attributes:
+        steps: how many evaluations of the denoiser a method of one stage makes.
+        denoise_final: "tweedie": the last evaluation, at t_min, gives E[x_0 | x], the final step to
+            sigma = 0 of published code, and the grid has `steps` times; "none": x at t_min, with
+            one time more on the grid, at which nothing is evaluated.
+        lower_order_final: let a multistep method end with steps of lower order, the last one of
+            order 1; None: if there are fewer than 15 steps, as published.
+        clip: keep the predicted data within [-clip, clip]; 0 for not at all.
+        threshold: a share, 0.995 for example: dynamic thresholding of what is clipped; 0 for none.
+    """
+
+    PREDICTS: ClassVar[str] = X0
+
+    denoise_final: Annotated[str, one_of(DENOISE_FINAL)] = "tweedie"
+    lower_order_final: bool | None = None
+    clip: NotNegative = 0.0
+    threshold: Share = 0.0
+
+    def __post_init__(self):
+        sections.check(self)
+        if self.threshold and not self.clip:
+            raise ValueError("threshold is a share of what clip limits: give clip too, 1 as a rule")
+
+    def rows(self, points: Points, sde: SDE) -> Iterator[Row]:
+        """The rows of the steps from each point to the next, [n] points from t_max on.
+
+        Raises:
+            ValueError: the method cannot work there; the message says why.
+        """
+        raise NotImplementedError
+
+    def start(self, points: Points) -> float:
+        """The standard deviation of noise that is added before the first row."""
+        return 0.0
+
+    def table(self, sde: SDE) -> Table:
+        """The table for a process.
+
+        Raises:
+            ValueError: the grid or the method cannot work for the process.
+        """
+        times = self.at(sde, self.steps + (self.denoise_final == "none"))
+        return self.of_points(Points.at(sde, times), sde)
+
+    def of_points(self, points: Points, sde: SDE) -> Table:
+        """The table through these points of the process, in place of those of the grid.
+
+        Raises:
+            ValueError: the method cannot work there.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):  # reported here
+            rows = [*self.rows(points, sde), *self._final(points[-1])]
+            table = of_rows(self.PREDICTS, rows, self.start(points))
+        if not all(np.isfinite(part).all() for part in table[1:]):
+            raise ValueError(
+                f"{type(self).__name__} cannot make these steps for {sde}: it needs a signal-to-"
+                "noise ratio above 0 at every time; use a smaller t_max, or ddim"
+            )
+        return table
+
+    def order_at(self, step: int, points: Points, order: int) -> int:
+        """The order of a step: as many points as are behind it, and less near the end if asked."""
+        last = len(points) - 1 + (self.denoise_final == "tweedie")
+        lower = last < FEW_STEPS if self.lower_order_final is None else self.lower_order_final
+        return min(order, step + 1, last - step if lower else order)
+
+    def check(self, sde: SDE) -> None:
+        """See Sampler."""
+        self.table(sde)
+
+    @property
+    def coupling(self) -> str:
+        """Nothing makes a sample depend on the others of its batch."""
+        return ""
+
+    def pieces(self, sde: SDE) -> int:
+        """See Sampler: the rows of the table."""
+        return len(self.table(sde).t)
+
+    def begin(
+        self,
+        key: jax.Array,
+        sde: SDE,
+        *,
+        shape: tuple[int, ...] | None = None,
+        x_init: jax.Array | None = None,
+    ) -> State:
+        """See Sampler; nothing is evaluated yet."""
+        x, table = super().begin(key, sde, shape=shape, x_init=x_init), self.table(sde)
+        if x_init is None:  # the prior stands for x at t_max; a grid may begin below
+            first, last = sde.sigma(np.array([table.t[0], sde.t_max]))
+            x = x * (first / last)
+        if table.start:
+            x = x + table.start * keys.normal(self._key(key, len(table.t)), x.shape, x.dtype)
+        return before(table, x)
+
+    def advance(
+        self,
+        key: jax.Array,
+        state: State,
+        denoise: Denoiser,
+        sde: SDE,
+        first: int | jax.Array,
+        last: int | jax.Array,
+        cond: Any = None,
+    ) -> State:
+        """See Sampler.
+
+        Raises:
+            ValueError: as `check`.
+        """
+        denoise = bound(thresholded(denoise, self.clip, self.threshold), sde)
+        shape, dtype = state.states[0].shape, state.states[0].dtype
+
+        def noise(row: jax.Array) -> jax.Array:
+            return keys.normal(self._key(key, row), shape, dtype)
+
+        return run(self.table(sde), state, denoise, noise, first, last, cond)
+
+    def finish(self, state: State) -> Samples:
+        """See Sampler."""
+        return Samples(state.states[0], state.nfe)
+
+    def _key(self, key: jax.Array, row: int | jax.Array) -> jax.Array:
+        """The key of the noise of a row."""
+        return keys.fold_in(keys.fold_in(key, NOISE), row)
+
+    def _final(self, last: Points) -> list[Row]:
+        """The last row, which gives E[x_0 | x], if it is asked for."""
+        if self.denoise_final == "none":
+            return []
+        if self.PREDICTS == X0:
+            return [Row(last.t, (0.0,), (1.0,))]
+        return [Row(last.t, (1 / last.alpha,), (-last.ratio,))]
+
+
+def before(table: Table, x: jax.Array) -> State:
+    """The state before row 0, at x [batch, *data]."""
+    nothing = jnp.zeros_like(x)
+    earlier = (nothing,) * (table.states.shape[1] - 1)
+    return State((x, *earlier), (nothing,) * (table.predictions.shape[1] - 1), jnp.array(0))
+
+
+def run(
+    table: Table,
+    state: State,
+    denoise: Denoiser,
+    noise: Callable[[jax.Array], jax.Array],
+    first: int | jax.Array,
+    last: int | jax.Array,
+    cond: Any = None,
+) -> State:
+    """The state before row `last`, from that before row `first`.
+
+    Args:
+        table: the solver's.
+        state: before row `first`; its arrays are [batch, *data].
+        denoise: (x, t [batch], cond) -> Prediction.
+        noise: the row's number [] -> z, [batch, *data]; not called if no row adds noise.
+        first: the row to begin with.
+        last: the row to stop before.
+        cond: handed to `denoise`.
+    """
+    x = state.states[0]
+    t, a, c, n = (
+        jnp.asarray(part, x.dtype)
+        for part in (table.t, table.states, table.predictions, table.noise)
+    )
+
+    def row(r: jax.Array, state: State) -> State:
+        predicted = denoise(state.states[0], jnp.full(x.shape[:1], t[r]), cond)
+        predictions = (getattr(predicted, table.predicts), *state.predictions)
+        terms = [a[r, j] * x for j, x in enumerate(state.states)]
+        terms += [c[r, j] * d for j, d in enumerate(predictions)]
+        if table.noise.any():
+            terms.append(n[r] * noise(r))
+        return State(
+            (functools.reduce(jnp.add, terms), *state.states[:-1]),
+            predictions[: len(state.predictions)],
+            state.nfe + evaluations(denoise, t[r]),
+        )
+
+    return jax.lax.fori_loop(first, last, row, state)

@@ -1,0 +1,112 @@
+"""Solvers' tables without JAX: an exact denoiser in NumPy, a walk along a table, golden cases."""
+
+import json
+
+import numpy as np
+
+from score_sde.processes import DDPM, EDM, VP, RectifiedFlow
+from score_sde.samplers.points import Points
+
+# The process of each frame of the golden files; of "vp" with a grid of its own it is DDPM's.
+FRAMES = {"vp": VP(), "ve": EDM(), "edm": EDM(), "flow": RectifiedFlow(t_max=1.0)}
+DISCRETE = DDPM(t_min=1e-12)
+
+BUMPS = np.ones(2) / 2, np.array([[-1.0], [1.0]]), np.full((2, 1, 1), 0.25**2)
+START = np.array([-2, -1, -0.3, 0.4, 1.3, 2.2])[:, None]
+# Of the two bumps by the probability flow from START (times 80 for EDM), ../shared/ORACLES.md.
+ENDS = {
+    VP(): [-1.42282838, -1.11885071, -0.81984546, 0.87647784, 1.21629836, 1.47885107],
+    EDM(): [-1.42250251, -1.11878383, -0.82002782, 0.87661352, 1.21614893, 1.47847707],
+}
+
+
+def denoised(mixture, y, ratio):
+    """E[x_0 | x_0 + ratio n = y] for a mixture (weights [K], means [K, d], covariances [K, d, d]).
+
+    y: [batch, d].
+    """
+    weights, means, covariances = mixture
+    if np.isinf(ratio):
+        return np.broadcast_to(weights @ means / weights.sum(), y.shape)
+    logs, of_each = [], []
+    for weight, mean, covariance in zip(weights, means, covariances, strict=True):
+        total = covariance + ratio**2 * np.eye(len(mean))
+        solved = np.linalg.solve(total, (y - mean).T).T
+        logs.append(
+            np.log(weight) - np.linalg.slogdet(total)[1] / 2 - np.sum((y - mean) * solved, 1) / 2
+        )
+        of_each.append(mean + solved @ covariance)
+    shares = np.exp(np.array(logs) - np.max(logs, 0))
+    return np.einsum("kb,kbd->bd", shares / shares.sum(0), np.array(of_each))
+
+
+def exact(mixture, sde):
+    """(x, t) -> (x0, eps) of a mixture under a process, NumPy."""
+
+    def denoise(x, t):
+        point = Points.at(sde, t)
+        y = x / point.alpha if point.alpha else x
+        x0 = denoised(mixture, y, point.ratio)
+        return x0, (x - point.alpha * x0) / point.sigma
+
+    return denoise
+
+
+def walk(table, denoise, x, noise=None):
+    """Follow a table from x: the states before each row and after the last, and each x0.
+
+    noise: row number -> [batch, d]; -1 for the one before row 0.
+    """
+    if table.start:
+        x = x + table.start * noise(-1)
+    states, predictions, data = [x], [], []
+    for r, t in enumerate(table.t):
+        x0, eps = denoise(states[-1], t)
+        data.append(x0)
+        predictions.append(x0 if table.predicts == "x0" else eps)
+        x = sum(a * s for a, s in zip(table.states[r], states[::-1], strict=False))
+        x = x + sum(c * d for c, d in zip(table.predictions[r], predictions[::-1], strict=False))
+        if table.noise[r]:
+            x = x + table.noise[r] * noise(r)
+        states.append(x)
+    return np.array(states), np.array(data)
+
+
+def errors(solver, sde, numbers=(20, 40, 80, 160)):
+    """The largest error at the end, two bumps, for numbers of steps without a final one."""
+    import dataclasses
+
+    found = []
+    for number in numbers:
+        one = dataclasses.replace(solver, steps=number, denoise_final="none")
+        x = START * sde.sigma(np.float64(sde.t_max)) if isinstance(sde, EDM) else START
+        states, _ = walk(one.table(sde), exact(BUMPS, sde), x)
+        found.append(np.abs(states[-1, :, 0] - ENDS[sde]).max())
+    return np.array(found)
+
+
+class Golden:
+    """A golden file of solvers: arrays of a case, what it is, and its mixture."""
+
+    def __init__(self, shared, name):
+        folder = shared / "golden" / "modern"
+        self.about = json.loads((folder / f"{name}.json").read_text())
+        self._arrays = np.load(folder / f"{name}.npz")
+        self._flow = np.load(folder / "exact_flow.npz")
+
+    def __getitem__(self, case):
+        return {
+            key.partition("/")[2]: self._arrays[key]
+            for key in self._arrays.files
+            if key.startswith(f"{case}/")
+        }
+
+    def mixture(self, case):
+        name = self.about[case]["mixture"]
+        return tuple(self._flow[f"{name}/{key}"] for key in ("weights", "means", "covariances"))
+
+
+def points_at(sde, ratios):
+    """The points of a golden grid, noise over signal; a last 0 is the final step to the data."""
+    ratios = np.asarray(ratios, np.float64)
+    return Points.at_ratio(sde, ratios[:-1] if ratios[-1] == 0 else ratios)
