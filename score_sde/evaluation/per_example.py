@@ -15,6 +15,7 @@ from score_sde.errors import UserError, solver_error_as
 from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.subject import Subject
 from score_sde.models.functional import Arrays
+from score_sde.samplers.underway import listening
 from score_sde.spaces import Space
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
@@ -60,7 +61,11 @@ def of_examples(
             # The last batch is filled up with copies of its last example, which are not counted.
             filled = indices[np.minimum(np.arange(size), len(indices) - 1)]
             batch = subject.source.gather(filled.astype(np.int64))
-            with solver_error_as(UserError):
+
+            def report(share: float, size: int = len(indices)) -> None:
+                count.reach(len(rows) + share * size)
+
+            with solver_error_as(UserError), listening(report):
                 out = jax.device_get(compiled(*model, *to_devices(everywhere, (batch, filled))))
             row = {"index": indices.tolist()}
             row |= {key: array[: len(indices)].tolist() for key, array in out.items()}

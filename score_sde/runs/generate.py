@@ -24,6 +24,7 @@ from score_sde.guidance.task import Task
 from score_sde.models.functional import Arrays
 from score_sde.runs.build import Experiment
 from score_sde.runs.pace import Pace
+from score_sde.samplers.underway import listening
 from score_sde.spaces import Space
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
@@ -176,8 +177,8 @@ class Generator:
             cond: conditions, the same on every process, [number, ...] each.
             known: the examples that the task is about, [number, *shape of the field], or None.
             first: the number of the first to draw: those before it are left out.
-            on_progress: called with the number of examples done while a batch is drawn, if the
-                sampler goes in pieces: a part of a batch counts as that part of its examples.
+            on_progress: called with the number of examples done while a batch is drawn; a part of a
+                batch, of its steps or of the time that is solved for, counts as that part of it.
 
         Yields:
             Examples, [batch, *shape of the field], on the host, and the function evaluations of
@@ -197,7 +198,7 @@ class Generator:
             def report(part: float, start: int = start, size: int = size) -> None:
                 on_progress(start + part * size)
 
-            with solver_error_as(UserError):
+            with solver_error_as(UserError), listening(report):
                 state, asked = self._begin(self._space, key, start, task, *given)
                 state = self._advanced(state, (params, constants, task, asked), report)
                 batch, nfe = self._finish(state, self._space, task, asked)

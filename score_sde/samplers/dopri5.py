@@ -10,10 +10,12 @@ from typing import TypeVar
 
 import diffrax
 import equinox
+import equinox.internal
 import jax
 import jax.numpy as jnp
 
 from score_sde.errors import NOT_SOLVED
+from score_sde.samplers import underway
 
 State = TypeVar("State")  # an array, or a pytree of arrays
 
@@ -28,6 +30,21 @@ class _Dopri5(diffrax.Dopri5):
     def init(self, terms, t0, t1, y0, args):
         """(evaluate the first stage?, the first stage)."""
         return jnp.array(False), terms.vf(t0, y0, args)
+
+
+class _Told(diffrax.AbstractProgressMeter):
+    """Tells whoever listens what share of the time is covered; of a batch of solves, the least."""
+
+    def init(self) -> None:
+        """Before the first step, so that nobody takes compilation for a part of it."""
+        jax.debug.callback(underway.tell, 0.0)
+
+    def step(self, state: None, progress: jax.Array) -> None:
+        """After each step."""
+        jax.debug.callback(underway.tell, -equinox.internal.unvmap_max(-progress))
+
+    def close(self, state: None) -> None:
+        """Nothing is left to tell."""
 
 
 def solve(
@@ -71,6 +88,7 @@ def solve(
         stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
         max_steps=max_steps,
         throw=False,
+        progress_meter=_Told() if underway.heard() else diffrax.NoProgressMeter(),
     )
     # diffrax's own check sends the state through the host, which gathers it onto one device and
     # loses its sharding; so only a flag goes, and the state depends on the flag.
