@@ -62,8 +62,8 @@ def of_examples(
             filled = indices[np.minimum(np.arange(size), len(indices) - 1)]
             batch = subject.source.gather(filled.astype(np.int64))
 
-            def report(share: float, size: int = len(indices)) -> None:
-                count.reach(len(rows) + share * size)
+            def report(share: float, done: int = len(rows), size: int = len(indices)) -> None:
+                count.reach(done + share * size)
 
             with solver_error_as(UserError), listening(report):
                 out = jax.device_get(compiled(*model, *to_devices(everywhere, (batch, filled))))
