@@ -8,17 +8,18 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 
 
-def check_name(kind: str, name: object, valid: Iterable[str]) -> None:
+def check_name(kind: str, name: object, valid: Iterable[str], also: Iterable[str] = ()) -> None:
     """Raise a ValueError that names the nearest valid name, unless `name` is one.
 
     Args:
         kind: what is being named, for the message.
         name: what the user wrote.
         valid: the names that exist.
+        also: other names, which the message does not list.
     """
-    valid = list(valid)
-    if name not in valid:
-        nearest = difflib.get_close_matches(str(name), valid, n=1, cutoff=0)[0]
+    valid, also = list(valid), list(also)
+    if name not in valid and name not in also:
+        nearest = difflib.get_close_matches(str(name), valid + also, n=1, cutoff=0)[0]
         raise ValueError(
             f"unknown {kind} {name!r}: did you mean {nearest!r}? valid: {', '.join(valid)}"
         )

@@ -40,13 +40,13 @@ class SamplingOptions:
     """The section `sampling` of a config, but for the options of samplers.
 
     Attributes:
-        sampler: a name in samplers.SAMPLERS or samplers.PAPER.
+        sampler: a name in samplers.SAMPLERS, samplers.PAPER or samplers.ALIASES.
         num_samples: how many --mode=sample draws.
         batch_size: at a time, over all devices.
         seed: of this set of samples.
     """
 
-    sampler: Annotated[str, one_of(samplers.SAMPLERS, samplers.PAPER)] = "predictor_corrector"
+    sampler: Annotated[str, samplers.Known()] = "predictor_corrector"
     num_samples: Count = 64
     batch_size: Count = 64
     seed: Seed = 0

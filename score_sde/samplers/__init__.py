@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from score_sde import sections
 from score_sde.checks import check_name
 from score_sde.samplers.ddim import DDIM
 from score_sde.samplers.dpmpp_2m import DPMpp2M
 from score_sde.samplers.grids import GRIDS
+from score_sde.samplers.names import ALIASES, ELSEWHERE
 from score_sde.samplers.ode import RK45
 from score_sde.samplers.paper import PAPER
 from score_sde.samplers.predictor_corrector import PredictorCorrector
 from score_sde.samplers.sample import Sampler, Samples
 
 __all__ = [
+    "ALIASES",
     "GRIDS",
     "PAPER",
     "RK45",
     "SAMPLERS",
     "SHARED",
+    "Known",
     "PredictorCorrector",
     "Sampler",
     "Samples",
@@ -58,6 +61,24 @@ SHARED = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """The name of a sampler, in an annotation; see score_sde.values."""
+
+    SAYS_ALL: ClassVar[bool] = True
+
+    def check(self, name: str, value: str) -> None:
+        """Raise ValueError unless there is such a sampler."""
+        resolve(value)
+
+    def words(self) -> str:
+        """Their own names, and that there are others."""
+        return (
+            f"one of {', '.join([*SAMPLERS, *PAPER])}; or another name of these, "
+            "EulerAncestralDiscreteScheduler or sample_dpmpp_2m for example"
+        )
+
+
 def read(section: Mapping[str, Any]) -> Sampler:
     """The sampler that a section `sampling` of a config names, with those options that it has.
 
@@ -76,12 +97,12 @@ def get(name: str, **options: Any) -> Sampler:
     """The sampler of this name with these options.
 
     Args:
-        name: a key of SAMPLERS, or one of the paper's samplers, a key of PAPER.
+        name: a key of SAMPLERS, of PAPER (the paper's samplers) or of ALIASES (others' names).
         **options: the fields of that sampler's dataclass.
 
     Raises:
         ValueError: the name or an option is unknown, an option's value is out of range, or it
-            contradicts the paper's sampler of that name.
+            contradicts what the name means.
     """
     member, fixed = resolve(name)
     fields = [field.name for field in dataclasses.fields(SAMPLERS[member])]
@@ -90,7 +111,7 @@ def get(name: str, **options: Any) -> Sampler:
         if option in fixed and fixed[option] != value:
             raise ValueError(
                 f"{name} means {option}={fixed[option]!r}, not {value!r}: leave {option} out, "
-                "or use predictor_corrector"
+                f"or use {member}"
             )
     return SAMPLERS[member](**(options | fixed))
 
@@ -99,10 +120,14 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
     """The key of a sampler in SAMPLERS, and the options that its name fixes.
 
     Raises:
-        ValueError: the name is unknown.
+        ValueError: the name is unknown, or it is of a method that is not here.
     """
-    check_name("sampler", name, [*SAMPLERS, *PAPER])
-    return ("predictor_corrector", PAPER[name]) if name in PAPER else (name, {})
+    if name in ELSEWHERE:
+        raise ValueError(f"{name} {ELSEWHERE[name]}")
+    check_name("sampler", name, [*SAMPLERS, *PAPER], [*ALIASES, *ELSEWHERE])
+    if name in PAPER:
+        return "predictor_corrector", PAPER[name]
+    return ALIASES.get(name, (name, {}))
 
 
 def unread(name: str) -> set[str]:
