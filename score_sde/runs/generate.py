@@ -148,10 +148,11 @@ class Generator:
 
         def finish(state: Any, space: Space, task: Task, given: _Given):
             out = sampler.finish(state)
-            return space.decode(task.finish(out.x, given.known)), out.nfe
+            batch = space.decode(task.finish(out.x, given.known))
+            return batch, out.nfe, jnp.isfinite(out.x).all()
 
         self._begin, self._advance = jax.jit(begin), jax.jit(advance, donate_argnums=0)
-        self._finish = jax.jit(finish, out_shardings=(sharding, replicated(mesh)))
+        self._finish = jax.jit(finish, out_shardings=(sharding, self._everywhere, self._everywhere))
         self._pace = Pace(sampler.pieces(sde))
 
     def batches(
@@ -185,7 +186,7 @@ class Generator:
             that batch. The last batch has only the examples that are left.
 
         Raises:
-            UserError: the adaptive solver gave up.
+            UserError: a sample is not finite, or the adaptive solver gave up.
         """
         task = to_devices(self._everywhere, jax.device_get(task))
         for start in range(first, number, self.batch_size):
@@ -201,8 +202,13 @@ class Generator:
             with solver_error_as(UserError), listening(report):
                 state, asked = self._begin(self._space, key, start, task, *given)
                 state = self._advanced(state, (params, constants, task, asked), report)
-                batch, nfe = self._finish(state, self._space, task, asked)
+                batch, nfe, finite = self._finish(state, self._space, task, asked)
                 batch = multihost_utils.process_allgather(batch, tiled=True)
+            if not finite:
+                raise UserError(
+                    "the samples are not finite: the model gave NaN or infinity, or the sampler "
+                    "grew without bound. Try more steps, other weights or less guidance"
+                )
             yield batch[:size], int(nfe)
 
     def _advanced(

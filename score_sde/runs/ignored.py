@@ -55,6 +55,12 @@ def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
         for choice, options in found.items()
         for option in options
     }
+    for option, grid in {"rho": "karras", "shift": "shift"}.items():
+        if config.sampling.grid != grid:
+            fields.setdefault(f"sampling.{option}", "sampling.grid")
+    if config.sampling.times:
+        for option in ("steps", "grid"):
+            fields.setdefault(f"sampling.{option}", "sampling.times")
     if is_as_it_is(config.data.name) and config.data.name not in BY_PATH:
         fields["data.dir"] = "data.name"
     if not experiment.objective.draws:

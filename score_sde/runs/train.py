@@ -23,6 +23,7 @@ from jax.sharding import Mesh, NamedSharding
 
 from score_sde import report, terminal
 from score_sde.data import COUNTS, Source, eval_batches, train_batches
+from score_sde.errors import UserError
 from score_sde.files import on_the_side
 from score_sde.runs import drawn, identity
 from score_sde.runs.build import Experiment
@@ -359,7 +360,11 @@ class _Training:
         params = jax.device_put(state.ema[self.ema], replicated(self.mesh))
         key = jax.random.fold_in(self.key, 3)
         count = self.generator.batch_size
-        found, nfe = self.generator(params, state.constants, key, count, cond=self.told)
+        try:
+            found, nfe = self.generator(params, state.constants, key, count, cond=self.told)
+        except UserError as error:  # of a young model, which training may yet mend
+            self.progress.say(f"warning: no picture at step {step}: {error}")
+            return
         if self.first:
             path = self.workdir / "samples" / f"{step}.png"
             with on_the_side(str(path), self.progress.say):

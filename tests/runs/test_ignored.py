@@ -37,6 +37,13 @@ def test_all_that_is_read_is_not_mentioned(denoising):
     ("changes", "path", "choice"),
     [
         ({"sampling.sampler": "rk45"}, "sampling.steps", RK45),
+        ({"sampling.sampler": "rk45"}, "sampling.rho", RK45),
+        ({"sampling.grid": "uniform"}, "sampling.rho", "config.sampling.grid=uniform"),
+        (
+            {"sampling.sampler": "ddim", "sampling.times": (1.0, 0.5)},
+            "sampling.steps",
+            "config.sampling.times=(1.0, 0.5)",
+        ),
         ({"sampling.sampler": "rk45"}, "sampling.predictor_corrector.snr", RK45),
         ({}, "sampling.rk45.rtol", "config.sampling.sampler=predictor_corrector"),
         ({"sampling.sampler": "PC1000"}, "sampling.steps", "config.sampling.sampler=PC1000"),

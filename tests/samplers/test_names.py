@@ -33,5 +33,5 @@ def test_what_is_not_here_says_what_to_use(name):
 
 
 def test_a_typing_mistake_in_an_alias():
-    with pytest.raises(ValueError, match="did you mean 'EulerDiscreteScheduler'. valid: pred"):
+    with pytest.raises(ValueError, match=r"did you mean 'EulerDiscreteScheduler'\? valid: pred"):
         samplers.get("EulerDiscreteSheduler")
