@@ -110,7 +110,7 @@ def _sample(line: CommandLine) -> int:
 
     from score_sde import files, report
     from score_sde.cli import questions
-    from score_sde.runs import build, drawn, folder
+    from score_sde.runs import build, drawn, folder, tuned
     from score_sde.runs.generate import Generator, sample_key
     from score_sde.training import memory
     from score_sde.training.progress import Count
@@ -119,7 +119,7 @@ def _sample(line: CommandLine) -> int:
     begin(line)
     config, workdir = line.config, line.workdir
     _check_trained(line)
-    sampler = build.sampler(config.sampling)
+    sampler = tuned.sampler(config, workdir)
     run = folder.load(workdir, weights=line.weights, step=line.step)
     build.check_sampler(sampler, run.sde)
     experiment = dataclasses.replace(run.experiment, sampler=sampler)
@@ -210,7 +210,7 @@ def _evaluate(line: CommandLine) -> int:
     from score_sde.evaluation import asked as evaluation
     from score_sde.evaluation.engine import evaluate
     from score_sde.report import facts
-    from score_sde.runs import build, folder
+    from score_sde.runs import build, folder, tuned
     from score_sde.runs.evaluate import subject
     from score_sde.training import memory
     from score_sde.training.sharding import make_mesh
@@ -220,7 +220,7 @@ def _evaluate(line: CommandLine) -> int:
     # The examples come from the command line and the recipe, so these must be those of the run.
     _check_trained(line, also=tuple(f"data.{name}" for name in DETERMINING))
     asked = evaluation.read(config.evaluation)
-    sampler = build.sampler(config.sampling)
+    sampler = tuned.sampler(config, workdir)
     run = folder.opened(workdir, weights=line.weights, step=line.step)
     build.check_sampler(sampler, run.sde)
     run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, sampler=sampler))

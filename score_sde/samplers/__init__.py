@@ -58,6 +58,7 @@ SHARED = (
     "lower_order_final",
     "clip",
     "threshold",
+    "factors",
 )
 
 

@@ -20,7 +20,7 @@ from score_sde.samplers.points import Points
 from score_sde.samplers.sample import NOISE, Sampler, Samples
 from score_sde.samplers.table import X0, Row, Table, of_rows
 from score_sde.samplers.threshold import thresholded
-from score_sde.values import NotNegative, Share, one_of
+from score_sde.values import NotNegative, Positive, Share, one_of
 
 DENOISE_FINAL = ("tweedie", "none")
 FEW_STEPS = 15  # below which multistep methods end with lower orders
@@ -53,6 +53,8 @@ class FixedStep(TimeGrid, Sampler):
             order 1; None: if there are fewer than 15 steps, as published.
         clip: keep the predicted data within [-clip, clip]; 0 for not at all.
         threshold: a share, 0.995 for example: dynamic thresholding of what is clipped; 0 for none.
+        factors: on the table's weights of the predictions, one for each, as tuning finds them; ()
+            for none.
     """
 
     PREDICTS: ClassVar[str] = X0
@@ -61,6 +63,7 @@ class FixedStep(TimeGrid, Sampler):
     lower_order_final: bool | None = None
     clip: NotNegative = 0.0
     threshold: Share = 0.0
+    factors: tuple[Positive, ...] = ()
 
     def __post_init__(self):
         sections.check(self)
@@ -96,13 +99,25 @@ class FixedStep(TimeGrid, Sampler):
         """
         with np.errstate(divide="ignore", invalid="ignore"):  # reported here
             rows = [*self.rows(points, sde), *self._final(points[-1])]
-            table = of_rows(self.PREDICTS, rows, self.start(points))
+            table = self._changed(of_rows(self.PREDICTS, rows, self.start(points)))
         if not all(np.isfinite(part).all() for part in table[1:]):
             raise ValueError(
                 f"{type(self).__name__} cannot make these steps for {sde}: it needs a signal-to-"
                 "noise ratio above 0 at every time; use a smaller t_max, or ddim"
             )
         return table
+
+    def _changed(self, table: Table) -> Table:
+        """With the factors on its predictions."""
+        if not self.factors:
+            return table
+        if len(self.factors) != table.predictions.size:
+            raise ValueError(
+                f"{len(self.factors)} factors for a table of {table.predictions.size} weights: "
+                "they belong to another sampler or number of steps"
+            )
+        factors = np.reshape(self.factors, table.predictions.shape)
+        return table._replace(predictions=table.predictions * factors)
 
     def order_at(self, step: int, points: Points, order: int) -> int:
         """The order of a step: as many points as are behind it, and less near the end if asked."""

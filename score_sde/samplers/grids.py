@@ -98,6 +98,14 @@ def linspace(sde: SDE, steps: int) -> np.ndarray:
     return _at_levels(sde, np.round(np.linspace(0, _levels(sde, steps) - 1, steps))[::-1])
 
 
+def tuned(sde: SDE, steps: int) -> np.ndarray:
+    """Tuned for one run and one sampler; runs.tuned puts the times in its place."""
+    raise ValueError(
+        "the tuned grid is of a run: tune it (python -m score_sde.samplers.tune RUN), then sample "
+        "or evaluate that run"
+    )
+
+
 def _levels(sde: SDE, steps: int) -> int:
     """The number of levels of a discrete sequence, if there are so many steps among them."""
     if sde.scales is None:
@@ -125,6 +133,7 @@ GRIDS: dict[str, Callable[..., np.ndarray]] = {
     "leading": leading,
     "trailing": trailing,
     "linspace": linspace,
+    "tuned": tuned,
 }
 
 
