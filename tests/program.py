@@ -69,6 +69,11 @@ def called(*arguments):
     return _called(io.StringIO(), arguments)
 
 
+def called_command(main, *arguments):
+    """As `called`, of another command: its main function, which takes arguments alone."""
+    return _called(io.StringIO(), arguments, lambda argv: main(argv[1:]))
+
+
 def called_until(text, act, *arguments):
     """As `called`; when it prints a line with this text, act() is called, once."""
     out = _Watched(text, act)
@@ -89,9 +94,10 @@ class _Watched(io.StringIO):
         return super().write(text)
 
 
-def _called(out, arguments):
-    from score_sde.cli import main
+def _called(out, arguments, main=None):
+    import score_sde.cli
 
+    main = main or score_sde.cli.main
     err = io.StringIO()
     with (
         contextlib.chdir(ROOT),

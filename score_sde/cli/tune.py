@@ -25,7 +25,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}\n")
+        raise UserError(message)
 
 
 def _count(text: str) -> int:
@@ -75,9 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, 2 after one line on stderr if the input is bad, 130 after Ctrl-C.
     """
-    args, others = _parser().parse_known_args(argv)
     try:
-        return _tune(args, others)
+        return _tune(*_parser().parse_known_args(argv))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -94,29 +93,30 @@ def _tune(args: argparse.Namespace, others: Sequence[str]) -> int:
     compilation.keep(functools.partial(print, flush=True))
     run = folder.load(args.run, weights=args.weights, step=args.step)
     sampler = _sampler(run.config, args, others)
+    try:
+        tuning.check(sampler, run.sde)
+    except ValueError as error:
+        raise UserError(f"{args.sampler}: {error}") from error
     print(
         f"tuning the times of {args.sampler} with {args.steps} steps for {args.run} at step "
         f"{run.step} ({run.weights} weights)",
         flush=True,
     )
     begin = time.monotonic()
-    try:
-        table = sampler.table(run.sde)
-        fit, held_out = (
-            tuning.loss(run.denoise, table, _solutions(run, sampler, args, number, split))
-            for split, number in enumerate((args.trajectories, args.held_out))
-        )
-        found = tuning.tune(
-            sampler,
-            run.sde,
-            fit,
-            held_out,
-            coefficients=args.coefficients,
-            iterations=args.iterations,
-            say=_say,
-        )
-    except ValueError as error:
-        raise UserError(f"{args.sampler}: {error}") from error
+    table = sampler.table(run.sde)
+    fit, held_out = (
+        tuning.loss(run.denoise, table, _solutions(run, sampler, args, number, split))
+        for split, number in enumerate((args.trajectories, args.held_out))
+    )
+    found = tuning.tune(
+        sampler,
+        run.sde,
+        fit,
+        held_out,
+        coefficients=args.coefficients,
+        iterations=args.iterations,
+        say=_say,
+    )
     best = min(found.untuned, key=found.untuned.__getitem__)
     about = {
         "error": found.error,

@@ -77,10 +77,9 @@ def tune(
         say: told the iteration, the root of `fit` and the root of `held_out`.
 
     Raises:
-        ValueError: the sampler adds noise, or the process begins at a signal-to-noise ratio of 0.
+        ValueError: as `check`.
     """
-    if np.isinf(Points.at(sde, sde.t_max).ratio):
-        raise ValueError(f"{sde} begins at a signal-to-noise ratio of 0: use a smaller t_max")
+    check(sampler, sde)
     grids = {name: table for name in GRIDS if (table := _of_grid(sampler, sde, name))}
     if not grids:
         raise ValueError(f"no grid of {sampler.steps} steps works for {sde} to begin with")
@@ -99,7 +98,7 @@ def tune(
         found["fitted"] = _root(value)
         return float(value), points.pull_back(theta, gradients)
 
-    def check(intermediate_result: scipy.optimize.OptimizeResult) -> None:
+    def look(intermediate_result: scipy.optimize.OptimizeResult) -> None:
         theta = intermediate_result.x
         error = _root(held_out(*_arrays(points.table(theta)))[0])
         found["iteration"] = found.get("iteration", 0) + 1
@@ -115,11 +114,21 @@ def tune(
         best,
         jac=True,
         method="L-BFGS-B",
-        callback=check,
+        callback=look,
         options={"maxiter": iterations},
     )
     times, factors = points.read(found["theta"])
     return Tuned(tuple(times.tolist()), tuple(factors.tolist()), found["error"], untuned)
+
+
+def check(sampler: FixedStep, sde: SDE) -> None:
+    """Raise ValueError if a sampler adds noise, or cannot work for a process on any grid."""
+    if np.isinf(Points.at(sde, sde.t_max).ratio):
+        raise ValueError(f"{sde} begins at a signal-to-noise ratio of 0: use a smaller t_max")
+    if not dataclasses.replace(sampler, grid="uniform", times=()).table(sde).deterministic:
+        raise ValueError(
+            "it adds noise, so that no sample is closest: tune a solver without, eta=0"
+        )
 
 
 def loss(

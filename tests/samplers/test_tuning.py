@@ -68,7 +68,7 @@ def test_what_it_gains(x64, losses):
 
 
 def test_it_stops_when_held_out_noise_gets_no_better(x64, losses):
-    """A held-out loss that never changes: `patience` iterations, and the times of the first grid."""
+    """A held-out loss that never changes: `patience` iterations, and the first grid."""
     told = []
     still = lambda *arrays: (jnp.ones(()), None)  # noqa: E731
     found = tuning.tune(
