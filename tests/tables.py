@@ -1,5 +1,6 @@
 """Solvers' tables without JAX: an exact denoiser in NumPy, a walk along a table, golden cases."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ FRAMES = {"vp": VP(), "ve": EDM(), "edm": EDM(), "flow": RectifiedFlow(t_max=1.0
 DISCRETE = DDPM(t_min=1e-12)
 
 BUMPS = np.ones(2) / 2, np.array([[-1.0], [1.0]]), np.full((2, 1, 1), 0.25**2)
+GAUSSIAN = 0.3, 0.5
 START = np.array([-2, -1, -0.3, 0.4, 1.3, 2.2])[:, None]
 # Of the two bumps by the probability flow from START (times 80 for EDM), ../shared/ORACLES.md.
 ENDS = {
@@ -74,8 +76,6 @@ def walk(table, denoise, x, noise=None):
 
 def errors(solver, sde, numbers=(20, 40, 80, 160)):
     """The largest error at the end, two bumps, for numbers of steps without a final one."""
-    import dataclasses
-
     found = []
     for number in numbers:
         one = dataclasses.replace(solver, steps=number, denoise_final="none")
@@ -83,6 +83,45 @@ def errors(solver, sde, numbers=(20, 40, 80, 160)):
         states, _ = walk(one.table(sde), exact(BUMPS, sde), x)
         found.append(np.abs(states[-1, :, 0] - ENDS[sde]).max())
     return np.array(found)
+
+
+def moments(table, sde, gaussian=GAUSSIAN, start=None):
+    """Exact mean and standard deviation of the states before each row and after the last, [R + 1].
+
+    On Gaussian data everything is affine: the walk goes over what each state weighs 1, the start
+    and each noise with, so that whatever later rows weigh is correlated as it is.
+
+    gaussian: mean and standard deviation of the data; start: of x before row 0, None for exact.
+    """
+    basis = np.eye(len(table.t) + 3)  # 1, the start, the noise before row 0, that of row 0, ...
+
+    def denoise(x, t):
+        point = Points.at(sde, t)
+        mean, variance = gaussian[0], gaussian[1] ** 2
+        gain = point.alpha * variance / marginal(point, gaussian)[1] ** 2
+        x0 = mean * basis[0] + gain * (x - point.alpha * mean * basis[0])
+        return x0, (x - point.alpha * x0) / point.sigma
+
+    start = marginal(Points.at(sde, table.t[0]), gaussian) if start is None else start
+    x = start[0] * basis[0] + start[1] * basis[1]
+    states, _ = walk(table, denoise, x, lambda row: basis[row + 3])
+    return states[:, 0], np.linalg.norm(states[:, 1:], axis=1)
+
+
+def marginal(point, gaussian=GAUSSIAN):
+    """Mean and standard deviation of x_t for Gaussian data of this mean and standard deviation."""
+    return point.alpha * gaussian[0], np.hypot(point.alpha * gaussian[1], point.sigma)
+
+
+def moment_errors(solver, sde, numbers=(20, 40, 80, 160)):
+    """Errors of the mean, and relative ones of the standard deviation, without a final step."""
+    found = []
+    for number in numbers:
+        table = dataclasses.replace(solver, steps=number, denoise_final="none").table(sde)
+        mean, std = moments(table, sde)
+        exact_mean, exact_std = marginal(Points.at(sde, sde.t_min))
+        found.append((mean[-1] - exact_mean, std[-1] / exact_std - 1))
+    return np.array(found).T
 
 
 class Golden:
@@ -104,6 +143,14 @@ class Golden:
     def mixture(self, case):
         name = self.about[case]["mixture"]
         return tuple(self._flow[f"{name}/{key}"] for key in ("weights", "means", "covariances"))
+
+
+def points_to_data(sde, ratios):
+    """The points of a golden grid whose last ratio is 0, the data, where the last step goes."""
+    points = Points.at_ratio(sde, ratios[:-1])
+    ends = (0.0, 1.0, 0.0)
+    parts = (points.t, points.alpha, points.sigma)
+    return Points(*(np.append(part, end) for part, end in zip(parts, ends, strict=True)))
 
 
 def points_at(sde, ratios):

@@ -18,7 +18,7 @@ from score_sde.processes import SDE
 from score_sde.samplers.grids import TimeGrid
 from score_sde.samplers.points import Points
 from score_sde.samplers.sample import NOISE, Sampler, Samples
-from score_sde.samplers.table import X0, Row, Table, of_rows
+from score_sde.samplers.table import EPS, X0, Row, Table, of_rows
 from score_sde.samplers.threshold import thresholded
 from score_sde.values import NotNegative, Positive, Share, one_of
 
@@ -82,6 +82,15 @@ class FixedStep(TimeGrid, Sampler):
         """The standard deviation of noise that is added before the first row."""
         return 0.0
 
+    def final(self, points: Points) -> list[Row]:
+        """The last row, which gives E[x_0 | x], if it is asked for."""
+        if self.denoise_final == "none":
+            return []
+        last = points[-1]
+        if self.PREDICTS == X0:
+            return [Row(last.t, (0.0,), (1.0,))]
+        return [Row(last.t, (1 / last.alpha,), (-last.ratio,))]
+
     def table(self, sde: SDE) -> Table:
         """The table for a process.
 
@@ -97,14 +106,17 @@ class FixedStep(TimeGrid, Sampler):
         Raises:
             ValueError: the method cannot work there.
         """
+        no_signal = ValueError(
+            f"{type(self).__name__} cannot make these steps for {sde}: it needs a signal-to-noise "
+            "ratio above 0 at every time; use a smaller t_max, or ddim"
+        )
+        if self.PREDICTS == EPS and not points.alpha.all():
+            raise no_signal
         with np.errstate(divide="ignore", invalid="ignore"):  # reported here
-            rows = [*self.rows(points, sde), *self._final(points[-1])]
+            rows = [*self.rows(points, sde), *self.final(points)]
             table = self._changed(of_rows(self.PREDICTS, rows, self.start(points)))
         if not all(np.isfinite(part).all() for part in table[1:]):
-            raise ValueError(
-                f"{type(self).__name__} cannot make these steps for {sde}: it needs a signal-to-"
-                "noise ratio above 0 at every time; use a smaller t_max, or ddim"
-            )
+            raise no_signal
         return table
 
     def _changed(self, table: Table) -> Table:
@@ -185,14 +197,6 @@ class FixedStep(TimeGrid, Sampler):
     def _key(self, key: jax.Array, row: int | jax.Array) -> jax.Array:
         """The key of the noise of a row."""
         return keys.fold_in(keys.fold_in(key, NOISE), row)
-
-    def _final(self, last: Points) -> list[Row]:
-        """The last row, which gives E[x_0 | x], if it is asked for."""
-        if self.denoise_final == "none":
-            return []
-        if self.PREDICTS == X0:
-            return [Row(last.t, (0.0,), (1.0,))]
-        return [Row(last.t, (1 / last.alpha,), (-last.ratio,))]
 
 
 def before(table: Table, x: jax.Array) -> State:
