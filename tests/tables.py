@@ -57,10 +57,8 @@ def exact(mixture, sde):
 def walk(table, denoise, x, noise=None):
     """Follow a table from x: the states before each row and after the last, and each x0.
 
-    noise: row number -> [batch, d]; -1 for the one before row 0.
+    noise: row number -> [batch, d].
     """
-    if table.start:
-        x = x + table.start * noise(-1)
     states, predictions, data = [x], [], []
     for r, t in enumerate(table.t):
         x0, eps = denoise(states[-1], t)
@@ -93,7 +91,7 @@ def moments(table, sde, gaussian=GAUSSIAN, start=None):
 
     gaussian: mean and standard deviation of the data; start: of x before row 0, None for exact.
     """
-    basis = np.eye(len(table.t) + 3)  # 1, the start, the noise before row 0, that of row 0, ...
+    basis = np.eye(len(table.t) + 2)  # 1, the start, the noise of row 0, of row 1, ...
 
     def denoise(x, t):
         point = Points.at(sde, t)
@@ -104,7 +102,7 @@ def moments(table, sde, gaussian=GAUSSIAN, start=None):
 
     start = marginal(Points.at(sde, table.t[0]), gaussian) if start is None else start
     x = start[0] * basis[0] + start[1] * basis[1]
-    states, _ = walk(table, denoise, x, lambda row: basis[row + 3])
+    states, _ = walk(table, denoise, x, lambda row: basis[row + 2])
     return states[:, 0], np.linalg.norm(states[:, 1:], axis=1)
 
 

@@ -78,9 +78,9 @@ class FixedStep(TimeGrid, Sampler):
         """
         raise NotImplementedError
 
-    def start(self, points: Points) -> float:
-        """The standard deviation of noise that is added before the first row."""
-        return 0.0
+    def evaluated(self, points: Points, sde: SDE) -> Points:
+        """Where the denoiser is evaluated first in each step, [n]: at the points of the grid."""
+        return points
 
     def final(self, points: Points) -> list[Row]:
         """The last row, which gives E[x_0 | x], if it is asked for."""
@@ -113,8 +113,8 @@ class FixedStep(TimeGrid, Sampler):
         if self.PREDICTS == EPS and not points.alpha.all():
             raise no_signal
         with np.errstate(divide="ignore", invalid="ignore"):  # reported here
-            rows = [*self.rows(points, sde), *self.final(points)]
-            table = self._changed(of_rows(self.PREDICTS, rows, self.start(points)))
+            rows = [*self.rows(points, sde), *self.final(self.evaluated(points, sde))]
+            table = self._changed(of_rows(self.PREDICTS, rows))
         if not all(np.isfinite(part).all() for part in table[1:]):
             raise no_signal
         return table
@@ -163,8 +163,6 @@ class FixedStep(TimeGrid, Sampler):
         if x_init is None:  # the prior stands for x at t_max; a grid may begin below
             first, last = sde.sigma(np.array([table.t[0], sde.t_max]))
             x = x * (first / last)
-        if table.start:
-            x = x + table.start * keys.normal(self._key(key, len(table.t)), x.shape, x.dtype)
         return before(table, x)
 
     def advance(
@@ -184,9 +182,10 @@ class FixedStep(TimeGrid, Sampler):
         """
         denoise = bound(thresholded(denoise, self.clip, self.threshold), sde)
         shape, dtype = state.states[0].shape, state.states[0].dtype
+        key = keys.fold_in(key, NOISE)
 
         def noise(row: jax.Array) -> jax.Array:
-            return keys.normal(self._key(key, row), shape, dtype)
+            return keys.normal(keys.fold_in(key, row), shape, dtype)
 
         return run(self.table(sde), state, denoise, noise, first, last, cond)
 

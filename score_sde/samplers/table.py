@@ -59,7 +59,6 @@ class Table(NamedTuple):
         predictions: c, [R, K].
         noise: n, [R].
         inner: whether a row is an inner stage, [R].
-        start: what noise is added before row 0 ([], a standard deviation).
     """
 
     predicts: str
@@ -68,21 +67,19 @@ class Table(NamedTuple):
     predictions: np.ndarray
     noise: np.ndarray
     inner: np.ndarray
-    start: float
 
     @property
     def deterministic(self) -> bool:
         """Whether it adds no noise."""
-        return not self.start and not self.noise.any()
+        return not self.noise.any()
 
 
-def of_rows(predicts: str, rows: Sequence[Row], start: float = 0.0) -> Table:
+def of_rows(predicts: str, rows: Sequence[Row]) -> Table:
     """The table of these rows, in their order.
 
     Args:
         predicts: what D is, X0 or EPS.
         rows: at least one; row r weighs at most r + 1 states and r + 1 predictions.
-        start: see Table.
     """
     for number, row in enumerate(rows):
         if max(len(row.states), len(row.predictions)) > number + 1:
@@ -94,7 +91,6 @@ def of_rows(predicts: str, rows: Sequence[Row], start: float = 0.0) -> Table:
         _padded([row.predictions for row in rows]),
         np.array([row.noise for row in rows]),
         np.array([row.inner for row in rows]),
-        start,
     )
 
 
