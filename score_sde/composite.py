@@ -9,7 +9,8 @@ plain function costs one evaluation and never changes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Self
 
 import jax
@@ -17,11 +18,14 @@ from jax.typing import ArrayLike
 
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE
+from score_sde.sections import DERIVED
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Composite:
     """A denoiser that asks others. Subclasses are frozen dataclasses and define `__call__`.
+
+    They may hold arrays: two are equal, as two functions are, if they are one and the same.
 
     Attributes:
         denoise: the denoiser it is made of; a subclass with more names all of them in DENOISERS.
@@ -29,7 +33,7 @@ class Composite:
 
     DENOISERS: ClassVar[tuple[str, ...]] = ("denoise",)
 
-    denoise: Denoiser
+    denoise: Denoiser = dataclasses.field(metadata=DERIVED)
 
     def __call__(
         self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
@@ -56,7 +60,7 @@ class Composite:
     def _denoisers(self) -> list[Denoiser]:
         return [getattr(self, name) for name in self.DENOISERS]
 
-    def _each(self, change) -> Self:
+    def _each(self, change: Callable[[Denoiser], Denoiser]) -> Self:
         changed = {name: change(getattr(self, name)) for name in self.DENOISERS}
         return dataclasses.replace(self, **changed)
 
@@ -79,3 +83,18 @@ def switches(denoise: Denoiser) -> tuple[float, ...]:
 def within(denoise: Denoiser, low: float, high: float) -> Denoiser:
     """What a denoiser does at all times between two, none of its switches between them."""
     return denoise.within(low, high) if isinstance(denoise, Composite) else denoise
+
+
+def pieces(denoise: Denoiser, sde: SDE) -> list[tuple[Denoiser, float, float]]:
+    """What a denoiser does from t_min to t_max, cut where it changes.
+
+    Args:
+        denoise: the denoiser; it learns of the process.
+        sde: the process.
+
+    Returns:
+        (denoiser, from, to) of each piece, in rising time; a piece has no switches inside.
+    """
+    denoise = bound(denoise, sde)
+    times = [sde.t_min, *sorted(set(switches(denoise))), sde.t_max]
+    return [(within(denoise, low, high), low, high) for low, high in itertools.pairwise(times)]

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
-from score_sde.samplers.ode import probability_flow
+from score_sde.samplers.ode import probability_flow, solved
 
 
 def encode(
@@ -51,13 +51,10 @@ def encode(
         ValueError: x is not of a floating dtype.
         RuntimeError: max_steps were not enough (or the denoiser gave a NaN); under jit too.
     """
-    from score_sde.samplers.dopri5 import solve  # diffrax: not at `import score_sde`
-
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"x must be of a floating dtype, in the model's range, not {x.dtype}")
-    velocity = probability_flow(denoise, sde, cond)
-    z, _ = solve(velocity, x, sde.t_min, sde.t_max, rtol=rtol, atol=atol, max_steps=max_steps)
-    return z
+    tolerances = {"rtol": rtol, "atol": atol, "max_steps": max_steps}
+    return solved(denoise, sde, lambda d: probability_flow(d, sde, cond), x, **tolerances)[0]
 
 
 def interpolate(z0: jax.Array, z1: jax.Array, number: int) -> jax.Array:

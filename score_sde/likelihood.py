@@ -30,7 +30,7 @@ from score_sde import keys
 from score_sde.checks import check_count, check_name, check_positive
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
-from score_sde.samplers.ode import probability_flow
+from score_sde.samplers.ode import probability_flow, solved
 
 DIVERGENCES = ("hutchinson", "exact")
 
@@ -50,7 +50,8 @@ class LogLikelihood(NamedTuple):
         logp: log p(x), equation (1), nats, [batch].
         nfe: evaluations of the network on the batch, an integer array []; each comes with as many
             Jacobian-vector products as there are probes (or dimensions, if exact). The batch is
-            evaluated until its last example is done: this is the largest of `nfe_each`.
+            evaluated until its last example is done: this is the largest of `nfe_each`; where
+            guidance begins or ends at some time, the sum of the largest before and after it.
         nfe_each: evaluations that each example needed, integers [batch].
         latent: x at t_max, [batch, *data].
     """
@@ -106,8 +107,6 @@ def log_likelihood(
         RuntimeError: max_steps were not enough for some example (or the denoiser gave a NaN);
             under jit too.
     """
-    from score_sde.samplers.dopri5 import solve  # diffrax: not at `import score_sde`
-
     _check(divergence, probe, x, probes=probes, max_steps=max_steps, chunk=chunk)
     check_positive("rtol", rtol)
     check_positive("atol", atol)
@@ -117,24 +116,24 @@ def log_likelihood(
         raise ValueError(f"{len(key)} keys for {len(x)} examples: give one key, or one each")
 
     def one(key: jax.Array, x: jax.Array, cond: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-        velocity = probability_flow(denoise, sde, jax.tree.map(lambda a: a[None], cond))
+        cond = jax.tree.map(lambda a: a[None], cond)
         trace = (
             _exact(chunk)
             if divergence == "exact"
             else _hutchinson(PROBES[probe](key, (probes, *x.shape), x.dtype))
         )
 
-        def rate(t: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            return trace(lambda x: velocity(t, x[None])[0], state[0])
+        def rate(piece: Denoiser) -> Callable[..., tuple[jax.Array, jax.Array]]:
+            velocity = probability_flow(piece, sde, cond)
+            return lambda t, state: trace(lambda x: velocity(t, x[None])[0], state[0])
 
-        start = x, jnp.zeros((), x.dtype)
-        (latent, integral), nfe = solve(
-            rate, start, sde.t_min, sde.t_max, rtol=rtol, atol=atol, max_steps=max_steps
-        )
-        return latent, integral, nfe
+        start, tolerances = (x, jnp.zeros((), x.dtype)), {"rtol": rtol, "atol": atol}
+        end, counts = solved(denoise, sde, rate, start, max_steps=max_steps, **tolerances)
+        return *end, counts
 
-    latent, integral, nfe = jax.vmap(one)(key, x, cond)
-    return LogLikelihood(sde.prior_logp(latent) + integral, jnp.max(nfe), nfe, latent)
+    latent, integral, counts = jax.vmap(one)(key, x, cond)
+    logp, nfe = sde.prior_logp(latent) + integral, counts.max(axis=0).sum()
+    return LogLikelihood(logp, nfe, counts.sum(axis=1), latent)
 
 
 def _check(divergence: str, probe: str, x: jax.Array, **counts: int) -> None:

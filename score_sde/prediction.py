@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -55,12 +55,33 @@ class Prediction(NamedTuple):
 
 
 class Denoiser(Protocol):
-    """What every algorithm here takes: x [batch, *data] and t [batch] (or []) to a Prediction."""
+    """What every algorithm here takes: x [batch, *data] and t [batch] (or []) to a Prediction.
+
+    A condition that is not in `cond`, or all of them if it is None, is missing for all examples.
+    One that has the attribute TAKES_NULLS = True, as those of networks, knows too that it is
+    missing for some, where its value is `null_like`.
+    """
 
     def __call__(
         self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
     ) -> Prediction:
         """Predict the data and the noise in x at time t, given conditions: arrays by name."""
+
+
+def null_like(value: jax.Array) -> jax.Array | None:
+    """What stands for a condition that an example does not have: a negative number, or NaN.
+
+    Args:
+        value: of the condition, [batch, ...].
+
+    Returns:
+        Of its shape and dtype; None if no value of this dtype stands for it.
+    """
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        return jnp.full_like(value, jnp.nan)
+    if jnp.issubdtype(value.dtype, jnp.signedinteger):
+        return jnp.full_like(value, -1)
+    return None
 
 
 def _levels(sde: SDE, t: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -260,6 +281,25 @@ NOISE_LABELS: dict[str, Callable[[SDE, jax.Array], jax.Array]] = {
 }
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class OfNetwork:
+    """The denoiser of a network; see `from_network`."""
+
+    TAKES_NULLS: ClassVar[bool] = True
+
+    network: Callable[[jax.Array, jax.Array, Any], jax.Array]
+    sde: SDE
+    parametrization: Parametrization
+    noise_label: Callable[[SDE, jax.Array], jax.Array]
+
+    def __call__(self, x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
+        """See Denoiser."""
+        t = jnp.broadcast_to(jnp.asarray(t, x.dtype), x.shape[:1])
+        scale = expand(self.parametrization.input_scale(self.sde, t), x)
+        output = self.network(scale * x, self.noise_label(self.sde, t), cond)
+        return self.parametrization.prediction(self.sde, x, t, output)
+
+
 def from_network(
     network: Callable[[jax.Array, jax.Array, Any], jax.Array],
     sde: SDE,
@@ -278,14 +318,7 @@ def from_network(
     Returns:
         denoise(x, t, cond=None) -> Prediction.
     """
-
-    def denoise(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
-        t = jnp.broadcast_to(jnp.asarray(t, x.dtype), x.shape[:1])
-        scale = expand(parametrization.input_scale(sde, t), x)
-        output = network(scale * x, noise_label(sde, t), cond)
-        return parametrization.prediction(sde, x, t, output)
-
-    return denoise
+    return OfNetwork(network, sde, parametrization, noise_label)
 
 
 @dataclasses.dataclass(frozen=True)

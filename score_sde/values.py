@@ -23,7 +23,7 @@ import numpy as np
 from score_sde.checks import check_name
 
 LARGEST = 2**31 - 1  # of a counter on a device
-_LARGEST_FLOAT = float(np.finfo(np.float32).max)  # what a network computes with
+LARGEST_FLOAT = float(np.finfo(np.float32).max)  # what a network computes with
 _LONGEST_TEXT = 4096  # characters: as long as a path can be
 _LONGEST_NAME = 100
 _LONGEST_PART = 255  # bytes of a file's name
@@ -257,7 +257,7 @@ def _is_of(value: object, annotation: Any) -> bool:
     if isinstance(value, bool | np.bool_):
         return annotation is bool
     if annotation is float:
-        return isinstance(value, Real) and abs(value) <= _LARGEST_FLOAT  # false for NaN as well
+        return isinstance(value, Real) and abs(value) <= LARGEST_FLOAT  # false for NaN as well
     if annotation is int:
         return isinstance(value, Integral)
     return isinstance(value, annotation)

@@ -1,7 +1,55 @@
 """What is asked of a model: functions from denoiser to denoiser, and the tasks made of them."""
 
-from score_sde.guidance.classifiers import classifier
-from score_sde.guidance.free import classifier_free
-from score_sde.guidance.observation import Colorization, Inpainting, Observation
+from __future__ import annotations
 
-__all__ = ["Colorization", "Inpainting", "Observation", "classifier", "classifier_free"]
+from collections.abc import Mapping
+from typing import Any
+
+from score_sde import sections
+from score_sde.guidance.autoguidance import Autoguidance, autoguidance
+from score_sde.guidance.classifiers import classifier
+from score_sde.guidance.free import ClassifierFree, classifier_free
+from score_sde.guidance.observation import Colorization, Inpainting, Observation
+from score_sde.guidance.projected import AdaptiveProjected, adaptive_projected
+from score_sde.guidance.rule import Rule
+
+__all__ = [
+    "RULES",
+    "SHARED",
+    "Autoguidance",
+    "Colorization",
+    "Inpainting",
+    "Observation",
+    "Rule",
+    "adaptive_projected",
+    "autoguidance",
+    "classifier",
+    "classifier_free",
+    "read",
+    "unread",
+]
+
+# Those that a config can ask for; guidance by a classifier is a task, whose flags name one.
+RULES: dict[str, type[Rule]] = {
+    "classifier_free": ClassifierFree,
+    "autoguidance": Autoguidance,
+    "adaptive_projected": AdaptiveProjected,
+}
+
+# Options that several of them have; the others are in a section of each one's name.
+SHARED = ("scale", "interval", "rescale")
+
+
+def read(section: Mapping[str, Any]) -> Rule:
+    """The rule that a section `guidance` of a config names, with those options that it has.
+
+    Raises:
+        ValueError: there is none, or an option cannot work.
+    """
+    name = section["name"]
+    return RULES[name](None, **sections.options("guidance", RULES, name, section, SHARED))
+
+
+def unread(name: str) -> set[str]:
+    """The options and sections of a section `guidance` that the rule of this name does not read."""
+    return sections.unread(RULES, [name], SHARED)

@@ -12,14 +12,43 @@ x = alpha x0 + sigma eps, adding s times the gradient G = grad_x log p(y | x_t) 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 
 from score_sde.classifier import LogProb
+from score_sde.composite import Composite
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Classified(Composite):
+    """Equation (2); attributes as the arguments of `classifier`."""
+
+    sde: SDE
+    log_prob: LogProb
+    scale: float
+    field: str
+    conditional: bool
+
+    def __call__(
+        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
+    ) -> Prediction:
+        """See Composite."""
+        if cond is None or self.field not in cond:
+            raise ValueError(f'guidance by a classifier needs cond["{self.field}"], int [batch]')
+        label = cond[self.field]
+        others = {name: value for name, value in cond.items() if name != self.field}
+        # Each term depends on its own example only, so this is the gradient of each.
+        gradient = jax.grad(lambda x: jnp.sum(self.log_prob(x, t, label)))(x)
+        x0, eps = self.denoise(x, t, cond if self.conditional else others or None)
+        alpha, sigma = expand(self.sde.alpha(t), x), expand(self.sde.sigma(t), x)
+        return Prediction(
+            x0 + self.scale * (sigma**2 / alpha) * gradient, eps - self.scale * sigma * gradient
+        )
 
 
 def classifier(
@@ -43,25 +72,10 @@ def classifier(
         conditional: whether `denoise` is given y too, beside the other conditions.
 
     Returns:
-        denoise(x, t, cond), where cond holds y, int [batch]. An evaluation costs one of `denoise`
-        and a gradient of `log_prob`; samplers count it as one.
+        denoise(x, t, cond), where cond holds y, int [batch]. An evaluation costs what `denoise`
+        costs, which samplers count, and a gradient of `log_prob`, another network's.
 
     Raises:
         ValueError: (the denoiser, when called) y was not given.
     """
-
-    def guided(
-        x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
-    ) -> Prediction:
-        if cond is None or field not in cond:
-            raise ValueError(f'guidance by a classifier needs cond["{field}"], int [batch]')
-        others = {name: value for name, value in cond.items() if name != field}
-        # Each term depends on its own example only, so this is the gradient of each.
-        gradient = jax.grad(lambda x: jnp.sum(log_prob(x, t, cond[field])))(x)
-        x0, eps = denoise(x, t, cond if conditional else others or None)
-        alpha, sigma = expand(sde.alpha(t), x), expand(sde.sigma(t), x)
-        return Prediction(
-            x0 + scale * (sigma**2 / alpha) * gradient, eps - scale * sigma * gradient
-        )
-
-    return guided
+    return Classified(denoise, sde, log_prob, scale, field, conditional)

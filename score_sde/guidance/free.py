@@ -1,34 +1,68 @@
-"""Guidance without a classifier: mixtures of a model's own predictions."""
+r"""Classifier-free guidance: from what a model knows of no condition to what it knows of one.
+
+    D = D_u + w (D_c - D_u)                                                                 (1)
+
+with D_c given the condition and D_u given none, or one to lead away from (Ho and Salimans 2022,
+arXiv 2207.12598, equation 6, whose w is w - 1 here).
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import jax
 
+from score_sde.guidance.pairs import told_both
+from score_sde.guidance.rule import Extrapolation, Interval, ends
 from score_sde.prediction import Denoiser, Prediction
+from score_sde.sections import DERIVED_ARRAY
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClassifierFree(Extrapolation):
+    """Equation (1): a conditional model alone.
+
+    Attributes:
+        negative: the condition to lead away from; None for no condition.
+    """
+
+    negative: Mapping[str, jax.Array] | None = dataclasses.field(
+        default=None, metadata=DERIVED_ARRAY
+    )
+
+    def both(
+        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None
+    ) -> tuple[Prediction, Prediction]:
+        """See Rule: of one batched call."""
+        return told_both(self.denoise, x, t, cond, self.negative)
 
 
 def classifier_free(
-    denoise: Denoiser, scale: float, negative: Mapping[str, jax.Array] | None = None
+    denoise: Denoiser,
+    scale: float = 3.0,
+    negative: Mapping[str, jax.Array] | None = None,
+    *,
+    interval: Interval | None = None,
+    rescale: float = 0.0,
 ) -> Denoiser:
-    """Sample a condition with a conditional model alone, D = D_null + scale (D_cond - D_null).
-
-    Ho and Salimans 2022 (arXiv 2207.12598), whose w is scale - 1.
+    """Sample a condition with a conditional model alone, equation (1).
 
     Args:
         denoise: a conditional model's denoiser, trained to know no condition too.
-        scale: 1 is the conditional model, 0 the unconditional one, more than 1 sharpens.
-        negative: the condition to lead away from; None for no condition.
+        scale: w; 1 is the conditional model, 0 the unconditional one, more than 1 sharpens.
+        negative: the condition to lead away from, [batch, ...] or [1, ...] each; None for none.
+        interval: (low, high) of sigma / alpha where it guides; None for everywhere. Outside D_c
+            alone is evaluated.
+        rescale: phi, from 0 to 1; see rule.Extrapolation.
 
     Returns:
-        denoise(x, t, cond). An evaluation costs two of `denoise`; samplers count it as one.
+        denoise(x, t, cond). An evaluation costs two of `denoise`, one outside the interval, and
+        samplers count so. Where it changes nothing (scale 1, an empty interval) it is `denoise`.
+
+    Raises:
+        ValueError: an option is out of its range; (the denoiser, when called) there is no
+            condition.
     """
-
-    def guided(
-        x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
-    ) -> Prediction:
-        given, free = denoise(x, t, cond), denoise(x, t, negative)
-        return jax.tree.map(lambda u, c: u + scale * (c - u), free, given)
-
-    return guided
+    rule = ClassifierFree(None, scale, ends(interval), rescale=rescale, negative=negative)
+    return rule.of(denoise)

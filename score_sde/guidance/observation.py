@@ -46,6 +46,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from score_sde.composite import Composite
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
 
@@ -92,23 +93,35 @@ class Observation:
             denoise: that of the unconditional model; guide it before it is conditioned.
             sde: the forward process that it belongs to.
         """
-
-        def conditioned(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
-            prediction, y = denoise(x, t, cond), self._known(x)
-            alpha, sigma = expand(sde.alpha(t), x), expand(sde.sigma(t), x)
-            return Prediction(
-                self.replace(prediction.x0, y),
-                self.replace(prediction.eps, (x - alpha * y) / sigma),
-            )
-
-        return conditioned
+        return Conditioned(denoise, self, sde)
 
     def finish(self, x: jax.Array) -> jax.Array:
         """What a sampler returned, [batch, *data], with y itself as its known part."""
         return self.replace(x, self._known(x))
 
+    def predict(self, prediction: Prediction, sde: SDE, x: jax.Array, t: jax.Array) -> Prediction:
+        """A model's prediction of x at time t, with the known part of equation (2)."""
+        y = self._known(x)
+        alpha, sigma = expand(sde.alpha(t), x), expand(sde.sigma(t), x)
+        return Prediction(
+            self.replace(prediction.x0, y),
+            self.replace(prediction.eps, (x - alpha * y) / sigma),
+        )
+
     def _known(self, x: jax.Array) -> jax.Array:
         return jnp.asarray(self.known, x.dtype)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Conditioned(Composite):
+    """The denoiser of the data given an observation; attributes as of `Observation.condition`."""
+
+    observation: Observation
+    sde: SDE
+
+    def __call__(self, x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
+        """See Composite."""
+        return self.observation.predict(self.denoise(x, t, cond), self.sde, x, t)
 
 
 @jax.tree_util.register_dataclass

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from score_sde import sections
+from score_sde.composite import bound, evaluations, pieces
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.sample import Sampler, Samples
@@ -35,6 +36,41 @@ def probability_flow(
     return velocity
 
 
+def solved(
+    denoise: Denoiser,
+    sde: SDE,
+    rate: Callable[[Denoiser], Callable[[jax.Array, Any], Any]],
+    state: Any,
+    *,
+    reverse: bool = False,
+    **tolerances: float,
+) -> tuple[Any, jax.Array]:
+    """Solve an equation that a denoiser makes, between its switches: it is smooth in each piece.
+
+    Args:
+        denoise: the denoiser.
+        sde: the process.
+        rate: makes of the denoiser of a piece the right-hand side (t [], state) -> d state / dt.
+        state: at t_min, an array or a pytree of arrays.
+        reverse: begin at t_max, where `state` is then, and go to t_min.
+        **tolerances: rtol, atol and max_steps of each piece; see dopri5.solve.
+
+    Returns:
+        The state at the other end, and the evaluations of a network in each piece, [pieces].
+
+    Raises:
+        RuntimeError: as dopri5.solve.
+    """
+    from score_sde.samplers.dopri5 import solve  # diffrax: not at `import score_sde`
+
+    counts, parts = [], pieces(denoise, sde)
+    for piece, low, high in parts[::-1] if reverse else parts:
+        ends = (high, low) if reverse else (low, high)
+        state, number = solve(rate(piece), state, *ends, **tolerances)
+        counts.append(number * evaluations(piece, low))
+    return state, jnp.stack(counts)
+
+
 @dataclasses.dataclass(frozen=True)
 class RK45(Sampler):
     """Dormand and Prince's fifth-order Runge-Kutta pair, by diffrax.
@@ -48,7 +84,8 @@ class RK45(Sampler):
     Attributes:
         rtol: relative tolerance of a step.
         atol: absolute tolerance of a step, in units of x.
-        max_steps: of the solver, rejected ones included.
+        max_steps: of the solver, rejected ones included; where guidance ends or begins at some
+            time, of each part.
         denoise_final: "none": return x at t_min; "tweedie": E[x_0 | x] there, one more evaluation,
             in place of which the published code takes the mean of one reverse-diffusion step.
     """
@@ -99,20 +136,22 @@ class RK45(Sampler):
         Raises:
             RuntimeError: max_steps were not enough (or the denoiser gave a NaN); under jit too.
         """
-        from score_sde.samplers.dopri5 import solve  # diffrax: not at `import score_sde`
-
-        x, nfe = solve(
-            probability_flow(denoise, sde, cond),
+        denoise = bound(denoise, sde)
+        x, counts = solved(
+            denoise,
+            sde,
+            lambda piece: probability_flow(piece, sde, cond),
             state.x,
-            sde.t_max,
-            sde.t_min,
+            reverse=True,
             rtol=self.rtol,
             atol=self.atol,
             max_steps=self.max_steps,
         )
+        nfe = counts.sum()
         if self.denoise_final == "tweedie":
-            t_min = jnp.full(x.shape[:1], sde.t_min, x.dtype)
-            x, nfe = denoise(x, t_min, cond).x0, nfe + 1
+            t_min = jnp.asarray(sde.t_min, x.dtype)
+            nfe = nfe + evaluations(denoise, t_min)
+            x = denoise(x, jnp.full(x.shape[:1], t_min), cond).x0
         return Samples(x, nfe)
 
     def finish(self, state: Samples) -> Samples:

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from score_sde import keys, sections
+from score_sde.composite import bound, evaluations
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.correctors import CORRECTORS, NOISE_NORMS
@@ -32,6 +33,18 @@ from score_sde.values import Positive, between, one_of
 
 ORDERS = ("corrector_first", "predictor_first")
 DENOISE_FINAL = ("mean", "tweedie", "none")
+
+
+class State(NamedTuple):
+    """Where it is.
+
+    Attributes:
+        x: state, [batch, *data].
+        nfe: evaluations of a network until now, an integer [].
+    """
+
+    x: jax.Array
+    nfe: jax.Array
 
 
 class Plan(NamedTuple):
@@ -139,22 +152,34 @@ class PredictorCorrector(TimeGrid, Sampler):
         """See Sampler."""
         return len(self.times) or self.steps
 
+    def begin(
+        self,
+        key: jax.Array,
+        sde: SDE,
+        *,
+        shape: tuple[int, ...] | None = None,
+        x_init: jax.Array | None = None,
+    ) -> State:
+        """See Sampler; nothing is evaluated yet."""
+        return State(super().begin(key, sde, shape=shape, x_init=x_init), jnp.array(0))
+
     def advance(
         self,
         key: jax.Array,
-        state: jax.Array,
+        state: State,
         denoise: Denoiser,
         sde: SDE,
         first: int | jax.Array,
         last: int | jax.Array,
         cond: Any = None,
-    ) -> jax.Array:
-        """See Sampler; the state is x, [batch, *data].
+    ) -> State:
+        """See Sampler.
 
         Raises:
             ValueError: too few steps for the SDE.
         """
-        plans = jax.tree.map(lambda leaf: jnp.asarray(leaf, state.dtype), self.plan(sde))
+        denoise = bound(denoise, sde)
+        plans = jax.tree.map(lambda leaf: jnp.asarray(leaf, state.x.dtype), self.plan(sde))
         key = keys.fold_in(key, NOISE)
 
         def score_and_noise(x: jax.Array, t: jax.Array, key: jax.Array):
@@ -182,18 +207,25 @@ class PredictorCorrector(TimeGrid, Sampler):
                 return x
             return plan.predict(x, *score_and_noise(x, plan.t, keys.fold_in(key, 0)))
 
-        def step(number: jax.Array, x: jax.Array) -> jax.Array:
-            key_of_step = keys.fold_in(key, number)
+        def step(number: jax.Array, state: State) -> State:
+            x, key_of_step = state.x, keys.fold_in(key, number)
             plan = jax.tree.map(lambda leaf: leaf[number], plans)
             corrected = functools.partial(correct, key=key_of_step, plan=plan)
             if self.order == "predictor_first":  # there is no corrector at t_0
                 x = jax.lax.cond(number > 0, corrected, lambda x: x, x)
             else:
                 x = corrected(x)
-            return predict(x, key_of_step, plan)
+            nfe = state.nfe + self._asked(number) * evaluations(denoise, plan.t)
+            return State(predict(x, key_of_step, plan), nfe)
 
         return jax.lax.fori_loop(first, last, step, state)
 
-    def finish(self, state: jax.Array) -> Samples:
+    def finish(self, state: State) -> Samples:
         """See Sampler."""
-        return Samples(state, self.nfe)
+        return Samples(*state)
+
+    def _asked(self, number: jax.Array) -> jax.Array:
+        """How often step `number` evaluates the denoiser."""
+        corrected = (self.order == "corrector_first") | (number > 0)
+        corrections = 0 if self.corrector == "none" else corrected * self.corrector_steps
+        return (self.predictor != "none") + corrections

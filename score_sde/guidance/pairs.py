@@ -1,0 +1,102 @@
+r"""Two predictions of one state: how they are evaluated together, and what is made of them.
+
+Both are of one x = alpha x0 + sigma eps, so they differ along a line on which eps moves by
+-alpha / sigma times what x0 does. Whatever is done to x0 can so be done to the pair, without
+knowing the process: alpha / sigma of an example is the ratio of their differences,
+
+    |eps_1 - eps_0| / |x0_1 - x0_0|.                                                        (1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from score_sde.prediction import Denoiser, Prediction, null_like
+from score_sde.processes import expand
+
+Cond = Mapping[str, jax.Array] | None
+
+
+def told_both(
+    denoise: Denoiser, x: jax.Array, t: jax.Array, cond: Cond, negative: Cond
+) -> tuple[Prediction, Prediction]:
+    """The predictions given two conditions, from one call on a batch of twice the size.
+
+    From two calls where a condition is missing for which the denoiser, or its dtype, has no null.
+
+    Args:
+        denoise: of the model.
+        x: state, [batch, *data].
+        t: time, [batch] or [].
+        cond: conditions, [batch, ...] each.
+        negative: the others, [batch, ...] or [1, ...] each; None for no condition.
+
+    Raises:
+        ValueError: both are None.
+    """
+    if not cond and not negative:
+        raise ValueError("guidance to a condition needs one: give cond, arrays by name")
+    together = _together(cond or {}, negative or {}, len(x)) if takes_nulls(denoise) else None
+    if together is None:
+        return denoise(x, t, cond), denoise(x, t, negative)
+    t = jnp.broadcast_to(t, x.shape[:1])
+    # Side by side: where a batch is split over devices, the two of an example stay on one.
+    pair = denoise(jnp.repeat(x, 2, axis=0), jnp.repeat(t, 2, axis=0), together)
+    first, second = (jax.tree.map(lambda a, n=n: a[n::2], pair) for n in (0, 1))
+    return first, second
+
+
+def takes_nulls(denoise: Denoiser) -> bool:
+    """Whether a denoiser knows conditions that are missing for some examples; see Denoiser."""
+    return getattr(denoise, "TAKES_NULLS", False)
+
+
+def _together(cond: Cond, negative: Cond, batch: int) -> Cond:
+    """The two side by side for each example, [2 batch, ...] each; None if one has no null."""
+    found = {}
+    for name in {**cond, **negative}:
+        values = [given.get(name) for given in (cond, negative)]
+        if values == [None, None]:
+            continue
+        like = next(value for value in values if value is not None)
+        values = [null_like(like) if value is None else value for value in values]
+        if any(value is None for value in values):
+            return None
+        each = [jnp.broadcast_to(v, (batch, *v.shape[1:])) for v in values]
+        found[name] = jnp.stack(each, axis=1).reshape(2 * batch, *each[0].shape[1:])
+    return found
+
+
+def extrapolated(wanted: Prediction, other: Prediction, scale: float) -> Prediction:
+    """other + scale (wanted - other)."""
+    return jax.tree.map(lambda o, w: o + scale * (w - o), other, wanted)
+
+
+def rescaled(guided: Prediction, wanted: Prediction, other: Prediction, share: float) -> Prediction:
+    """`guided`, with the standard deviation of its data part of the way to that of `wanted`.
+
+    x0 becomes share x0 std(wanted x0) / std(x0) + (1 - share) x0, std over each example.
+    """
+    own, aim = _std(guided.x0), _std(wanted.x0)
+    factor = jnp.where(own > 0, aim / jnp.where(own > 0, own, 1), 1)
+    return moved(guided, expand(share * (factor - 1), guided.x0) * guided.x0, wanted, other)
+
+
+def moved(
+    prediction: Prediction, step: jax.Array, wanted: Prediction, other: Prediction
+) -> Prediction:
+    """A prediction of the same state with `step`, [batch, *data], added to its x0; by (1)."""
+    x0, eps = (_norm(w - o) for w, o in zip(wanted, other, strict=True))
+    ratio = jnp.where(x0 > 0, eps / jnp.where(x0 > 0, x0, 1), 0)
+    return Prediction(prediction.x0 + step, prediction.eps - expand(ratio, step) * step)
+
+
+def _std(x: jax.Array) -> jax.Array:
+    return jnp.std(x.reshape(len(x), -1), axis=1)
+
+
+def _norm(x: jax.Array) -> jax.Array:
+    return jnp.linalg.norm(x.reshape(len(x), -1), axis=1)

@@ -1,0 +1,167 @@
+r"""What guidance by two predictions has in common: how far to go, and at which noise levels.
+
+Of a state x at time t one prediction D_1 is wanted and another D_0 is to be left behind: that of no
+condition, or of a weaker model. A rule combines them, in the plainest case to
+
+    D = D_0 + w (D_1 - D_0),                                                                (1)
+
+which is D_1 for the scale w = 1. Where sigma / alpha is not in the interval, D_1 alone is taken and
+D_0 is not evaluated (Kynkäänniemi et al. 2024, arXiv 2404.07724, Section 3).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from score_sde import sections
+from score_sde.composite import Composite, evaluations
+from score_sde.guidance.pairs import extrapolated, rescaled
+from score_sde.prediction import Denoiser, Prediction
+from score_sde.processes import SDE, expand
+from score_sde.sections import DERIVED
+from score_sde.values import LARGEST_FLOAT, NotNegative, Range
+
+Interval = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rule(Composite):
+    """A rule; without a denoiser, None, it is the options of one, which `of` gives a denoiser.
+
+    Attributes:
+        ASKS: which denoiser is asked for D_0, by the name of its field.
+        NEEDS_CONDITION: whether there is nothing to guide to without a condition.
+        scale: w, equation (1); 1 for no guidance.
+        interval: (low, high) of sigma / alpha, ends included, where it guides; () for everywhere.
+        sde: the process, of which it learns by `bound`; only an interval needs it.
+    """
+
+    ASKS: ClassVar[str] = "denoise"
+    NEEDS_CONDITION: ClassVar[bool] = True
+
+    scale: float = 1.0
+    interval: tuple[NotNegative, ...] = ()
+    sde: SDE | None = dataclasses.field(default=None, metadata=DERIVED)
+
+    def __post_init__(self):
+        sections.check(self)
+        if len(self.interval) not in (0, 2):
+            raise ValueError(f"interval={self.interval}: give (low, high) of sigma / alpha, or ()")
+
+    def both(
+        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None
+    ) -> tuple[Prediction, Prediction]:
+        """D_1 and D_0; arguments as of a denoiser."""
+        raise NotImplementedError
+
+    def combine(self, wanted: Prediction, other: Prediction) -> Prediction:
+        """D, of D_1 and D_0."""
+        raise NotImplementedError
+
+    @property
+    def idle(self) -> bool:
+        """Whether it changes nothing: the scale is 1, or the interval is empty."""
+        return self.scale == 1 or (len(self.interval) == 2 and self.interval[0] >= self.interval[1])
+
+    def of(self, denoise: Denoiser, **others: Denoiser) -> Denoiser:
+        """The rule for a denoiser, or the denoiser itself if it changes nothing.
+
+        Args:
+            denoise: what it guides.
+            **others: the other denoisers that it asks, by the names of their fields.
+        """
+        return denoise if self.idle else dataclasses.replace(self, denoise=denoise, **others)
+
+    def __call__(
+        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
+    ) -> Prediction:
+        """See Composite. Times of a batch may differ; if all are outside, D_1 is all there is."""
+        if not self.interval:
+            return self.combine(*self.both(x, t, cond))
+        inside = jnp.broadcast_to(self._inside(t), x.shape[:1])
+
+        def guided() -> Prediction:
+            wanted, other = self.both(x, t, cond)
+            there = expand(inside, x)
+            combined = self.combine(wanted, other)
+            return jax.tree.map(lambda g, d: jnp.where(there, g, d), combined, wanted)
+
+        return jax.lax.cond(jnp.any(inside), guided, lambda: self.denoise(x, t, cond))
+
+    def bound(self, sde: SDE) -> Rule:
+        """See Composite."""
+        return dataclasses.replace(super().bound(sde), sde=sde)
+
+    def evaluations(self, t: ArrayLike) -> ArrayLike:
+        """See Composite: those of D_1, and inside the interval those of D_0."""
+        wanted = evaluations(self.denoise, t)
+        other = evaluations(getattr(self, self.ASKS), t)
+        return wanted + (jnp.where(self._inside(t), other, 0) if self.interval else other)
+
+    def switches(self) -> tuple[float, ...]:
+        """See Composite: the ends of the interval, where the process passes them."""
+        return (*super().switches(), *self._ends())
+
+    def within(self, low: float, high: float) -> Denoiser:
+        """See Composite: guidance everywhere, or none at all."""
+        piece = super().within(low, high)
+        if not self.interval:
+            return piece
+        inside = bool(self._inside(np.float64((low + high) / 2)))
+        return dataclasses.replace(piece, interval=()) if inside else piece.denoise
+
+    def _inside(self, t: ArrayLike) -> jax.Array:
+        """Where sigma / alpha is in the interval; shape of t."""
+        if self.sde is None:
+            raise ValueError(
+                "guidance in an interval of sigma / alpha must know the process: samplers and "
+                "likelihoods tell it, and composite.bound(denoise, sde) does"
+            )
+        low, high = self.interval
+        ratio = self.sde.sigma(t) / self.sde.alpha(t)
+        return (low <= ratio) & ((ratio <= high) | (high >= LARGEST_FLOAT))
+
+    def _ends(self) -> list[float]:
+        if not self.interval:
+            return []
+        sde, found = self.sde, []
+        with np.errstate(divide="ignore"):
+            least, most = (float(sde.sigma(t) / sde.alpha(t)) for t in _ends_of(sde))
+        for ratio in self.interval:
+            if least < ratio < most:
+                found.append(float(sde.time_at_log_snr(np.float64(-2 * math.log(ratio)))))
+        return found
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Extrapolation(Rule):
+    """Equation (1), and what keeps its contrast in bounds.
+
+    Attributes:
+        rescale: phi, the share of the guided data that has its standard deviation set to that of
+            D_1 (Lin et al. 2023, arXiv 2305.08891, Section 3.4); 0 for none.
+    """
+
+    rescale: Annotated[float, Range(0, 1)] = 0.0
+
+    def combine(self, wanted: Prediction, other: Prediction) -> Prediction:
+        """See Rule."""
+        guided = extrapolated(wanted, other, self.scale)
+        return rescaled(guided, wanted, other, self.rescale) if self.rescale else guided
+
+
+def ends(interval: Interval | None) -> tuple[float, ...]:
+    """An interval as a rule has it; an end that is infinite becomes the largest number."""
+    return () if interval is None else tuple(min(float(end), LARGEST_FLOAT) for end in interval)
+
+
+def _ends_of(sde: SDE) -> np.ndarray:
+    return np.array([sde.t_min, sde.t_max], np.float64)
