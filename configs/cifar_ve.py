@@ -50,6 +50,7 @@ def get_config() -> ConfigDict:
     config.optim.warmup = 5000
     config.optim.clip = 1.0
 
+    config.sampling.sampler = "predictor_corrector"
     config.sampling.predictor_corrector.predictor = "reverse_diffusion"
     config.sampling.predictor_corrector.corrector = "langevin"
     config.sampling.predictor_corrector.snr = 0.16

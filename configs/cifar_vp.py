@@ -52,6 +52,7 @@ def get_config() -> ConfigDict:
     config.optim.warmup = 5000
     config.optim.clip = 1.0
 
+    config.sampling.sampler = "predictor_corrector"
     config.sampling.predictor_corrector.predictor = "euler_maruyama"
     config.sampling.predictor_corrector.corrector = "none"
     config.sampling.predictor_corrector.snr = 0.16  # of the corrector, if one is chosen

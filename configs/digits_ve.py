@@ -52,6 +52,7 @@ def get_config() -> ConfigDict:
     config.optim.learning_rate = 1e-3
     config.optim.warmup = 100
 
+    config.sampling.sampler = "predictor_corrector"
     config.sampling.predictor_corrector.predictor = "reverse_diffusion"
     config.sampling.predictor_corrector.corrector = "langevin"
     config.sampling.predictor_corrector.snr = 0.16

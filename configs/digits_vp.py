@@ -45,10 +45,10 @@ def get_config() -> ConfigDict:
     config.optim.learning_rate = 2e-3
     config.optim.warmup = 100
 
+    config.sampling.sampler = "dpmpp_2m"
+    config.sampling.batch_size = 250
     config.sampling.predictor_corrector.predictor = "euler_maruyama"
     config.sampling.predictor_corrector.corrector = "none"
-    config.sampling.steps = 250
-    config.sampling.batch_size = 250
 
     # 1e-5, the paper's, takes 3.7 times as many evaluations and changes bits/dim by 0.0003.
     config.evaluation.batch_size = 250

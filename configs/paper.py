@@ -108,7 +108,7 @@ NO_EMA = {"training.ema_decays": (0.0,)}
 def _sampling(predictor: str, corrector: str = "none", steps: int = 1000, **more: Any) -> Part:
     fields = {"predictor": predictor, "corrector": corrector, **more}
     own = {f"sampling.predictor_corrector.{name}": value for name, value in fields.items()}
-    return {"sampling.steps": steps, **own}
+    return {"sampling.sampler": "predictor_corrector", "sampling.steps": steps, **own}
 
 
 def _ve(sigma_max: float, steps: int = 1000) -> Part:

@@ -56,10 +56,8 @@ def get_config(data: str = "folder") -> ConfigDict:
     config.optim.decay = "cosine"
 
     # DDIM: 50 evaluations of the network give what the reverse SDE needs hundreds for.
-    config.sampling.predictor_corrector.predictor = "ancestral"
-    config.sampling.predictor_corrector.probability_flow = True
-    config.sampling.predictor_corrector.corrector = "none"
-    config.sampling.steps = 50
+    config.sampling.sampler = "dpmpp_2m"
+    config.sampling.steps = 25
     config.sampling.num_samples = 36
     config.sampling.batch_size = 36
 

@@ -15,9 +15,10 @@ Changes = dict[str, Any]
 
 
 def fields(**options: Any) -> Changes:
-    """Options of the predictor-corrector sampler, by the path of their fields."""
+    """The predictor-corrector sampler with these options, by the path of their fields."""
     own = "sampling.predictor_corrector."
-    return {f"{'sampling.' if o in SHARED else own}{o}": value for o, value in options.items()}
+    paths = {f"{'sampling.' if o in SHARED else own}{o}": value for o, value in options.items()}
+    return {"sampling.sampler": "predictor_corrector", **paths}
 
 
 PREDICTORS: dict[str, Changes] = {

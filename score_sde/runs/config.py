@@ -46,7 +46,7 @@ class SamplingOptions:
         seed: of this set of samples.
     """
 
-    sampler: Annotated[str, samplers.Known()] = "predictor_corrector"
+    sampler: Annotated[str, samplers.Known()] = "dpmpp_2m"
     num_samples: Count = 64
     batch_size: Count = 64
     seed: Seed = 0
