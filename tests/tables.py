@@ -5,21 +5,39 @@ import json
 
 import numpy as np
 
-from score_sde.processes import DDPM, EDM, VP, RectifiedFlow
+from score_sde.processes import DDPM, EDM, SMLD, VE, VP, CosineVP, RectifiedFlow, SubVP
 from score_sde.samplers.points import Points
 
 # The process of each frame of the golden files; of "vp" with a grid of its own it is DDPM's.
 FRAMES = {"vp": VP(), "ve": EDM(), "edm": EDM(), "flow": RectifiedFlow(t_max=1.0)}
 DISCRETE = DDPM(t_min=1e-12)
 
+# One of each kind.
+PROCESSES = (VP(), SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow(), SMLD(), DDPM())
+
 BUMPS = np.ones(2) / 2, np.array([[-1.0], [1.0]]), np.full((2, 1, 1), 0.25**2)
 GAUSSIAN = 0.3, 0.5
 START = np.array([-2, -1, -0.3, 0.4, 1.3, 2.2])[:, None]
-# Of the two bumps by the probability flow from START (times 80 for EDM), ../shared/ORACLES.md.
+# Of the two bumps by the probability flow from START (times 80 for EDM), to 13 digits:
+# ../shared/golden/modern/exact_flow.npz.
 ENDS = {
-    VP(): [-1.42282838, -1.11885071, -0.81984546, 0.87647784, 1.21629836, 1.47885107],
-    EDM(): [-1.42250251, -1.11878383, -0.82002782, 0.87661352, 1.21614893, 1.47847707],
+    VP(): [
+        *(-1.422828379521374, -1.1188507066191644, -0.8198454554982125),
+        *(0.8764778392686782, 1.2162983562275385, 1.4788510662758323),
+    ],
+    EDM(): [
+        *(-1.4225025076400144, -1.1187838321579668, -0.8200278212124359),
+        *(0.8766135200293766, 1.2161489329016881, 1.4784770686404252),
+    ],
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted(VP):
+    """VP whose sigma / alpha is 80 at 1 and 0.002 at 1e-3, which diff-sampler's t is of."""
+
+    beta_min: float = -0.004768986493614236  # below 0 means noise falls, but not above 1e-3
+    beta_max: float = 17.53318800077762
 
 
 def denoised(mixture, y, ratio):
@@ -73,13 +91,18 @@ def walk(table, denoise, x, noise=None):
 
 
 def errors(solver, sde, numbers=(20, 40, 80, 160)):
-    """The largest error at the end, two bumps, for numbers of steps without a final one."""
-    found = []
+    """The largest error at the end, two bumps, for numbers of steps without a final one.
+
+    A process that is not of ENDS has the sigma / alpha of EDM's ends.
+    """
+    ends = sde if sde in ENDS else EDM()
+    start = START * (80 * sde.alpha(np.float64(sde.t_max)) if ends == EDM() else 1.0)
+    last, found = sde.alpha(np.float64(sde.t_min)), []
     for number in numbers:
         one = dataclasses.replace(solver, steps=number, denoise_final="none")
-        x = START * sde.sigma(np.float64(sde.t_max)) if isinstance(sde, EDM) else START
-        states, _ = walk(one.table(sde), exact(BUMPS, sde), x)
-        found.append(np.abs(states[-1, :, 0] - ENDS[sde]).max())
+        states, _ = walk(one.table(sde), exact(BUMPS, sde), start)
+        of_ends = ENDS[ends] if sde in ENDS else last * np.array(ENDS[ends])
+        found.append(np.abs(states[-1, :, 0] - of_ends).max())
     return np.array(found)
 
 
@@ -120,6 +143,34 @@ def moment_errors(solver, sde, numbers=(20, 40, 80, 160)):
         exact_mean, exact_std = marginal(Points.at(sde, sde.t_min))
         found.append((mean[-1] - exact_mean, std[-1] / exact_std - 1))
     return np.array(found).T
+
+
+def unipc(order, variant="bh2", prediction="x0", **options):
+    """The name and the options of a UniPC."""
+    return "unipc", {"order": order, "variant": variant, "prediction": prediction, **options}
+
+
+def deis(degree, variable, **options):
+    """The name and the options of a DEIS."""
+    return "deis", {"order": degree, "variable": variable, **options}
+
+
+def moments_of_exponential(nodes, start, end, rate):
+    """W of equation (3) of adams.py from integrals of powers in closed form."""
+    powers = np.arange(len(nodes))
+    integrals = []
+    for k in powers:  # of r e^(r u) u^k by parts, with u = lambda - end
+        u = np.array([start - end, 0.0])
+        whole = sum(
+            np.prod(np.arange(k, k - j, -1)) * (-1 / rate) ** j * u ** (k - j) for j in range(k + 1)
+        )
+        integrals.append(whole[1] - np.exp(rate * u[0]) * whole[0])
+    return np.linalg.solve(((nodes - end)[None] ** powers[:, None]), integrals)
+
+
+def same(found, stated, rtol=1e-9, atol=1e-11):
+    """As close as a golden trajectory is."""
+    np.testing.assert_allclose(found, stated, rtol=rtol, atol=atol)
 
 
 class Golden:

@@ -8,7 +8,7 @@ puts there the polynomial through the newest predictions (Lagrange's L_j, 1 at t
     x_s = (alpha_s / alpha_t) x_t + alpha_s sum_j w_j eps_j,    w_j = int L_j d(sigma / alpha). (2)
 
 The reverse SDE that adds the noise of `eta` instead of none (sqrt(eta) is the tau of Xue et al.
-2023, arXiv 2309.05019, equation 5, which is also the eta of DPM-Solver++ SDE) has
+2023, arXiv 2309.05019, and it is the eta of k-diffusion's SDE solvers) has
 
     x_s = (sigma_s / sigma_t) e^(-eta h) x_t + alpha_s sum_j W_j x0_j + n z,
     W_j = int L_j(lambda) r e^(r (lambda - lambda_s)) dlambda,    r = 1 + eta,                 (3)

@@ -47,8 +47,8 @@ class DEIS(FixedStep):
         x_s = (alpha_s / alpha_t) x_t + alpha_s sum_j w_j eps_j,
         w_j = int_{rho_t}^{rho_s} L_j drho
 
-    (equations 11 to 15 there), L_j the polynomial of degree `order` that is 1 at the j-th of the
-    `order` + 1 newest predictions and 0 at the others. It solves the ODE to order `order` + 1; the
+    with L_j the polynomial of degree `order` that is 1 at the j-th of the `order` + 1 newest
+    predictions and 0 at the others. It solves the ODE to order `order` + 1; the
     first steps have the degree that the predictions behind them allow.
 
     Attributes:

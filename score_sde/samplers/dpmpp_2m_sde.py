@@ -1,4 +1,4 @@
-"""DPM-Solver++(2M) for the reverse SDE (Lu et al. 2022, arXiv 2211.01095, Section 6)."""
+"""SDE-DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095); its eta is k-diffusion's."""
 
 from __future__ import annotations
 

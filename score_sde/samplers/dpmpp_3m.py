@@ -1,4 +1,4 @@
-"""DPM-Solver++(3M) (Lu et al. 2022, arXiv 2211.01095, Appendix), as published and corrected."""
+"""DPM-Solver++(3M), as published (Lu et al. 2022, arXiv 2211.01095) and corrected."""
 
 from __future__ import annotations
 

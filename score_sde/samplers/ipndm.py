@@ -1,4 +1,4 @@
-"""iPNDM (Zhang and Chen 2022, arXiv 2204.13902, Section 4)."""
+"""iPNDM (Zhang and Chen 2022, arXiv 2204.13902)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class IPNDM(FixedStep):
 
         x_s = (alpha_s / alpha_t) x_t + alpha_s (rho_s - rho_t) sum_j b_j eps_j
 
-    with rho = sigma / alpha and b = (1), (3, -1) / 2, (23, -16, 5) / 12, (55, -59, 37, -9) / 24: the multistep part of PNDM
-    (Liu et al. 2022, arXiv 2202.09778), with lower orders for the first steps in place of inner
-    stages. Steps in sigma / alpha are not equal, so it solves the ODE to order 2 for every `order`
-    above 1; the exact weights are those of lms.
+    with rho = sigma / alpha and b = (1), (3, -1) / 2, (23, -16, 5) / 12, (55, -59, 37, -9) / 24:
+    the multistep part of PNDM (Liu et al. 2022, arXiv 2202.09778), with lower orders for the first
+    steps in place of inner stages. Steps in sigma / alpha are not equal, so it solves the ODE to
+    order 2 for every `order` above 1; the exact weights are those of lms.
 
     Attributes:
         order: how many predictions a step weighs; the first steps have fewer.

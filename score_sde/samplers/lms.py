@@ -20,8 +20,8 @@ class LMS(FixedStep):
 
         x_s = (alpha_s / alpha_t) x_t + alpha_s sum_j w_j eps_j,    w_j = int L_j d(sigma / alpha)
 
-    over the `order` newest predictions. It is rhoAB of DEIS (Zhang and Chen 2022, arXiv 2204.13902,
-    equation 15) of degree `order` - 1, and solves the ODE to order `order`.
+    over the `order` newest predictions. It is rhoAB of DEIS (Zhang and Chen 2022, arXiv 2204.13902)
+    of degree `order` - 1, and solves the ODE to order `order`.
 
     Attributes:
         order: how many predictions a step weighs; the first steps have fewer.

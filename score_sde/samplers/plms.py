@@ -26,9 +26,9 @@ class PLMS(FixedStep):
 
         step(e) = (alpha_s / alpha_t) x_t + alpha_s (sigma_s / alpha_s - sigma_t / alpha_t) e
 
-    (Liu et al. 2022, arXiv 2202.09778, equations 9 to 12; the start by Rombach et al. 2021, arXiv
-    2112.10752). It makes one evaluation more than `steps`, unless `order` is 1. Order 2 for the ODE
-    on unequal steps, as ipndm.
+    (Liu et al. 2022, arXiv 2202.09778; the start by Rombach et al. 2021, arXiv 2112.10752). It
+    makes one evaluation more than `steps`, unless `order` is 1. Order 2 for the ODE on unequal
+    steps, as ipndm.
 
     Attributes:
         order: how many predictions a step weighs; the first steps have fewer.

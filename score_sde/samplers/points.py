@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Self
 
 import numpy as np
@@ -36,13 +37,13 @@ class Points:
         """The points at which sigma / alpha has these values."""
         return cls.at(sde, sde.time_at_log_snr(-2 * np.log(np.float64(ratio))))
 
-    @property
+    @functools.cached_property
     def ratio(self) -> np.ndarray:
         """sigma / alpha, the noise level of the EDM frame; infinite where alpha is 0."""
         with np.errstate(divide="ignore"):
             return self.sigma / self.alpha
 
-    @property
+    @functools.cached_property
     def lam(self) -> np.ndarray:
         """lambda = log(alpha / sigma), half the log SNR; minus infinity where alpha is 0."""
         with np.errstate(divide="ignore"):

@@ -21,12 +21,15 @@ class SASolver(Corrected):
               + sigma_s sqrt(1 - e^{-2 tau^2 h}) z,    h = lambda_s - lambda_t,
         W_j = int L_j(lambda) (1 + tau^2) e^{(1 + tau^2) (lambda - lambda_s)} dlambda
 
-    (equations 14 and 17), L_j the polynomials through the `predictor` newest predictions, or those
-    `corrector` newest and that at s for the corrector, which costs no evaluation and has the noise
-    of the predictor. It converges to the reverse SDE whose noise is tau(t)^2 times that of Song et
-    al. 2021, from the ODE (tau = 0) to that SDE and beyond, whatever tau: the marginals are the
-    same. The ODE is solved to order max(predictor, corrector + 1), asymptotically; with noise the
-    strong order is limited by it. The first steps have fewer predictions.
+    with L_j the polynomials through the `predictor` newest predictions, or those through the
+    `corrector` newest and the one at s. The corrector costs no evaluation and has the noise of the
+    predictor. It converges to the reverse SDE with tau(t)^2 times the noise of Song et al. 2021,
+    whose marginals are the same for every tau; tau = 0 is the ODE. As in the paper tau is constant
+    in the middle and 0 at the start and the end.
+
+    The ODE is solved to order `predictor` without a corrector, min(predictor, corrector) + 1 with
+    one; of the SDE, mean and variance on Gaussian data to order 2 (1 for predictor 1 alone). The
+    first steps have fewer predictions.
 
     Attributes:
         predictor: how many predictions the predictor weighs, s of the paper.

@@ -20,16 +20,16 @@ VARIANTS = ("bh1", "bh2")
 class UniPC(Corrected):
     """The multistep predictor UniP-p with the corrector UniC-p, which costs no evaluation.
 
-    In the frame of x0 (equation 9 there; that of eps exchanges alpha and sigma, and h for -h):
+    In the frame of x0 (that of eps exchanges alpha and sigma, and h for -h):
 
         x^p = (sigma_s / sigma_t) x^c_t + alpha_s (1 - e^{-h}) D_t
               + alpha_s B(h) sum_k rho_k (D_k - D_t) / r_k,    r_k = (lambda_k - lambda_t) / h
 
-    over the p - 1 predictions before t; the corrector (equation 3) has that at s among its D_k,
-    r = 1. With p >= 3 the rho_k solve the system of equation 5, in which B(h) cancels: the sum is
-    the polynomial through all D integrated exactly. Predictor 2 and corrector 1 have rho = 1/2,
-    where bh1, B = h, and bh2, B = 1 - e^{-h}, differ. The ODE is solved to order p + 1. The first
-    steps have lower p. From alpha = 0, h infinite, bh1 takes the B of bh2.
+    over the p - 1 predictions before t; the corrector has that at s among its D_k, r = 1
+    (Algorithms 1 and 2 there). The rho_k solve a linear system, in which B(h) cancels: the sum is
+    the polynomial through all D integrated exactly. But with two D, predictor 2 and corrector 1,
+    rho = 1/2 as published, where bh1, B = h, and bh2, B = 1 - e^{-h}, differ. The ODE is solved to
+    order p + 1. The first steps have lower p. From alpha = 0, h infinite, bh1 takes the B of bh2.
 
     Attributes:
         order: p.
