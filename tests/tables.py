@@ -106,15 +106,16 @@ def errors(solver, sde, numbers=(20, 40, 80, 160)):
     return np.array(found)
 
 
-def moments(table, sde, gaussian=GAUSSIAN, start=None):
-    """Exact mean and standard deviation of the states before each row and after the last, [R + 1].
+def affine(table, sde, gaussian=GAUSSIAN, start=None):
+    """What the states before each row and after the last weigh 1, the start and each noise with.
 
-    On Gaussian data everything is affine: the walk goes over what each state weighs 1, the start
-    and each noise with, so that whatever later rows weigh is correlated as it is.
+    On Gaussian data everything is affine: the walk goes over these weights, [R + 1, 2 + noises], so
+    that whatever later rows weigh is correlated as it is.
 
     gaussian: mean and standard deviation of the data; start: of x before row 0, None for exact.
     """
-    basis = np.eye(len(table.t) + 2)  # 1, the start, the noise of row 0, of row 1, ...
+    noises = np.cumsum(table.noise != 0)
+    basis = np.eye(2 + noises[-1])
 
     def denoise(x, t):
         point = Points.at(sde, t)
@@ -125,7 +126,15 @@ def moments(table, sde, gaussian=GAUSSIAN, start=None):
 
     start = marginal(Points.at(sde, table.t[0]), gaussian) if start is None else start
     x = start[0] * basis[0] + start[1] * basis[1]
-    states, _ = walk(table, denoise, x, lambda row: basis[row + 2])
+    return walk(table, denoise, x, lambda row: basis[1 + noises[row]])[0]
+
+
+def moments(table, sde, gaussian=GAUSSIAN, start=None):
+    """Exact mean and standard deviation of the states before each row and after the last, [R + 1].
+
+    Arguments as for `affine`.
+    """
+    states = affine(table, sde, gaussian, start)
     return states[:, 0], np.linalg.norm(states[:, 1:], axis=1)
 
 

@@ -28,6 +28,7 @@ class DPMpp2S(FixedStep):
 
     eta = 0 is of order 2 for the ODE. With noise the step ends at the lower level u_d and goes
     forward to u_s, which converges to the reverse SDE with weak order 2 for eta = 1 on a Gaussian.
+    From alpha = 0, infinitely far in log SNR, the step is of first order, with one evaluation.
 
     Attributes:
         eta: the share of the noise.
@@ -39,6 +40,9 @@ class DPMpp2S(FixedStep):
         """See FixedStep."""
         for t, s in itertools.pairwise(points):
             whole = first_order(t, s, self.eta)
+            if not t.alpha:
+                yield whole
+                continue
             down = whole.states[0] * t.sigma / s.alpha
             m = Points.at_ratio(sde, np.sqrt(t.ratio * down))
             yield first_order(t, m)

@@ -30,7 +30,8 @@ class DPMppSDE(FixedStep):
     z_s = w z_m + sqrt(1 - w^2) z with w^2 = (u_t - u_m) / (u_t - u_s), and z_m is taken from x_m.
     So it converges to the reverse SDE with weak order 2 for eta = 1 on a Gaussian; were the two
     independent, with order 1. eta = 0 is of order 2 for the ODE, and r = 1/2 then DPM-Solver++(2S)
-    (Lu et al. 2022, arXiv 2211.01095, Algorithm 1).
+    (Lu et al. 2022, arXiv 2211.01095, Algorithm 1). From alpha = 0, infinitely far in log SNR, the
+    step is of first order, with one evaluation.
 
     Attributes:
         eta: the share of the noise, of both steps.
@@ -44,8 +45,12 @@ class DPMppSDE(FixedStep):
         """See FixedStep."""
         share = 1 / (2 * self.r)
         for t, s in itertools.pairwise(points):
+            whole = first_order(t, s, self.eta)
+            if not t.alpha:
+                yield whole
+                continue
             m = Points.at_ratio(sde, t.ratio ** (1 - self.r) * s.ratio**self.r)
-            part, whole = first_order(t, m, self.eta), first_order(t, s, self.eta)
+            part = first_order(t, m, self.eta)
             (a_m,), (c_m,), (a_s,), (c_s,) = *part[1:3], *whole[1:3]
             w = np.sqrt((t.ratio - m.ratio) / (t.ratio - s.ratio))
             k = w * whole.noise / part.noise if self.eta else 0.0

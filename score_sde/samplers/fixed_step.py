@@ -83,7 +83,7 @@ class FixedStep(TimeGrid, Sampler):
         return points
 
     def final(self, points: Points) -> list[Row]:
-        """The last row, which gives E[x_0 | x], if it is asked for."""
+        """The last row, which gives E[x_0 | x], if it is asked for; points: as `evaluated`."""
         if self.denoise_final == "none":
             return []
         last = points[-1]
@@ -192,10 +192,6 @@ class FixedStep(TimeGrid, Sampler):
     def finish(self, state: State) -> Samples:
         """See Sampler."""
         return Samples(state.states[0], state.nfe)
-
-    def _key(self, key: jax.Array, row: int | jax.Array) -> jax.Array:
-        """The key of the noise of a row."""
-        return keys.fold_in(keys.fold_in(key, NOISE), row)
 
 
 def before(table: Table, x: jax.Array) -> State:
