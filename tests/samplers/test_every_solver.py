@@ -11,7 +11,8 @@ from score_sde.samplers.points import Points
 
 NUMBERS = (20, 80, 320, 960)
 CLOSE = 1e-2
-GRIDS = {grid: name for name, grid in samplers.GRIDS.items()}  # a name for each that differs
+# A name for each that differs; the tuned one is of a run.
+GRIDS = {grid: name for name, grid in samplers.GRIDS.items() if name != "tuned"}
 SOLVERS = {name for name, cls in samplers.SAMPLERS.items() if issubclass(cls, FixedStep)}
 # Whose default adds no noise are here once more with it.
 VARIANTS = [(name, {}) for name in sorted(SOLVERS)] + [
