@@ -9,6 +9,7 @@ The digests of the same arrays are timed once more, alone, and what is left is t
 
 import functools
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from score_sde import terminal
 from score_sde.data import selection
 from score_sde.runs import build, recipes
 from score_sde.training.checkpoints import Checkpoints
@@ -28,7 +30,8 @@ from score_sde.training.state import TrainState, init_state
 ROUNDS = 3
 
 
-def main() -> None:
+@terminal.program
+def main() -> int:
     """Print the number of parameters, and a line for each way to save or read."""
     state = _state()
     print(f"{sum(a.size for a in state.params.values()):,} parameters, {_gigabytes(state):.2f} GB")
@@ -40,6 +43,7 @@ def main() -> None:
             f"{what}: {whole:.1f} s; {whole - alone:.1f} s without digests, "
             f"which are {alone:.1f} s or {alone / whole:.0%}"
         )
+    return 0
 
 
 def _round(folder: Path, state: TrainState) -> dict[str, tuple[float, float]]:
@@ -104,4 +108,4 @@ def _seconds(function: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,15 +7,18 @@ each, which keeps it from collapsing onto them), its number of components and it
 chosen by the held-out images themselves: so the last line flatters the mixture.
 """
 
+import sys
+
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
-from score_sde import data
+from score_sde import data, terminal
 
 LEVELS, DRAWS = 17, 5
 
 
-def main() -> None:
+@terminal.program
+def main() -> int:
     """Print a row for each mixture, and the best."""
     rng = np.random.default_rng(0)
     train, test = (_levels(data.load("digits", split)) for split in ("train", "test"))
@@ -31,6 +34,7 @@ def main() -> None:
             rows.append((bits.mean(), error, components, floor))
             print(_row(*rows[-1]), flush=True)
     print("best:", _row(*min(rows)))
+    return 0
 
 
 def _row(bits: float, error: float, components: int, floor: float) -> str:
@@ -43,4 +47,4 @@ def _levels(source: data.Source) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,21 +16,19 @@ import jax.numpy as jnp
 import numpy as np
 
 import score_sde
+from score_sde import terminal
 from score_sde.errors import UserError
 from score_sde.samplers.ode import probability_flow
 
 BATCH, ROUNDS = 64, 7
 
 
+@terminal.program
 def main(argv: list[str]) -> int:
     """Print the two times and their ratio; exit code 2 for bad input."""
-    try:
-        if len(argv) != 2:
-            raise UserError("usage: python benchmarks/likelihood.py runs/digits_vp")
-        run = score_sde.load(argv[1])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if len(argv) != 2:
+        raise UserError("usage: python benchmarks/likelihood.py runs/digits_vp")
+    run = score_sde.load(argv[1])
     experiment, params, constants = run.experiment, run.params, run.constants
     sde, shape = experiment.sde, (BATCH, *experiment.space.shape)
     key = jax.random.key(0)

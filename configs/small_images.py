@@ -40,7 +40,7 @@ def get_config(data: str = "folder") -> ConfigDict:
     config.model.channels = 32
     config.model.channel_mult = (1, 2, 2)
     config.model.num_res_blocks = 2
-    config.model.attn_resolutions = (8,)
+    config.model.attn_resolutions = tuple(range(8, 16))  # below 64 pixels one level is of these
     config.model.dropout = 0.1
 
     config.training.batch_size = 32

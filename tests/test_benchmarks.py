@@ -6,11 +6,11 @@ import sys
 from program import ROOT, environment
 
 
-def benchmark(name, *arguments):
+def benchmark(name, *arguments, **env):
     return subprocess.run(
         [sys.executable, f"benchmarks/{name}.py", *map(str, arguments)],
         cwd=ROOT,
-        env=environment(),
+        env=environment(**env),
         capture_output=True,
         text=True,
         timeout=300,
@@ -23,3 +23,12 @@ def test_bad_input_is_one_line(tmp_path):
         assert result.returncode == 2
         assert result.stderr.startswith(f"error: {message}")
         assert result.stderr.count("\n") == 1
+
+
+def test_data_that_cannot_be_made_are_one_line(tmp_path):
+    """Of a benchmark without arguments."""
+    (tmp_path / "file").touch()
+    result = benchmark("digits_mixture", TFDS_DATA_DIR=str(tmp_path / "file"))
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1

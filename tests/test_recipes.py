@@ -8,11 +8,12 @@ import contextlib
 
 import in_small
 import pytest
+from made_info import image_info
 from program import ROOT
 
 from score_sde.data import selection
 from score_sde.evaluation import asked
-from score_sde.runs import build
+from score_sde.runs import build, recipes
 from score_sde.runs.ignored import ignored
 
 pytestmark = pytest.mark.slow
@@ -41,3 +42,12 @@ def test_a_command_is_understood(command, data_dir):
         )
     if typed.mode == "sample":
         assert experiment.objective.draws
+
+
+@pytest.mark.parametrize("size", [16, 20, 48, 60])
+def test_small_images_are_of_any_multiple_of_4(size):
+    """Their recipe says so; one level has attention, beside the middle of the network."""
+    config = recipes.get("small_images:arrays")
+    network = build.experiment(config, image_info("mine", "train", 20, (size, size, 3))).network
+    down = [name for name in network.shapes[0] if name.startswith("down")]
+    assert len({name.split("/")[1] for name in down if "attentions" in name}) == 1

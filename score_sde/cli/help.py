@@ -46,7 +46,7 @@ Flags:
   --overwrite         replace files of other samples there; nothing is replaced without it
   --weights=WHICH     parameters to sample or evaluate with: ema (default), raw, or a decay such as
                       0.999. --mode=import: raw if the file has no moving averages
-  --checkpoint=FILE   the .pth file to import; needs no PyTorch and no data set
+  --checkpoint=FILE   the .pth or .safetensors file to import; needs no PyTorch and no data
   --step=N            checkpoint to sample from or to evaluate; the newest if not given
   --init_from=DIR     a new run starts from the weights of this run, or of its checkpoint
                       DIR/checkpoints/STEP: from its moving average, or what --weights says. What

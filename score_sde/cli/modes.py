@@ -97,7 +97,7 @@ def _train(line: CommandLine) -> int:
     if line.init_from is not None:
         asked = init_from.Request(line.init_from, line.weights, line.step)
     experiment, outcome = session.train(
-        line.config, line.workdir, announce, asked, again=not line.recipe
+        line.config, line.workdir, announce, asked, again=not line.recipe, given=line.overrides
     )
     if jax.process_index() == 0:
         messages.say_what_next(line, experiment, outcome)
@@ -192,12 +192,15 @@ def _check_trained(line: CommandLine, also: tuple[str, ...] = ()) -> None:
         line: the command line.
         also: sections or dotted fields in which the recipe may not contradict it either.
     """
+    from score_sde.data import IN_MEMORY
     from score_sde.runs import config as configs
     from score_sde.runs import folder
 
     trained, _ = configs.read(line.workdir)
-    fixed = tuple(path for path in line.overrides if path.startswith(folder.FIXED))
-    changed = configs.difference(trained, line.config, (*fixed, *also))
+    fixed = *(path for path in line.overrides if path.startswith(folder.FIXED)), *also
+    if trained.data.name == IN_MEMORY:  # the file that now holds them has another name
+        fixed = tuple(path for path in fixed if not path.startswith("data."))
+    changed = configs.difference(trained, line.config, fixed)
     if changed:
         raise UserError(f"{line.workdir} was trained with another config: {changed}")
 
@@ -262,11 +265,10 @@ def _import(line: CommandLine) -> int:
     averaged = line.weights == "ema"
     imported = import_run(line.config, line.checkpoint, line.workdir, averaged)
     report.refresh(line.workdir)
-    kinds = (
-        f"raw and averaged (by {imported.file_decay} in the file, by {imported.decay} from here on)"
-        if averaged
-        else f"raw, from which an average by {imported.decay} begins"
-    )
+    by = f"(by {imported.file_decay} in the file, by {imported.decay} from here on)"
+    kinds = f"raw and averaged {by}" if imported.raw else f"averaged {by}, in place of raw ones too"
+    if not averaged:
+        kinds = f"raw, from which an average by {imported.decay} begins"
     print(
         f"{line.checkpoint} is now the run {line.workdir} at step {imported.step}: "
         f"{imported.parameters:,} parameters, {kinds}. The optimiser's state was not read: "

@@ -9,12 +9,13 @@
 
 from score_sde.data import arrays
 from score_sde.data.base import DataError, Info, Source, SplitError
-from score_sde.data.load import BY_PATH, load, prepare, register
+from score_sde.data.load import BY_PATH, IN_MEMORY, load, prepare, register
 from score_sde.data.pipeline import COUNTS, eval_batches, train_batches
 
 __all__ = [
     "BY_PATH",
     "COUNTS",
+    "IN_MEMORY",
     "DataError",
     "Info",
     "Source",

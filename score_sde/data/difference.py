@@ -28,7 +28,7 @@ def difference(before: Info, now: Info) -> str | None:
     if before.size != now.size:
         return f"the number of examples was {before.size:,} and is {now.size:,}"
     if before.fingerprint and now.fingerprint and before.fingerprint != now.fingerprint:
-        return "their number is the same, but the names of the examples are others"
+        return "as many examples, but others: their names or contents are not the same"
     return None
 
 

@@ -19,6 +19,9 @@ DataDir = str | os.PathLike | None
 # Sets that are what lies at data_dir.
 BY_PATH = ("folder", "arrays")
 
+# What is registered here has been in the memory of one process, and no recipe makes it again.
+IN_MEMORY = "given"
+
 _REGISTERED: dict[str, Open] = {}
 
 
@@ -65,6 +68,12 @@ def load(
         )
     if name in _REGISTERED:
         return _REGISTERED[name](split)
+    if name == IN_MEMORY:
+        raise DataError(
+            "the examples of this run were in memory, where they are no more. To train it further, "
+            "call score_sde.train with them again; else save them, by numpy.savez, and give "
+            "--config.data.name=arrays --config.data.dir=FILE.npz"
+        )
     if name in _AS_THEY_ARE:
         return _AS_THEY_ARE[name](split, data_dir)
     if name == "folder":
@@ -136,7 +145,7 @@ def is_registered(name: str) -> bool:
 
 def is_as_it_is(name: str) -> bool:
     """Whether the examples of a set are never cropped or resized."""
-    return is_registered(name) or name in _AS_THEY_ARE
+    return is_registered(name) or name in (*_AS_THEY_ARE, IN_MEMORY)
 
 
 def _arrays(split: str, data_dir: DataDir) -> Source:

@@ -1,4 +1,4 @@
-"""A writer of safetensors files: named arrays and texts about them, nothing that is executed.
+"""Safetensors files, read and written: named arrays and texts about them, nothing that is executed.
 
 The format of https://github.com/huggingface/safetensors: the length of a header (uint64), the
 header in JSON, which says of each array its type, shape and bytes, then the bytes of all. Numbers
@@ -8,14 +8,16 @@ are little-endian.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from score_sde import files
+from score_sde import files, records
 
 KINDS = {
     np.dtype("<f8"): "F64",
@@ -27,6 +29,8 @@ KINDS = {
     np.dtype("u1"): "U8",
     np.dtype("?"): "BOOL",
 }
+_DTYPES = {kind: dtype for dtype, kind in KINDS.items()}
+_LARGEST_HEADER = 16 * 2**20  # it holds about 100 bytes for an array
 
 
 def save(path: str | Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, str]) -> None:
@@ -64,3 +68,43 @@ def save(path: str | Path, arrays: Mapping[str, np.ndarray], about: Mapping[str,
         for name in ordered:
             file.write(np.ascontiguousarray(arrays[name]).tobytes())
         os.fsync(file.fileno())
+
+
+def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays of a file, which are mapped from it, and the texts about them.
+
+    Args:
+        path: a file of arrays of types in KINDS.
+
+    Returns:
+        (arrays by name, read-only; texts by name).
+
+    Raises:
+        ValueError: the file is damaged, or not of this format.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, _LARGEST_HEADER):
+            raise ValueError(f"{path} is not a safetensors file")
+        try:
+            header = records.parse(file.read(length))
+        except ValueError as error:
+            raise ValueError(f"{path} is not a safetensors file: its header {error}") from error
+    about = header.pop("__metadata__", {})
+    if not isinstance(about, dict) or not all(isinstance(text, str) for text in about.values()):
+        raise ValueError(f"{path} is damaged: its metadata are no texts")
+    data = np.memmap(path, np.uint8, "r")[8 + length :]
+    return {name: _array(path, name, entry, data) for name, entry in header.items()}, about
+
+
+def _array(path: Path, name: str, entry: Any, data: np.ndarray) -> np.ndarray:
+    match entry:
+        case {"dtype": str(kind), "shape": list(shape), "data_offsets": [begin, end]}:
+            numbers = (*shape, begin, end)
+            if kind in _DTYPES and all(type(n) is int and 0 <= n < 2**63 for n in numbers):
+                size = math.prod(shape) * _DTYPES[kind].itemsize
+                if len(shape) <= 32 and end - begin == size and end <= data.size:
+                    return data[begin:end].view(_DTYPES[kind]).reshape(shape)
+    raise ValueError(f"{path} is damaged: {ascii(name[:100])[1:-1]} is not what it claims to be")

@@ -35,12 +35,14 @@ class Imported(NamedTuple):
         parameters: how many trainable parameters it has.
         file_decay: the decay of its moving average; None if that was not read.
         decay: the decay under which the run keeps that average.
+        raw: whether it has raw parameters; else those of the run are the average, too.
     """
 
     step: int
     parameters: int
     file_decay: float | None
     decay: float
+    raw: bool
 
 
 def import_run(
@@ -55,7 +57,7 @@ def import_run(
     Args:
         config: of the network in the file. A wrong size is found; whatever leaves no trace in the
             arrays (the parametrisation, beta, the FIR filter) is taken on trust.
-        checkpoint: the .pth file.
+        checkpoint: the .pth or .safetensors file, see song.read.
         workdir: the run's folder, which must be empty or missing.
         averaged: whether the file has a moving average; else the raw parameters begin it.
 
@@ -78,7 +80,7 @@ def import_run(
     model = nnx.eval_shape(lambda: experiment.module(streams(0)))
     try:
         raw, constants = song.to_params(model, found, "raw")
-        average, _ = song.to_params(model, found, "ema" if averaged else "raw")
+        average, _ = song.to_params(model, found, "ema" if "ema" in found else "raw")
     except ValueError as error:
         raise UserError(f"{checkpoint}: {error}") from error
     step, decay = found["step"], decays[0]
@@ -92,7 +94,9 @@ def import_run(
     with held(workdir):
         _check_free(workdir)
         _write(workdir, state, experiment)
-    return Imported(step, experiment.parameters, found.get("ema_decay"), decay)
+    file_decay = found.get("ema_decay")
+    raw_too = "ema" in found or not averaged
+    return Imported(step, experiment.parameters, file_decay, decay, raw_too)
 
 
 def _check_free(workdir: Path) -> None:
@@ -101,6 +105,8 @@ def _check_free(workdir: Path) -> None:
 
 
 def _read(path: Path, averaged: bool) -> dict[str, Any]:
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+        raise UserError(f"cannot read {path}: it is no regular file")
     try:
         return song.read(path, averaged)
     except OSError as error:

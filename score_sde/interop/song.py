@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from score_sde.formats import torch_file
+from score_sde.formats import safetensors, torch_file
 from score_sde.models.blocks import Attention, Head, InputResidual, InputSkip, OutputSkip, ResBlock
 from score_sde.models.layers import Constant, Conv, Dense, GroupNorm
 from score_sde.models.resample import Downsample, Upsample
@@ -26,19 +26,23 @@ from score_sde.models.unet import UNet
 WRAPPER = "module."
 _PREFIX = f"{WRAPPER}all_modules."
 SIGMAS = f"{WRAPPER}sigmas"
+_LONGEST_NUMBER = 32  # characters
 
 
 def read(path: str | Path, averaged: bool = True) -> dict[str, Any]:
     """Read an official checkpoint; the state of the optimiser is left in the file.
 
     Args:
-        path: an official `checkpoint_N.pth`; or one whose names lack the `module.` that the
-            official code has in front of them, or have it twice, as wrappers of a network leave it.
+        path: an official `checkpoint_N.pth`; or the dictionary of its parameters alone, by itself
+            or as a .safetensors file, as interop.export writes it. Their names may lack the
+            `module.` that the official code has in front of them, or have it twice, as wrappers of
+            a network leave it.
         averaged: whether to read the moving averages too.
 
     Returns:
-        A dictionary: "step", int; "model", {official name: array}; and, if averaged, "ema", a list
-        of the trainable parameters' moving averages; "ema_decay", float. Arrays are of
+        A dictionary: "step", int, 0 where parameters alone do not say it; "model", {official name:
+        array}; and, if averaged, "ema", a list of the trainable parameters' moving averages, but
+        not where those of "model" are averages themselves; "ema_decay", float. Arrays are of
         floating-point numbers that are finite in float32. "model" also has SIGMAS, the noise levels
         of a VE SDE, descending, [N], N > 0.
 
@@ -46,13 +50,16 @@ def read(path: str | Path, averaged: bool = True) -> dict[str, Any]:
         ValueError: the file is not such a checkpoint; the message names the first wrong value.
         pickle.UnpicklingError: see torch_file.load.
     """
-    checkpoint = torch_file.load(path)
+    path = Path(path)
+    checkpoint = _tensors(path) if path.suffix == ".safetensors" else _whole(torch_file.load(path))
     try:
         found = {
             "step": _step(_item(checkpoint, "step")),
             "model": _model(_item(checkpoint, "model")),
         }
-        if averaged:
+        if averaged and "averaged_by" in checkpoint:
+            found["ema_decay"] = _decay(checkpoint["averaged_by"])
+        elif averaged:
             if "ema" not in checkpoint:
                 raise ValueError("it has no ema, moving averages: --weights=raw imports the others")
             found["ema"] = _averages(_item(checkpoint, "ema", "shadow_params"))
@@ -60,6 +67,31 @@ def read(path: str | Path, averaged: bool = True) -> dict[str, Any]:
         return found
     except ValueError as error:
         raise ValueError(f"{path} is not a checkpoint of score_sde_pytorch: {error}") from error
+
+
+def _whole(checkpoint: Any) -> Any:
+    """A checkpoint; of parameters alone, one of them."""
+    alone = isinstance(checkpoint, dict) and bool(checkpoint)
+    if alone and all(isinstance(value, np.ndarray) for value in checkpoint.values()):
+        return {"step": 0, "model": checkpoint}
+    return checkpoint
+
+
+def _tensors(path: Path) -> dict[str, Any]:
+    """The checkpoint in a .safetensors file, whose texts may say its step and a decay."""
+    arrays, about = safetensors.load(path)
+    found = {"step": _number(int, about.get("step", "0")), "model": arrays}
+    if "ema_decay" in about:
+        found["averaged_by"] = _number(float, about["ema_decay"])
+    return found
+
+
+def _number(kind: type, text: str) -> Any:
+    """The number that a text says, or the text, which is then refused."""
+    try:
+        return kind(text[:_LONGEST_NUMBER])
+    except ValueError:
+        return text
 
 
 def _item(values: Any, *names: str) -> Any:

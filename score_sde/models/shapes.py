@@ -34,6 +34,14 @@ def image_shape(shape: Sequence[int], halvings: int) -> tuple[int, int, int]:
     return height, width, channels
 
 
+def level_sizes(shape: Sequence[int], levels: int) -> list[int]:
+    """The sizes of images, (height, width, channels), on the levels of a network, largest first.
+
+    The size of an image is its smaller side, and each level halves it.
+    """
+    return [min(shape[:2]) // 2**level for level in range(levels)]
+
+
 def check_state(x: jax.Array, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless x is [batch, *shape]."""
     if x.shape[1:] != shape:

@@ -39,7 +39,7 @@ from score_sde.models.conditions.combined import (
 from score_sde.models.embeddings import NoiseEmbedding, check_label
 from score_sde.models.layers import Conv
 from score_sde.models.resample import Downsample, Upsample
-from score_sde.models.shapes import check_state, image_shape
+from score_sde.models.shapes import check_state, image_shape, level_sizes
 from score_sde.values import Count, Length, NotNegative, Positive, Share, between
 
 
@@ -173,7 +173,7 @@ class UNet(nnx.Module):
         self.conditions = make_embeddings(conditions, 4 * channels, **layer)
         self.conv_in = Conv(data_channels, channels, **layer)
         build = _Builder(
-            size=min(sides),
+            sizes=level_sizes(self.shape, len(channel_mult)),
             data_channels=data_channels,
             widths=[channels * multiple for multiple in channel_mult],
             num_res_blocks=num_res_blocks,
@@ -335,7 +335,7 @@ class _Runner:
 class _Builder:
     """Makes the parts of a UNet in the order of its layers; see UNet for the options."""
 
-    size: int  # the smaller side
+    sizes: Sequence[int]  # of the levels, from the largest
     data_channels: int
     widths: Sequence[int]
     num_res_blocks: int
@@ -353,10 +353,6 @@ class _Builder:
     init_scale: float
     layer: dict[str, Any]  # what every layer is given: param_dtype and rngs
     skips: list[int] = dataclasses.field(default_factory=list)  # widths that the decoder is shown
-
-    @property
-    def sizes(self) -> list[int]:
-        return [self.size // 2**i for i in range(len(self.widths))]
 
     def encoder(self, channels: int) -> list[DownLevel]:
         """Levels from the largest size."""

@@ -1,6 +1,7 @@
 """Fields of a config that were given and that nothing reads, because of another field.
 
-They are no errors: a recipe may give what one sampler needs, and a flag choose another sampler.
+They are no errors: a recipe may give what one sampler needs, and a flag choose another sampler. A
+part of a value that nothing reads is one where the user wrote that value: it is a slip.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from ml_collections import ConfigDict
 from score_sde import objectives, samplers, sections
 from score_sde.data import BY_PATH
 from score_sde.data.load import is_as_it_is
+from score_sde.errors import UserError
 from score_sde.evaluation.metrics import METRICS
 from score_sde.models.conditions import CONDITIONS
+from score_sde.models.shapes import level_sizes
 from score_sde.prediction import PredictionOptions
 from score_sde.runs.build import Experiment
 from score_sde.spaces import SPACES
@@ -37,6 +40,28 @@ def ignored(experiment: Experiment, config: ConfigDict, paths: Sequence[str]) ->
                 found.append(f"config.{path} has no effect with config.{choice}={value}")
                 break
     return found
+
+
+def check_parts(experiment: Experiment, paths: Sequence[str]) -> None:
+    """Raise UserError if a part of a value has no effect.
+
+    A recipe may name sizes of attention for more levels than a network has, and for images of
+    other sizes; who names one for this network means a level of it.
+
+    Args:
+        experiment: what will be trained.
+        paths: dotted fields, those that the user set.
+    """
+    model, path = experiment.config.model, "model.attn_resolutions"
+    if path not in paths or model.name != "unet":
+        return
+    sizes = level_sizes(experiment.space.shape, len(model.channel_mult))
+    for size in model.attn_resolutions:
+        if size not in sizes:
+            raise UserError(
+                f"config.{path}={tuple(model.attn_resolutions)}: no level of this network is of "
+                f"{size} pixels; they are of {', '.join(map(str, sizes))}"
+            )
 
 
 def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from score_sde import data, processes
-from score_sde.data import Source, SplitError, arrays
+from score_sde.data import IN_MEMORY, Source, SplitError, arrays
 from score_sde.errors import UserError
 from score_sde.files import expanded
 from score_sde.processes import SDE
@@ -19,7 +19,6 @@ from score_sde.runs import config as configs
 from score_sde.runs import folder, recipes, session
 from score_sde.training import checkpoint_folder
 
-NAME = "given"  # config.data.name of what is in memory
 # For a process whose noise grows far beyond the data, as EDM's: its preconditioning and its loss
 # (Karras et al. 2022, arXiv 2206.00364, Table 1), and steps of samplers over all of the noise.
 _WIDE = {
@@ -89,7 +88,10 @@ def train(
     configs.expand_paths(config)
     workdir = expanded(workdir or tempfile.mkdtemp(prefix="score_sde_"))
     _, outcome = session.train(
-        config, workdir, lambda *_: print(f"training into {workdir}", flush=True)
+        config,
+        workdir,
+        lambda *_: print(f"training into {workdir}", flush=True),
+        given=tuple(changes or ()),
     )
     if outcome.stopped_by is not None:
         print(session.stopped(outcome, "call"), flush=True)
@@ -116,8 +118,8 @@ def _section(
         if path.is_dir():
             return {"name": "folder", "dir": str(path)}
         return {"name": "arrays", "dir": str(path), "image_size": 0}
-    data.register(NAME, _opener(examples, held_out, size))
-    return {"name": NAME, "dir": "", "image_size": 0}
+    data.register(IN_MEMORY, _opener(examples, held_out, size))
+    return {"name": IN_MEMORY, "dir": "", "image_size": 0}
 
 
 def _opener(
@@ -127,10 +129,10 @@ def _opener(
     if callable(examples):
         if held_out is not None:
             raise UserError("held_out: a function draws its own held-out examples")
-        return lambda split: arrays.function(examples, size, name=NAME, split=split)
+        return lambda split: arrays.function(examples, size, name=IN_MEMORY, split=split)
     if not isinstance(examples, Source):
         given = examples if held_out is None else {"train": examples, "test": held_out}
-        return lambda split: arrays.source(given, name=NAME, split=split)
+        return lambda split: arrays.source(given, name=IN_MEMORY, split=split)
     if not isinstance(held_out, Source | None):
         raise UserError("held_out must be a Source, as the examples are")
     splits = {"train": examples, "test": held_out}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from score_sde.data import Source, SplitError
 from score_sde.evaluation import asked as evaluation
-from score_sde.runs import build, folder, init_from
+from score_sde.runs import build, folder, ignored, init_from
 from score_sde.runs import train as loop
 from score_sde.runs.held import held
 from score_sde.training.sharding import make_mesh
@@ -28,6 +28,7 @@ def train(
     announce: Announce,
     asked: init_from.Request | None = None,
     again: bool = True,
+    given: Sequence[str] = (),
 ) -> tuple[build.Experiment, loop.Outcome]:
     """Begin a run in a folder, or go on with the one that is there.
 
@@ -37,6 +38,7 @@ def train(
         announce: says what begins, once nothing can be refused any more; on the first process.
         asked: the weights of another run that a new one is to start from.
         again: see init_from.start.
+        given: dotted fields of the config that the user set.
 
     Returns:
         What was trained, and how that ended.
@@ -47,6 +49,7 @@ def train(
     """
     train_set = build.source(config, "train")
     experiment = build.experiment(config, train_set.info)
+    ignored.check_parts(experiment, given)
     mesh = make_mesh(experiment.training.fsdp)
     loop.check(experiment, mesh)
     try:

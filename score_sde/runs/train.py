@@ -106,6 +106,7 @@ def train(
     Raises:
         NotFiniteError: the loss or the gradient is no longer finite.
         CheckpointError: no checkpoint can be read, or one cannot be written.
+        UserError: a step needs more memory than there is; none was taken.
         NobodyReads, UserError, OSError: it stopped early and saved, because it could not print.
     """
     return _Training(experiment, mesh, train_set, held_out, Path(workdir), start).run(begin)
@@ -246,7 +247,9 @@ class _Training:
         if len(batches) not in self.compiled:
             begin = time.monotonic()
             self.progress.say("compiling the training step ...")
-            self.compiled[len(batches)] = self.train_steps.lower(*arguments).compile()
+            compiled = self.train_steps.lower(*arguments).compile()
+            memory.check_step(compiled, self.options)
+            self.compiled[len(batches)] = compiled
             self.progress.say(f"compiled in {time.monotonic() - begin:.0f} s")
             self._start_clock()
         state, metrics = self.compiled[len(batches)](*arguments)

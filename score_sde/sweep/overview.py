@@ -74,7 +74,7 @@ def _curves(plan: Plan, found: list[Line]) -> Iterator[str]:
     for each in plan.study.plots:
         points = {n: [Point(*p) for p in line] for n, line in curves(each, found).items()}
         x, y = Axis(each.x, log=each.log_x), Axis(each.y, log=each.log_y)
-        yield plot(points, each.y, f"by {each.x}", x, y)
+        yield plot(points, each.y, f"by {each.x}. {plan.study.about}", x, y)
 
 
 def _training(plan: Plan) -> Iterator[str]:
@@ -151,4 +151,5 @@ def _trained(plan: Plan) -> Iterator[str]:
     for id, name in _names(plan).items():
         for step, path in read.pictures(plan.trainings[id].folder, 2)[-1:]:
             text = f"samples of {name} at step {step}"
-            yield page.figure(page.image(path, text), name, f"step {step:,}")
+            said = facts.of_picture(facts.about(path))
+            yield page.figure(page.image(path, text), name, said or f"step {step:,}")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
+from score_sde import images
 from score_sde.errors import UserError
 from score_sde.sweep import results
 from score_sde.sweep.plan import Plan
-from score_sde.sweep.study import Plot
+from score_sde.sweep.study import Plot, Study
 from score_sde.sweep.table import Line, lines
+
+_WIDTH = 140  # characters of small print across a picture
 
 
 def write(plan: Plan) -> list[Path]:
@@ -26,7 +31,10 @@ def write(plan: Plan) -> list[Path]:
 
     matplotlib.use("agg")
     found = lines(plan)
-    return [_draw(plot, found, plan.results / f"{plot.name}.png") for plot in plan.study.plots]
+    return [
+        _draw(plan.study, plot, found, plan.results / f"{plot.name}.png")
+        for plot in plan.study.plots
+    ]
 
 
 def curves(plot: Plot, found: list[Line]) -> dict[str, list[tuple[float, float, float]]]:
@@ -40,13 +48,16 @@ def curves(plot: Plot, found: list[Line]) -> dict[str, list[tuple[float, float, 
     return {name: sorted(points) for name, points in groups.items()}
 
 
-def _draw(plot: Plot, found: list[Line], path: Path) -> Path:
+def _draw(study: Study, plot: Plot, found: list[Line], path: Path) -> Path:
     from matplotlib import pyplot
 
     groups = curves(plot, found)
     if not groups:
         raise UserError(f"nothing to plot yet: no row has both {plot.x} and {plot.y}")
-    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    figure.suptitle(textwrap.fill(study.title, _WIDTH - 40), x=0.01, ha="left", fontsize=10)
+    small = textwrap.fill(study.about, _WIDTH)
+    figure.supxlabel(small, x=0.01, ha="left", fontsize=7, color="0.3")
     for (name, points), marker in zip(groups.items(), "os^vDP*X<>" * len(groups), strict=False):
         x, y, error = zip(*points, strict=True)
         axes.errorbar(x, y, error, label=name, marker=marker, markersize=5, capsize=2)
@@ -60,9 +71,13 @@ def _draw(plot: Plot, found: list[Line], path: Path) -> Path:
     if len(groups) == 1 and not plot.levels:
         axes.set_title(next(iter(groups)))
     else:
-        figure.legend(loc="outside right upper", frameon=False)
+        figure.legend(loc="outside right center", frameon=False)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
+    about = {
+        "Software": None,
+        images.KEYWORD: json.dumps({"study": study.title, "of": study.about}),
+    }
+    figure.savefig(buffer, format="png", dpi=120, metadata=about)
     pyplot.close(figure)
     results.write_bytes(path, buffer.getvalue())
     return path

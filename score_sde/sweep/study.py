@@ -146,6 +146,12 @@ class Study:
         """The labels of each point."""
         return [tuple(point.labels.values()) for point in self.points]
 
+    @property
+    def about(self) -> str:
+        """What its numbers are of: its note, and the seeds that repeat them."""
+        seeds = f"Seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}."
+        return f"{self.note} {seeds}".strip()
+
     def group(self, point: Point) -> Labels:
         """The labels of a point's line in the table: all but the axis that `best` chooses from."""
         chosen = self.best.axis if self.best else None

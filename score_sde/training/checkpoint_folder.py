@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from pathlib import Path
 
 from score_sde.errors import UserError
 from score_sde.training.failures import CheckpointError
+
+_METADATA = "_CHECKPOINT_METADATA"  # Orbax's, of a checkpoint
 
 
 def steps(folder: Path) -> list[int]:
@@ -30,6 +33,24 @@ def chosen(folder: Path, step: int | None) -> int:
             f"no checkpoint {step} in {folder}; it has {', '.join(map(str, there))}"
         )
     return there[-1] if step is None else step
+
+
+def irregular(folder: Path, step: int) -> Path | None:
+    """Something in a checkpoint that is neither a folder nor a regular file, or None.
+
+    A pipe, for example, for whose bytes whoever reads it would wait for ever.
+    """
+    checkpoint = folder / str(step)
+    inside = (Path(root, name) for root, _, names in os.walk(checkpoint) for name in names)
+    return next((path.relative_to(folder) for path in inside if not path.is_file()), None)
+
+
+def check_metadata(folder: Path) -> None:
+    """Raise CheckpointError if Orbax, which opens those of all steps, would wait for any."""
+    for step in steps(folder):
+        path = folder / str(step) / _METADATA
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"{path} is no regular file: move checkpoint {step} away")
 
 
 def set_aside(folder: Path, step: int) -> Path:

@@ -53,6 +53,7 @@ class Checkpoints:
     @property
     def _manager(self) -> ocp.CheckpointManager:
         if self._open is None:
+            checkpoint_folder.check_metadata(self.folder)
             self._open = ocp.CheckpointManager(self.folder, options=self._options)
         return self._open
 

@@ -1,7 +1,9 @@
 """Memory: what something needs at least, held against what the machine has, before it is taken.
 
-An estimate from below: the arrays that there must be, without activations. So what is refused
-cannot work, and what is not refused may still run out of memory.
+Before anything is compiled that is an estimate from below: the arrays that there must be, without
+activations. So what is refused cannot work. Of a training step the compiler then says how much it
+takes, activations and all, before it is run the first time; of other programs nobody asks it, and
+they may still run out of memory.
 """
 
 from __future__ import annotations
@@ -89,6 +91,26 @@ def check_training(options: TrainingOptions, parameters: int, numbers: int, mesh
         _FLOAT * numbers * batches // processes,
         of_devices(),
         "give smaller batches or a smaller config.training.steps_per_call",
+    )
+
+
+def check_step(step: jax.stages.Compiled, options: TrainingOptions) -> None:
+    """Raise UserError if a compiled call of training does not fit into the devices.
+
+    Args:
+        step: takes the state and the batches, which are counted, too.
+        options: the section `training`.
+    """
+    found = step.memory_analysis()
+    if found is None:  # this kind of device does not say
+        return
+    taken = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
+    check(
+        f"config.training.batch_size={options.batch_size}: a step with its activations",
+        (taken - found.alias_size_in_bytes) * jax.local_device_count(),
+        of_devices(),
+        "give smaller batches, or more config.training.accumulate, which works them through in "
+        "parts, or config.model.remat=True if the network has it",
     )
 
 

@@ -47,6 +47,9 @@ def read(
         CheckpointError: it is of other arrays, or this machine cannot read it.
     """
     together = _spans_processes(items)
+    with _reading(folder, step, together=together):
+        if (strange := checkpoint_folder.irregular(folder, step)) is not None:
+            raise _damaged(folder, step, f"its {strange} is no regular file")
     written = _record(manager, folder, step, together)
     if written is not None and (other := record.difference(written, items)):
         raise CheckpointError(f"checkpoint {step} in {folder} does not fit this config: {other}")

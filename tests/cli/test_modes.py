@@ -254,6 +254,7 @@ def test_load_gives_the_run_to_a_script(finished):
         ),
         ("--config.model.dropout=2.", "config.model.dropout=2.0 must be at least 0 and below 1"),
         ("--config.model.channel_mult=(1.5,2)", "this field takes a tuple of whole numbers"),
+        ("--config.model.attn_resolutions=(8,4)", "is of 4 pixels; they are of 8"),
         ("--config.training.steps=None", "this field takes a whole number"),
         ("--config=configs/digits_ve.py", "--config is given 2 times"),
         ("--config.training.batch_size=0", "training.batch_size=0 must be at least 1"),
@@ -327,6 +328,15 @@ def test_a_batch_that_does_not_fit_is_one_line(finished, small, monkeypatch, arg
     message = refused(*small, f"--workdir={finished[0]}", *arguments)
     assert f"{field}" in message
     assert "there are 1.0 kB: give smaller batches" in message
+
+
+def test_a_step_that_does_not_fit_is_one_line(finished, small, tmp_path, monkeypatch):
+    """Its activations are counted when it is compiled, before it runs."""
+    monkeypatch.setattr("score_sde.training.memory.of_devices", lambda: 25 * 10**5)
+    message = refused(*small, f"--workdir={tmp_path}")
+    assert "batch_size=16: a step with its activations needs at least" in message
+    assert "there are 2.5 MB: give smaller batches" in message
+    assert not list((tmp_path / "checkpoints").iterdir())
 
 
 def test_an_ode_that_is_not_solved_is_one_line(finished, small, tmp_path):

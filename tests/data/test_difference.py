@@ -28,7 +28,7 @@ def labelled(label):
         (changed(size=750), "the number of examples was 1,000 and is 750"),
         (
             changed(fingerprint="cd"),
-            "their number is the same, but the names of the examples are others",
+            "as many examples, but others: their names or contents are not the same",
         ),
         (
             changed(fields=(fields.image((8, 8, 1)), BEFORE.fields[1])),

@@ -128,14 +128,20 @@ def test_train_folder_without_test_folder_is_not_split_again(write, tmp_path):
         data.load("folder", "test", data_dir=tmp_path)
 
 
-def test_channels_and_size_are_those_of_both_splits(write, tmp_path):
-    """Whichever split has the one image of colours."""
+@pytest.mark.parametrize("folders", [False, True], ids=["every tenth", "train and test"])
+def test_channels_and_size_are_those_of_both_splits(write, tmp_path, folders):
+    """Whichever split has the one image of colours, or of another size."""
+
+    def name(i):
+        part = ("test/" if i % 10 == 9 else "train/") if folders else ""
+        return f"{part}{i:02d}.png"
+
     for i in range(20):
-        write(f"{i:02d}.png", i, mode="RGB" if i == 0 else "L")
+        write(name(i), i, mode="RGB" if i == 0 else "L")
     for split in ("train", "test"):
         source = data.load("folder", split, data_dir=tmp_path)
         assert source.info["image"].shape == source[0]["image"].shape == (4, 4, 3)
-    write("19.png", size=(6, 4))
+    write(name(19), size=(6, 4))
     for split in ("train", "test"):
         with pytest.raises(data.DataError, match=r"4x4 to 6x4\): give image_size"):
             data.load("folder", split, data_dir=tmp_path)

@@ -180,6 +180,22 @@ def read_safetensors(path):
     return arrays, about
 
 
+def test_import_of_exported_tensors_is_the_averages(shared, exported, tmp_path, capsys):
+    """At their step; they stand for the raw parameters too, and the command says so."""
+    run, _ = exported("ncsnpp_ve")
+    assert export.main([str(run), str(tmp_path / "out.safetensors")]) == 0
+    again = import_run(shared, "ncsnpp_ve", tmp_path / "out.safetensors", tmp_path / "again")
+    assert "in place of raw ones too" in capsys.readouterr().out
+    before = score_sde.load(run, weights="ema")
+    for weights in ("raw", "ema"):
+        after = score_sde.load(again, weights=weights)
+        assert after.step == 1234
+        for one, two in ((before.params, after.params), (before.constants, after.constants)):
+            assert one.keys() == two.keys()
+            for key in one:
+                np.testing.assert_array_equal(one[key], two[key])
+
+
 def test_a_run_becomes_safetensors(exported, tmp_path, capsys):
     """The averages of the .pth file, by its names without `module.`; other endings are refused."""
     run, file = exported("ncsnpp_ve")

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import official
 import pytest
+from flax import nnx
 from payload import Payload
 from program import called
 from untrained import untrained_run
@@ -18,9 +19,10 @@ from untrained import untrained_run
 import score_sde
 from configs import digits_vp
 from score_sde import cli
-from score_sde.formats import torch_file, torch_writer
+from score_sde.formats import safetensors, torch_file, torch_writer
 from score_sde.interop import export, song
 from score_sde.locks import Lock
+from score_sde.models.functional import streams
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
@@ -181,6 +183,8 @@ def test_files_that_are_not_checkpoints(shared, tmp_path, capsys):
 
     assert "No such file" in refused(tmp_path / "none.pth")
     assert "Is a directory" in refused(tmp_path)
+    os.mkfifo(tmp_path / "pipe.pth")
+    assert "no regular file" in refused(tmp_path / "pipe.pth")
     (tmp_path / "text.pth").write_text("not a zip file")
     assert "not a PyTorch file" in refused(tmp_path / "text.pth")
     whole = (shared / "golden" / "ddpmpp_vp.pth").read_bytes()
@@ -327,6 +331,49 @@ def test_a_file_without_averages_is_imported_raw(tiny, tmp_path, capsys):
     raw, average = (score_sde.load(workdir, weights=w).params for w in ("raw", "ema"))
     for name, array in raw.items():
         np.testing.assert_array_equal(array, average[name])
+
+
+def alone(checkpoint):
+    """As state_dict() gives them, by the network's own names."""
+    return {bare(name): array for name, array in checkpoint["model"].items()}
+
+
+@pytest.mark.parametrize("ending", [".pth", ".safetensors"])
+def test_parameters_alone_are_imported_raw_at_step_0(tiny, tmp_path, capsys, ending):
+    """Without what an official checkpoint has beside them, and said so where averages are asked."""
+    checkpoint, flags = tiny
+    path = (tmp_path / "alone").with_suffix(ending)
+    if ending == ".pth":
+        torch_writer.save(path, alone(checkpoint))
+    else:
+        safetensors.save(path, alone(checkpoint), {})
+    flags = [*flags, f"--checkpoint={path}", f"--workdir={tmp_path / 'run'}"]
+    assert "it has no ema, moving averages: --weights=raw imports" in error_of(capsys, *flags)
+    assert program(*flags, "--weights=raw") == 0
+    run = score_sde.load(tmp_path / "run", weights="raw")
+    model = nnx.eval_shape(lambda: run.experiment.module(streams(0)))
+    params, constants = song.to_params(model, checkpoint)
+    assert run.step == 0
+    for found, expected in ((run.params, params), (run.constants, constants)):
+        assert found.keys() == expected.keys()
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"step": "many"}, f"step is a str; {STEP}"),
+        ({"step": "9" * 100}, "it must be an int from 0"),
+        ({"ema_decay": "nan"}, f"ema.decay is nan; {DECAY}"),
+    ],
+)
+def test_texts_about_tensors_that_cannot_be_right_are_named(tiny, tmp_path, capsys, about, message):
+    checkpoint, flags = tiny
+    safetensors.save(tmp_path / "a.safetensors", alone(checkpoint), about)
+    flags = [*flags, f"--checkpoint={tmp_path / 'a.safetensors'}", f"--workdir={tmp_path / 'run'}"]
+    assert message in error_of(capsys, *flags)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_payload_is_refused_by_name_and_not_run(shared, tmp_path):

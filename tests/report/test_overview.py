@@ -16,6 +16,7 @@ def test_runs_are_compared(study):
     # The mean and the standard error over two seeds, 5 and 6, beside the published number.
     assert "10 steps of the predictor, no corrector 10 10 5.50 ± 0.50 4.98±.06 2" in text
     assert "± is the standard error of the mean over the seeds." in text
+    assert "by NFE. Of digits & no others. Seeds 0, 1." in text
     for heading in ("Measured and published", "Curves", "Training", "Samples"):
         assert heading in text
     document = Document(study.results / "report.html")

@@ -34,7 +34,7 @@ def configured(monkeypatch):
     """Calls train but for the training itself, which Ctrl-C ends; the config."""
     found = []
 
-    def stopped(config, *_):
+    def stopped(config, *_, **__):
         found.append(config)
         return None, Outcome(0, 3, signal.SIGINT)
 
@@ -186,6 +186,11 @@ class NoMember(processes.VP):
         ((), {}, "give examples, or a config that names them"),
         ((IMAGES.astype(float),), {}, "array 'array' of given is float64 [20, 8, 12, 3]"),
         ((IMAGES,), {"changes": {"model.chanels": 8}}, "unknown field config.model.chanels"),
+        (
+            (IMAGES,),
+            {"changes": {"model.attn_resolutions": (4, 3)}},
+            "is of 3 pixels; they are of 8",
+        ),
         ((IMAGES,), {"steps": "many"}, "config.training.steps='many'"),
         ((IMAGES, "small_image"), {}, "did you mean small_images?"),
         ((draw,), {"held_out": VECTORS}, "a function draws its own held-out examples"),

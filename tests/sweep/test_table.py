@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from program import ROOT
 
+from score_sde import images
 from score_sde.sweep import table
 from score_sde.sweep.plan import plan
 from score_sde.sweep.plot import curves
@@ -164,6 +165,8 @@ def test_plots_have_a_curve_for_each_combination_of_the_other_axes(made, capsys)
     assert main(["sweep", "plot", str(found.folder)]) == 0
     assert "curve.png" in capsys.readouterr().out
     assert Image.open(found.results / "curve.png").size[0] > 500
+    said = json.loads(images.about(found.results / "curve.png"))
+    assert said == {"study": found.study.title, "of": found.study.about}
     before = (found.results / "curve.png").read_bytes()
     assert main(["sweep", "plot", str(found.folder)]) == 0
     assert (found.results / "curve.png").read_bytes() == before

@@ -1,5 +1,6 @@
 """Checkpoints: what goes in comes out, the right ones are kept, and a wrong one is an error."""
 
+import os
 import random
 import resource
 import shutil
@@ -153,7 +154,18 @@ def alter_the_record(folder):
     (folder / "record" / "metadata").write_text("[]")
 
 
+def make_a_pipe(name):
+    def damage(folder):
+        path = next(folder.glob(name))
+        path.unlink()
+        os.mkfifo(path)
+
+    return damage
+
+
 DAMAGES = {
+    make_a_pipe("optimizer/**/d/*"): "its 9/optimizer/.* is no regular file",
+    make_a_pipe("record/metadata"): "its 9/record/metadata is no regular file",
     change_an_array: r"model\['params'\]\['conv/kernel'\] is not what was written",
     copy_another: "it was written as checkpoint 7",
     truncate: "it cannot be read",
@@ -178,6 +190,14 @@ def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(two, capfd, d
     checkpoints.close()
     assert sorted(path.name for path in two.iterdir()) == ["7", "9", "damaged-9"]
     assert int(Checkpoints(two).restore(shapes())[0].step) == 9
+
+
+def test_what_orbax_would_wait_for_is_one_line(two):
+    """It opens the metadata of all checkpoints, whichever is asked for."""
+    make_a_pipe("_CHECKPOINT_METADATA")(two / "9")
+    for step in (7, 9):
+        with pytest.raises(CheckpointError, match=r"move checkpoint 9 away"):
+            Checkpoints(two).restore(shapes(), step)
 
 
 def test_without_a_sound_checkpoint_training_does_not_begin_again(two):

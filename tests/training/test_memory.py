@@ -3,6 +3,7 @@
 import types
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from score_sde.errors import UserError
@@ -37,6 +38,23 @@ def test_a_batch_is_counted(mesh):
     memory.check_batch("config.sampling.batch_size", 4 * 10**6, 1000)
     with pytest.raises(UserError, match=r"sampling.batch_size \(a batch of 4,000,001\) needs at"):
         memory.check_batch("config.sampling.batch_size", 4 * 10**6 + 1, 1000)
+
+
+def test_what_a_compiled_step_takes_is_counted(monkeypatch):
+    """An argument of 4 MB, which becomes the result, and a temporary array of 40 MB."""
+
+    def step(x):
+        wide = jnp.outer(jnp.ones(10), x)  # the sort is of a whole array
+        return x + jnp.sort(wide, axis=0)[3] + jnp.sort(wide, axis=1)[:, 0].sum()
+
+    shape = jax.ShapeDtypeStruct((10**6,), jnp.float32)
+    compiled = jax.jit(step, donate_argnums=0).lower(shape).compile()
+    options = TrainingOptions(batch_size=64)
+    monkeypatch.setattr(memory, "of_devices", lambda: 10**9)
+    memory.check_step(compiled, options)
+    monkeypatch.setattr(memory, "of_devices", lambda: 40 * 10**6)
+    with pytest.raises(UserError, match=r"batch_size=64: a step with its activations needs at"):
+        memory.check_step(compiled, options)
 
 
 def test_this_machine_has_memory():
