@@ -10,7 +10,19 @@ NOT_SOLVED = "the ODE was not solved"
 
 
 class UserError(ValueError):
-    """Bad input. The message is one line that says what to do; the command line exits with 2."""
+    """Bad input. The message is one line that says what to do; the command line exits with 2.
+
+    Names of files, and whatever else it quotes, may hold line ends and commands to a terminal: what
+    cannot be printed is escaped as in Python.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """A text whose characters that cannot be printed are escaped, so that it is one line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def first_line(error: BaseException) -> str:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import errno
 import itertools
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from score_sde import values
 from score_sde.errors import UserError
+
+# Reads of a regular file do not ask whether O_NONBLOCK is set. Windows has only the last.
+_FLAGS = os.O_RDONLY + sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+
+
+class Irregular(OSError):
+    """A folder, pipe or device in the place of a regular file; strerror says so."""
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
@@ -25,6 +36,41 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         return Path(path).expanduser()
     except RuntimeError:  # there is no such user
         return Path(path)
+
+
+def typed(text: str) -> Path:
+    """A path that was typed, `expanded`: the type of arguments of argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: no file can have this path.
+    """
+    try:
+        values.IsPath().check("path", text)
+        path = expanded(text)
+        path.resolve()
+    except (ValueError, OSError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text} is a link to itself") from error
+    return path
+
+
+def regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """A regular file, opened for reading: no pipe is waited for, and no device is read without end.
+
+    Raises:
+        OSError: it cannot be opened; Irregular if it is something else.
+    """
+    try:
+        number = os.open(path, _FLAGS)
+    except ValueError as error:  # a zero byte
+        raise OSError(errno.EINVAL, "no file can have this name") from error
+    mode = os.fstat(number).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(number)
+        folder = os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else ""
+        raise Irregular(errno.EINVAL, folder or "it is no regular file")
+    return os.fdopen(number, "rb")
 
 
 @contextlib.contextmanager
@@ -63,7 +109,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     try:
         with partial.open("wb") as file:
             yield file
@@ -74,6 +120,20 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def check_writable(path: Path) -> None:
+    """Make the folder of a file; OSError if it cannot be written there in the end."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    partial.open("wb").close()
+    partial.unlink()
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{os.getpid()}.partial")
+
+
 def set_aside(path: Path) -> Path:
     """Give what cannot be read another name beside its own, NAME.damaged, and return that."""
     names = (path.with_name(f"{path.name}.damaged{n or ''}") for n in itertools.count())
@@ -81,10 +141,10 @@ def set_aside(path: Path) -> Path:
     return path.rename(aside)
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file, indented."""
     with replacing(path) as file:
-        file.write((json.dumps(values, indent=2) + "\n").encode())
+        file.write((json.dumps(content, indent=2) + "\n").encode())
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -13,14 +13,15 @@ import functools
 import io
 import os
 import re
-import stat
 import struct
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from score_sde import files
 from score_sde.errors import UserError, first_line
 
 if TYPE_CHECKING:
@@ -40,9 +41,6 @@ _NAMED = {"white": WHITE, "black": BLACK}
 _GREY = {"1", "L", "LA", "La"}
 _DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's modes of 16-bit grey, by version
 _ORIENTATION = 0x0112  # the EXIF tag
-
-# Reads of a regular file do not ask whether O_NONBLOCK is set. Windows has only the last.
-_FLAGS = os.O_RDONLY + sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
 
 class ImageError(UserError):
@@ -171,15 +169,15 @@ def _opened(image: Path | bytes, name: str) -> Iterator[ImageFile]:
 def _file(path: Path, name: str) -> IO[bytes]:
     """A regular file, opened; a pipe is not waited for."""
     try:
-        number = os.open(path, _FLAGS)
+        file = files.regular(path)
+    except files.Irregular as error:
+        raise ImageError(f"{name} is not a readable image: it is no regular file") from error
     except OSError as error:
         raise ImageError(f"{name} cannot be opened ({error.strerror})") from error
-    about = os.fstat(number)
-    if not stat.S_ISREG(about.st_mode) or about.st_size > MOST_BYTES:
-        os.close(number)
-        what = "larger than 1 GB" if stat.S_ISREG(about.st_mode) else "no regular file"
-        raise ImageError(f"{name} is not a readable image: it is {what}")
-    return os.fdopen(number, "rb")
+    if os.fstat(file.fileno()).st_size > MOST_BYTES:
+        file.close()
+        raise ImageError(f"{name} is not a readable image: it is larger than 1 GB")
+    return file
 
 
 def _identified(file: IO[bytes], name: str) -> ImageFile:
@@ -187,17 +185,16 @@ def _identified(file: IO[bytes], name: str) -> ImageFile:
 
     Image.open is not asked: it warns of sizes that are checked here.
     """
-    start = file.read(12)
-    file.seek(0)
-    for magic, kind in _kinds().items():
-        if not re.match(magic, start, re.DOTALL):
-            continue
-        try:
-            return kind(file)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise ImageError(f"{name} is not a readable image ({first_line(error)})") from error
+    try:
+        start = file.read(12)
+        file.seek(0)
+        for magic, kind in _kinds().items():
+            if re.match(magic, start, re.DOTALL):
+                return kind(file)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ImageError(f"{name} is not a readable image ({first_line(error)})") from error
     raise ImageError(f"{name} is not a readable image: it holds no PNG, JPEG or WebP")
 
 
@@ -208,6 +205,9 @@ def _kinds() -> dict[bytes, type[ImageFile]]:
     from PIL.JpegImagePlugin import JpegImageFile
     from PIL.PngImagePlugin import PngImageFile
     from PIL.WebPImagePlugin import WebPImageFile
+
+    # Of a damaged animation; its first picture is read, or an error says what is wrong.
+    warnings.filterwarnings("ignore", "Invalid APNG")
 
     class Jpeg(JpegImageFile):
         """One that does not look for its resolution, and so warns of no damaged EXIF data."""

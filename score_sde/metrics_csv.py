@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from score_sde import files
+
 NAME = "metrics.csv"
 COLUMNS = ("step", "loss", "grad_norm", "learning_rate", "examples_per_second", "eval_loss")
 
@@ -24,12 +26,13 @@ def read_rows(path: Path) -> tuple[list[list[str]], str]:
     Returns:
         A text for each of COLUMNS in each row, and words that follow the file's name, or "".
     """
-    if not path.exists():
-        return [], ""
-    if not path.is_file():
-        return [], "is not a regular file"
     try:
-        content = path.read_bytes()
+        with files.regular(path) as file:
+            content = file.read()
+    except FileNotFoundError:
+        return [], ""
+    except files.Irregular:
+        return [], "is not a regular file"
     except OSError as error:
         return [], f"cannot be read ({error.strerror})"
     head, *lines = content.decode(errors="replace").split("\n")

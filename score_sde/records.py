@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from score_sde import files
 from score_sde.errors import first_line
 
 SEAL = "sha256"
@@ -26,11 +27,12 @@ def read(path: Path) -> dict[str, Any] | None:
         ValueError: it is something else. The message follows the name of the file: "is not ...".
     """
     try:
-        if path.exists() and not path.is_file():
-            raise ValueError("is not a regular file")
-        return parse(path.read_bytes())
+        with files.regular(path) as file:
+            return parse(file.read())
     except FileNotFoundError:
         return None
+    except files.Irregular as error:
+        raise ValueError("is not a regular file") from error
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from error
 

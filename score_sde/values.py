@@ -138,8 +138,13 @@ class IsPath:
 
     def check(self, name: str, value: Any) -> None:
         """See Constraint."""
-        if "\0" in value or any(len(p.encode()) > _LONGEST_PART for p in value.split("/")):
-            raise ValueError(f"{name}={shown(value)} cannot be the path of a file")
+        impossible = f"{name}={shown(value)} cannot be the path of a file"
+        try:
+            longest = max(len(part.encode()) for part in value.split("/"))
+        except UnicodeEncodeError as error:  # it is written into config.json and onto pages
+            raise ValueError(f"{impossible}: it is not in UTF-8; rename it") from error
+        if "\0" in value or longest > _LONGEST_PART:
+            raise ValueError(impossible)
 
     def words(self) -> str:
         """What it is."""

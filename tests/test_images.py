@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import os
+import struct
 import sys
 import zlib
 from pathlib import Path
@@ -133,6 +134,23 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
             images.read(tmp_path / name)
     with pytest.raises(images.ImageError, match="no regular file"):
         images.read("/dev/zero")
+
+
+def test_a_disk_that_fails_is_one_line():
+    """Reading a process's memory at 0 fails as a broken disk does."""
+    with pytest.raises(images.ImageError, match=r"is not a readable image \(.*Input/output error"):
+        images.read(Path("/proc/self/mem"))
+
+
+def test_pillow_warns_of_nothing(recwarn):
+    """Of an animation that is damaged it would, beside what is raised or read."""
+    images._kinds.cache_clear()
+    data = encoded(Image.new("L", (4, 4)), save_all=True, append_images=[Image.new("L", (4, 4), 9)])
+    count = data.index(b"acTL") + 4
+    body = b"acTL" + bytes(8)  # no pictures
+    damaged = data[: count - 4] + body + struct.pack(">I", zlib.crc32(body)) + data[count + 12 :]
+    assert images.read(damaged).getextrema() == (0, 0)
+    assert not recwarn.list
 
 
 def test_sizes_are_checked_before_anything_is_decoded(tmp_path, monkeypatch, recwarn):

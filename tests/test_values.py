@@ -52,7 +52,12 @@ INF, NAN = math.inf, math.nan
         (values.above(0, at_most=1), (1, 0.5), (0, 1.5), "must be above 0 and at most 1"),
         (values.Name, ("", "a" * 100), ("a" * 300,), "must have at most 100 .* 300 characters"),
         (values.one_of({"ab": 1}, ("c",)), ("ab", "c"), ("a", ""), "did you mean"),
-        (values.Path, ("", "a/" * 500, "~"), ("a" * 256, "a\0"), "cannot be the path of a file"),
+        (
+            values.Path,
+            ("", "a/" * 500, "~"),
+            ("a" * 256, "a\0", "\udcff"),
+            "cannot be the path of a file",
+        ),
         (tuple[values.Share, ...], ((), (0.5,)), ((0.5, 1.5),), r"x=1.5 must be at least 0 and be"),
         (
             Annotated[tuple[int, ...], values.Length(1, 2)],

@@ -8,7 +8,7 @@ import re
 from absl import flags
 
 from score_sde.errors import UserError
-from score_sde.values import Count, Every, Path, check, shown
+from score_sde.values import Count, Every, NotNegative, Path, check, shown
 
 MODES = ("train", "sample", "evaluate", "import")
 TASKS = ("class", "inpaint", "colorize")
@@ -54,7 +54,8 @@ def check_names(argv: list[str]) -> None:
 def check_values(values: flags.FlagValues) -> None:
     """Raise UserError if a number is out of its range, or a path cannot be one."""
     kinds = {
-        **dict.fromkeys(("num_samples",), Count),
+        "num_samples": Count,
+        "scale": NotNegative,
         **dict.fromkeys(("step", "label"), Every),
         **dict.fromkeys(("workdir", "classifier", "checkpoint", "init_from", "mask", "out"), Path),
     }

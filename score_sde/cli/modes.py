@@ -147,6 +147,9 @@ def _sample(line: CommandLine) -> int:
     if held:
         say(f"{held['nfe']} function evaluations an example. {target.arrays} holds these samples")
         return 0
+    if first:
+        with files.writing(target.arrays.parent, "Give another --out"):
+            target.check_writable()
     # Every process has looked for the files before the first one writes them.
     multihost_utils.sync_global_devices("the files of samples were looked for")
     weights = jax.device_get((run.params, run.constants))

@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("name", help="TFDS name, such as cifar10, or digits")
     command.add_argument(
         "--data_dir",
-        type=files.expanded,
+        type=files.typed,
         help="TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets]",
     )
 

@@ -32,7 +32,7 @@ from score_sde.data.base import (
 )
 from score_sde.errors import UserError, first_line
 from score_sde.fields import Field, image, label, number, vector
-from score_sde.files import expanded
+from score_sde.files import expanded, regular
 from score_sde.formats import npz
 
 # One array, or an array for each field.
@@ -264,10 +264,8 @@ def _by_split(arrays: np.ndarray | dict[str, np.ndarray]) -> Arrays:
 
 def _read(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     """What a file holds."""
-    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
-        raise DataError(f"{path} is no regular file: give the path of an .npz or .npy file")
     try:
-        with path.open("rb") as file:
+        with regular(path) as file:
             start = file.read(8)
     except OSError as error:
         raise DataError(

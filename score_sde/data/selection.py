@@ -89,7 +89,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="train", help="[train]")
     parser.add_argument(
         "--data_dir",
-        type=files.expanded,
+        type=files.typed,
         help="TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets], or one's own folder or file",
     )
     parser.add_argument("--image_size", type=int, help="crop and resize to this many pixels")

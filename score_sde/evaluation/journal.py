@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from score_sde import records
-from score_sde.files import replacing, set_aside
+from score_sde.files import regular, replacing, set_aside
 
 
 class Journal:
@@ -37,12 +37,9 @@ class Journal:
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows that are whole, in the order in which they were written."""
-        lines, damaged = self._read()
-        if damaged:
-            self._say(
-                f"warning: {self.path}: {damaged} damaged line(s) are left out, and what they held "
-                "is measured again"
-            )
+        lines, damage = self._read()
+        if damage:
+            self._say(f"warning: {self.path}: {damage}, and what was there is measured again")
         return [self._row(line) for line in lines]
 
     def append(self, row: dict[str, Any]) -> None:
@@ -62,20 +59,24 @@ class Journal:
 
     def _put_in_order(self) -> None:
         """Begin the file again with its good rows, and keep the damaged one beside it."""
-        lines, damaged = self._read()
-        if damaged:
+        lines, damage = self._read()
+        if damage:
             set_aside(self.path)
             with replacing(self.path) as file:
                 file.write(b"\n".join([self._first.encode(), *lines, b""]))
         self._tidy = True
 
-    def _read(self) -> tuple[list[bytes], int]:
-        """The lines of good rows, and how many lines are damaged."""
-        if not self.path.exists():
-            return [], 0
-        head, *lines = self._whole().split(b"\n")[:-1] or [self._first.encode()]
+    def _read(self) -> tuple[list[bytes], str]:
+        """The lines of good rows, and what is wrong with the file, or ""."""
+        try:
+            head, *lines = self._whole().split(b"\n")[:-1] or [self._first.encode()]
+        except FileNotFoundError:
+            return [], ""
+        except OSError as error:
+            return [], f"it cannot be read ({error.strerror})"
         good = [line for line in lines if self._row(line) is not None]
-        return good, len(lines) - len(good) + (head != self._first.encode())
+        bad = len(lines) - len(good) + (head != self._first.encode())
+        return good, f"{bad} damaged line(s) are left out" if bad else ""
 
     def _row(self, line: bytes) -> dict[str, Any] | None:
         """The row that a line holds; None if it is not one that was written here."""
@@ -86,5 +87,6 @@ class Journal:
             return None
 
     def _whole(self) -> bytes:
-        content = self.path.read_bytes()
+        with regular(self.path) as file:
+            content = file.read()
         return content[: content.rfind(b"\n") + 1]

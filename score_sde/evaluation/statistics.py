@@ -227,12 +227,12 @@ def parser() -> argparse.ArgumentParser:
     )
     selection.add_flags(parser)
     parser.add_argument("--field", default="", help="of the set [its image or vector]")
-    parser.add_argument("--out", required=True, type=files.expanded, help="the .npz file to write")
+    parser.add_argument("--out", required=True, type=files.typed, help="the .npz file to write")
     parser.add_argument(
         "--features", default="inception", help=f"{' or '.join(extractors.EXTRACTORS)} [inception]"
     )
     parser.add_argument(
-        "--weights", type=files.expanded, help="Inception's weight file [that in the cache]"
+        "--weights", type=files.typed, help="Inception's weight file [that in the cache]"
     )
     parser.add_argument(
         "--no_check_hash", action="store_true", help="accept weights other than the standard ones"

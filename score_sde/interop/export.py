@@ -169,10 +169,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m score_sde.interop.export",
         description="Write a run as an official PyTorch checkpoint, or its averages as tensors.",
     )
-    parser.add_argument("run", type=files.expanded, help="the run's folder")
+    parser.add_argument("run", type=files.typed, help="the run's folder")
     parser.add_argument(
         "out",
-        type=files.expanded,
+        type=files.typed,
         help="the file to write: NAME.pth, an official checkpoint, or NAME.safetensors",
     )
     parser.add_argument("--step", type=int, help="which checkpoint [the newest]")

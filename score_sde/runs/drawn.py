@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from score_sde import files, records
+from score_sde import files, images, records
 from score_sde.errors import UserError
 from score_sde.evaluation.subject import fingerprint
 from score_sde.fields import ABOUT
@@ -66,7 +66,7 @@ class Target:
             None if there is nothing to keep: no files, or one of the two is missing.
 
         Raises:
-            UserError: they hold something else.
+            UserError: they hold something else, or what they held is damaged.
         """
         there = [path for path in (self.arrays, self.picture) if path.exists()]
         if not there:
@@ -75,22 +75,36 @@ class Target:
         if held is not None:
             known = json.loads(json.dumps({**about, **{n: held.get(n) for n in _RESULT}}))
             differ = [n for n in sorted({*known, *held}) if known.get(n) != held.get(n)]
+            if not differ and len(there) < 2:
+                return None
             if not differ:
-                return held if len(there) == 2 else None
+                self._check_picture()
+                return held
             name = differ[0]
             what = f"other samples ({name} was {held.get(name)!s:.80}, is {known.get(name)!s:.80})"
         raise UserError(
             f"{there[0]} holds {what}: --out=FILE puts these elsewhere, --overwrite in its place"
         )
 
+    def _check_picture(self) -> None:
+        try:
+            images.read(self.picture)
+        except images.ImageError as error:
+            raise UserError(f"{error}: --overwrite draws it again") from error
+
     def _about(self) -> dict[str, Any] | None:
         if not self.arrays.is_file():
             return None
         try:
             with npz.opened(self.arrays, "a file of samples") as arrays:
-                return records.parse(str(arrays[ABOUT]))
+                return records.parse(str(dict(arrays)[ABOUT]))  # all of them are read, and checked
         except (UserError, KeyError):
             return None
+
+    def check_writable(self) -> None:
+        """Raise OSError if the files cannot be written: before hours of work, not after."""
+        for path in (self.arrays, self.picture):
+            files.check_writable(path)
 
     def write(
         self,

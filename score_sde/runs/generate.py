@@ -148,11 +148,12 @@ class Generator:
 
         def finish(state: Any, space: Space, task: Task, given: _Given):
             out = sampler.finish(state)
-            batch = space.decode(task.finish(out.x, given.known))
-            return batch, out.nfe, jnp.isfinite(out.x).all()
+            finite = jnp.isfinite(out.x).all(axis=tuple(range(1, out.x.ndim)))
+            return space.decode(task.finish(out.x, given.known)), out.nfe, finite
 
         self._begin, self._advance = jax.jit(begin), jax.jit(advance, donate_argnums=0)
-        self._finish = jax.jit(finish, out_shardings=(sharding, self._everywhere, self._everywhere))
+        shardings = (sharding, self._everywhere, self._everywhere)
+        self._finish = jax.jit(finish, out_shardings=shardings)
         self._pace = Pace(sampler.pieces(sde))
 
     def batches(
@@ -186,7 +187,7 @@ class Generator:
             that batch. The last batch has only the examples that are left.
 
         Raises:
-            UserError: a sample is not finite, or the adaptive solver gave up.
+            UserError: the adaptive solver gave up, or an example is not of finite numbers.
         """
         task = to_devices(self._everywhere, jax.device_get(task))
         for start in range(first, number, self.batch_size):
@@ -204,10 +205,11 @@ class Generator:
                 state = self._advanced(state, (params, constants, task, asked), report)
                 batch, nfe, finite = self._finish(state, self._space, task, asked)
                 batch = multihost_utils.process_allgather(batch, tiled=True)
-            if not finite:
+            bad = size - int(np.sum(np.asarray(finite)[:size]))
+            if bad:  # as integers they would look like any others
                 raise UserError(
-                    "the samples are not finite: the model gave NaN or infinity, or the sampler "
-                    "grew without bound. Try more steps, other weights or less guidance"
+                    f"{bad} of {size} samples are not of finite numbers: the model diverged, or "
+                    "the sampler did; give it more steps, or a smaller --scale or snr"
                 )
             yield batch[:size], int(nfe)
 

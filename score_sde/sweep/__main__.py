@@ -80,9 +80,9 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     slurm = {match[1]: match[2] for match in matches.values() if match}
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("command", choices=tuple(_COMMANDS))
-    parser.add_argument("folder", type=files.expanded)
+    parser.add_argument("folder", type=files.typed)
     parser.add_argument("--smoke", action="store_true")
-    parser.add_argument("--data_dir", type=files.expanded)
+    parser.add_argument("--data_dir", type=files.typed)
     parser.add_argument("--dry_run", action="store_true")
     parser.add_argument("--parallel", type=int)
     parser.add_argument("--launcher", choices=("local", "slurm"), default="local")

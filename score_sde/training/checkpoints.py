@@ -37,7 +37,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, keep_last: int = 1, keep_every: int = 0):
-        self.folder = Path(folder).resolve()
+        self.folder = Path(os.path.realpath(folder))  # which a link to itself does not stop
         self._options = ocp.CheckpointManagerOptions(
             max_to_keep=keep_last,
             keep_period=keep_every or None,

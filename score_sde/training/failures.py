@@ -16,6 +16,7 @@ from score_sde.errors import UserError, first_line
 # How errors begin that say nothing about the bytes on the disk.
 _OF_THE_MACHINE = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED")
 _LONGEST = 200
+_STATUS = re.compile(r"[A-Z]+(_[A-Z]+)*: ")  # how all errors of TensorStore begin
 
 
 class CheckpointError(UserError):
@@ -98,6 +99,9 @@ class _Hook:
 
 
 def _of_others(entry: logging.LogRecord) -> bool:
-    raised = traceback.extract_tb(entry.exc_info[2]) if entry.exc_info else []
+    _, error, trace = entry.exc_info or (None, None, None)
+    if isinstance(error, ValueError) and _STATUS.match(str(error)):
+        return False
+    raised = traceback.extract_tb(trace)
     text = " ".join([entry.pathname, entry.getMessage(), *(frame.filename for frame in raised)])
     return "/orbax/" not in text and "tensorstore" not in text

@@ -162,9 +162,20 @@ def test_samples_say_what_they_are_and_are_not_overwritten(finished, small, tmp_
     assert "other samples (of was 16, is 17)" in refused(*arguments, "--num_samples=17")
     assert "goes with --mode=sample" in refused(*small, "--overwrite")
     assert files(tmp_path) == before
+    message = refused(*arguments, f"--out={tmp_path / ('x' * 250)}")  # before they are drawn
+    assert message.endswith(": File name too long. Give another --out")
     message = refused(*arguments, f"--out={tmp_path / 'a.npz' / 'b'}")
     assert message.startswith(f"error: cannot write to {tmp_path / 'a.npz'}: ")
     assert message.endswith(". Give another --out")
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(whole[:-30])
+    assert "a.png cannot be decoded" in (message := refused(*arguments))
+    assert message.endswith(": --overwrite draws it again")
+    (tmp_path / "a.png").write_bytes(whole)
+    whole = bytearray((tmp_path / "a.npz").read_bytes())
+    whole[300] ^= 4  # in the middle of the samples
+    (tmp_path / "a.npz").write_bytes(whole)
+    assert "a.npz holds what does not say what it is: --out=FILE puts" in refused(*arguments)
     (tmp_path / "a.npz").write_text("thesis")
     assert "a.npz holds what does not say what it is: --out=FILE puts" in refused(*arguments)
     assert called(*arguments, "--overwrite").returncode == 0

@@ -142,6 +142,7 @@ def test_a_model_that_is_told_the_class_needs_no_classifier(folders, sample):
         ("digits", ["--task=class", "--classifier={guide}", "--label=10"], "has labels 0 to 9"),
         ("digits", ["--task=class", "--scale=2"], "goes with --classifier=DIR"),
         ("digits", ["--task=class", "--classifier={guide}", "--scale=-1"], "at least 0"),
+        ("digits", ["--task=class", "--classifier={guide}", "--scale=1e39"], "a finite number"),
         ("digits", ["--task=colorize"], "--task=colorize needs images with 3 channels"),
         ("digits", ["--task=inpaint", "--mask=rihgt"], "did you mean 'right'? valid: left, right"),
         ("digits", ["--task=inpaint", "--num_samples=501"], "there are 500 test images"),

@@ -161,7 +161,11 @@ def test_files_that_are_refused(tmp_path):
         "(No such file or directory): give the path of an .npz or .npy file"
     )
     os.mkfifo(tmp_path / "pipe.npz")
-    assert load("pipe.npz").endswith("is no regular file: give the path of an .npz or .npy file")
+    assert load("pipe.npz").endswith(
+        "(it is no regular file): give the path of an .npz or .npy file"
+    )
+    assert "(File name too long)" in load("x" * 300)
+    assert "(no file can have this name)" in refusal(arrays.load, "a\0b", "train")
     assert "(Is a directory)" in load(".")
     (tmp_path / "text.npy").write_text("hello")
     assert load("text.npy").endswith("is no .npz or .npy file: write one with np.savez or np.save")

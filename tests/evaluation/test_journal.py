@@ -1,6 +1,8 @@
 """The journal: rows survive a kill at any byte, and protocols do not mix."""
 
 import json
+import os
+from pathlib import Path
 
 from score_sde.evaluation.journal import Journal
 
@@ -89,3 +91,19 @@ def test_a_damaged_first_line_is_written_again(tmp_path):
     assert len(said) == 1
     again.append(ROWS[1])
     assert journal.path.read_bytes().startswith(content)
+
+
+def test_what_is_no_file_is_set_aside(tmp_path):
+    """A pipe, which must not be waited for, a folder, and a link to itself."""
+    said = []
+    path = Journal(tmp_path, "bits", {}).path
+    for place in (os.mkfifo, Path.mkdir, lambda path: path.symlink_to(path.name)):
+        place(path)
+        journal = Journal(tmp_path, "bits", {}, said.append)
+        assert journal.rows() == []
+        assert "it cannot be read (" in said.pop()
+        journal.append(ROWS[0])
+        assert journal.rows() == ROWS[:1]
+        assert not said
+        path.unlink()
+    assert len(list(tmp_path.glob("*.damaged*"))) == 3

@@ -1,5 +1,6 @@
 """Checkpoints: what goes in comes out, the right ones are kept, and a wrong one is an error."""
 
+import logging
 import os
 import random
 import resource
@@ -11,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 
+from score_sde.training import failures
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.failures import CheckpointError, DamagedError
 from score_sde.training.state import TrainState
@@ -220,6 +222,23 @@ def test_folders_that_are_no_checkpoints_change_nothing(two):
     assert (two / "9").exists()
 
 
+def test_a_pipe_in_a_checkpoint_is_not_waited_for(two):
+    """Orbax looks into all of them, whichever is read."""
+    (two / "7" / "_CHECKPOINT_METADATA").unlink()
+    os.mkfifo(two / "7" / "_CHECKPOINT_METADATA")
+    with pytest.raises(CheckpointError, match=r"is no regular file: move checkpoint 7 away"):
+        Checkpoints(two).restore(shapes(), step=9)
+
+
+def test_a_link_to_itself_is_no_folder_of_checkpoints(tmp_path):
+    (tmp_path / "c").symlink_to("c")
+    checkpoints = Checkpoints(tmp_path / "c")
+    with pytest.raises(CheckpointError, match=r"no checkpoint in .* yet"):
+        checkpoints.restore(shapes())
+    with pytest.raises(CheckpointError, match="cannot be written to"):
+        checkpoints.prepare()
+
+
 def test_other_shapes_are_no_damage(two):
     other = shapes()._replace(constants={"frequencies": shape(5)})
     with pytest.raises(CheckpointError, match="does not fit this config") as caught:
@@ -259,6 +278,15 @@ def test_a_full_disk_is_one_line_that_names_the_last_good_checkpoint(two, capfd)
     save()
     checkpoints.close()
     assert Checkpoints(two).latest_step() == 11
+
+
+def test_answers_that_nobody_waits_for_are_not_printed(caplog):
+    """Of TensorStore, whose errors come without a traceback when a disk is full; others are."""
+    failures.silence_orbax()
+    log = logging.getLogger("asyncio")
+    for error in (ValueError("RESOURCE_EXHAUSTED: Error writing"), ValueError("theirs")):
+        log.error("Future exception was never retrieved", exc_info=(ValueError, error, None))
+    assert [str(entry.exc_info[1]) for entry in caplog.records] == ["theirs"]
 
 
 def test_a_folder_that_is_gone_or_a_file_is_one_line(tmp_path, two):
