@@ -47,9 +47,6 @@ def read(
         CheckpointError: it is of other arrays, or this machine cannot read it.
     """
     together = _spans_processes(items)
-    with _reading(folder, step, together=together):
-        if (strange := checkpoint_folder.irregular(folder, step)) is not None:
-            raise _damaged(folder, step, f"its {strange} is no regular file")
     written = _record(manager, folder, step, together)
     if written is not None and (other := record.difference(written, items)):
         raise CheckpointError(f"checkpoint {step} in {folder} does not fit this config: {other}")
@@ -58,6 +55,7 @@ def read(
         args["data"] = ocp.args.JsonRestore()
     unknown = "" if written else ", or does not fit this config"
     with _reading(folder, step, unknown, together):
+        _check_regular(folder, step)
         found = dict(manager.restore(step, args=ocp.args.Composite(**args)).items())
         place = found.pop("data", None)
         if written is not None and data and (reason := record.data_damage(written, place)):
@@ -87,11 +85,18 @@ def _record(
             )
         return None
     with _reading(folder, step, together=together):
+        _check_regular(folder, step)
         args = ocp.args.Composite(record=ocp.args.JsonRestore())
         written = manager.restore(step, args=args)["record"]
         if reason := record.flaw(written, step):
             raise _damaged(folder, step, reason)
     return written
+
+
+def _check_regular(folder: Path, step: int) -> None:
+    """Raise DamagedError if the checkpoint holds what would be waited for."""
+    if (strange := checkpoint_folder.irregular(folder, step)) is not None:
+        raise _damaged(folder, step, f"its {strange} is no regular file")
 
 
 @contextlib.contextmanager
