@@ -41,7 +41,7 @@ def announce(
 def say_ignored(line: CommandLine, experiment: Experiment) -> None:
     """Say what of a command line has no effect on a run."""
     from score_sde.runs import config as configs
-    from score_sde.runs import folder
+    from score_sde.runs import folder, guide
     from score_sde.runs.ignored import ignored
 
     # The network is the run's, whatever a recipe says: it is asked how to sample and to evaluate.
@@ -49,7 +49,7 @@ def say_ignored(line: CommandLine, experiment: Experiment) -> None:
     if other:
         text = f"note: {line.workdir} was trained with another config, which counts: {other}"
         print(text, flush=True)
-    for note in ignored(experiment, line.config, line.overrides):
+    for note in (*ignored(experiment, line.config, line.overrides), *guide.notes(experiment)):
         print(f"note: {note}", flush=True)
 
 

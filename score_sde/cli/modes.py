@@ -110,7 +110,7 @@ def _sample(line: CommandLine) -> int:
 
     from score_sde import files, report
     from score_sde.cli import questions
-    from score_sde.runs import build, drawn, folder, tuned
+    from score_sde.runs import build, drawn, folder, guide, tuned
     from score_sde.runs.generate import Generator, sample_key
     from score_sde.training import memory
     from score_sde.training.progress import Count
@@ -119,10 +119,11 @@ def _sample(line: CommandLine) -> int:
     begin(line)
     config, workdir = line.config, line.workdir
     _check_trained(line)
-    sampler = tuned.sampler(config, workdir)
+    drawing = build.drawing(config, tuned.sampler(config, workdir))
     run = folder.load(workdir, weights=line.weights, step=line.step)
-    build.check_sampler(sampler, run.sde)
-    experiment = dataclasses.replace(run.experiment, sampler=sampler)
+    experiment = drawing(run.experiment)
+    run = dataclasses.replace(run, experiment=experiment)
+    guided = guide.opened(run, config.guidance)
     number = config.sampling.num_samples if line.num_samples is None else line.num_samples
     question = questions.ask(line.question, config, experiment, number)
     target = drawn.Target.of(line.out, workdir, question.name)
@@ -132,11 +133,9 @@ def _sample(line: CommandLine) -> int:
     numbers = math.prod(experiment.space.shape)
     memory.check(asked_for, 4 * number * numbers, memory.of_host(), "draw fewer")
     memory.check_batch("config.sampling.batch_size", size, numbers)
-    generator = Generator(experiment, mesh, size)
-    run = dataclasses.replace(run, experiment=experiment)
-    about = drawn.samples(
-        run, seed, generator.batch_size, number, *question.identity(line.question)
-    )
+    generator = Generator(experiment, mesh, size, guided.guide)
+    identity = question.identity(line.question)
+    about = drawn.samples(run, guided.protocol, seed, generator.batch_size, number, *identity)
     first = jax.process_index() == 0
 
     def say(text: str) -> None:
@@ -156,7 +155,7 @@ def _sample(line: CommandLine) -> int:
     params, constants = to_devices(replicated(mesh), weights)
     say(
         f"sampling {number} examples from {workdir} at step {run.step} ({run.weights} weights) "
-        f"with {config.sampling.sampler}, seed {seed}, on {messages.devices(mesh)}"
+        f"with {config.sampling.sampler}{guided.words}, seed {seed}, on {messages.devices(mesh)}"
     )
 
     if first:
@@ -216,7 +215,7 @@ def _evaluate(line: CommandLine) -> int:
     from score_sde.evaluation import asked as evaluation
     from score_sde.evaluation.engine import evaluate
     from score_sde.report import facts
-    from score_sde.runs import build, folder, tuned
+    from score_sde.runs import build, folder, guide, tuned
     from score_sde.runs.evaluate import subject
     from score_sde.training import memory
     from score_sde.training.sharding import make_mesh
@@ -226,10 +225,10 @@ def _evaluate(line: CommandLine) -> int:
     # The examples come from the command line and the recipe, so these must be those of the run.
     _check_trained(line, also=tuple(f"data.{name}" for name in DETERMINING))
     asked = evaluation.read(config.evaluation)
-    sampler = tuned.sampler(config, workdir)
+    drawing = build.drawing(config, tuned.sampler(config, workdir))
     run = folder.opened(workdir, weights=line.weights, step=line.step)
-    build.check_sampler(sampler, run.sde)
-    run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, sampler=sampler))
+    run = dataclasses.replace(run, experiment=drawing(run.experiment))
+    guided = guide.opened(run, config.guidance)
     opened = functools.partial(build.matching, config, experiment=run.experiment, who=str(workdir))
     source = opened(asked.options.split)
     first, mesh = jax.process_index() == 0, make_mesh()
@@ -239,7 +238,7 @@ def _evaluate(line: CommandLine) -> int:
             print(text, flush=True)
 
     training = functools.partial(opened, "train")
-    what = subject(run, source, asked.options, mesh, say, training, config.sampling.seed)
+    what = subject(run, guided, source, asked.options, mesh, say, training, config.sampling.seed)
     size = min(what.batch_size, max(what.number, asked.samples.num_samples))
     memory.check_batch("config.evaluation.batch_size", size, math.prod(what.space.shape))
     say(

@@ -17,6 +17,7 @@ __all__ = [
     "RULES",
     "SHARED",
     "Autoguidance",
+    "ClassifierFree",
     "Colorization",
     "Inpainting",
     "Observation",

@@ -30,6 +30,7 @@ class Autoguidance(Extrapolation):
     DENOISERS: ClassVar[tuple[str, ...]] = ("denoise", "weak")
     ASKS: ClassVar[str] = "weak"
     NEEDS_CONDITION: ClassVar[bool] = False
+    NEEDS_WEAK: ClassVar[bool] = True
 
     scale: float = 2.0
     weak: Denoiser | None = dataclasses.field(default=None, metadata=DERIVED)

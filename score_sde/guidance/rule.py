@@ -39,6 +39,7 @@ class Rule(Composite):
     Attributes:
         ASKS: which denoiser is asked for D_0, by the name of its field.
         NEEDS_CONDITION: whether there is nothing to guide to without a condition.
+        NEEDS_WEAK: whether it asks a weaker model, its field `weak`.
         scale: w, equation (1); 1 for no guidance.
         interval: (low, high) of sigma / alpha, ends included, where it guides; () for everywhere.
         sde: the process, of which it learns by `bound`; only an interval needs it.
@@ -46,6 +47,7 @@ class Rule(Composite):
 
     ASKS: ClassVar[str] = "denoise"
     NEEDS_CONDITION: ClassVar[bool] = True
+    NEEDS_WEAK: ClassVar[bool] = False
 
     scale: float = 1.0
     interval: tuple[NotNegative, ...] = ()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 from flax import nnx
 from ml_collections import ConfigDict
 
-from score_sde import models, objectives, processes, samplers, sections, spaces
+from score_sde import guidance, models, objectives, processes, samplers, sections, spaces
 from score_sde.classifier import Classifier
 from score_sde.data import Info, Source, selection
 from score_sde.errors import UserError, first_line
@@ -45,6 +45,7 @@ class Experiment:
         make: makes of the network's arrays what the objective trains.
         objective: what is trained.
         sampler: what draws from it.
+        rule: how its drawing is guided; see runs.guide.
         training: the section `training`.
         optim: the section `optim`.
     """
@@ -60,6 +61,7 @@ class Experiment:
     make: Make
     objective: Objective
     sampler: samplers.Sampler
+    rule: guidance.Rule
     training: TrainingOptions
     optim: OptimOptions
 
@@ -128,9 +130,10 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         process = processes.read(config.sde)
         predicts = _prediction(config)
         trained = objective(config, process)
-        draw = sampler(config.sampling)
+        draw, guiding = sampler(config.sampling), rule(config.guidance)
         if trained.draws:
             check_sampler(draw, process)
+            check_rule(guiding, config.conditions.fields)
         make_denoiser = predicts.denoiser(process)
         answers = (field.name, *trained.fields)
         given = {
@@ -165,6 +168,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             make=make,
             objective=trained,
             sampler=draw,
+            rule=guiding,
             training=TrainingOptions(**config.training),
             optim=OptimOptions(**config.optim),
         )
@@ -226,6 +230,55 @@ def check_sampler(sampler: samplers.Sampler, process: SDE) -> None:
         sampler.check(process)
     except ValueError as error:
         raise UserError(f"config.sampling: {error}") from error
+
+
+def drawing(config: ConfigDict, draw: samplers.Sampler) -> Callable[[Experiment], Experiment]:
+    """How a config has a model drawn from: by this sampler and its rule, in place of the model's.
+
+    Returns:
+        From an experiment to the same that is drawn from so; UserError if it cannot be.
+
+    Raises:
+        UserError: there is no such rule, or an option cannot work.
+    """
+    guiding = rule(config.guidance)
+
+    def change(experiment: Experiment) -> Experiment:
+        check_sampler(draw, experiment.sde)
+        if experiment.objective.draws:
+            check_rule(guiding, experiment.conditions)
+        return dataclasses.replace(experiment, sampler=draw, rule=guiding)
+
+    return change
+
+
+def rule(section: Mapping[str, Any]) -> guidance.Rule:
+    """The rule that the section `guidance` names.
+
+    Raises:
+        UserError: an option cannot work.
+    """
+    try:
+        found = guidance.read(section)
+    except ValueError as error:
+        raise UserError(f"config.guidance: {error}") from error
+    if found.NEEDS_WEAK and not found.idle and not (section["run"] or section["step"]):
+        raise UserError(
+            f"config.guidance.name={section['name']} needs a weaker model: give the folder of its "
+            "run as config.guidance.run, or an earlier checkpoint of this run as "
+            "config.guidance.step"
+        )
+    return found
+
+
+def check_rule(rule: guidance.Rule, conditions: Sequence[str]) -> None:
+    """Raise UserError if a model that is told these conditions cannot be guided by a rule."""
+    if rule.NEEDS_CONDITION and not rule.idle and not conditions:
+        raise UserError(
+            f"config.guidance.scale={rule.scale:g}: this model knows no condition to be guided to "
+            "(config.conditions.fields names none). Train one that does, such as "
+            "configs/digits_cfg.py, or leave config.guidance out"
+        )
 
 
 def objective(config: ConfigDict, process: SDE) -> Objective:

@@ -3,7 +3,7 @@
 A recipe in configs/ starts from `default` and changes what it needs. Every section is the fields of
 dataclasses: `training` and `optim` of those in score_sde/training/options.py, `model` the arguments
 of the network and how its output is read, and the others of a family, each as score_sde/sections.py
-says: `sde`, `space`, `conditions`, `objective`, `sampling` and `evaluation`.
+says: `sde`, `space`, `conditions`, `objective`, `sampling`, `guidance` and `evaluation`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from ml_collections import ConfigDict, config_dict
 
-from score_sde import files, objectives, records, samplers, sections, values
+from score_sde import files, guidance, objectives, records, samplers, sections, values
 from score_sde.checks import check_name
 from score_sde.data.selection import DataOptions
 from score_sde.errors import UserError
@@ -30,9 +30,10 @@ from score_sde.processes import PROCESSES, Known
 from score_sde.sections import Entry
 from score_sde.spaces import SPACES
 from score_sde.training.options import OptimOptions, TrainingOptions
-from score_sde.values import Count, Name, Seed, one_of
+from score_sde.values import Count, Every, Name, Seed, one_of
 
 _RUN = "run"  # the section of config.json that is no part of the config
+_NEWER = ("guidance",)  # sections that runs of former versions do not have
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,23 @@ class SamplingOptions:
     num_samples: Count = 64
     batch_size: Count = 64
     seed: Seed = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class GuidanceOptions:
+    """The section `guidance` of a config, but for the options of rules.
+
+    Attributes:
+        name: a rule in guidance.RULES; it guides if its scale is not 1.
+        run: of autoguidance, the folder of the weaker model's run; empty for the run itself.
+        step: of autoguidance, the weaker model's checkpoint; 0 for its newest.
+        weights: of autoguidance, which of its weights; see --weights.
+    """
+
+    name: Annotated[str, one_of(guidance.RULES)] = "classifier_free"
+    run: values.Path = ""
+    step: Every = 0
+    weights: Name = "ema"
 
 
 @functools.cache
@@ -91,6 +109,10 @@ def schema(network: str = "unet") -> dict[str, Any]:
         "sampling": {
             **sections.entries(SamplingOptions),
             **sections.of_family(samplers.SAMPLERS, samplers.SHARED),
+        },
+        "guidance": {
+            **sections.entries(GuidanceOptions),
+            **sections.of_family(guidance.RULES, guidance.SHARED),
         },
         "evaluation": evaluation.schema(),
         "seed": Entry(0, Seed, "of everything random in training"),
@@ -286,6 +308,8 @@ def _of_record(values: dict[str, Any]) -> tuple[ConfigDict, dict[str, Any]]:
     if not isinstance(values.get(_RUN), dict):
         raise UserError(f"it has no section {_RUN}")
     for name, entry in schema().items():
+        if name not in fields and name in _NEWER:
+            continue
         if name not in fields:
             raise UserError(
                 f"it has no {'field' if isinstance(entry, Entry) else 'section'} {name}"

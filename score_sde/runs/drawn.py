@@ -150,6 +150,7 @@ def picture(
 
 def samples(
     run: Opened,
+    guidance: Mapping[str, Any],
     sampling_seed: int,
     batch_size: int,
     number: int,
@@ -160,6 +161,7 @@ def samples(
 
     Args:
         run: the run; the sampler of its experiment draws.
+        guidance: what determines how it is guided; see guide.Guided.
         sampling_seed: of this set of samples.
         batch_size: at a time.
         number: how many.
@@ -169,7 +171,7 @@ def samples(
     return {
         "run": run.workdir.resolve().name,
         **identity.identity(run),
-        **identity.sampler(run.experiment, sampling_seed),
+        **identity.sampler(run.experiment, sampling_seed, guidance),
         **({"batch_size": batch_size} if run.experiment.sampler.coupling else {}),
         "of": number,
         "asked": {**asked, "sha256": fingerprint(arrays)},

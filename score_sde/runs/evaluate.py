@@ -15,11 +15,13 @@ from score_sde.evaluation.subject import Subject
 from score_sde.runs import identity
 from score_sde.runs.folder import Opened
 from score_sde.runs.generate import Generator, borrowed, sample_key
+from score_sde.runs.guide import Guided
 from score_sde.training.sharding import replicated, to_devices
 
 
 def subject(
     run: Opened,
+    guided: Guided,
     source: Source,
     options: EvaluationOptions,
     mesh: Mesh,
@@ -31,6 +33,7 @@ def subject(
 
     Args:
         run: the run; the sampler of its experiment draws.
+        guided: how its drawing is guided.
         source: the examples that it is held against.
         options: the section `evaluation` of a config.
         mesh: the devices.
@@ -43,7 +46,7 @@ def subject(
     def draw(
         batch_size: int, number: int, first: int, on_progress: Callable[[float], None]
     ) -> Iterator[tuple[np.ndarray, int]]:
-        generator = Generator(experiment, mesh, batch_size)
+        generator = Generator(experiment, mesh, batch_size, guided.guide)
         cond = borrowed(experiment, training, number, sampling_seed)
         key = sample_key(experiment.seed, sampling_seed)
         weights = to_devices(replicated(mesh), jax.device_get((run.params, run.constants)))
@@ -62,7 +65,7 @@ def subject(
         conditions=experiment.conditions,
         identity=identity.identity(run),
         draw=draw,
-        sampling=identity.sampler(experiment, sampling_seed),
+        sampling=identity.sampler(experiment, sampling_seed, guided.protocol),
         coupling=experiment.sampler.coupling,
         source=source,
         field=experiment.field.name,

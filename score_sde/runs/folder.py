@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -96,6 +96,28 @@ class Opened:
     def space(self) -> Space:
         """What the model sees of an example: space.encode and space.decode."""
         return self.experiment.space
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Bound:
+    """A function of a network's arrays that has them: a pytree, which knows nulls as networks do.
+
+    Attributes:
+        function: (parameters, constants, *arguments), compiled on first use.
+        params: the parameters.
+        constants: the network's other arrays.
+    """
+
+    TAKES_NULLS: ClassVar[bool] = True
+
+    function: Callable[..., Any] = dataclasses.field(metadata={"static": True})
+    params: Arrays
+    constants: Arrays
+
+    def __call__(self, *args: Any) -> Any:
+        """The function of the rest of its arguments."""
+        return self.function(self.params, self.constants, *args)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -197,7 +219,7 @@ def _open(
         return experiment.make(params, constants).log_prob(x, t, label)
 
     def bound(function: Callable[..., Any]) -> Any:
-        return jax.tree_util.Partial(function, params, constants)
+        return Bound(function, params, constants)
 
     if experiment.objective.TRAINS == CLASSIFIER:
         return ClassifierRun(*what, bound(log_probs), bound(log_prob))

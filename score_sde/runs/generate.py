@@ -23,6 +23,7 @@ from score_sde.errors import UserError, solver_error_as
 from score_sde.guidance.task import Task
 from score_sde.models.functional import Arrays
 from score_sde.runs.build import Experiment
+from score_sde.runs.guide import UNGUIDED, Guide
 from score_sde.runs.pace import Pace
 from score_sde.samplers.underway import listening
 from score_sde.spaces import Space
@@ -86,12 +87,16 @@ class Generator:
         experiment: what to sample.
         mesh: the devices that share a batch.
         batch_size: examples a batch; rounded up to a multiple of the number of devices.
+        guide: guides the model; see runs.guide.
     """
 
-    def __init__(self, experiment: Experiment, mesh: Mesh, batch_size: int):
+    def __init__(
+        self, experiment: Experiment, mesh: Mesh, batch_size: int, guide: Guide = UNGUIDED
+    ):
         self.batch_size = -(-batch_size // mesh.size) * mesh.size
         self._everywhere = replicated(mesh)
         self._space = to_devices(self._everywhere, jax.device_get(experiment.space))
+        self._guide = to_devices(self._everywhere, jax.device_get(guide))
         # A condition that is not given is drawn if it is a class, each as likely.
         classes = {
             name: experiment.data[name].values
@@ -138,12 +143,14 @@ class Generator:
             state: Any,
             params: Arrays,
             constants: Arrays,
+            guide: Guide,
             task: Task,
             given: _Given,
             first: jax.Array,
             last: jax.Array,
         ) -> Any:
-            denoise = task.denoiser(experiment.make(params, constants), sde, given.known)
+            model = guide.denoiser(experiment.make(params, constants))
+            denoise = task.denoiser(model, sde, given.known)
             return placed(sampler.advance(given.key, state, denoise, sde, first, last, given.cond))
 
         def finish(state: Any, space: Space, task: Task, given: _Given):
@@ -202,7 +209,7 @@ class Generator:
 
             with solver_error_as(UserError), listening(report):
                 state, asked = self._begin(self._space, key, start, task, *given)
-                state = self._advanced(state, (params, constants, task, asked), report)
+                state = self._advanced(state, (params, constants, self._guide, task, asked), report)
                 batch, nfe, finite = self._finish(state, self._space, task, asked)
                 batch = multihost_utils.process_allgather(batch, tiled=True)
             bad = size - int(np.sum(np.asarray(finite)[:size]))

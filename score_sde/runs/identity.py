@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+from collections.abc import Mapping
 from typing import Any
 
 from score_sde.evaluation.subject import fingerprint
@@ -23,16 +24,18 @@ def identity(run: Opened) -> dict[str, Any]:
     }
 
 
-def sampler(experiment: Experiment, seed: int) -> dict[str, Any]:
+def sampler(experiment: Experiment, seed: int, guidance: Mapping[str, Any]) -> dict[str, Any]:
     """What determines what is drawn from it, but for what couples a batch.
 
     Args:
         experiment: whose sampler draws.
         seed: of this set of samples.
+        guidance: what determines how it is guided; see guide.Guided.
     """
     found = experiment.sampler
     return {
         "sampler": {"name": type(found).__name__, **dataclasses.asdict(found)},
         "run_seed": experiment.seed,
         "sampling_seed": seed,
+        **guidance,
     }

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ml_collections import ConfigDict
 
-from score_sde import objectives, samplers, sections
+from score_sde import guidance, objectives, samplers, sections
 from score_sde.data import BY_PATH
 from score_sde.data.load import is_as_it_is
 from score_sde.errors import UserError
@@ -73,6 +73,7 @@ def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
         "conditions.fields": sections.unread(CONDITIONS, told),
         "objective.name": sections.unread(objectives.OBJECTIVES, [objective], objectives.SHARED),
         "sampling.sampler": samplers.unread(config.sampling.sampler),
+        "guidance.name": _of_guidance(config.guidance.name),
         "evaluation.metrics": sections.unread(METRICS, config.evaluation.metrics),
     }
     fields = {
@@ -90,8 +91,14 @@ def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
         fields["data.dir"] = "data.name"
     if not experiment.objective.draws:
         of_drawing = [f"model.{name}" for name in sections.entries(PredictionOptions)]
-        of_drawing += ["sampling", "training.sample_every"]
+        of_drawing += ["sampling", "guidance", "training.sample_every"]
         return dict.fromkeys(of_drawing, "objective.name") | fields
     if "edm" not in (config.model.parametrization, config.objective.denoising.weighting):
         fields["model.sigma_data"] = "model.parametrization"
     return fields
+
+
+def _of_guidance(name: str) -> set[str]:
+    """What a rule does not read of the section `guidance`."""
+    of_weak = () if guidance.RULES[name].NEEDS_WEAK else ("run", "step", "weights")
+    return {*guidance.unread(name), *of_weak}

@@ -25,7 +25,7 @@ from score_sde import report, terminal
 from score_sde.data import COUNTS, Source, eval_batches, train_batches
 from score_sde.errors import UserError
 from score_sde.files import on_the_side
-from score_sde.runs import drawn, identity
+from score_sde.runs import drawn, guide, identity
 from score_sde.runs.build import Experiment
 from score_sde.runs.config import to_json
 from score_sde.runs.generate import Generator, borrowed
@@ -149,7 +149,8 @@ class _Training:
         self.space = to_devices(replicated(mesh), jax.device_get(experiment.space))
         self.draws = self.options.sample_every > 0 and experiment.objective.draws
         if self.draws:
-            self.generator = Generator(experiment, mesh, experiment.picture_size)
+            self.guided = guide.alone(experiment)
+            self.generator = Generator(experiment, mesh, experiment.picture_size, self.guided.guide)
             self.told = borrowed(experiment, lambda: train_set, self.generator.batch_size)
 
     def run(self, begin: Callable[[], None]) -> Outcome:
@@ -374,7 +375,7 @@ class _Training:
                 about = {
                     "step": step,
                     "weights": f"ema {self.ema}",
-                    **identity.sampler(self.experiment, self.experiment.seed),
+                    **identity.sampler(self.experiment, self.experiment.seed, self.guided.protocol),
                     "nfe": nfe,
                     "shown": count,
                     "of": count,

@@ -16,7 +16,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from score_sde import processes, samplers, sections
+from score_sde import guidance, processes, samplers, sections
 from score_sde.data import BY_PATH
 from score_sde.evaluation import asked as evaluation
 from score_sde.evaluation.metric import SAMPLES
@@ -32,6 +32,7 @@ Settings = dict[str, Any]
 _NOT_TRAINING = (
     "sde",  # replaced by the options that the process has
     "sampling",
+    "guidance",
     "evaluation",
     "data.dir",
     "training.fsdp",
@@ -94,7 +95,22 @@ def _of_sampling(config: ConfigDict, batch_size: int) -> Settings:
         "sampling.seed": section.seed,
         **({"sampling.batch_size": batch_size} if sampler.coupling else {}),
         **{_sampling(sampler, name): v for name, v in dataclasses.asdict(sampler).items()},
+        **_of_guidance(config.guidance),
     }
+
+
+def _of_guidance(section: ConfigDict) -> Settings:
+    """The rule with those options that it has; nothing if it changes nothing."""
+    rule = build.rule(section)
+    if rule.idle:
+        return {}
+    found: Settings = {"guidance.name": section.name}
+    for option in sections.entries(type(rule)):
+        own = "" if option in guidance.SHARED else f"{section.name}."
+        found[f"guidance.{own}{option}"] = getattr(rule, option)
+    if rule.NEEDS_WEAK:
+        found |= {f"guidance.{name}": section[name] for name in ("run", "step", "weights")}
+    return found
 
 
 def _member(sampler: samplers.Sampler) -> str:

@@ -55,6 +55,13 @@ def test_all_that_is_read_is_not_mentioned(denoising):
         ({}, "objective.classification.field", "config.objective.name=denoising"),
         ({}, "conditions.label.dropout", "config.conditions.fields=()"),
         ({}, "evaluation.kid.subset_size", "config.evaluation.metrics=('bits_per_dim',)"),
+        ({}, "guidance.run", "config.guidance.name=classifier_free"),
+        ({}, "guidance.adaptive_projected.eta", "config.guidance.name=classifier_free"),
+        (
+            {"guidance.name": "adaptive_projected", "guidance.scale": 1.0},
+            "guidance.rescale",
+            "config.guidance.name=adaptive_projected",
+        ),
         ({}, "model.sigma_data", "config.model.parametrization=eps"),
         ({"data.name": "moons"}, "data.dir", "config.data.name=moons"),
     ],

@@ -1,0 +1,153 @@
+"""How a run's drawing is guided: the rule of its section `guidance`, and what else that asks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import jax
+
+from score_sde import sections
+from score_sde.errors import UserError
+from score_sde.guidance import ClassifierFree, Rule
+from score_sde.prediction import Denoiser, Prediction
+from score_sde.runs import folder, identity
+from score_sde.runs.build import Experiment
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Weak:
+    """A weaker model as one that is guided asks it: told of what it knows alone; a pytree.
+
+    Attributes:
+        denoise: its denoiser.
+        conditions: what it is told.
+    """
+
+    denoise: Denoiser
+    conditions: tuple[str, ...] = dataclasses.field(metadata={"static": True})
+
+    def __call__(
+        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
+    ) -> Prediction:
+        """See prediction.Denoiser."""
+        told = {name: cond[name] for name in self.conditions if name in (cond or {})}
+        return self.denoise(x, t, told or None)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Guide:
+    """Guides the denoiser of a model; a pytree, so that a weaker model is an argument under jit.
+
+    Attributes:
+        others: the other denoisers that the rule asks, by the names of its fields.
+        rule: the rule.
+    """
+
+    others: dict[str, Weak]
+    rule: Rule = dataclasses.field(metadata={"static": True})
+
+    def denoiser(self, denoise: Denoiser) -> Denoiser:
+        """The guided denoiser."""
+        return self.rule.of(denoise, **self.others)
+
+
+UNGUIDED = Guide({}, ClassifierFree(None))
+
+
+@dataclasses.dataclass(frozen=True)
+class Guided:
+    """A guide, and what determines it.
+
+    Attributes:
+        guide: guides a model's denoiser.
+        protocol: what determines that, as JSON values; empty if it changes nothing.
+        words: the same for a message, beginning with a comma; empty if it changes nothing.
+    """
+
+    guide: Guide
+    protocol: dict[str, Any]
+    words: str = ""
+
+
+def alone(experiment: Experiment) -> Guided:
+    """How a model is guided while it is trained: by no weaker one, which may not be there yet."""
+    rule = experiment.rule
+    return _guided(dataclasses.replace(rule, scale=1.0) if rule.NEEDS_WEAK else rule)
+
+
+def opened(run: folder.Opened, section: Mapping[str, Any]) -> Guided:
+    """How a run is guided.
+
+    Args:
+        run: the run; the rule of its experiment guides it.
+        section: the section `guidance`, which says where a weaker model is.
+
+    Raises:
+        UserError: the weaker model cannot be opened, or is of something else.
+    """
+    rule = run.experiment.rule
+    if rule.idle or not rule.NEEDS_WEAK:
+        return _guided(rule)
+    where = Path(section["run"] or run.workdir)
+    try:
+        weak = folder.load(where, weights=section["weights"], step=section["step"] or None)
+    except UserError as error:
+        raise UserError(f"config.guidance: {error}") from error
+    _check(weak, run)
+    same = ("step", "weights", "weights_sha256")
+    about = {name: value for name, value in identity.identity(weak).items() if name in same}
+    return _guided(rule, {"weak": about}, weak=Weak(weak.denoise, weak.experiment.conditions))
+
+
+def _guided(rule: Rule, about: Mapping[str, Any] = MappingProxyType({}), **others: Weak) -> Guided:
+    if rule.idle:
+        return Guided(UNGUIDED, {})
+    options = {name: getattr(rule, name) for name in sections.entries(type(rule))}
+    found = {"name": type(rule).__name__, **options, **about}
+    words = f", guided by {type(rule).__name__} of scale {rule.scale:g}"
+    return Guided(Guide(others, rule), {"guidance": found}, words)
+
+
+def notes(experiment: Experiment) -> list[str]:
+    """What there is to say of guiding a model."""
+    rule, conditions = experiment.rule, experiment.config.conditions
+    kinds = {experiment.data[name].kind for name in experiment.conditions}
+    guided = experiment.objective.draws and rule.NEEDS_CONDITION and not rule.idle
+    if not guided or any(conditions[kind].dropout for kind in kinds):
+        return []
+    field = f"config.conditions.{min(kinds)}.dropout"
+    return [
+        f"guidance compares with what the model knows of no condition, and with {field}=0 it "
+        "learned nothing of that: train with 0.1"
+    ]
+
+
+def _check(weak: folder.Run, run: folder.Opened) -> None:
+    """Raise UserError unless a weaker model is of the same process, space and conditions."""
+    ours, theirs = run.experiment, weak.experiment
+    facts = [
+        (("the process", e.sde), ("the shape", e.space.shape), ("states", e.space.states))
+        for e in (ours, theirs)
+    ]
+    for (what, mine), (_, other) in zip(*facts, strict=True):
+        if mine != other:
+            raise UserError(
+                f"config.guidance.run={weak.workdir} is of {what} {other}, the model of {mine}: "
+                "give one with the model's config.sde, config.space and config.data"
+            )
+    for name in theirs.conditions:
+        if name not in ours.conditions:
+            raise UserError(
+                f"config.guidance.run={weak.workdir} is told {name}, and the model is not"
+            )
+        if differs := theirs.data[name].differs(ours.data[name]):
+            other, mine = differs
+            raise UserError(
+                f"config.guidance.run={weak.workdir} was trained on {other}, the model on {mine}"
+            )
