@@ -17,6 +17,7 @@ from score_sde.errors import UserError
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
+    from score_sde.prediction import Denoiser
     from score_sde.runs.folder import Run
     from score_sde.samplers.fixed_step import FixedStep
 
@@ -103,9 +104,9 @@ def _tune(args: argparse.Namespace, others: Sequence[str]) -> int:
         flush=True,
     )
     begin = time.monotonic()
-    table = sampler.table(run.sde)
+    table, denoise = sampler.table(run.sde), _guided(run)
     fit, held_out = (
-        tuning.loss(run.denoise, table, _solutions(run, sampler, args, number, split))
+        tuning.loss(denoise, table, _solutions(run, denoise, sampler, args, number, split))
         for split, number in enumerate((args.trajectories, args.held_out))
     )
     found = tuning.tune(
@@ -135,6 +136,15 @@ def _tune(args: argparse.Namespace, others: Sequence[str]) -> int:
         flush=True,
     )
     return 0
+
+
+def _guided(run: Run) -> Denoiser:
+    """The denoiser that the run's config samples with."""
+    from score_sde.composite import bound
+    from score_sde.runs import guide
+
+    guided = guide.opened(run, run.config.guidance).guide.denoiser(run.denoise)
+    return bound(guided, run.sde)
 
 
 def _say(iteration: int, fitted: float, error: float) -> None:
@@ -180,7 +190,12 @@ def _value(text: str) -> Any:
 
 
 def _solutions(
-    run: Run, sampler: FixedStep, args: argparse.Namespace, number: int, split: int
+    run: Run,
+    denoise: Denoiser,
+    sampler: FixedStep,
+    args: argparse.Namespace,
+    number: int,
+    split: int,
 ) -> list[tuple[Any, Any, Any]]:
     """Batches of noise, of what an accurate solution makes of it, and of conditions."""
     import jax
@@ -197,7 +212,7 @@ def _solutions(
     number = -(-number // size) * size  # whole batches
     told = _conditions(run, number, split, borrowed, build.source)
     solve: Callable[..., Any] = jax.jit(
-        lambda x, cond: accurate(jax.random.key(0), run.denoise, run.sde, x_init=x, cond=cond).x
+        lambda x, cond: accurate(jax.random.key(0), denoise, run.sde, x_init=x, cond=cond).x
     )
     key = jax.random.fold_in(jax.random.key(args.seed), split)
     batches = []

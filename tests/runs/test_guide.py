@@ -112,7 +112,9 @@ def test_the_protocol_of_evaluation_says_how_samples_are_guided(runs):
     run = folder.load(runs["told"])
     config = run.config
     config.guidance.scale = 3.0
-    run = dataclasses.replace(run, experiment=build.drawing(config)(run.experiment))
+    run = dataclasses.replace(
+        run, experiment=build.drawing(config, build.sampler(config.sampling))(run.experiment)
+    )
     source = selection.read(config.data).open("train")
     options = asked.read(config.evaluation).options
     what = evaluate.subject(
