@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 import score_sde
 from score_sde import samplers
+from score_sde.samplers.table import EPS, Table
 
 
 @jax.tree_util.register_dataclass
@@ -76,7 +77,7 @@ class Planned(samplers.PredictorCorrector):
             object.__setattr__(self, name, value)  # the class is frozen
 
     def plan(self, sde):
-        return self.coefficients
+        return self.coefficients._replace(table=Table(EPS, *self.coefficients.table))
 
     def tree_flatten(self):
         return tuple(self.arrays.values()), (tuple(self.options.items()), tuple(self.arrays))
@@ -96,7 +97,9 @@ def as_argument(sampler, sde):
         return jax.tree_util.Partial(sampler)
     options = {"steps": sampler.steps, "order": sampler.order, "corrector": sampler.corrector}
     options["predictor"] = "none" if sampler.predictor == "none" else "as planned"
-    arrays = {"coefficients": sampler.plan(sde), "corrector_steps": sampler.corrector_steps}
+    plan = sampler.plan(sde)
+    plan = plan._replace(table=plan.table[1:])  # the arrays of it
+    arrays = {"coefficients": plan, "corrector_steps": sampler.corrector_steps}
     if sampler.corrector != "none":
         options["noise_norm"] = sampler.noise_norm
         arrays["snr"] = sampler.snr

@@ -160,9 +160,8 @@ class FixedStep(TimeGrid, Sampler):
     ) -> State:
         """See Sampler; nothing is evaluated yet."""
         x, table = super().begin(key, sde, shape=shape, x_init=x_init), self.table(sde)
-        if x_init is None:  # the prior stands for x at t_max; a grid may begin below
-            first, last = sde.sigma(np.array([table.t[0], sde.t_max]))
-            x = x * (first / last)
+        if x_init is None:
+            x = x * share_of_prior(sde, table.t[0])
         return before(table, x)
 
     def advance(
@@ -181,17 +180,25 @@ class FixedStep(TimeGrid, Sampler):
             ValueError: as `check`.
         """
         denoise = bound(thresholded(denoise, self.clip, self.threshold), sde)
-        shape, dtype = state.states[0].shape, state.states[0].dtype
-        key = keys.fold_in(key, NOISE)
-
-        def noise(row: jax.Array) -> jax.Array:
-            return keys.normal(keys.fold_in(key, row), shape, dtype)
-
-        return run(self.table(sde), state, denoise, noise, first, last, cond)
+        table, x = self.table(sde), state.states[0]
+        noise = None if table.deterministic else noise_of_rows(key, x)
+        return run(table, state, denoise, noise, first, last, cond)
 
     def finish(self, state: State) -> Samples:
         """See Sampler."""
         return Samples(state.states[0], state.nfe)
+
+
+def share_of_prior(sde: SDE, t: float) -> float:
+    """What a draw from the prior, which stands for x at t_max, is times to stand for x at t."""
+    first, last = sde.sigma(np.array([t, sde.t_max]))
+    return first / last
+
+
+def noise_of_rows(key: jax.Array, x: jax.Array) -> Callable[[jax.Array], jax.Array]:
+    """A row's number [] -> its noise, of x's shape and dtype; key: the sampler's."""
+    key = keys.fold_in(key, NOISE)
+    return lambda row: keys.normal(keys.fold_in(keys.fold_in(key, row), 0), x.shape, x.dtype)
 
 
 def before(table: Table, x: jax.Array) -> State:
@@ -205,10 +212,11 @@ def run(
     table: Table,
     state: State,
     denoise: Denoiser,
-    noise: Callable[[jax.Array], jax.Array],
+    noise: Callable[[jax.Array], jax.Array] | None,
     first: int | jax.Array,
     last: int | jax.Array,
     cond: Any = None,
+    correct: Callable[[jax.Array, State], State] | None = None,
 ) -> State:
     """The state before row `last`, from that before row `first`.
 
@@ -216,10 +224,11 @@ def run(
         table: the solver's.
         state: before row `first`; its arrays are [batch, *data].
         denoise: (x, t [batch], cond) -> Prediction.
-        noise: the row's number [] -> z, [batch, *data]; not called if no row adds noise.
+        noise: the row's number [] -> z, [batch, *data]; None if no row adds noise.
         first: the row to begin with.
         last: the row to stop before.
         cond: handed to `denoise`.
+        correct: (the row's number [], state) -> state, before the row's evaluation; None for none.
     """
     x = state.states[0]
     t, a, c, n = (
@@ -228,11 +237,12 @@ def run(
     )
 
     def row(r: jax.Array, state: State) -> State:
+        state = state if correct is None else correct(r, state)
         predicted = denoise(state.states[0], jnp.full(x.shape[:1], t[r]), cond)
         predictions = (getattr(predicted, table.predicts), *state.predictions)
         terms = [a[r, j] * x for j, x in enumerate(state.states)]
         terms += [c[r, j] * d for j, d in enumerate(predictions)]
-        if table.noise.any():
+        if noise is not None:
             terms.append(n[r] * noise(r))
         return State(
             (functools.reduce(jnp.add, terms), *state.states[:-1]),

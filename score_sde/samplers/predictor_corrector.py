@@ -13,7 +13,7 @@ with the predictor; its correctors see the same times except for t_0, so it is (
 from __future__ import annotations
 
 import dataclasses
-import functools
+from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -25,42 +25,46 @@ from score_sde.composite import bound, evaluations
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.correctors import CORRECTORS, NOISE_NORMS
+from score_sde.samplers.fixed_step import (
+    FixedStep,
+    State,
+    before,
+    noise_of_rows,
+    run,
+    share_of_prior,
+)
 from score_sde.samplers.grids import GRIDS, MOST_STEPS, TimeGrid
 from score_sde.samplers.predictors import PREDICTORS
 from score_sde.samplers.sample import NOISE, Sampler, Samples
-from score_sde.samplers.update import Update
+from score_sde.samplers.solvers import SOLVERS
+from score_sde.samplers.table import EPS, Table
 from score_sde.values import Positive, between, one_of
 
 ORDERS = ("corrector_first", "predictor_first")
 DENOISE_FINAL = ("mean", "tweedie", "none")
 
 
-class State(NamedTuple):
-    """Where it is.
-
-    Attributes:
-        x: state, [batch, *data].
-        nfe: evaluations of a network until now, an integer [].
-    """
-
-    x: jax.Array
-    nfe: jax.Array
-
-
 class Plan(NamedTuple):
-    """All that the loop needs of the SDE, for every step: [steps] each.
+    """All that the loop needs of the SDE; [R] each, R the number of rows of the table.
 
     Attributes:
-        t: times.
-        predict: the predictor's coefficients.
+        table: of the predictor; "none" follows none of its rows.
+        corrects: whether the corrector is before a row.
         alpha: squared coefficient of the forward step, for the size of the corrector's step.
         sigma: standard deviation of x_t given x_0.
+        prior: what a draw from the prior is multiplied with to stand for x at the first time, [].
     """
 
-    t: np.ndarray
-    predict: Update
+    table: Table
+    corrects: np.ndarray
     alpha: np.ndarray
     sigma: np.ndarray
+    prior: float
+
+    @property
+    def t(self) -> np.ndarray:
+        """Times."""
+        return self.table.t
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +72,8 @@ class PredictorCorrector(TimeGrid, Sampler):
     """The sampler (1) of the module; the noise of a step is a function of the key and its index.
 
     Attributes:
-        predictor: a key of predictors.PREDICTORS.
+        predictor: a key of predictors.PREDICTORS, or a solver: a key of solvers.SOLVERS, with what
+            options it has by itself. Between the stages of a step there is no corrector.
         corrector: a key of correctors.CORRECTORS.
         steps: number N of times.
         snr: the corrector's signal-to-noise ratio r; the paper's best are 0.16 (VE) and 0.01 (VP).
@@ -81,10 +86,11 @@ class PredictorCorrector(TimeGrid, Sampler):
         order: "corrector_first", as published code and numbers; "predictor_first", Algorithm 1.
         denoise_final: what the last predictor step, from t_min to the data, returns. "mean": its
             mean without noise, as the published code; "tweedie": E[x_0 | x] by Tweedie's formula;
-            "none": the step with its noise, from which FID suffers though no eye can see it.
+            "none": the step with its noise, from which FID suffers though no eye can see it. A
+            solver gives E[x_0 | x] for both, and for "none" x at t_min, with one time more.
     """
 
-    predictor: Annotated[str, one_of(PREDICTORS)] = "reverse_diffusion"
+    predictor: Annotated[str, one_of(PREDICTORS, SOLVERS)] = "reverse_diffusion"
     corrector: Annotated[str, one_of(CORRECTORS)] = "langevin"
     steps: Annotated[int, between(1, MOST_STEPS)] = 1000
     grid: Annotated[str, one_of(GRIDS)] = "uniform"
@@ -103,38 +109,67 @@ class PredictorCorrector(TimeGrid, Sampler):
             raise ValueError(
                 "probability_flow and denoise_final='tweedie' are of a predictor: choose one"
             )
-
-    @property
-    def nfe(self) -> int:
-        """How often the denoiser is evaluated on a batch."""
-        steps = len(self.times) or self.steps
-        corrected = steps - (self.order == "predictor_first")
-        predictions = 0 if self.predictor == "none" else steps
-        return predictions + (0 if self.corrector == "none" else corrected * self.corrector_steps)
+        if self.predictor in SOLVERS and self.probability_flow:
+            raise ValueError(
+                f"probability_flow is not of {self.predictor}, which has noise or not by itself"
+            )
 
     def plan(self, sde: SDE) -> Plan:
-        """The coefficients of every step, on the host in float64.
+        """The coefficients of every row, on the host in float64.
 
         Raises:
-            ValueError: a step is too long for the SDE's discrete forward step to exist.
+            ValueError: a step is too long for the SDE's discrete forward step to exist, or for the
+                solver that is the predictor.
         """
+        table = self._table(sde)
+        corrects = ~table.inner & (self.corrector != "none")
+        if self.order == "predictor_first":  # there is no corrector at t_0
+            corrects[0] = False
+        t = table.t
+        with np.errstate(invalid="ignore"):  # reported here
+            alpha = sde.ancestral(t, self._next(sde, table))[0] ** 2
+        self._check_finite(sde, alpha[corrects])
+        return Plan(table, corrects, alpha, sde.sigma(t), share_of_prior(sde, t[0]))
+
+    def _table(self, sde: SDE) -> Table:
+        """The predictor's table."""
+        if self.predictor in SOLVERS:
+            return self._solver().table(sde)
         t = self.at(sde, self.steps)
-        s = np.append(t[1:], 0.0)
-        with np.errstate(invalid="ignore"):  # reported below, with what to do about it
-            predict = PREDICTORS[self.predictor](sde, t, s, self.probability_flow)
-            alpha = sde.ancestral(t, s)[0] ** 2 if self.corrector != "none" else np.ones_like(t)
-        if not all(np.isfinite(coefficient).all() for coefficient in (*predict, alpha)):
+        with np.errstate(invalid="ignore"):  # reported here
+            step = PREDICTORS[self.predictor](sde, t, np.append(t[1:], 0.0), self.probability_flow)
+        self._check_finite(sde, *step)
+        if self.denoise_final == "tweedie":
+            # (x + sigma^2 score) / alpha
+            step.a[-1] = 1 / sde.alpha(t[-1])
+            step.b[-1] = sde.sigma(t[-1]) ** 2 / sde.alpha(t[-1])
+        if self.denoise_final != "none":
+            step.c[-1] = 0
+        of_eps = -step.b / sde.sigma(t)  # score = -eps / sigma
+        return Table(EPS, t, step.a[:, None], of_eps[:, None], step.c, np.zeros(len(t), bool))
+
+    def _solver(self) -> FixedStep:
+        """The solver that is the predictor, with the options of this sampler."""
+        grid = {field.name: getattr(self, field.name) for field in dataclasses.fields(TimeGrid)}
+        final = "none" if self.denoise_final == "none" else "tweedie"
+        return SOLVERS[self.predictor](**grid, denoise_final=final)
+
+    def _next(self, sde: SDE, table: Table) -> np.ndarray:
+        """Where the step of each row leads: to the next row that begins one; 0 for the data."""
+        end = 0.0
+        if self.predictor in SOLVERS and self.denoise_final == "none":
+            end = self.at(sde, self.steps + 1)[-1]
+        following = np.append(table.t[1:], end)
+        for row in np.flatnonzero(np.append(table.inner[1:], False))[::-1]:
+            following[row] = following[row + 1]
+        return np.minimum(following, table.t)  # a restart leads back to more noise: no step
+
+    def _check_finite(self, sde: SDE, *coefficients: np.ndarray) -> None:
+        if not all(np.isfinite(coefficient).all() for coefficient in coefficients):
             raise ValueError(
                 f"{self.named} are too few for {sde}: "
                 "a discrete forward step would have a negative variance"
             )
-        if self.denoise_final == "tweedie":
-            # (x + sigma^2 score) / alpha
-            predict.a[-1] = 1 / sde.alpha(t[-1])
-            predict.b[-1] = sde.sigma(t[-1]) ** 2 / sde.alpha(t[-1])
-        if self.denoise_final != "none":
-            predict.c[-1] = 0
-        return Plan(t, predict, alpha, sde.sigma(t))
 
     def check(self, sde: SDE) -> None:
         """Raise ValueError if the steps are too few for the process."""
@@ -149,8 +184,8 @@ class PredictorCorrector(TimeGrid, Sampler):
         return f"langevin averages the {norms} over the batch, which sets its step size"
 
     def pieces(self, sde: SDE) -> int:
-        """See Sampler."""
-        return len(self.times) or self.steps
+        """See Sampler: the rows of the predictor's table."""
+        return len(self.plan(sde).t)
 
     def begin(
         self,
@@ -161,7 +196,8 @@ class PredictorCorrector(TimeGrid, Sampler):
         x_init: jax.Array | None = None,
     ) -> State:
         """See Sampler; nothing is evaluated yet."""
-        return State(super().begin(key, sde, shape=shape, x_init=x_init), jnp.array(0))
+        x, plan = super().begin(key, sde, shape=shape, x_init=x_init), self.plan(sde)
+        return before(plan.table, x * plan.prior if x_init is None else x)
 
     def advance(
         self,
@@ -178,54 +214,49 @@ class PredictorCorrector(TimeGrid, Sampler):
         Raises:
             ValueError: too few steps for the SDE.
         """
-        denoise = bound(denoise, sde)
-        plans = jax.tree.map(lambda leaf: jnp.asarray(leaf, state.x.dtype), self.plan(sde))
+        denoise, plan, x = bound(denoise, sde), self.plan(sde), state.states[0]
+        correct = self._correction(key, plan, denoise, sde, x, cond)
+        if self.predictor == "none":
+            return jax.lax.fori_loop(first, last, correct, state)
+        none = self.predictor in SOLVERS and plan.table.deterministic
+        noise = None if none else noise_of_rows(key, x)
+        return run(plan.table, state, denoise, noise, first, last, cond, correct)
+
+    def finish(self, state: State) -> Samples:
+        """See Sampler."""
+        return Samples(state.states[0], state.nfe)
+
+    def _correction(
+        self, key: jax.Array, plan: Plan, denoise: Denoiser, sde: SDE, like: jax.Array, cond: Any
+    ) -> Callable[[jax.Array, State], State] | None:
+        """(row, the state before it) -> the same, corrected if it is to be; None for "none"."""
+        if self.corrector == "none":
+            return None
         key = keys.fold_in(key, NOISE)
+        ts, alphas, sigmas = (
+            jnp.asarray(part, like.dtype) for part in (plan.t, plan.alpha, plan.sigma)
+        )
+        corrects = jnp.asarray(plan.corrects)
 
-        def score_and_noise(x: jax.Array, t: jax.Array, key: jax.Array):
-            t = jnp.full(x.shape[:1], t)
-            return denoise(x, t, cond).score(sde, t), keys.normal(key, x.shape, x.dtype)
+        def correct(row: jax.Array, state: State) -> State:
+            of_row, t = keys.fold_in(key, row), jnp.full(like.shape[:1], ts[row])
 
-        def correct(x: jax.Array, key: jax.Array, plan: Plan) -> jax.Array:
             def langevin_step(k: jax.Array, x: jax.Array) -> jax.Array:
-                score, z = score_and_noise(x, plan.t, keys.fold_in(key, 1 + k))
+                score = denoise(x, t, cond).score(sde, t)
+                z = keys.normal(keys.fold_in(of_row, 1 + k), x.shape, x.dtype)
                 return CORRECTORS[self.corrector](
                     score,
                     z,
-                    alpha=plan.alpha,
-                    sigma=plan.sigma,
+                    alpha=alphas[row],
+                    sigma=sigmas[row],
                     snr=self.snr,
                     noise_norm=self.noise_norm,
                 )(x, score, z)
 
-            if self.corrector == "none":
-                return x
-            return jax.lax.fori_loop(0, self.corrector_steps, langevin_step, x)
+            x = jax.lax.fori_loop(0, self.corrector_steps, langevin_step, state.states[0])
+            nfe = state.nfe + self.corrector_steps * evaluations(denoise, ts[row])
+            return State((x, *state.states[1:]), state.predictions, nfe)
 
-        def predict(x: jax.Array, key: jax.Array, plan: Plan) -> jax.Array:
-            if self.predictor == "none":
-                return x
-            return plan.predict(x, *score_and_noise(x, plan.t, keys.fold_in(key, 0)))
-
-        def step(number: jax.Array, state: State) -> State:
-            x, key_of_step = state.x, keys.fold_in(key, number)
-            plan = jax.tree.map(lambda leaf: leaf[number], plans)
-            corrected = functools.partial(correct, key=key_of_step, plan=plan)
-            if self.order == "predictor_first":  # there is no corrector at t_0
-                x = jax.lax.cond(number > 0, corrected, lambda x: x, x)
-            else:
-                x = corrected(x)
-            nfe = state.nfe + self._asked(number) * evaluations(denoise, plan.t)
-            return State(predict(x, key_of_step, plan), nfe)
-
-        return jax.lax.fori_loop(first, last, step, state)
-
-    def finish(self, state: State) -> Samples:
-        """See Sampler."""
-        return Samples(*state)
-
-    def _asked(self, number: jax.Array) -> jax.Array:
-        """How often step `number` evaluates the denoiser."""
-        corrected = (self.order == "corrector_first") | (number > 0)
-        corrections = 0 if self.corrector == "none" else corrected * self.corrector_steps
-        return (self.predictor != "none") + corrections
+        return lambda row, state: jax.lax.cond(
+            corrects[row], correct, lambda row, state: state, row, state
+        )

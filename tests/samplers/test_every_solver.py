@@ -6,22 +6,22 @@ from tables import affine, marginal
 
 from score_sde import samplers
 from score_sde.processes import EDM, PROCESSES, RectifiedFlow
-from score_sde.samplers.fixed_step import FixedStep
 from score_sde.samplers.points import Points
+from score_sde.samplers.solvers import SOLVERS
 
 NUMBERS = (20, 80, 320, 960)
 CLOSE = 1e-2
 # A name for each that differs; the tuned one is of a run.
 GRIDS = {grid: name for name, grid in samplers.GRIDS.items() if name != "tuned"}
-SOLVERS = {name for name, cls in samplers.SAMPLERS.items() if issubclass(cls, FixedStep)}
 # Whose default adds no noise are here once more with it.
-VARIANTS = [(name, {}) for name in sorted(SOLVERS)] + [
+VARIANTS = [(name, {}) for name in SOLVERS] + [
     ("ddim", {"eta": 1.0}),
     ("dpmpp_2s", {"eta": 1.0}),
     ("edm", {"churn": 10.0, "churn_min": 0.05, "churn_max": 1.0}),
 ]
 # Why a combination may be refused: words of the message, and in what case they are right.
 REASONS = {
+    "the tuned grid is of a run": lambda sde, solver: solver.grid == "tuned",
     "has no discrete levels": lambda sde, solver: sde.scales is None,
     "ends at a signal-to-noise ratio of 0": lambda sde, solver: (
         not sde.alpha(np.float64(sde.t_max))
