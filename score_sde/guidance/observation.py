@@ -9,7 +9,7 @@ is known in the subspace (Song et al. 2021, arXiv 2011.13456, Section 5, Appendi
     P x0 = P y,    P eps = P (x_t - alpha y) / sigma.                                       (2)
 
 For the rest, the prediction of the unconditional model at x_t is taken. So `start` replaces the
-known part of x at t_max by (1), `condition` that of every Prediction by (2), `finish` that of the
+known part of the first x by (1), `condition` that of every Prediction by (2), `finish` that of the
 sample by y. Whatever sampler is between them, of whatever process, draws the known part from (1)
 at each of its times, as exactly as its steps are, and has nothing to know about observations:
 
@@ -75,16 +75,19 @@ class Observation:
         """
         raise NotImplementedError
 
-    def start(self, sde: SDE, x: jax.Array) -> jax.Array:
-        """The state at t_max, equation (1), that the sampler has to be given as x_init.
+    def start(self, sde: SDE, x: jax.Array, t: float | None = None) -> jax.Array:
+        """The first state, equation (1), that the sampler has to be given as x_init.
 
         Args:
             sde: the forward process.
-            x: a draw from its prior, [batch, *data]. The unknown part stays; the known part is z.
+            x: what a sampler starts from else, `sampler.prior(...)`, [batch, *data]. The unknown
+                part stays; the known part, at a standard deviation of 1, is z.
+            t: the time of it, `sampler.begins(sde)`; t_max if None, where it is a draw from the
+                prior.
         """
-        t_max = jnp.asarray(sde.t_max, x.dtype)
-        z = x / sde.prior_std
-        return self.replace(x, sde.alpha(t_max) * self._known(x) + sde.sigma(t_max) * z)
+        t, t_max = (jnp.asarray(sde.t_max if at is None else at, x.dtype) for at in (t, None))
+        z = x * (sde.sigma(t_max) / sde.sigma(t)) / sde.prior_std
+        return self.replace(x, sde.alpha(t) * self._known(x) + sde.sigma(t) * z)
 
     def condition(self, denoise: Denoiser, sde: SDE) -> Denoiser:
         """The denoiser of the data given y, equation (2).

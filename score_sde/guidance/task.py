@@ -34,8 +34,8 @@ class Task:
         """
         return denoise
 
-    def start(self, sde: SDE, x: jax.Array, known: jax.Array | None) -> jax.Array:
-        """The state at t_max, [batch, *data], from a draw x from the prior."""
+    def start(self, sde: SDE, x: jax.Array, t: float, known: jax.Array | None) -> jax.Array:
+        """The first state, [batch, *data], from the one x that the sampler draws, of time t."""
         return x
 
     def finish(self, x: jax.Array, known: jax.Array | None) -> jax.Array:
@@ -83,9 +83,9 @@ class Observed(Task):
         """Conditioned on the observation."""
         return self.observation(known).condition(denoise, sde)
 
-    def start(self, sde: SDE, x: jax.Array, known: jax.Array | None) -> jax.Array:
+    def start(self, sde: SDE, x: jax.Array, t: float, known: jax.Array | None) -> jax.Array:
         """With the known part at its own noise level."""
-        return self.observation(known).start(sde, x)
+        return self.observation(known).start(sde, x, t)
 
     def finish(self, x: jax.Array, known: jax.Array | None) -> jax.Array:
         """With the known part as it is known."""

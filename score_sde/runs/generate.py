@@ -134,9 +134,10 @@ class Generator:
                 if name not in cond:
                     one = key_labels if not number else keys.fold_in(key_labels, number)
                     cond[name] = jax.vmap(lambda k, n=count: jax.random.randint(k, (), 0, n))(one)
-            prior = sde.prior_sample(key_prior, shape, jnp.float32)
+            prior = sampler.prior(key_prior, sde, shape, jnp.float32)
             prior = jax.lax.with_sharding_constraint(prior, sharding)
-            state = sampler.begin(key_noise, sde, x_init=task.start(sde, prior, known))
+            x_init = task.start(sde, prior, sampler.begins(sde), known)
+            state = sampler.begin(key_noise, sde, x_init=x_init)
             return placed(state), _Given(key_noise, cond or None, known)
 
         def advance(

@@ -150,6 +150,10 @@ class FixedStep(TimeGrid, Sampler):
         """See Sampler: the rows of the table."""
         return len(self.table(sde).t)
 
+    def begins(self, sde: SDE) -> float:
+        """See Sampler: the time of the first row."""
+        return float(self.table(sde).t[0])
+
     def begin(
         self,
         key: jax.Array,
@@ -159,10 +163,7 @@ class FixedStep(TimeGrid, Sampler):
         x_init: jax.Array | None = None,
     ) -> State:
         """See Sampler; nothing is evaluated yet."""
-        x, table = super().begin(key, sde, shape=shape, x_init=x_init), self.table(sde)
-        if x_init is None:
-            x = x * share_of_prior(sde, table.t[0])
-        return before(table, x)
+        return before(self.table(sde), super().begin(key, sde, shape=shape, x_init=x_init))
 
     def advance(
         self,
@@ -187,12 +188,6 @@ class FixedStep(TimeGrid, Sampler):
     def finish(self, state: State) -> Samples:
         """See Sampler."""
         return Samples(state.states[0], state.nfe)
-
-
-def share_of_prior(sde: SDE, t: float) -> float:
-    """What a draw from the prior, which stands for x at t_max, is times to stand for x at t."""
-    first, last = sde.sigma(np.array([t, sde.t_max]))
-    return first / last
 
 
 def noise_of_rows(key: jax.Array, x: jax.Array) -> Callable[[jax.Array], jax.Array]:

@@ -31,7 +31,6 @@ from score_sde.samplers.fixed_step import (
     before,
     noise_of_rows,
     run,
-    share_of_prior,
 )
 from score_sde.samplers.grids import GRIDS, MOST_STEPS, TimeGrid
 from score_sde.samplers.predictors import PREDICTORS
@@ -52,14 +51,12 @@ class Plan(NamedTuple):
         corrects: whether the corrector is before a row.
         alpha: squared coefficient of the forward step, for the size of the corrector's step.
         sigma: standard deviation of x_t given x_0.
-        prior: what a draw from the prior is multiplied with to stand for x at the first time, [].
     """
 
     table: Table
     corrects: np.ndarray
     alpha: np.ndarray
     sigma: np.ndarray
-    prior: float
 
     @property
     def t(self) -> np.ndarray:
@@ -129,7 +126,7 @@ class PredictorCorrector(TimeGrid, Sampler):
         with np.errstate(invalid="ignore"):  # reported here
             alpha = sde.ancestral(t, self._next(sde, table))[0] ** 2
         self._check_finite(sde, alpha[corrects])
-        return Plan(table, corrects, alpha, sde.sigma(t), share_of_prior(sde, t[0]))
+        return Plan(table, corrects, alpha, sde.sigma(t))
 
     def _table(self, sde: SDE) -> Table:
         """The predictor's table."""
@@ -187,6 +184,10 @@ class PredictorCorrector(TimeGrid, Sampler):
         """See Sampler: the rows of the predictor's table."""
         return len(self.plan(sde).t)
 
+    def begins(self, sde: SDE) -> float:
+        """See Sampler: the first time of the grid."""
+        return self.plan(sde).t[0]
+
     def begin(
         self,
         key: jax.Array,
@@ -196,8 +197,7 @@ class PredictorCorrector(TimeGrid, Sampler):
         x_init: jax.Array | None = None,
     ) -> State:
         """See Sampler; nothing is evaluated yet."""
-        x, plan = super().begin(key, sde, shape=shape, x_init=x_init), self.plan(sde)
-        return before(plan.table, x * plan.prior if x_init is None else x)
+        return before(self.plan(sde).table, super().begin(key, sde, shape=shape, x_init=x_init))
 
     def advance(
         self,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from score_sde import keys
 from score_sde.prediction import Denoiser
@@ -55,8 +56,8 @@ class Sampler:
                 then a function.
             denoise: (x [batch, *data], t [batch], cond) -> Prediction.
             sde: the forward process that `denoise` belongs to.
-            shape: [batch, *data], to draw x at t_max from the prior; or None.
-            x_init: x at t_max, [batch, *data], possibly sharded; or None.
+            shape: [batch, *data], to draw the first state from the prior; or None.
+            x_init: x at the time `begins(sde)`, [batch, *data], possibly sharded; or None.
             cond: handed to `denoise`.
 
         Returns:
@@ -70,8 +71,30 @@ class Sampler:
         return self.finish(self.advance(key, state, denoise, sde, 0, self.pieces(sde), cond))
 
     def pieces(self, sde: SDE) -> int:
-        """How many steps it goes from t_max to the samples in; 1 if it cannot stop between."""
+        """How many steps it goes from the prior to the samples in; 1 if it cannot stop between."""
         raise NotImplementedError
+
+    def begins(self, sde: SDE) -> float:
+        """The time of the first state: t_max, unless the times of a sampler begin below."""
+        return sde.t_max
+
+    def prior(
+        self, key: jax.Array, sde: SDE, shape: tuple[int, ...], dtype: DTypeLike | None = None
+    ) -> jax.Array:
+        """Draw the first state, [batch, *data].
+
+        The prior stands for x at t_max. Where a sampler begins below, its noise is scaled to that
+        of the time.
+
+        Args:
+            key: JAX random key, or one for each example, [batch].
+            sde: the forward process.
+            shape: [batch, *data].
+            dtype: of the result; JAX's default float if None.
+        """
+        x = sde.prior_sample(key, tuple(shape), dtype)
+        first, last = (sde.sigma(jnp.asarray(t, x.dtype)) for t in (self.begins(sde), sde.t_max))
+        return x * (first / last)
 
     def begin(
         self,
@@ -81,11 +104,18 @@ class Sampler:
         shape: tuple[int, ...] | None = None,
         x_init: jax.Array | None = None,
     ) -> Any:
-        """The state before step 0, at t_max; arguments and errors as for a call.
+        """The state before step 0; arguments and errors as for a call.
 
         Here x itself, [batch, *data]; a sampler that keeps more adds it.
         """
-        return initial_state(key, sde, shape, x_init)
+        if (shape is None) == (x_init is None):
+            raise ValueError("give exactly one of shape (to draw from the prior) and x_init")
+        if shape is not None:
+            return self.prior(keys.fold_in(key, PRIOR), sde, shape)
+        x_init = jnp.asarray(x_init)
+        if not jnp.issubdtype(x_init.dtype, jnp.floating):
+            raise ValueError(f"x_init must be of a floating dtype, not {x_init.dtype}")
+        return x_init
 
     def advance(
         self,
@@ -124,27 +154,3 @@ class Sampler:
     def check(self, sde: SDE) -> None:
         """Raise ValueError if these options cannot work for a process; nothing is computed."""
         raise NotImplementedError
-
-
-def initial_state(
-    key: jax.Array, sde: SDE, shape: tuple[int, ...] | None, x_init: jax.Array | None
-) -> jax.Array:
-    """The state at t_max: a draw from the prior, or the one that is given.
-
-    Args:
-        key: the sampler's key, or keys.
-        sde: the forward process.
-        shape: [batch, *data], to draw from the prior in JAX's default float; or None.
-        x_init: [batch, *data] of a floating dtype, to start there; or None.
-
-    Raises:
-        ValueError: both or neither are given, or x_init is not of a floating dtype.
-    """
-    if (shape is None) == (x_init is None):
-        raise ValueError("give exactly one of shape (to draw from the prior) and x_init")
-    if shape is not None:
-        return sde.prior_sample(keys.fold_in(key, PRIOR), tuple(shape))
-    x_init = jnp.asarray(x_init)
-    if not jnp.issubdtype(x_init.dtype, jnp.floating):
-        raise ValueError(f"x_init must be of a floating dtype, not {x_init.dtype}")
-    return x_init

@@ -1,0 +1,197 @@
+r"""Inverse problems by the gradient of a likelihood: functions from denoiser to denoiser.
+
+Of data x_0 an observation y = H x_0 + s m is known, m ~ N(0, I). By Bayes' rule the score given y
+is that of the model plus G = grad_x log p(y | x_t), so that the prediction becomes
+
+    eps' = eps - sigma G,        x0' = x0 + (sigma^2 / alpha) G.                             (1)
+
+p(y | x_t) is the mean of p(y | x_0) over p(x_0 | x_t), of which the model knows the mean D(x_t).
+The methods differ in what they take for its covariance C. If it were Gaussian, and C constant,
+
+    G = J^T H^T (H C H^T + s^2 I)^-1 (y - H D),        J = dD / dx_t:                        (2)
+
+    dps        C = 0                      (Chung et al. 2023, arXiv 2209.14687)
+    pigdm      C = r_t^2 I                (Song et al. 2023, "Pseudoinverse-guided diffusion")
+    moments    C = (sigma^2 / alpha) J    (Rozet et al. 2024, arXiv 2405.13712)
+
+The last one is the true covariance, the second moment that Tweedie's formula has beside the mean.
+So `moments` is exact for every Gaussian data, `pigdm` for N(0, std^2 I); neither is for others, and
+dps for none. The linear system is solved by division where H H^T is a multiple of I (pigdm), else
+by conjugate gradients. What each costs and how far off it is: experiments/posterior.
+
+The gradient goes through the network: a forward and a backward pass, which counts as one
+evaluation and takes about three times as long; each iteration of `moments` is another backward
+pass and counts as one more.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from score_sde.composite import Composite
+from score_sde.guidance import conjugate
+from score_sde.guidance.measurement import Measurement
+from score_sde.prediction import Denoiser, Prediction
+from score_sde.processes import SDE, expand
+
+Back = Callable[[jax.Array], jax.Array]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Likelihood(Composite):
+    """Equations (1) and (2); subclasses say with what the rest y - H D is weighed."""
+
+    sde: SDE
+    measurement: Measurement
+
+    def pulled(self, rest: jax.Array, x: jax.Array, t: jax.Array, back: Back) -> jax.Array:
+        """H^T (H C H^T + s^2 I)^-1 rest, [batch, *data].
+
+        Args:
+            rest: y - H D, [batch, *observed].
+            x: state, [batch, *data].
+            t: time, [batch].
+            back: J^T of [batch, *data].
+        """
+        raise NotImplementedError
+
+    def __call__(
+        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
+    ) -> Prediction:
+        """See Composite."""
+
+        def data(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return tuple(self.denoise(x, t, cond))
+
+        x0, pull, eps = jax.vjp(data, x, has_aux=True)
+        rest = self.measurement.rest(x0)
+        gradient = pull(self.pulled(rest, x, t, lambda v: pull(v)[0]))[0]
+        alpha, sigma = expand(self.sde.alpha(t), x), expand(self.sde.sigma(t), x)
+        return Prediction(x0 + (sigma**2 / alpha) * gradient, eps - sigma * gradient)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PiGDM(Likelihood):
+    """C = r^2 I with r^2 = std^2 sigma^2 / (alpha^2 std^2 + sigma^2), that of data ~ N(0, std^2 I).
+
+    Attributes:
+        std: standard deviation of the data, 1 in the paper.
+    """
+
+    std: float = 1.0
+
+    def pulled(self, rest: jax.Array, x: jax.Array, t: jax.Array, back: Back) -> jax.Array:
+        """See Likelihood."""
+        clean, noisy = self.sde.alpha(t) * self.std, self.sde.sigma(t)
+        variance = (self.std * noisy) ** 2 / (clean**2 + noisy**2)
+        return self.measurement.solved(rest, variance, x)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DPS(Likelihood):
+    """C = 0: the likelihood of the mean in place of the mean likelihood.
+
+    With `steps` it goes as far as Algorithm 1 of the paper does in so many steps of equal length:
+    each moves x by -zeta grad ||y - H D||^2 with zeta = scale / ||y - H D||, whatever s is. As a
+    part of the score, which a step of the reverse SDE multiplies by g^2 dt, that is
+
+        G = 2 scale / (g^2 dt ||y - H D||) J^T H^T (y - H D),    dt = (t_max - t_min) / steps.
+
+    Attributes:
+        scale: factor on G; with `steps`, zeta' of the paper.
+        steps: of the sampler; None: as equation (2) has it, which needs s > 0.
+    """
+
+    scale: float = 1.0
+    steps: int | None = None
+
+    def pulled(self, rest: jax.Array, x: jax.Array, t: jax.Array, back: Back) -> jax.Array:
+        """See Likelihood."""
+        if self.steps is None:
+            return self.measurement.back(self.scale / self.measurement.noise**2 * rest, x)
+        size = jnp.sqrt(jnp.sum(rest**2, tuple(range(1, rest.ndim)), keepdims=True))
+        step = self.sde.g2(t) * (self.sde.t_max - self.sde.t_min) / self.steps
+        towards = rest / jnp.where(size > 0, size, 1)
+        return self.measurement.back(expand(2 * self.scale / step, rest) * towards, x)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments(Likelihood):
+    """C = (sigma^2 / alpha) J, never as a matrix: conjugate gradients multiply with it.
+
+    Attributes:
+        iterations: of them, each a backward pass through the network; as many as there are numbers
+            observed are exact, and a few suffice where s is not small.
+    """
+
+    iterations: int = 3
+
+    def pulled(self, rest: jax.Array, x: jax.Array, t: jax.Array, back: Back) -> jax.Array:
+        """See Likelihood."""
+        h, s = self.measurement, self.measurement.noise
+        gain = expand(self.sde.sigma(t) ** 2 / self.sde.alpha(t), x)
+
+        def apply(v: jax.Array) -> jax.Array:
+            return h.operator.forward(gain * back(h.back(v, x))) + s**2 * v
+
+        return h.back(conjugate.solved(apply, rest, self.iterations), x)
+
+    def evaluations(self, t: ArrayLike) -> ArrayLike:
+        """See Composite: one, and a backward pass for each iteration."""
+        return super().evaluations(t) * (1 + self.iterations)
+
+
+def pigdm(denoise: Denoiser, sde: SDE, measurement: Measurement, std: float = 1.0) -> Denoiser:
+    """Condition on an observation by PiGDM.
+
+    Args:
+        denoise: the model's denoiser; guide it before.
+        sde: its process.
+        measurement: what is known.
+        std: standard deviation of the data, 1 in the paper.
+
+    Returns:
+        denoise(x, t, cond), for any sampler; a call counts as one of `denoise`.
+
+    Raises:
+        ValueError: std is not positive.
+    """
+    if not std > 0:
+        raise ValueError(f"std={std}: the standard deviation of the data is above 0")
+    return PiGDM(denoise, sde, measurement, std)
+
+
+def dps(
+    denoise: Denoiser,
+    sde: SDE,
+    measurement: Measurement,
+    scale: float = 1.0,
+    steps: int | None = None,
+) -> Denoiser:
+    """Condition on an observation by DPS; see there for what is not as of `pigdm`.
+
+    Raises:
+        ValueError: without noise the likelihood of the mean is infinitely sharp.
+    """
+    if steps is None and not measurement.noise:
+        raise ValueError(
+            "dps weighs by 1 / noise^2, and this observation has no noise: give steps, the "
+            "number of the sampler's, for the step sizes of the paper's algorithm, or use pigdm"
+        )
+    return DPS(denoise, sde, measurement, scale, steps)
+
+
+def moments(denoise: Denoiser, sde: SDE, measurement: Measurement, iterations: int = 3) -> Denoiser:
+    """Condition on an observation with the model's own covariance; see `pigdm` and Moments.
+
+    Raises:
+        ValueError: there are no iterations.
+    """
+    if iterations < 1:
+        raise ValueError(f"iterations={iterations}: give at least 1")
+    return Moments(denoise, sde, measurement, iterations)
