@@ -7,19 +7,12 @@ change of variables (Chen et al. 2018, arXiv 1806.07366), so with the prior pi a
 
 where x(t_min) = x (Song et al. 2021, arXiv 2011.13456, equation 39). The state x and the integral
 are solved together. p is the density of what the ODE draws from the prior at t_min: data with the
-noise of that time, sigma(t_min), on it. The trace is exact, from the D products J e_i, or
-Hutchinson's estimate (FFJORD: Grathwohl et al. 2019, arXiv 1810.01367)
-
-    tr(J) = E[e^T J e],    E[e e^T] = I,                                                       (2)
-
-whose e is drawn once for an example and kept along its trajectory, so that (1) stays an ODE, and
-an unbiased estimate. For symmetric J its variance is 2 (|J|_F^2 - sum_i J_ii^2) for Rademacher e
-and 2 |J|_F^2 for Gaussian e. v and J e come from one linearisation of the network, in forward mode.
+noise of that time, sigma(t_min), on it. The trace is exact or Hutchinson's estimate (see
+score_sde.divergence).
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -27,20 +20,11 @@ import jax
 import jax.numpy as jnp
 
 from score_sde import keys
-from score_sde.checks import check_count, check_name, check_positive
+from score_sde.checks import check_count, check_positive
+from score_sde.divergence import Divergence
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.ode import probability_flow, solved
-
-DIVERGENCES = ("hutchinson", "exact")
-
-PROBES: dict[str, Callable[..., jax.Array]] = {
-    "rademacher": jax.random.rademacher,
-    "gaussian": jax.random.normal,
-}
-
-# (velocity of one example, x [*data]) -> (v [*data], tr(J) or its estimate []).
-Divergence = Callable[[Callable[[jax.Array], jax.Array], jax.Array], tuple[jax.Array, jax.Array]]
 
 
 class LogLikelihood(NamedTuple):
@@ -89,14 +73,14 @@ def log_likelihood(
             with a batch of one, so that whatever belongs to an example must come through `cond`.
         sde: the forward process that `denoise` belongs to.
         x: data at t_min in the model's range, [batch, *data], of a floating dtype.
-        divergence: "hutchinson", equation (2), or "exact".
-        probes: how many e are averaged in (2).
+        divergence: "hutchinson" or "exact"; see divergence.Divergence for this and what follows.
+        probes: how many of Hutchinson's estimates are averaged.
         rtol: relative tolerance of a step, for the root mean square of x and the integral.
         atol: absolute tolerance of a step, in units of x and nats.
         cond: handed to `denoise`: None, or a pytree of arrays [batch, ...].
-        probe: distribution of e: "rademacher", the one of least variance, or "gaussian".
+        probe: distribution of their probes: "rademacher" or "gaussian".
         max_steps: of the solver, rejected ones included.
-        chunk: the exact trace takes so many of its D products at once, which bounds its memory.
+        chunk: so many products of the exact trace are computed at once.
 
     Returns:
         LogLikelihood.
@@ -107,7 +91,10 @@ def log_likelihood(
         RuntimeError: max_steps were not enough for some example (or the denoiser gave a NaN);
             under jit too.
     """
-    _check(divergence, probe, x, probes=probes, max_steps=max_steps, chunk=chunk)
+    divergences = Divergence(divergence, probes, probe, chunk)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(f"x must be of a floating dtype, in the model's range, not {x.dtype}")
+    check_count("max_steps", max_steps)
     check_positive("rtol", rtol)
     check_positive("atol", atol)
     if not keys.is_vector(key):
@@ -117,11 +104,7 @@ def log_likelihood(
 
     def one(key: jax.Array, x: jax.Array, cond: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         cond = jax.tree.map(lambda a: a[None], cond)
-        trace = (
-            _exact(chunk)
-            if divergence == "exact"
-            else _hutchinson(PROBES[probe](key, (probes, *x.shape), x.dtype))
-        )
+        trace = divergences.trace(key, x)
 
         def rate(piece: Denoiser) -> Callable[..., tuple[jax.Array, jax.Array]]:
             velocity = probability_flow(piece, sde, cond)
@@ -134,57 +117,3 @@ def log_likelihood(
     latent, integral, counts = jax.vmap(one)(key, x, cond)
     logp, nfe = sde.prior_logp(latent) + integral, counts.max(axis=0).sum()
     return LogLikelihood(logp, nfe, counts.sum(axis=1), latent)
-
-
-def _check(divergence: str, probe: str, x: jax.Array, **counts: int) -> None:
-    check_name("divergence", divergence, DIVERGENCES)
-    check_name("probe", probe, PROBES)
-    for name, value in counts.items():
-        check_count(name, value)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise ValueError(f"x must be of a floating dtype, in the model's range, not {x.dtype}")
-
-
-def _hutchinson(probes: jax.Array) -> Divergence:
-    """Equation (2), averaged over probes [n, *data]."""
-
-    def trace(
-        velocity: Callable[[jax.Array], jax.Array], x: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        v, products = _jacobian_products(velocity, x, probes)
-        return v, jnp.vdot(probes, products) / len(probes)
-
-    return trace
-
-
-def _exact(chunk: int) -> Divergence:
-    """The sum of e_i^T J e_i over all axes, `chunk` of them at a time."""
-
-    def trace(
-        velocity: Callable[[jax.Array], jax.Array], x: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        def diagonal(axes: jax.Array) -> tuple[jax.Array, jax.Array]:
-            # Axes past the end, which fill up the last chunk, have a basis vector of zeros.
-            basis = jax.nn.one_hot(axes, x.size, dtype=x.dtype).reshape(-1, *x.shape)
-            v, products = _jacobian_products(velocity, x, basis)
-            return v, jnp.vdot(basis, products)
-
-        if x.size <= chunk:
-            return diagonal(jnp.arange(x.size))
-        number = -(-x.size // chunk)
-        v, parts = jax.lax.map(diagonal, jnp.arange(number * chunk).reshape(number, chunk))
-        return v[0], parts.sum()
-
-    return trace
-
-
-def _jacobian_products(
-    velocity: Callable[[jax.Array], jax.Array], x: jax.Array, tangents: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """v(x) [*data] and J e for each e of tangents [n, *data], from one evaluation of v.
-
-    Only what depends on e is mapped over e: v is computed once. Forward mode, because XLA's CPU
-    backend is slow at reverse mode inside a loop.
-    """
-    push = functools.partial(jax.jvp, velocity, (x,))
-    return jax.vmap(lambda e: push((e,)), out_axes=(None, 0))(tangents)

@@ -12,7 +12,7 @@ from sampler_oracles import Counted, mixture
 from scipy import stats
 
 import score_sde
-from score_sde import analytic, guidance, likelihood, log_likelihood
+from score_sde import analytic, divergence, guidance, log_likelihood
 
 pytestmark = pytest.mark.slow
 
@@ -157,7 +157,7 @@ def test_the_exact_trace_in_chunks(x64):
         return (matrix @ x.ravel()).reshape(x.shape) + x**2
 
     for chunk in (4, 6, 64):
-        v, trace = likelihood._exact(chunk)(velocity, x)
+        v, trace = divergence.exact(chunk)(velocity, x)
         np.testing.assert_allclose(v, velocity(x))
         np.testing.assert_allclose(trace, jnp.trace(matrix) + 2 * x.sum())
 
@@ -199,7 +199,7 @@ def test_nfe_counts_real_evaluations(x64):
 
 @pytest.mark.parametrize(
     "trace",
-    [likelihood._hutchinson(np.ones((5, 7))), likelihood._exact(64)],
+    [divergence.hutchinson(np.ones((5, 7))), divergence.exact(64)],
     ids=["probes", "exact"],
 )
 def test_drift_and_products_are_one_linearisation(trace):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 import jax
 
 from score_sde import likelihood, sections
+from score_sde.divergence import DIVERGENCES, PROBES
 from score_sde.evaluation.metric import DENOISER, Metric
 from score_sde.evaluation.subject import Subject
 from score_sde.prediction import Denoiser
@@ -23,7 +24,7 @@ class LikelihoodMetric(Metric):
 
     Attributes:
         divergence: "hutchinson" or "exact".
-        probe: distribution of Hutchinson's probes, a name in likelihood.PROBES.
+        probe: distribution of Hutchinson's probes, a name in PROBES.
         probes: how many of them are averaged.
         rtol: relative tolerance of the solver.
         atol: absolute tolerance of the solver.
@@ -33,8 +34,8 @@ class LikelihoodMetric(Metric):
 
     NEEDS: ClassVar[str] = DENOISER
 
-    divergence: Annotated[str, one_of(likelihood.DIVERGENCES)] = "exact"
-    probe: Annotated[str, one_of(likelihood.PROBES)] = "rademacher"
+    divergence: Annotated[str, one_of(DIVERGENCES)] = "exact"
+    probe: Annotated[str, one_of(PROBES)] = "rademacher"
     probes: Count = 1
     rtol: Positive = 1e-5
     atol: Positive = 1e-5

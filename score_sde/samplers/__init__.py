@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from score_sde import sections
 from score_sde.checks import check_name
 from score_sde.samplers.grids import GRIDS
+from score_sde.samplers.logp import with_logp
 from score_sde.samplers.names import ALIASES, ELSEWHERE
 from score_sde.samplers.ode import RK45
 from score_sde.samplers.paper import PAPER
@@ -36,6 +37,7 @@ __all__ = [
     "read",
     "resolve",
     "unread",
+    "with_logp",
 ]
 
 SAMPLERS: dict[str, Callable[..., Sampler]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
@@ -30,13 +30,13 @@ class State(NamedTuple):
     """Where a table is: before row r.
 
     Attributes:
-        states: x_r, x_{r-1}, ..., [batch, *data] each.
-        predictions: D_{r-1}, D_{r-2}, ..., [batch, *data] each.
+        states: x_r, x_{r-1}, ..., [batch, *data] each (for `run`, pytrees of such).
+        predictions: D_{r-1}, D_{r-2}, ..., the same.
         nfe: evaluations of a network until now, an integer [].
     """
 
-    states: tuple[jax.Array, ...]
-    predictions: tuple[jax.Array, ...]
+    states: tuple[Any, ...]
+    predictions: tuple[Any, ...]
     nfe: jax.Array
 
 
@@ -97,8 +97,16 @@ class FixedStep(TimeGrid, Sampler):
         Raises:
             ValueError: the grid or the method cannot work for the process.
         """
+        return self.of_points(self.grid_points(sde), sde)
+
+    def grid_points(self, sde: SDE) -> Points:
+        """The points of the grid.
+
+        Raises:
+            ValueError: the process cannot have them.
+        """
         times = self.at(sde, self.steps + (self.denoise_final == "none"))
-        return self.of_points(Points.at(sde, times), sde)
+        return Points.at(sde, times)
 
     def of_points(self, points: Points, sde: SDE) -> Table:
         """The table through these points of the process, in place of those of the grid.
@@ -196,9 +204,9 @@ def noise_of_rows(key: jax.Array, x: jax.Array) -> Callable[[jax.Array], jax.Arr
     return lambda row: keys.normal(keys.fold_in(keys.fold_in(key, row), 0), x.shape, x.dtype)
 
 
-def before(table: Table, x: jax.Array) -> State:
-    """The state before row 0, at x [batch, *data]."""
-    nothing = jnp.zeros_like(x)
+def before(table: Table, x: Any) -> State:
+    """The state before row 0, at x [batch, *data], or a pytree of such."""
+    nothing = jax.tree.map(jnp.zeros_like, x)
     earlier = (nothing,) * (table.states.shape[1] - 1)
     return State((x, *earlier), (nothing,) * (table.predictions.shape[1] - 1), jnp.array(0))
 
@@ -218,14 +226,14 @@ def run(
     Args:
         table: the solver's.
         state: before row `first`; its arrays are [batch, *data].
-        denoise: (x, t [batch], cond) -> Prediction.
-        noise: the row's number [] -> z, [batch, *data]; None if no row adds noise.
+        denoise: (x, t [batch], cond) -> Prediction, whose parts are as x is.
+        noise: the row's number [] -> z, as x is; None if no row adds noise.
         first: the row to begin with.
         last: the row to stop before.
         cond: handed to `denoise`.
         correct: (the row's number [], state) -> state, before the row's evaluation; None for none.
     """
-    x = state.states[0]
+    x = jax.tree.leaves(state.states[0])[0]
     t, a, c, n = (
         jnp.asarray(part, x.dtype)
         for part in (table.t, table.states, table.predictions, table.noise)
@@ -235,14 +243,23 @@ def run(
         state = state if correct is None else correct(r, state)
         predicted = denoise(state.states[0], jnp.full(x.shape[:1], t[r]), cond)
         predictions = (getattr(predicted, table.predicts), *state.predictions)
-        terms = [a[r, j] * x for j, x in enumerate(state.states)]
-        terms += [c[r, j] * d for j, d in enumerate(predictions)]
+        terms = [(a[r, j], x) for j, x in enumerate(state.states)]
+        terms += [(c[r, j], d) for j, d in enumerate(predictions)]
         if noise is not None:
-            terms.append(n[r] * noise(r))
+            terms.append((n[r], noise(r)))
         return State(
-            (functools.reduce(jnp.add, terms), *state.states[:-1]),
+            (_combined(terms), *state.states[:-1]),
             predictions[: len(state.predictions)],
             state.nfe + evaluations(denoise, t[r]),
         )
 
     return jax.lax.fori_loop(first, last, row, state)
+
+
+def _combined(terms: Sequence[tuple[jax.Array, Any]]) -> Any:
+    """The sum of pytrees of one structure, each times its weight []."""
+
+    def of(*leaves: jax.Array) -> jax.Array:
+        return functools.reduce(jnp.add, (w * x for (w, _), x in zip(terms, leaves, strict=True)))
+
+    return jax.tree.map(of, *(tree for _, tree in terms))

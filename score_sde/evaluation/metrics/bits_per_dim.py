@@ -29,7 +29,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from score_sde import files, likelihood
+from score_sde import files
+from score_sde.divergence import DIVERGENCES
 from score_sde.errors import UserError, solver_error_as
 from score_sde.evaluation.journal import Journal
 from score_sde.evaluation.likelihood_metric import LikelihoodMetric
@@ -59,7 +60,7 @@ class BitsPerDim(LikelihoodMetric):
         repeats: bounds, each from draws of its own, whose mean is reported.
     """
 
-    divergence: Annotated[str, one_of(likelihood.DIVERGENCES)] = "hutchinson"
+    divergence: Annotated[str, one_of(DIVERGENCES)] = "hutchinson"
     dequantization: Annotated[str, one_of(DEQUANTIZATIONS, ("variational",))] = "uniform"
     dequantization_steps: Count = 1000
     draws: Count = 1
