@@ -7,43 +7,47 @@ measures all curves (measure.py) and writes results/table.md, table.csv and the 
 
 from __future__ import annotations
 
+import functools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from experiments.exact_solvers import pictures, tables
-from experiments.exact_solvers.flows import bumps, digits
-from experiments.exact_solvers.measure import PROCESSES, Curve, of_process
+from experiments.exact_solvers.flows import Data, bumps, digits
+from experiments.exact_solvers.measure import PROCESSES, of_process, one_core
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def main() -> None:
-    """Measure with a process for each core, and write."""
+def main(
+    folder: Path = RESULTS,
+    data: Sequence[Data] | None = None,
+    processes: Sequence[str] = tuple(PROCESSES),
+    **options: Sequence[Any],
+) -> None:
+    """Measure with a process for each core, and write.
+
+    Args:
+        folder: for the results.
+        data: the two of flows.py if None.
+        processes: keys of PROCESSES.
+        **options: of measure.of_process: solvers, grids, numbers.
+    """
     began = time.monotonic()
-    data = (bumps(), digits())
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), _one_core) as pool:
-        found = pool.map(of_process, PROCESSES, [data] * len(PROCESSES))
-        curves = [curve for part in _told(found, began) for curve in part]
-    tables.write(RESULTS, curves)
-    pictures.draw(RESULTS, curves)
-    print(f"wrote {os.path.relpath(RESULTS)} after {time.monotonic() - began:.0f} s")
-
-
-def _one_core() -> None:
-    """Products of small matrices are slower on several, the more so if others use them."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-
-
-def _told(found: Iterator[list[Curve]], began: float) -> Iterator[list[Curve]]:
-    for process, curves in zip(PROCESSES, found, strict=True):
-        print(f"{process}: {len(curves)} curves after {time.monotonic() - began:.0f} s", flush=True)
-        yield curves
+    measure = functools.partial(of_process, data=data or (bumps(), digits()), **options)
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), one_core) as pool:
+        curves = []
+        for process, found in zip(processes, pool.map(measure, processes), strict=True):
+            curves += found
+            seconds = time.monotonic() - began
+            print(f"{process}: {len(found)} curves after {seconds:.0f} s", flush=True)
+    tables.write(folder, curves)
+    pictures.draw(folder, curves)
+    print(f"wrote {os.path.relpath(folder)} after {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

@@ -97,6 +97,13 @@ class Curve(NamedTuple):
     order: float
 
 
+def one_core() -> None:
+    """Let a process use one: products of small matrices are slower on several."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
 def of_process(
     process: str,
     data: Sequence[Data],

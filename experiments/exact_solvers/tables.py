@@ -37,17 +37,22 @@ def _write_csv(writer, curves: Sequence[Curve]) -> None:
             writer.writerow([*keys, "elsewhere", *away, ""])
 
 
-def read(folder: Path) -> dict[tuple[str, ...], dict[str, float]]:
-    """The rows of table.csv: (data, process, grid, solver, quantity) -> value by column."""
+def read(folder: Path) -> list[Curve]:
+    """The curves of table.csv."""
+    found: dict[tuple[str, ...], dict[str, dict[int, float]]] = {}
+    orders: dict[tuple[str, ...], float] = {}
     with (folder / "table.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    keys = (*_KEYS, "quantity")
-    return {
-        tuple(row[key] for key in keys): {
-            k: float(v) for k, v in row.items() if k not in keys and v
-        }
-        for row in rows
-    }
+        for row in csv.DictReader(file):
+            keys = tuple(row.pop(key) for key in _KEYS)
+            quantity, order = row.pop("quantity"), row.pop("order")
+            values = {int(n): float(value) for n, value in row.items() if value}
+            found.setdefault(keys, {})[quantity] = values
+            if order:
+                orders[keys] = float(order)
+    return [
+        Curve(*keys, of["error"], of.get("elsewhere", dict.fromkeys(of["error"], 0)), orders[keys])
+        for keys, of in found.items()
+    ]
 
 
 def markdown(curves: Sequence[Curve]) -> str:
@@ -70,7 +75,7 @@ def markdown(curves: Sequence[Curve]) -> str:
         for solver in dict.fromkeys(curve.solver for curve in own):
             row = [cells.get((data, process, grid, solver), "") for grid in grids]
             lines.append(f"| {solver} | {' | '.join(row)} |")
-        lines += ["", *(f"Best with {n}: {best[data, process, n]}." for n in SHOWN)]
+        lines += ["", *(f"Best with {n}: {best.get((data, process, n), '-')}." for n in SHOWN)]
     return "\n".join(lines) + "\n"
 
 
@@ -83,10 +88,9 @@ def _cell(curve: Curve) -> str:
 def _best(curves: Sequence[Curve]) -> dict[tuple[str, str, int], str]:
     found: dict[tuple[str, str, int], Curve] = {}
     for curve in curves:
-        for n in SHOWN:
+        for n in {*SHOWN} & curve.errors.keys():
             key = (curve.data, curve.process, n)
-            error = curve.errors.get(n, math.inf)
-            if key not in found or error < found[key].errors[n]:
+            if key not in found or curve.errors[n] < found[key].errors[n]:
                 found[key] = curve
     return {
         key: f"{curve.solver} on {curve.grid}, {curve.errors[key[2]]:.1e}"

@@ -28,7 +28,8 @@ from score_sde.composite import Composite, bound
 from score_sde.divergence import Divergence
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE
-from score_sde.samplers.fixed_step import FixedStep, State, before, run
+from score_sde.samplers.fixed_step import FixedStep
+from score_sde.samplers.loop import State, before, run
 from score_sde.samplers.points import Points
 from score_sde.samplers.sample import Sampler
 from score_sde.samplers.table import EPS, X0

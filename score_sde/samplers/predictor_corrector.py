@@ -25,14 +25,9 @@ from score_sde.composite import bound, evaluations
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.correctors import CORRECTORS, NOISE_NORMS
-from score_sde.samplers.fixed_step import (
-    FixedStep,
-    State,
-    before,
-    noise_of_rows,
-    run,
-)
+from score_sde.samplers.fixed_step import FixedStep
 from score_sde.samplers.grids import GRIDS, MOST_STEPS, TimeGrid
+from score_sde.samplers.loop import State, before, noise_of_rows, run
 from score_sde.samplers.predictors import PREDICTORS
 from score_sde.samplers.sample import NOISE, Sampler, Samples
 from score_sde.samplers.solvers import SOLVERS
@@ -69,8 +64,8 @@ class PredictorCorrector(TimeGrid, Sampler):
     """The sampler (1) of the module; the noise of a step is a function of the key and its index.
 
     Attributes:
-        predictor: a key of predictors.PREDICTORS, or a solver: a key of solvers.SOLVERS, with what
-            options it has by itself. Between the stages of a step there is no corrector.
+        predictor: a key of predictors.PREDICTORS, or a solver with the options that it has by
+            itself; there is no corrector between the stages of its steps.
         corrector: a key of correctors.CORRECTORS.
         steps: number N of times.
         snr: the corrector's signal-to-noise ratio r; the paper's best are 0.16 (VE) and 0.01 (VP).

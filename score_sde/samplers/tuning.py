@@ -25,8 +25,9 @@ import numpy as np
 import scipy.optimize
 
 from score_sde.processes import SDE
-from score_sde.samplers.fixed_step import FixedStep, before, run
+from score_sde.samplers.fixed_step import FixedStep
 from score_sde.samplers.grids import GRIDS
+from score_sde.samplers.loop import before, run
 from score_sde.samplers.points import Points
 from score_sde.samplers.table import Table
 

@@ -33,7 +33,8 @@ def test_help_says_of_every_field_what_it_means_and_takes():
         "whole number, at least 1 and at most 2,147,483,647.",
         "--config.optim.beta1=0.9 Adam's. Takes a finite number, at least 0 and below 1.",
         "--config.sampling.predictor_corrector.predictor=euler_maruyama a key of "
-        "predictors.PREDICTORS. Takes one of euler_maruyama, reverse_diffusion, ancestral, ",
+        "predictors.PREDICTORS, or a solver with the options that it has by itself; there is no "
+        "corrector between the stages of its steps. Takes one of euler_maruyama, ",
         "--config.training.steps=1000 optimiser steps in all. Takes a whole number, at least 1 and "
         "at most 2,147,483,647. Its default is 1300000.",
         "--config.model.channel_mult=(1,2) features at each size",

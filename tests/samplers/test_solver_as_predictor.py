@@ -8,7 +8,7 @@ from sampler_oracles import mixture, z_scores
 
 from score_sde import samplers
 from score_sde.processes import EDM, SMLD, VE, VP
-from score_sde.samplers.fixed_step import before, run
+from score_sde.samplers.loop import before, run
 from score_sde.samplers.solvers import SOLVERS
 
 KEY = jax.random.key(5)
@@ -33,7 +33,7 @@ def test_the_table_is_the_solvers(name, final, own):
 def test_the_corrector_is_of_the_step_that_follows():
     """alpha = 1 - beta(t) (t - s) of VP, s where the step ends: for both stages; 0 for the data."""
     sde = VP()
-    for name, final in (("heun", "mean"), ("heun", "none"), ("dpmpp_2m", "none")):
+    for name, final in (("midpoint", "mean"), ("midpoint", "none"), ("dpmpp_2m", "none")):
         sampler = predictor_corrector(name, steps=40, denoise_final=final)
         plan, t = sampler.plan(sde), sampler.at(sde, 40 + (final == "none"))
         s = np.append(t[1:], 0.0) if final == "mean" else t[1:]

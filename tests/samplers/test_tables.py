@@ -9,7 +9,7 @@ from tables import DISCRETE, FRAMES, Golden, errors, exact, points_at, walk
 
 from score_sde import analytic, samplers
 from score_sde.processes import EDM, VP
-from score_sde.samplers.fixed_step import before, run
+from score_sde.samplers.loop import before, run
 
 
 def sampler(name, **options):
