@@ -1,4 +1,4 @@
-"""How good sampled digits are, in three numbers that need no pretrained network.
+"""How good sampled digits are, in a few numbers that need no pretrained network.
 
     python -m score_sde.evaluation.digit_quality runs/digits_vp/samples.npz
 
@@ -9,7 +9,9 @@ The real images are the digits, or the coloured digits if the samples have three
   over that of as many held-out real images: 1 is as good as real, and a set that misses modes or
   smears them is far above;
 - nearest_ratio: the median distance to the nearest training image, over that of held-out images:
-  a model that memorises is near 0, one that draws noise or blur away from 1.
+  a model that memorises is near 0, one that draws noise or blur away from 1;
+- as_asked: where the file says which classes were asked for, the share of the samples that the
+  classifier takes for theirs.
 """
 
 from __future__ import annotations
@@ -30,14 +32,21 @@ from score_sde.formats import npz
 SETS = {1: "digits", 3: "digits_rgb"}  # by the number of channels
 
 
-def measure(samples: np.ndarray, train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> dict:
-    """The three numbers.
+def measure(
+    samples: np.ndarray,
+    train: np.ndarray,
+    labels: np.ndarray,
+    test: np.ndarray,
+    asked: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """The numbers.
 
     Args:
         samples: uint8, [n, 8, 8, channels].
         train: real training images, uint8, [m, 8, 8, channels].
         labels: their classes, [m].
         test: held-out real images, uint8; as many as there are samples are used, or all.
+        asked: classes that the samples are to be of, [n], if they are.
     """
     from sklearn.svm import SVC
 
@@ -51,6 +60,7 @@ def measure(samples: np.ndarray, train: np.ndarray, labels: np.ndarray, test: np
         "classes": np.round(np.bincount(classes, minlength=10) / len(classes), 3).tolist(),
         "frechet_ratio": round(ours / real, 3),
         "nearest_ratio": round(_nearest(samples, train) / _nearest(test, train), 3),
+        **({} if asked is None else {"as_asked": round(float(np.mean(classes == asked)), 4)}),
     }
 
 
@@ -68,27 +78,30 @@ def main(argv: list[str]) -> int:
             raise UserError(
                 "usage: python -m score_sde.evaluation.digit_quality runs/digits_vp/samples.npz"
             )
-        samples = _read(files.expanded(argv[1]))
-        print(json.dumps(measure(samples, *_real(SETS[samples.shape[-1]]))))
+        samples, asked = _read(files.expanded(argv[1]))
+        print(json.dumps(measure(samples, *_real(SETS[samples.shape[-1]]), asked)))
         return 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """The samples, and the classes that were asked for."""
     if not path.is_file():
         raise UserError(f"no file {path}: draw samples first, with --mode=sample")
     with npz.opened(path, "a samples.npz") as arrays:
         if "samples" not in arrays:
             raise ValueError("it holds no samples")
-        samples = arrays["samples"]
+        samples, asked = arrays["samples"], arrays.get("label")
     shapes = [(8, 8, channels) for channels in SETS]
     if samples.dtype != np.uint8 or samples.shape[1:] not in shapes or len(samples) < 2:
         raise UserError(
             f"{path} holds {samples.dtype} {samples.shape}; need uint8 [n, 8, 8, 1] or [n, 8, 8, 3]"
         )
-    return samples
+    if asked is not None and asked.shape != samples.shape[:1]:
+        raise UserError(f"{path} holds {len(samples)} samples and labels {asked.shape}")
+    return samples, asked
 
 
 def _real(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

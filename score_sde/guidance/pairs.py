@@ -45,7 +45,8 @@ def told_both(
     t = jnp.broadcast_to(t, x.shape[:1])
     # Side by side: where a batch is split over devices, the two of an example stay on one.
     pair = denoise(jnp.repeat(x, 2, axis=0), jnp.repeat(t, 2, axis=0), together)
-    first, second = (jax.tree.map(lambda a, n=n: a[n::2], pair) for n in (0, 1))
+    pair = jax.tree.map(lambda a: a.reshape(len(x), 2, *a.shape[1:]), pair)
+    first, second = (jax.tree.map(lambda a, n=n: a[:, n], pair) for n in (0, 1))
     return first, second
 
 

@@ -54,10 +54,13 @@ def about(path: Path) -> Values:
 
 
 def _model(about: Values) -> tuple[str, str, str]:
-    """Step and weights; sampler and evaluations; seed."""
+    """Step and weights; sampler, guidance and evaluations; seed."""
     step = f"step {text(about['step'])}" if "step" in about else ""
     weights = f"{text(about['weights'])} weights" if "weights" in about else ""
     sampler = text(_values(about, "sampler").get("name", ""))
+    guidance = _values(about, "guidance")
+    if guidance:
+        sampler += f" guided by {text(guidance.get('name'))} of scale {text(guidance.get('scale'))}"
     nfe = about.get("nfe")
     evaluations = f"{text(nfe)} evaluations each" if nfe is not None else ""
     seed = about.get("sampling_seed", about.get("seed"))

@@ -111,7 +111,7 @@ def _data_dir(given: str, found: Sequence[Row]) -> str:
 
 def _of_training(row: Row) -> dict[str, Any]:
     """The changes that concern training; the rows that share it differ in the others."""
-    others = ("sampling.", "evaluation.")
+    others = ("sampling.", "guidance.", "evaluation.")
     return {path: value for path, value in row.changes.items() if not path.startswith(others)}
 
 

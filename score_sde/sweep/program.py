@@ -31,8 +31,8 @@ class Program:
         collect: name under which what it printed belongs to the evaluation; "" for nothing.
         pattern: regular expression whose named groups are the numbers to collect; "" if it prints
             them as a line of JSON.
-        sections: those of "sampling" and "evaluation" that its numbers depend on, if it is told the
-            config at all.
+        sections: those of "sampling", with "guidance", and "evaluation" that its numbers depend on,
+            if it is told the config at all.
         again: more arguments, which change no number and are in no identity: so that it can be run
             again over what it left.
     """

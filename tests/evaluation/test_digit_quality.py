@@ -1,4 +1,4 @@
-"""The three numbers are right where the answer is known."""
+"""The numbers are right where the answer is known."""
 
 import json
 
@@ -22,6 +22,21 @@ def test_held_out_images_score_one(real):
     found = digit_quality.measure(test, train, labels, test)
     assert found["frechet_ratio"] == found["nearest_ratio"] == 1
     assert min(found["classes"]) > 0.08
+
+
+def test_the_share_that_is_as_asked(real, tmp_path, capsys):
+    """All images but a tenth are asked for as what they are; and from a file that says so."""
+    train, labels, test = real
+    own = digit_quality.measure(train[:500], train, labels, test, labels[:500])["as_asked"]
+    asked = np.where(np.arange(500) % 10 == 0, (labels[:500] + 1) % 10, labels[:500])
+    found = digit_quality.measure(train[:500], train, labels, test, asked)["as_asked"]
+    assert own > 0.99
+    assert found == pytest.approx(0.9 * own, abs=0.01)
+    np.savez(tmp_path / "class.npz", samples=train[:500], label=asked)
+    assert digit_quality.main(["digits", str(tmp_path / "class.npz")]) == 0
+    assert json.loads(capsys.readouterr().out)["as_asked"] == found
+    np.savez(tmp_path / "class.npz", samples=train[:500], label=asked[:3])
+    assert digit_quality.main(["digits", str(tmp_path / "class.npz")]) == 2
 
 
 def test_memorised_images_are_too_near(real):

@@ -52,6 +52,11 @@ def test_a_number(entry, said):
             "256 of 500 samples; step 10,000, ema 0.999 weights; "
             "PredictorCorrector, 250 evaluations each; seed 3",
         ),
+        (
+            {**DRAWN, "guidance": {"name": "ClassifierFree", "scale": 3.0}, "nfe": 12, "shown": 4},
+            "4 samples; PredictorCorrector guided by ClassifierFree of scale 3, "
+            "12 evaluations each; seed 3",
+        ),
         ({"shown": 64, "of": 64}, "64 samples"),
         (
             {"data": "digits", "split": "train", "shown": 64, "of": 1297},
