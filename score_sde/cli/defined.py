@@ -11,7 +11,9 @@ from score_sde.errors import UserError
 from score_sde.values import Count, Every, NotNegative, Path, check, shown
 
 MODES = ("train", "sample", "evaluate", "import")
-TASKS = ("class", "inpaint", "colorize")
+OBSERVED = ("inpaint", "colorize", "superres")
+TASKS = ("class", *OBSERVED)
+METHODS = ("replacement", "pigdm", "dps", "moments", "gibbs")
 
 
 def define() -> flags.FlagValues:
@@ -29,6 +31,9 @@ def define() -> flags.FlagValues:
     flags.DEFINE_string("classifier", None, "", flag_values=values)
     flags.DEFINE_float("scale", None, "", flag_values=values)
     flags.DEFINE_string("mask", None, "", flag_values=values)
+    flags.DEFINE_integer("factor", None, "", flag_values=values)
+    flags.DEFINE_enum("method", None, METHODS, "", flag_values=values)
+    flags.DEFINE_integer("sweeps", None, "", flag_values=values)
     flags.DEFINE_multi_string("condition", [], "", flag_values=values)
     flags.DEFINE_string("checkpoint", None, "", flag_values=values)
     flags.DEFINE_string("init_from", None, "", flag_values=values)
@@ -54,8 +59,8 @@ def check_names(argv: list[str]) -> None:
 def check_values(values: flags.FlagValues) -> None:
     """Raise UserError if a number is out of its range, or a path cannot be one."""
     kinds = {
-        "num_samples": Count,
         "scale": NotNegative,
+        **dict.fromkeys(("num_samples", "factor", "sweeps"), Count),
         **dict.fromkeys(("step", "label"), Every),
         **dict.fromkeys(("workdir", "classifier", "checkpoint", "init_from", "mask", "out"), Path),
     }

@@ -39,6 +39,9 @@ class Options:
         label: the class to sample; None for each in turn.
         scale: of the classifier's guidance.
         mask: what to inpaint: a part of the image or a PNG file, white where pixels are known.
+        factor: how many times larger the answer is than what is known of it, each way.
+        method: how what is known is used: a key of guidance.METHODS.
+        sweeps: of the method "gibbs".
         conditions: what the model is told, by the name of the field, as it was typed.
     """
 
@@ -47,6 +50,9 @@ class Options:
     label: int | None = None
     scale: float = 1.0
     mask: str = "right"
+    factor: int = 2
+    method: str = "replacement"
+    sweeps: int = 100
     conditions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -176,11 +182,18 @@ def _question(values: flags.FlagValues) -> Options:
     """The flags that say what to sample; those of another task or mode are a mistake."""
     if values.task and values.mode != "sample":
         raise UserError(f"--task={values.task} goes with --mode=sample")
-    tasks = {"classifier": "class", "label": "class", "scale": "class", "mask": "inpaint"}
+    tasks = {
+        **dict.fromkeys(("classifier", "label", "scale"), ("class",)),
+        "mask": ("inpaint",),
+        "factor": ("superres",),
+        **dict.fromkeys(("method", "sweeps"), defined.OBSERVED),
+    }
     given = {name: values[name].value for name in tasks if values[name].value is not None}
     for name in given:
-        if values.task != tasks[name]:
-            raise UserError(f"--{name} goes with --mode=sample --task={tasks[name]}")
+        if values.task not in tasks[name]:
+            raise UserError(f"--{name} goes with --mode=sample --task={' or '.join(tasks[name])}")
+    if "sweeps" in given and values.method != "gibbs":
+        raise UserError("--sweeps goes with --method=gibbs")
     for name in given.keys() & {"classifier", "mask"}:
         given[name] = str(expanded(given[name]))
     if "scale" in given and not ("classifier" in given and 0 <= given["scale"] < math.inf):

@@ -32,7 +32,8 @@ Flags:
   --mode=MODE         train (default), sample, evaluate or import
   --workdir=DIR       the run's folder; runs/NAME for a recipe NAME.py if not given. Without
                       --config it opens the run that is there, with all that its config.json says
-  --task=TASK         what to sample: class, inpaint or colorize; plain samples if not given
+  --task=TASK         what to sample: class, inpaint, colorize or superres (a larger image, from the
+                      means of its squares); plain samples if not given
   --label=N           --task=class: which class; each in turn if not given
   --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
   --scale=S           --task=class: factor on the classifier's gradient, 1 by default
@@ -41,6 +42,11 @@ Flags:
                       is that of a training example
   --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
                       a PNG file, white where pixels are known
+  --factor=N          --task=superres: side of a square in pixels, 2 by default
+  --method=METHOD     inpaint, colorize and superres: replacement (default; give it correctors),
+                      pigdm, dps or moments, with any sampler, or gibbs, which has a sampler of its
+                      own and converges to the posterior
+  --sweeps=N          --method=gibbs: of 5 evaluations each, 100 by default
   --num_samples=N     how many examples to sample; config.sampling.num_samples if not given
   --out=FILE          where samples go, FILE.npz and FILE.png, or a folder; the run's if not given
   --overwrite         replace files of other samples there; nothing is replaced without it

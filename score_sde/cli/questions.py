@@ -14,10 +14,12 @@ from ml_collections import ConfigDict
 
 from score_sde import images
 from score_sde.checks import check_name
+from score_sde.cli.defined import OBSERVED
 from score_sde.cli.flags import Options
 from score_sde.data import SplitError
 from score_sde.errors import UserError
-from score_sde.guidance.task import Colorize, Guided, Inpaint, Observed, Task
+from score_sde.guidance.methods import METHODS, Method
+from score_sde.guidance.task import Colorize, Guided, Inpaint, Observed, SuperResolve, Task
 from score_sde.runs import build, folder
 from score_sde.runs.build import Experiment
 from score_sde.runs.generate import borrowed
@@ -107,7 +109,7 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
     }
     if options.task == "class":
         question = _class(options, experiment, number)
-    elif options.task in ("inpaint", "colorize"):
+    elif options.task in OBSERVED:
         question = _held_out(options, config, experiment, number)
     else:
         question = Question(Task(), {}, experiment.field.name)
@@ -193,13 +195,7 @@ def _held_out(
     field = experiment.field
     if field.kind != "image":
         raise UserError(f"--task={options.task} is of images, and this model draws {field.kind}s")
-    height, width, channels = field.shape
-    if options.task == "inpaint":
-        task = Inpaint(jnp.asarray(mask(options.mask, height, width)))
-    elif channels == 3:
-        task = Colorize()
-    else:
-        raise UserError(f"--task=colorize needs images with 3 channels; these have {channels}")
+    task = _observing(options, _method(options, experiment), field.shape)
     try:
         source = build.matching(config, "test", experiment, _WHO)
     except SplitError:
@@ -209,6 +205,8 @@ def _held_out(
             f"--num_samples={number}: there are {len(source)} {source.info.split} images"
         )
     examples = source.gather(np.arange(number))
+    states = experiment.space.encode(jnp.asarray(examples[field.name][:1]))
+    build.check_sampler(task.sampler(experiment.sampler, states), experiment.sde)
     return Question(
         task,
         {name: examples[name] for name in experiment.conditions},
@@ -218,6 +216,38 @@ def _held_out(
         12,
         _observed(task, experiment.space, examples[field.name]),
     )
+
+
+def _method(options: Options, experiment: Experiment) -> Method:
+    """How what is known is used, with what its options say."""
+    if options.method == "gibbs":
+        return METHODS["gibbs"](options.sweeps)
+    if options.method != "dps":
+        return METHODS[options.method]()
+    steps = experiment.sampler.pieces(experiment.sde)
+    if steps == 1:
+        raise UserError(
+            "--method=dps goes a certain way in each step of a sampler, and this one is solved for "
+            "in one piece: give --config.sampling.sampler=ddim, for example, or --method=pigdm"
+        )
+    return METHODS["dps"](steps)
+
+
+def _observing(options: Options, method: Method, shape: tuple[int, ...]) -> Observed:
+    """The task about images of a shape."""
+    height, width, channels = shape
+    if options.task == "inpaint":
+        return Inpaint(jnp.asarray(mask(options.mask, height, width)), method=method)
+    if options.task == "superres":
+        if options.factor < 2 or height % options.factor or width % options.factor:
+            raise UserError(
+                f"--factor={options.factor}: give a number of at least 2 that divides the height "
+                f"and the width of the images, {height} and {width}"
+            )
+        return SuperResolve(options.factor, method=method)
+    if channels != 3:
+        raise UserError(f"--task=colorize needs images with 3 channels; these have {channels}")
+    return Colorize(method=method)
 
 
 def mask(name: str, height: int, width: int) -> np.ndarray:

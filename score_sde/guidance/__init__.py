@@ -9,23 +9,48 @@ from score_sde import sections
 from score_sde.guidance.autoguidance import Autoguidance, autoguidance
 from score_sde.guidance.classifiers import classifier
 from score_sde.guidance.free import ClassifierFree, classifier_free
-from score_sde.guidance.observation import Colorization, Inpainting, Observation
+from score_sde.guidance.gradients import dps, moments, pigdm
+from score_sde.guidance.measurement import Measurement
+from score_sde.guidance.methods import METHODS
+from score_sde.guidance.observation import Colorization, Inpainting, Observation, SuperResolution
+from score_sde.guidance.operators import (
+    Average,
+    Blur,
+    ChannelMean,
+    Elements,
+    Function,
+    Operator,
+)
 from score_sde.guidance.projected import AdaptiveProjected, adaptive_projected
 from score_sde.guidance.rule import Rule
+from score_sde.guidance.split_gibbs import SplitGibbs
 
 __all__ = [
+    "METHODS",
     "RULES",
     "SHARED",
     "Autoguidance",
+    "Average",
+    "Blur",
+    "ChannelMean",
     "ClassifierFree",
     "Colorization",
+    "Elements",
+    "Function",
     "Inpainting",
+    "Measurement",
     "Observation",
+    "Operator",
     "Rule",
+    "SplitGibbs",
+    "SuperResolution",
     "adaptive_projected",
     "autoguidance",
     "classifier",
     "classifier_free",
+    "dps",
+    "moments",
+    "pigdm",
     "read",
     "unread",
 ]

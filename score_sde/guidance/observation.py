@@ -1,4 +1,4 @@
-r"""Conditioning on exactly known coordinates of the data: a function from denoise to denoise.
+r"""Conditioning on exactly known coordinates of the data by replacing them: denoise to denoise.
 
 An observation knows the projection P x_0 = P y of the data onto a subspace: some pixels
 (`Inpainting`), or the mean over the channels (`Colorization`). P is orthogonal and the noise is
@@ -20,7 +20,8 @@ at each of its times, as exactly as its steps are, and has nothing to know about
 The paper's other form, with fresh noise z in (1) before every step, needs a hook in each sampler
 and has no probability flow.
 
-Both forms approximate. With k and u the known and unknown parts, the score of u has to be that of
+Both forms approximate (split_gibbs.py and gradients.py have others, for noisy and for any linear
+observations, too). With k and u the known and unknown parts, the score of u has to be that of
 p(u_t | y), and is that of p(u_t | k_t) for one draw k_t of (1). They agree if the parts are
 independent, and as t -> 0, where k_t -> y. In between, u hears too little of y, and only corrector
 steps at small t make up for it. How much that matters, measured on a Gaussian of four strongly
@@ -47,6 +48,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from score_sde.composite import Composite
+from score_sde.guidance.measurement import Measurement
+from score_sde.guidance.operators import Average, ChannelMean, Elements
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
 
@@ -73,6 +76,10 @@ class Observation:
         Returns:
             [batch, *data], of the dtype of x.
         """
+        raise NotImplementedError
+
+    def measurement(self) -> Measurement:
+        """The same for the other methods: y = H x_0 without noise."""
         raise NotImplementedError
 
     def start(self, sde: SDE, x: jax.Array, t: float | None = None) -> jax.Array:
@@ -145,6 +152,10 @@ class Inpainting(Observation):
         """x, with `value` where the mask says so."""
         return jnp.where(self.mask, value, x)
 
+    def measurement(self) -> Measurement:
+        """The elements under the mask."""
+        return Measurement(Elements(self.mask), jnp.where(self.mask, self.known, 0))
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -168,3 +179,35 @@ class Colorization(Observation):
     def replace(self, x: jax.Array, value: ArrayLike) -> jax.Array:
         """x, moved along (1, 1, 1) to the mean of `value`."""
         return x + jnp.mean(value - x, axis=-1, keepdims=True)
+
+    def measurement(self) -> Measurement:
+        """The gray image."""
+        return Measurement(ChannelMean(), self.gray)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SuperResolution(Observation):
+    """The means of squares of pixels are known: an image of lower resolution.
+
+    Attributes:
+        low: that image, in the model's range, [batch, H / factor, W / factor, C].
+        factor: side of a square.
+    """
+
+    low: ArrayLike
+    factor: int = dataclasses.field(metadata={"static": True})
+
+    @property
+    def known(self) -> jax.Array:
+        """The image with each pixel as a square."""
+        return jnp.repeat(jnp.repeat(jnp.asarray(self.low), self.factor, 1), self.factor, 2)
+
+    def replace(self, x: jax.Array, value: ArrayLike) -> jax.Array:
+        """x, each square moved to the mean of `value`."""
+        means = Average(self.factor).forward(value - x)
+        return x + jnp.repeat(jnp.repeat(means, self.factor, 1), self.factor, 2)
+
+    def measurement(self) -> Measurement:
+        """The image of lower resolution."""
+        return Measurement(Average(self.factor), self.low)

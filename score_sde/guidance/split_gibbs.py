@@ -48,7 +48,7 @@ from score_sde.composite import bound
 from score_sde.guidance.measurement import Measurement
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
-from score_sde.samplers.fixed_step import State, before, run
+from score_sde.samplers.loop import State, before, run
 from score_sde.samplers.grids import MOST_STEPS
 from score_sde.samplers.points import Points
 from score_sde.samplers.sample import NOISE, Sampler, Samples
@@ -101,7 +101,7 @@ class SplitGibbs(Sampler):
                 f"{t_min:g}, the least sigma / alpha of {sde}: give another first or last"
             )
         falling = self.sweeps - self.sweeps // 2
-        return np.append(np.geomspace(first, last, falling), np.full(self.sweeps // 2, last))
+        return np.append(np.geomspace(last, first, falling)[::-1], np.full(self.sweeps // 2, last))
 
     def table(self, sde: SDE) -> Table:
         """The rows of all sweeps, one after the other; the last row of each leads to the next rho.

@@ -14,9 +14,12 @@ import jax.numpy as jnp
 
 from score_sde.classifier import LogProb
 from score_sde.guidance.classifiers import classifier
-from score_sde.guidance.observation import Colorization, Inpainting, Observation
+from score_sde.guidance.methods import Method, Replacement
+from score_sde.guidance.observation import Colorization, Inpainting, Observation, SuperResolution
+from score_sde.guidance.operators import Average
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
+from score_sde.samplers.sample import Sampler
 
 
 @jax.tree_util.register_dataclass
@@ -33,6 +36,10 @@ class Task:
             known: states of the examples in question, [batch, *data], if it is about any.
         """
         return denoise
+
+    def sampler(self, sampler: Sampler, known: jax.Array | None) -> Sampler:
+        """What draws the answer, in place of the run's sampler; its options are static."""
+        return sampler
 
     def start(self, sde: SDE, x: jax.Array, t: float, known: jax.Array | None) -> jax.Array:
         """The first state, [batch, *data], from the one x that the sampler draws, of time t."""
@@ -72,8 +79,17 @@ class Guided(Task):
         )
 
 
+@dataclasses.dataclass(frozen=True)
 class Observed(Task):
-    """Examples of which an observation is known and the rest is drawn."""
+    """Examples of which an observation is known and the rest is drawn.
+
+    Attributes:
+        method: how; one of methods.METHODS with its options.
+    """
+
+    method: Method = dataclasses.field(
+        default=Replacement(), kw_only=True, metadata={"static": True}
+    )
 
     def observation(self, known: jax.Array) -> Observation:
         """What is known of the states of examples, [batch, *data]."""
@@ -81,11 +97,15 @@ class Observed(Task):
 
     def denoiser(self, denoise: Denoiser, sde: SDE, known: jax.Array | None) -> Denoiser:
         """Conditioned on the observation."""
-        return self.observation(known).condition(denoise, sde)
+        return self.method.denoiser(self.observation(known), denoise, sde)
+
+    def sampler(self, sampler: Sampler, known: jax.Array | None) -> Sampler:
+        """The method's, if it has one of its own."""
+        return self.method.sampler(self.observation(known), sampler)
 
     def start(self, sde: SDE, x: jax.Array, t: float, known: jax.Array | None) -> jax.Array:
-        """With the known part at its own noise level."""
-        return self.observation(known).start(sde, x, t)
+        """As the method begins."""
+        return self.method.start(self.observation(known), sde, x, t)
 
     def finish(self, x: jax.Array, known: jax.Array | None) -> jax.Array:
         """With the known part as it is known."""
@@ -116,3 +136,19 @@ class Colorize(Observed):
     def observation(self, known: jax.Array) -> Colorization:
         """The gray image."""
         return Colorization(jnp.mean(known, axis=-1, keepdims=True))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SuperResolve(Observed):
+    """The means of squares of pixels are known.
+
+    Attributes:
+        factor: side of a square.
+    """
+
+    factor: int = dataclasses.field(metadata={"static": True})
+
+    def observation(self, known: jax.Array) -> SuperResolution:
+        """The image of lower resolution."""
+        return SuperResolution(Average(self.factor).forward(known), self.factor)

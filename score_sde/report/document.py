@@ -28,6 +28,7 @@ _DRAWN = {
     "class": "Samples of classes",
     "inpaint": "Missing parts: what is known, the sample, the truth",
     "colorize": "Colours: what is known, the sample, the truth",
+    "superres": "Higher resolution: what is known, the sample, the truth",
 }
 
 

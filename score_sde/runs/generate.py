@@ -105,7 +105,7 @@ class Generator:
         }
         sharding = batch_sharding(mesh)
         shape = (self.batch_size, *experiment.space.shape)
-        sde, sampler = experiment.sde, experiment.sampler
+        sde = experiment.sde
 
         def placed(state: Any) -> Any:
             """The state where every piece finds it and leaves it, or each would be compiled."""
@@ -123,7 +123,7 @@ class Generator:
             task: Task,
             cond: dict[str, jax.Array],
             known: jax.Array | None,
-        ) -> tuple[Any, _Given]:
+        ) -> tuple[Any, _Given, int]:
             numbers = start + jnp.arange(self.batch_size)
             each = keys.of_examples(key, jax.lax.with_sharding_constraint(numbers, sharding))
             key_prior, key_labels, key_noise = (keys.fold_in(each, i) for i in range(3))
@@ -134,11 +134,12 @@ class Generator:
                 if name not in cond:
                     one = key_labels if not number else keys.fold_in(key_labels, number)
                     cond[name] = jax.vmap(lambda k, n=count: jax.random.randint(k, (), 0, n))(one)
+            sampler = task.sampler(experiment.sampler, known)
             prior = sampler.prior(key_prior, sde, shape, jnp.float32)
             prior = jax.lax.with_sharding_constraint(prior, sharding)
             x_init = task.start(sde, prior, sampler.begins(sde), known)
             state = sampler.begin(key_noise, sde, x_init=x_init)
-            return placed(state), _Given(key_noise, cond or None, known)
+            return placed(state), _Given(key_noise, cond or None, known), sampler.pieces(sde)
 
         def advance(
             state: Any,
@@ -150,19 +151,20 @@ class Generator:
             first: jax.Array,
             last: jax.Array,
         ) -> Any:
+            sampler = task.sampler(experiment.sampler, given.known)
             model = guide.denoiser(experiment.make(params, constants))
             denoise = task.denoiser(model, sde, given.known)
             return placed(sampler.advance(given.key, state, denoise, sde, first, last, given.cond))
 
         def finish(state: Any, space: Space, task: Task, given: _Given):
-            out = sampler.finish(state)
+            out = task.sampler(experiment.sampler, given.known).finish(state)
             finite = jnp.isfinite(out.x).all(axis=tuple(range(1, out.x.ndim)))
             return space.decode(task.finish(out.x, given.known)), out.nfe, finite
 
         self._begin, self._advance = jax.jit(begin), jax.jit(advance, donate_argnums=0)
         shardings = (sharding, self._everywhere, self._everywhere)
         self._finish = jax.jit(finish, out_shardings=shardings)
-        self._pace = Pace(sampler.pieces(sde))
+        self._paces: dict[int, Pace] = {}  # by the number of steps, which tasks may differ in
 
     def batches(
         self,
@@ -209,8 +211,10 @@ class Generator:
                 on_progress(start + part * size)
 
             with solver_error_as(UserError), listening(report):
-                state, asked = self._begin(self._space, key, start, task, *given)
-                state = self._advanced(state, (params, constants, self._guide, task, asked), report)
+                state, asked, pieces = self._begin(self._space, key, start, task, *given)
+                pace = self._paces.setdefault(int(pieces), Pace(int(pieces)))
+                arguments = params, constants, self._guide, task, asked
+                state = self._advanced(pace, state, arguments, report)
                 batch, nfe, finite = self._finish(state, self._space, task, asked)
                 batch = multihost_utils.process_allgather(batch, tiled=True)
             bad = size - int(np.sum(np.asarray(finite)[:size]))
@@ -222,17 +226,17 @@ class Generator:
             yield batch[:size], int(nfe)
 
     def _advanced(
-        self, state: Any, arguments: tuple[Any, ...], report: Callable[[float], None]
+        self, pace: Pace, state: Any, arguments: tuple[Any, ...], report: Callable[[float], None]
     ) -> Any:
         """The state after the last step; `report` is told what part of the steps is done."""
         done = 0
-        while done < self._pace.pieces:
-            last = self._pace.after(done)
-            with self._pace.measured(last - done):
+        while done < pace.pieces:
+            last = pace.after(done)
+            with pace.measured(last - done):
                 state = jax.block_until_ready(self._advance(state, *arguments, done, last))
             done = last
-            if done < self._pace.pieces:
-                report(done / self._pace.pieces)
+            if done < pace.pieces:
+                report(done / pace.pieces)
         return state
 
     def __call__(

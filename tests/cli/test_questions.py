@@ -6,8 +6,9 @@ from PIL import Image
 from program import called
 from untrained import untrained_run
 
-from score_sde.cli import questions
+from score_sde.cli import defined, questions
 from score_sde.errors import UserError
+from score_sde.guidance import METHODS
 from score_sde.guidance.task import Task
 from score_sde.runs import config as configs
 
@@ -70,11 +71,14 @@ def answer(folder, name):
         return dict(arrays), picture.size
 
 
-@pytest.mark.parametrize("mask", ["right", "center"])
-def test_inpainting_keeps_what_is_known(folders, sample, mask):
-    """In batches of 16, of which the second is filled up."""
+@pytest.mark.parametrize(
+    ("mask", "method"), [("right", "replacement"), ("center", "replacement"), ("center", "gibbs")]
+)
+def test_inpainting_keeps_what_is_known(folders, sample, mask, method):
+    """In batches of 16, of which the second is filled up; by a method with its own sampler too."""
     folder = folders["digits"]
-    assert sample("digits", "--task=inpaint", f"--mask={mask}") == (0, "")
+    flags = [f"--method={method}", *(["--sweeps=4"] if method == "gibbs" else [])]
+    assert sample("digits", "--task=inpaint", f"--mask={mask}", *flags) == (0, "")
     arrays, size = answer(folder, "inpaint")
     assert set(arrays) == {"samples", "image", "observed", "about"}
     assert size == (12 * 34 + 2, 7 * 34 + 2)  # 25 threes, 4 a row
@@ -92,6 +96,28 @@ def test_colorization_is_shown_the_gray_image(folders, sample):
     gray = arrays["image"].astype(float).mean(-1, keepdims=True)
     assert np.abs(arrays["observed"] - gray).max() <= 0.51
     assert np.ptp(arrays["samples"], axis=-1).max() > 0
+
+
+@pytest.mark.parametrize("method", ["replacement", "pigdm", "dps"])
+def test_a_larger_image_has_the_means_that_are_known(folders, sample, method):
+    """Squares of 4 pixels, to half a level of what is written, 17 of them; cut values may be off."""
+    arguments = ("--task=superres", "--factor=4", f"--method={method}")
+    assert sample("digits", *arguments) == (0, "")
+    arrays, size = answer(folders["digits"], "superres")
+    assert size == (12 * 34 + 2, 7 * 34 + 2)
+    means, samples = (
+        arrays[name].astype(float).reshape(25, 2, 4, 2, 4).mean((2, 4))
+        for name in ("image", "samples")
+    )
+    observed = arrays["observed"].reshape(25, 2, 4, 2, 4)
+    assert (observed == observed[:, :, :1, :, :1]).all()
+    assert np.abs(observed.mean((2, 4)) - means).max() < 9
+    uncut = ~((arrays["samples"] % 255 == 0).reshape(25, 2, 4, 2, 4).any((2, 4)))
+    assert np.abs(samples - means)[uncut].max(initial=0) < 9
+
+
+def test_the_flags_have_all_methods():
+    assert tuple(METHODS) == defined.METHODS
 
 
 def test_each_class_in_turn_or_one(folders, sample):
@@ -146,6 +172,17 @@ def test_a_model_that_is_told_the_class_needs_no_classifier(folders, sample):
         ("digits", ["--task=colorize"], "--task=colorize needs images with 3 channels"),
         ("digits", ["--task=inpaint", "--mask=rihgt"], "did you mean 'right'? valid: left, right"),
         ("digits", ["--task=inpaint", "--num_samples=501"], "there are 500 test images"),
+        ("digits", ["--task=superres", "--factor=3"], "divides the height and the width"),
+        ("digits", ["--task=superres", "--factor=1"], "a number of at least 2 that divides"),
+        ("digits", ["--factor=2"], "--factor goes with --mode=sample --task=superres"),
+        ("digits", ["--method=dps"], "--method goes with --mode=sample --task=inpaint or color"),
+        ("digits", ["--task=inpaint", "--method=dbs"], "dbs"),
+        ("digits", ["--task=inpaint", "--sweeps=9"], "--sweeps goes with --method=gibbs"),
+        (
+            "digits",
+            ["--task=inpaint", "--method=dps", "--config.sampling.sampler=rk45"],
+            "give --config.sampling.sampler=ddim",
+        ),
         ("digits", ["--mask=left"], "--mask goes with --mode=sample --task=inpaint"),
         ("digits", ["--task=inpaint", "--label=1"], "--label goes with --mode=sample --task=class"),
         ("digits", ["--task=inpaint", "--mode=train"], "--task=inpaint goes with --mode=sample"),
