@@ -2,11 +2,25 @@
 
 from typing import TYPE_CHECKING, Any
 
-from score_sde import analytic, guidance, objectives, processes, samplers
-from score_sde.likelihood import log_likelihood
-from score_sde.prediction import Prediction
-from score_sde.processes import DDPM, EDM, SDE, SMLD, VE, VP, CosineVP, RectifiedFlow, SubVP
-from score_sde.version import __version__
+from score_sde import interrupts
+
+interrupts.end_at_once()  # JAX, which takes a second, comes with the next lines
+
+from score_sde import analytic, guidance, objectives, processes, samplers  # noqa: E402
+from score_sde.likelihood import log_likelihood  # noqa: E402
+from score_sde.prediction import Prediction  # noqa: E402
+from score_sde.processes import (  # noqa: E402
+    DDPM,
+    EDM,
+    SDE,
+    SMLD,
+    VE,
+    VP,
+    CosineVP,
+    RectifiedFlow,
+    SubVP,
+)
+from score_sde.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from score_sde.runs.folder import load, load_classifier

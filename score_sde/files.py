@@ -120,14 +120,20 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def check_writable(path: Path) -> None:
-    """Make the folder of a file; OSError if it cannot be written there in the end."""
+def check_writable(path: Path, advice: str = "Give another --workdir") -> None:
+    """Raise UserError if a file cannot be written in the end, before hours of work for it.
+
+    Args:
+        path: the file; its folder is made.
+        advice: as of `writing`.
+    """
     if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial(path)
-    partial.open("wb").close()
-    partial.unlink()
+        raise UserError(f"cannot write {path}: it is a folder. {advice}")
+    with writing(path.parent, advice):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = _partial(path)
+        partial.open("wb").close()
+        partial.unlink()
 
 
 def _partial(path: Path) -> Path:

@@ -111,7 +111,7 @@ def program(main: Callable[P, int]) -> Callable[P, int]:
 
     Returns:
         The same; it returns 2 after a UserError, which is printed, and 130 where it could not go
-        on because nobody reads what it prints.
+        on because nobody reads what it prints, and after Ctrl-C.
     """
 
     @functools.wraps(main)
@@ -124,6 +124,8 @@ def program(main: Callable[P, int]) -> Callable[P, int]:
                 return _last_word(f"error: {error}", 2)
             except NobodyReads:
                 return _last_word("nobody reads what is printed: stopped", 130)
+            except KeyboardInterrupt:
+                return _last_word("error: interrupted", 130)
             except SystemExit:
                 _flush(out)
                 raise

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from score_sde.errors import UserError
 from score_sde.files import Irregular, check_writable, regular, replacing, typed
 
 
@@ -39,8 +40,8 @@ def test_what_cannot_be_written_is_known_before(tmp_path):
     assert {p.name for p in tmp_path.rglob("*")} == {"there", "folder"}
     assert (tmp_path / "there").read_text() == "before"
     for name in ("folder", "there/new", "x" * 255):
-        with pytest.raises(OSError, match=r"directory|exists|too long"):
-            check_writable(tmp_path / name)
+        with pytest.raises(UserError, match=r"(folder|directory|exists|too long)\. Another"):
+            check_writable(tmp_path / name, "Another")
 
 
 def test_only_a_regular_file_is_opened(tmp_path):

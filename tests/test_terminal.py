@@ -41,6 +41,13 @@ def test_a_pipe_that_is_closed_at_the_end_is_no_mistake():
         assert run(printing(flush=False), out) == (0, "")
 
 
+def test_ctrl_c_is_one_line():
+    def main():
+        raise KeyboardInterrupt
+
+    assert run(main, io.StringIO()) == (130, "error: interrupted\n")
+
+
 def test_a_pipe_that_is_closed_before_stops_the_program():
     """It does not end as if all were done; what it catches is not this."""
 

@@ -21,6 +21,7 @@ from score_sde.errors import UserError
 from score_sde.files import expanded
 from score_sde.processes.own import OWN
 from score_sde.runs import config as configs
+from score_sde.values import describe
 
 _CONFIG = re.compile(r"--?config=")
 
@@ -121,7 +122,8 @@ def parse(argv: list[str]) -> CommandLine:
         raise
     except Exception as error:  # the config file is a program: anything can happen in it
         _blame_override(argv, origin)
-        raise UserError(mistakes.describe(error, origin.file or str(origin))) from error
+        message = mistakes.describe(error, origin.file or str(origin))
+        raise UserError(message + _takes(message, origin)) from error
     for path in emptied:  # which absl would read as a text
         configs.set_field(values.config, path, None)
     configs.check_fields(values.config)
@@ -215,6 +217,14 @@ def _blame_override(argv: list[str], origin: Origin) -> None:
     if config is not None:
         for path, _ in arguments.overrides(argv):
             configs.check_field(config, path)
+
+
+def _takes(message: str, origin: Origin) -> str:
+    """What a field takes, to follow a message that one was given something else."""
+    match = re.match(r"flag --config\.([\w.]+)=", message)
+    config = _config_alone(origin) if match else None
+    entry = None if config is None else configs.entries(config.model.name).get(match[1])
+    return "" if entry is None else f". This field takes {describe(entry.annotation)}"
 
 
 def _config_alone(origin: Origin) -> ConfigDict | None:

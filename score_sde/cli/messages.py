@@ -33,7 +33,7 @@ def announce(
     print(
         f"{devices(mesh)} | {experiment.parameters:,} parameters | "
         f"{info.name}: {len(train_set):,} training{held} examples, "
-        f"{experiment.field.words} | {workdir}",
+        f"{experiment.field.words} | {experiment.training.words} | {workdir}",
         flush=True,
     )
 

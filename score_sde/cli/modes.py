@@ -64,8 +64,6 @@ def main(argv: list[str]) -> int:
         return 0
     except UserError as error:
         return _fail(error, 2)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
 
 
 def _fail(message: object, code: int) -> int:
@@ -108,7 +106,7 @@ def _sample(line: CommandLine) -> int:
     import jax
     from jax.experimental import multihost_utils
 
-    from score_sde import files, report
+    from score_sde import report
     from score_sde.cli import questions
     from score_sde.runs import build, drawn, folder, guide, tuned
     from score_sde.runs.generate import Generator, sample_key
@@ -144,11 +142,12 @@ def _sample(line: CommandLine) -> int:
 
     held = None if line.overwrite else target.holds(about)
     if held:
+        if first:
+            messages.say_ignored(line, experiment)
         say(f"{held['nfe']} function evaluations an example. {target.arrays} holds these samples")
         return 0
     if first:
-        with files.writing(target.arrays.parent, "Give another --out"):
-            target.check_writable()
+        target.check()
     # Every process has looked for the files before the first one writes them.
     multihost_utils.sync_global_devices("the files of samples were looked for")
     weights = jax.device_get((run.params, run.constants))
@@ -157,7 +156,6 @@ def _sample(line: CommandLine) -> int:
         f"sampling {number} examples from {workdir} at step {run.step} ({run.weights} weights) "
         f"with {config.sampling.sampler}{guided.words}, seed {seed}, on {messages.devices(mesh)}"
     )
-
     if first:
         messages.say_ignored(line, experiment)
     key = sample_key(experiment.seed, seed)
@@ -167,14 +165,13 @@ def _sample(line: CommandLine) -> int:
     if first:
         shown = question.picture(samples, experiment.space.MOST)
         examples = min(number, question.examples(shown))
-        with files.writing(target.arrays.parent, "Give another --out"):
-            target.write(
-                experiment.space,
-                question.arrays(samples),
-                shown,
-                question.columns,
-                {**about, "nfe": nfe, "shown": examples},
-            )
+        target.write(
+            experiment.space,
+            question.arrays(samples),
+            shown,
+            question.columns,
+            {**about, "nfe": nfe, "shown": examples},
+        )
         report.refresh(workdir)
         part = f" (its first {examples})" if examples < number else ""
         say(

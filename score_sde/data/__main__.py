@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from score_sde import files, terminal
+from score_sde import files, interrupts, terminal
 from score_sde.data import selection
 from score_sde.data.base import DataError
 from score_sde.data.load import prepare
@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         if args.command == "prepare":
+            interrupts.listen()  # TFDS removes what it has written in part
             print(f"{args.name} is ready in {prepare(args.name, data_dir=args.data_dir)}")
             return 0
         source = selection.from_flags(args)

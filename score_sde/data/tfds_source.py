@@ -130,6 +130,9 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
     if not base or not (base in known or base in digits.BUILDERS or folder.is_dir()):
         near = difflib.get_close_matches(name.lower(), [*known, *digits.BUILDERS, "folder"], n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "see tfds.list_builders()"
+        if Path(name).exists():
+            kind = "folder" if Path(name).is_dir() else "arrays"
+            hint = f"it is a path: the set is {kind!r}, with the path as data_dir (config.data.dir)"
         raise UnknownSetError(f"unknown data set {name!r}: {hint}")
     variant = given["variant"] or ""
     if base in known:

@@ -30,6 +30,8 @@ def evaluate(subject: Subject, asked: Asked, first: bool) -> Entries:
     """
     path = subject.workdir / "evaluation.json"
     read(path)  # a file that is damaged is found before hours of work
+    if first:
+        files.check_writable(path)
     for name, metric in asked.metrics.items():
         needed = DENOISER if metric.NEEDS == SAMPLES else metric.NEEDS
         if needed != subject.trains:

@@ -126,10 +126,14 @@ def cached(
         Whether they had to be computed.
 
     Raises:
-        UserError: the file holds something else, or the statistics cannot be computed.
+        UserError: the file holds something else or cannot be written, or the statistics cannot be
+            computed.
     """
     if not path.exists():
-        reference.save(path, compute(source, field, extractor, **options))
+        files.check_writable(path, "Give another --out")
+        found = compute(source, field, extractor, **options)
+        with files.writing(path.parent, "Give another --out"):
+            reference.save(path, found)
         return True
     wanted = protocol(source, field, extractor)
     wanted["kept_features"] = min(options.get("keep", KEPT), len(source))

@@ -48,8 +48,8 @@ from score_sde.composite import bound
 from score_sde.guidance.measurement import Measurement
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
-from score_sde.samplers.loop import State, before, run
 from score_sde.samplers.grids import MOST_STEPS
+from score_sde.samplers.loop import State, before, run
 from score_sde.samplers.points import Points
 from score_sde.samplers.sample import NOISE, Sampler, Samples
 from score_sde.samplers.table import EPS, Row, Table, of_rows

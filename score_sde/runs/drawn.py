@@ -24,6 +24,7 @@ from score_sde.runs import identity
 from score_sde.runs.folder import Opened
 from score_sde.spaces import Space, pictures
 
+_ADVICE = "Give another --out"
 _RESULT = ("nfe", "shown")  # what is known only once they are drawn
 
 
@@ -74,14 +75,12 @@ class Target:
         held, what = self._about(), "what does not say what it is"
         if held is not None:
             known = json.loads(json.dumps({**about, **{n: held.get(n) for n in _RESULT}}))
-            differ = [n for n in sorted({*known, *held}) if known.get(n) != held.get(n)]
-            if not differ and len(there) < 2:
+            if held == known and len(there) < 2:
                 return None
-            if not differ:
+            if held == known:
                 self._check_picture()
                 return held
-            name = differ[0]
-            what = f"other samples ({name} was {held.get(name)!s:.80}, is {known.get(name)!s:.80})"
+            what = f"other samples ({_difference(held, known)})"
         raise UserError(
             f"{there[0]} holds {what}: --out=FILE puts these elsewhere, --overwrite in its place"
         )
@@ -92,6 +91,11 @@ class Target:
         except images.ImageError as error:
             raise UserError(f"{error}: --overwrite draws it again") from error
 
+    def check(self) -> None:
+        """Raise UserError if the files cannot be written: before they are drawn."""
+        for path in (self.arrays, self.picture):
+            files.check_writable(path, _ADVICE)
+
     def _about(self) -> dict[str, Any] | None:
         if not self.arrays.is_file():
             return None
@@ -101,11 +105,6 @@ class Target:
         except (UserError, KeyError):
             return None
 
-    def check_writable(self) -> None:
-        """Raise OSError if the files cannot be written: before hours of work, not after."""
-        for path in (self.arrays, self.picture):
-            files.check_writable(path)
-
     def write(
         self,
         space: Space,
@@ -114,7 +113,7 @@ class Target:
         columns: int | None,
         about: Mapping[str, Any],
     ) -> None:
-        """Write both files.
+        """Write both files, or raise UserError.
 
         Args:
             space: of the examples.
@@ -124,8 +123,22 @@ class Target:
             about: what they are; and, of the picture, how many of how many it shows.
         """
         text = np.array(json.dumps(about))
-        files.write_npz(self.arrays, {**arrays, ABOUT: text})
-        picture(space, self.picture, shown, about, columns)
+        with files.writing(self.arrays.parent, _ADVICE):
+            files.write_npz(self.arrays, {**arrays, ABOUT: text})
+            picture(space, self.picture, shown, about, columns)
+
+
+def _difference(held: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> str:
+    """The first value in which two records differ, of sections within them too; they do."""
+    missing = object()
+    for name in sorted({*held, *known}):
+        was, now = held.get(name, missing), known.get(name, missing)
+        if isinstance(was, dict) and isinstance(now, dict) and was != now:
+            return _difference(was, now, f"{prefix}{name}.")
+        if was != now:
+            words = ["nothing" if value is missing else f"{value!s:.80}" for value in (was, now)]
+            return f"{prefix}{name} was {words[0]}, is {words[1]}"
+    raise AssertionError("they are the same")
 
 
 def picture(

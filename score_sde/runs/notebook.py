@@ -17,6 +17,7 @@ from score_sde.files import expanded
 from score_sde.processes import SDE
 from score_sde.runs import config as configs
 from score_sde.runs import folder, recipes, session
+from score_sde.runs.build import Experiment
 from score_sde.training import checkpoint_folder
 
 # For a process whose noise grows far beyond the data, as EDM's: its preconditioning and its loss
@@ -87,12 +88,11 @@ def train(
     configs.check_fields(config)
     configs.expand_paths(config)
     workdir = expanded(workdir or tempfile.mkdtemp(prefix="score_sde_"))
-    _, outcome = session.train(
-        config,
-        workdir,
-        lambda *_: print(f"training into {workdir}", flush=True),
-        given=tuple(changes or ()),
-    )
+
+    def announce(experiment: Experiment, *_: object) -> None:
+        print(f"training into {workdir}: {experiment.training.words}", flush=True)
+
+    _, outcome = session.train(config, workdir, announce, given=tuple(changes or ()))
     if outcome.stopped_by is not None:
         print(session.stopped(outcome, "call"), flush=True)
     return folder.opened(workdir)

@@ -237,7 +237,11 @@ class _Training:
         return state, batches
 
     def _advance(self, state: TrainState, batches: list[Any]) -> TrainState:
-        """Dispatch one call; its metrics are fetched later, so that the devices never wait."""
+        """Dispatch one call; its metrics are fetched later, so that the devices never wait.
+
+        One call waits for them, no more: who stops a run waits for all that was dispatched.
+        """
+        jax.block_until_ready(self.pending[-2:-1])
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
         arguments = (
             state,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from score_sde import files, terminal
+from score_sde import files, interrupts, terminal
 from score_sde.errors import UserError
 
 HELP = """Studies: grids of runs, their tables beside the published numbers.
@@ -113,6 +113,7 @@ def _run(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
         return 0
     complete = True
     if undone:
+        interrupts.listen()  # what runs is to be asked to stop
         if line.launcher == "slurm":
             launcher = launch.slurm(plan.folder / "runs" / "slurm", slurm, line.parallel or 100)
         else:

@@ -64,6 +64,11 @@ class TrainingOptions:
         if len(set(self.ema_decays)) < len(self.ema_decays):
             raise OptionError(f"config.training.ema_decays={self.ema_decays} has a number twice")
 
+    @property
+    def words(self) -> str:
+        """How long it is, for people."""
+        return f"{self.steps:,} steps of {self.batch_size:,} examples"
+
 
 @dataclasses.dataclass(frozen=True)
 class OptimOptions:

@@ -56,6 +56,7 @@ def test_a_run_leaves_everything_there_is_to_know(finished):
     assert "1 x cpu" in first
     assert f"{config['run']['parameters']:,} parameters" in first
     assert "digits: 1,297 training and 500 held-out examples, image of 8x8x1" in first
+    assert "| 12 steps of 16 examples |" in first
     assert str(workdir) in first
     assert last.startswith("done: 12 steps")
     assert last.endswith(f"Next: python main.py --workdir={workdir} --mode=sample")
@@ -176,6 +177,11 @@ def test_samples_say_what_they_are_and_are_not_overwritten(finished, small, tmp_
     whole[300] ^= 4  # in the middle of the samples
     (tmp_path / "a.npz").write_bytes(whole)
     assert "a.npz holds what does not say what it is: --out=FILE puts" in refused(*arguments)
+    ignored = called(*arguments, "--config.sampling.rk45.rtol=0.1")
+    note, held = ignored.stdout.splitlines()[-2:]
+    assert note.startswith("note: ")
+    assert "rtol" in note
+    assert held.endswith("a.npz holds these samples")
     (tmp_path / "a.npz").write_text("thesis")
     assert "a.npz holds what does not say what it is: --out=FILE puts" in refused(*arguments)
     assert called(*arguments, "--overwrite").returncode == 0
@@ -243,7 +249,8 @@ def test_load_gives_the_run_to_a_script(finished):
     [
         ("--config.model.chanels=64", "did you mean config.model.channels?"),
         ("--config.modle.channels=64", "did you mean config.model?"),
-        ("--config.model.channels=many", "invalid literal for int() with base 10: 'many'"),
+        ("--config.model.channels=many", "'many'. This field takes a whole number, at least"),
+        ("--config.objective.stratified=maybe", ". This field takes True or False"),
         ("--config.model.resblock=bigan", "this field takes one of 'biggan', 'ddpm'"),
         ("--config.model.parametrization=epsilon", "did you mean 'eps'?"),
         ("--config.objective.denoising.weighting=simpel", "did you mean 'simple'?"),

@@ -100,7 +100,7 @@ def test_colorization_is_shown_the_gray_image(folders, sample):
 
 @pytest.mark.parametrize("method", ["replacement", "pigdm", "dps"])
 def test_a_larger_image_has_the_means_that_are_known(folders, sample, method):
-    """Squares of 4 pixels, to half a level of what is written, 17 of them; cut values may be off."""
+    """Squares of 4 pixels, to half a level of the 17 written ones; cut values may be off."""
     arguments = ("--task=superres", "--factor=4", f"--method={method}")
     assert sample("digits", *arguments) == (0, "")
     arrays, size = answer(folders["digits"], "superres")

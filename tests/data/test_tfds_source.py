@@ -64,6 +64,8 @@ def test_resized_digits_no_longer_have_17_levels(digits_dir):
         ("digit", "train", "did you mean digits"),
         ("huggingface:mnist", "train", "unknown data set"),
         ("xqzw", "train", "unknown data set"),
+        ("/tmp", "train", "'/tmp': it is a path: the set is 'folder', with the path as data_dir"),
+        (__file__, "train", "it is a path: the set is 'arrays', with the path as data_dir"),
         ("digits", "validation", "use test, train|use train, test"),
         ("digits", "train[5:x]", "cannot read split"),
         ("cifar10:9.0.0", "train", "cifar10:9.0.0 is not prepared in"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import io
 import json
 import shutil
@@ -110,6 +111,18 @@ def test_a_file_that_is_no_table_is_found_first(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         evaluate(subject(tmp_path), asked("variational_bound"), True)
     assert not (tmp_path / "evaluation").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_found_first(tmp_path, monkeypatch):
+    """Root can write everywhere, so the system's answer is made up."""
+
+    def refuse(**_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(UserError, match=r"cannot write to .*: Read-only file system"):
+        evaluate(subject(tmp_path), asked("variational_bound"), True)
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_number_that_was_changed_is_not_believed(tmp_path):

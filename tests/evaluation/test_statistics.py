@@ -73,6 +73,7 @@ def test_the_command(data_dir, tmp_path, capsys):
         (["--split=validation"], "split"),
         (["--weights=none.pth", "--features=inception"], "no Inception weights at none.pth"),
         (["--batch_size=0"], "--batch_size must be at least 1"),
+        ([f"--out={__file__}/out.npz"], f"cannot write to {__file__}: "),
     ],
 )
 def test_bad_input_is_one_line(data_dir, tmp_path, capsys, arguments, message):
