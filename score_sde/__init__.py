@@ -1,13 +1,13 @@
 """Score-based generative models through stochastic differential equations, in JAX."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from score_sde import interrupts
 
 interrupts.end_at_once()  # JAX, which takes a second, comes with the next lines
 
-from score_sde import analytic, guidance, objectives, processes, samplers  # noqa: E402
-from score_sde.likelihood import log_likelihood  # noqa: E402
+from score_sde import analytic, objectives, processes  # noqa: E402
 from score_sde.prediction import Prediction  # noqa: E402
 from score_sde.processes import (  # noqa: E402
     DDPM,
@@ -23,6 +23,8 @@ from score_sde.processes import (  # noqa: E402
 from score_sde.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
+    from score_sde import guidance, samplers
+    from score_sde.likelihood import log_likelihood
     from score_sde.runs.folder import load, load_classifier
     from score_sde.runs.notebook import train
 
@@ -50,14 +52,24 @@ __all__ = [
 ]
 
 
+# What is imported when it is asked for: the samplers are many files, and runs need Orbax and more,
+# which would triple the time of `import score_sde`.
+_LATER = {
+    "guidance": "score_sde.guidance",
+    "load": "score_sde.runs.folder",
+    "load_classifier": "score_sde.runs.folder",
+    "log_likelihood": "score_sde.likelihood",
+    "samplers": "score_sde.samplers",
+    "train": "score_sde.runs.notebook",
+}
+
+
 def __getattr__(name: str) -> Any:
-    # Runs need Orbax and more, which would triple the time of `import score_sde`.
-    if name in ("load", "load_classifier"):
-        from score_sde.runs import folder
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = importlib.import_module(_LATER[name])
+    return found if found.__name__ == f"{__name__}.{name}" else getattr(found, name)
 
-        return getattr(folder, name)
-    if name == "train":
-        from score_sde.runs import notebook
 
-        return notebook.train
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

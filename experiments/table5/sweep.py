@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments import small
-from experiments.samplers import FULL, fields, grid, shorten
+from experiments.samplers import FULL, grid, shorten
 from score_sde.sweep import (
     DIGITS,
     EVALUATE,
@@ -53,7 +53,7 @@ def _axis(values: Sequence[float]) -> list[Point]:
 
 
 def _snr(value: float) -> dict[str, Any]:
-    return fields(snr=value)
+    return {"sampling.predictor_corrector.snr": value}
 
 
 def study() -> Study:

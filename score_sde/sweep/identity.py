@@ -94,7 +94,7 @@ def _of_sampling(config: ConfigDict, batch_size: int) -> Settings:
         "sampling.num_samples": section.num_samples,
         "sampling.seed": section.seed,
         **({"sampling.batch_size": batch_size} if sampler.coupling else {}),
-        **{_sampling(sampler, name): v for name, v in dataclasses.asdict(sampler).items()},
+        **{_sampling(sampler, name): _json(v) for name, v in dataclasses.asdict(sampler).items()},
         **_of_guidance(config.guidance),
     }
 
@@ -111,6 +111,11 @@ def _of_guidance(section: ConfigDict) -> Settings:
     if rule.NEEDS_WEAK:
         found |= {f"guidance.{name}": section[name] for name in ("run", "step", "weights")}
     return found
+
+
+def _json(value: Any) -> Any:
+    """An option as a file of results has it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _member(sampler: samplers.Sampler) -> str:
@@ -158,7 +163,7 @@ def _defaults(config: ConfigDict) -> Settings:
     values |= {
         f"sde.{name}": entry.default for name, entry in sections.entries(type(process)).items()
     }
-    values |= {_sampling(sampler, f.name): f.default for f in dataclasses.fields(sampler)}
+    values |= {_sampling(sampler, f.name): _json(f.default) for f in dataclasses.fields(sampler)}
     return values
 
 

@@ -281,6 +281,8 @@ def test_an_option_that_several_samplers_have_stands_once_and_others_with_their_
     assert sampling.predictor_corrector.snr == 0.16
     assert sampling.rk45.rtol == 1e-5
     assert "snr" not in sampling
+    assert build.sampler(sampling).steps == 20
+    sampling.sampler = "predictor_corrector"
     assert build.sampler(sampling).steps == 1000
 
 

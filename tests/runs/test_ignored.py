@@ -29,6 +29,7 @@ def classification():
 def test_all_that_is_read_is_not_mentioned(denoising):
     config, experiment = denoising
     read = ["seed", "sampling.steps", "sampling.predictor_corrector.snr", "objective.t_min"]
+    config.sampling.sampler = "predictor_corrector"
     read += ["objective.denoising.reduction", "space.pixels.flip", "evaluation.bits_per_dim.rtol"]
     assert ignored(experiment, config, [*read, "model.dropout", "evaluation.samples.keep"]) == []
 
@@ -45,7 +46,7 @@ def test_all_that_is_read_is_not_mentioned(denoising):
             "config.sampling.times=(1.0, 0.5)",
         ),
         ({"sampling.sampler": "rk45"}, "sampling.predictor_corrector.snr", RK45),
-        ({}, "sampling.rk45.rtol", "config.sampling.sampler=predictor_corrector"),
+        ({}, "sampling.rk45.rtol", "config.sampling.sampler=dpmpp_2m"),
         ({"sampling.sampler": "PC1000"}, "sampling.steps", "config.sampling.sampler=PC1000"),
         (
             {"sampling.sampler": "PC1000"},

@@ -28,7 +28,11 @@ from score_sde.training.options import OptimOptions
 
 VP = {"config": "configs/digits_vp.py"}
 RK45 = {"sampling.sampler": "rk45"}
-PC = {"sampling.predictor_corrector.corrector": "langevin", "sampling.predictor_corrector.snr": 0.2}
+PC = {
+    "sampling.sampler": "predictor_corrector",
+    "sampling.predictor_corrector.corrector": "langevin",
+    "sampling.predictor_corrector.snr": 0.2,
+}
 BITS = {"evaluation.metrics": ("bits_per_dim",)}
 FID = {"evaluation.metrics": ("fid",)}
 
