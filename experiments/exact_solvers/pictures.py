@@ -22,7 +22,9 @@ SOLVERS = (
 )
 GRID = "log_snr"
 SOLVER = "dpmpp_2m"
+NAMES = {"bumps": "Two bumps", "digits": "1,297 digits"}
 YLABELS = {"bumps": "largest error", "digits": "median rms error"}
+HIGHEST = 2.0  # an error of 1 is no sample any more
 _COLUMNS = 4
 
 
@@ -34,11 +36,11 @@ def draw(folder: Path, curves: Sequence[Curve]) -> list[Path]:
         solvers = {
             name: [c for c in own if c.solver == name and c.grid == GRID] for name in SOLVERS
         }
-        title = f"{data}: solvers on the {GRID} grid"
+        title = f"{NAMES[data]}: solvers on the {GRID} grid"
         found.append(_draw(folder / f"{data}_solvers.png", solvers, title))
         names = dict.fromkeys(curve.grid for curve in own)
         grids = {name: [c for c in own if c.grid == name and c.solver == SOLVER] for name in names}
-        title = f"{data}: grids of {SOLVER}"
+        title = f"{NAMES[data]}: grids of {SOLVER}"
         found.append(_draw(folder / f"{data}_grids.png", grids, title))
     return found
 
@@ -66,8 +68,9 @@ def _draw(path: Path, groups: Mapping[str, Sequence[Curve]], title: str) -> Path
         _dress(panel, process)
     for unused in axes.flat[len(panels) :]:
         unused.axis("off")
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    axes.flat[-1].legend(handles, labels, loc="center", frameon=False, ncols=2, title=title)
+    shown = {line.get_label(): line for panel in panels.values() for line in panel.lines}
+    axes.flat[-1].legend(shown.values(), shown, loc="center", frameon=False, ncols=2, title=title)
+    axes.flat[0].set_ylim(top=HIGHEST)  # of all: they share it
     figure.supxlabel("evaluations", fontsize=10)
     figure.supylabel(YLABELS[every[0].data], fontsize=10)
     figure.savefig(path, dpi=110, metadata={"Software": None})

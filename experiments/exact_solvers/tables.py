@@ -45,7 +45,8 @@ def read(folder: Path) -> list[Curve]:
         for row in csv.DictReader(file):
             keys = tuple(row.pop(key) for key in _KEYS)
             quantity, order = row.pop("quantity"), row.pop("order")
-            values = {int(n): float(value) for n, value in row.items() if value}
+            number = float if quantity == "error" else int
+            values = {int(n): number(value) for n, value in row.items() if value}
             found.setdefault(keys, {})[quantity] = values
             if order:
                 orders[keys] = float(order)
