@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +45,15 @@ Back = Callable[[jax.Array], jax.Array]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Likelihood(Composite):
-    """Equations (1) and (2); subclasses say with what the rest y - H D is weighed."""
+    """Equations (1) and (2); subclasses say with what the rest y - H D is weighed.
+
+    Attributes:
+        LIMITED: whether x0 moves at most so far that its observation changes by as much as the
+            rest, which it never exceeds for the true C and J. Where alpha is small, what a network
+            is wrong about J counts sigma^2 / alpha^2 times, and nothing else would hold it.
+    """
+
+    LIMITED: ClassVar[bool] = True
 
     sde: SDE
     measurement: Measurement
@@ -70,9 +79,14 @@ class Likelihood(Composite):
 
         x0, pull, eps = jax.vjp(data, x, has_aux=True)
         rest = self.measurement.rest(x0)
-        gradient = pull(self.pulled(rest, x, t, lambda v: pull(v)[0]))[0]
+        pulled = self.pulled(rest, x, t, lambda v: pull(v)[0])
         alpha, sigma = expand(self.sde.alpha(t), x), expand(self.sde.sigma(t), x)
-        return Prediction(x0 + (sigma**2 / alpha) * gradient, eps - sigma * gradient)
+        shift = (sigma**2 / alpha) * pull(pulled)[0]
+        if self.LIMITED:
+            explained = _norm(self.measurement.operator.forward(shift))
+            size = jnp.minimum(1, _norm(rest) / jnp.where(explained > 0, explained, 1))
+            shift = shift * size.reshape(size.shape[:1] + (1,) * (x.ndim - 1))
+        return Prediction(x0 + shift, eps - (alpha / sigma) * shift)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,9 +101,12 @@ class PiGDM(Likelihood):
 
     def pulled(self, rest: jax.Array, x: jax.Array, t: jax.Array, back: Back) -> jax.Array:
         """See Likelihood."""
+        return self.measurement.solved(rest, self._variance(t), x)
+
+    def _variance(self, t: jax.Array) -> jax.Array:
+        """r^2, of the shape of t."""
         clean, noisy = self.sde.alpha(t) * self.std, self.sde.sigma(t)
-        variance = (self.std * noisy) ** 2 / (clean**2 + noisy**2)
-        return self.measurement.solved(rest, variance, x)
+        return (self.std * noisy) ** 2 / (clean**2 + noisy**2)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,6 +124,8 @@ class DPS(Likelihood):
         steps: of the sampler; None: as equation (2) has it, which needs s > 0.
     """
 
+    LIMITED: ClassVar[bool] = False
+
     scale: float = 1.0
     steps: int | None = None
 
@@ -114,7 +133,7 @@ class DPS(Likelihood):
         """See Likelihood."""
         if self.steps is None:
             return self.measurement.back(self.scale / self.measurement.noise**2 * rest, x)
-        size = jnp.sqrt(jnp.sum(rest**2, tuple(range(1, rest.ndim)), keepdims=True))
+        size = _norm(rest)
         step = self.sde.g2(t) * (self.sde.t_max - self.sde.t_min) / self.steps
         towards = rest / jnp.where(size > 0, size, 1)
         return self.measurement.back(expand(2 * self.scale / step, rest) * towards, x)
@@ -144,6 +163,11 @@ class Moments(Likelihood):
     def evaluations(self, t: ArrayLike) -> ArrayLike:
         """See Composite: one, and a backward pass for each iteration."""
         return super().evaluations(t) * (1 + self.iterations)
+
+
+def _norm(x: jax.Array) -> jax.Array:
+    """The Euclidean norm of each example, [batch, 1, ...]."""
+    return jnp.sqrt(jnp.sum(x**2, tuple(range(1, x.ndim)), keepdims=True))
 
 
 def pigdm(denoise: Denoiser, sde: SDE, measurement: Measurement, std: float = 1.0) -> Denoiser:
