@@ -21,10 +21,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from score_sde import VP, analytic, guidance, samplers  # noqa: E402
-from score_sde.guidance import Measurement  # noqa: E402
-from score_sde.prediction import Denoiser  # noqa: E402
-from score_sde.samplers.sample import Sampler  # noqa: E402
+from score_sde import VP, analytic, guidance, samplers
+from score_sde.guidance import Measurement
+from score_sde.prediction import Denoiser
+from score_sde.samplers.sample import Sampler
 
 SAMPLES = 16384
 NOISE = 0.1
@@ -62,9 +62,7 @@ class Problem(NamedTuple):
 
 def _of(mean: np.ndarray, covariance: np.ndarray, observation: guidance.Observation) -> Problem:
     exact = observation.measurement()
-    return Problem(
-        mean, covariance, observation, Measurement(exact.operator, exact.y, noise=NOISE)
-    )
+    return Problem(mean, covariance, observation, Measurement(exact.operator, exact.y, noise=NOISE))
 
 
 def pair() -> Problem:
