@@ -38,6 +38,10 @@ AFTER = {
         "",
         ("x.shape == (4, 8, 8, 1)", "bool((x == known)[:, :4].all())", "np.isfinite(x).all()"),
     ),
+    "guidance.SplitGibbs(measurement)": (
+        "low = guidance.Average(2).forward(known)",
+        ("out.x.shape == known.shape", "out.nfe == 500"),
+    ),
     "latent.interpolate": (
         "",
         ("z.shape == x.shape", "path.shape == images.shape", "np.isfinite(images).all()"),

@@ -21,14 +21,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from score_sde import VP, analytic, guidance, samplers
+from score_sde import EDM, analytic, guidance, samplers
 from score_sde.guidance import Measurement
 from score_sde.prediction import Denoiser
 from score_sde.samplers.sample import Sampler
 
 SAMPLES = 16384
 NOISE = 0.1
-SDE = VP()
+SDE = EDM()
 SWEEP = 5  # evaluations of one of split Gibbs
 CORRECTOR_STEPS = 4
 ITERATIONS = 4  # of conjugate gradients, in `moments`
@@ -150,11 +150,9 @@ def main() -> None:
     parser.add_argument("--method", choices=["exact", *METHODS], required=True)
     parser.add_argument("--evaluations", type=int, required=True)
     asked = parser.parse_args()
-    with jax.enable_x64(True):
-        found = {
-            name: measured(make(), asked.method, asked.evaluations)
-            for name, make in PROBLEMS.items()
-        }
+    found = {
+        name: measured(make(), asked.method, asked.evaluations) for name, make in PROBLEMS.items()
+    }
     print(json.dumps(found))
 
 

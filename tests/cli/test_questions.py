@@ -98,7 +98,7 @@ def test_colorization_is_shown_the_gray_image(folders, sample):
     assert np.ptp(arrays["samples"], axis=-1).max() > 0
 
 
-@pytest.mark.parametrize("method", ["replacement", "pigdm", "dps"])
+@pytest.mark.parametrize("method", ["replacement", "pigdm"])
 def test_a_larger_image_has_the_means_that_are_known(folders, sample, method):
     """Squares of 4 pixels, to half a level of the 17 written ones; cut values may be off."""
     arguments = ("--task=superres", "--factor=4", f"--method={method}")

@@ -174,11 +174,11 @@ def test_split_gibbs_draws_from_the_posterior_of_correlated_data(x64):
 
 def test_split_gibbs_without_a_gram_has_the_noise_that_it_says(x64):
     """Of a general H: the posterior at a noise of s^2 I + last^2 H H^T, by conjugate gradients."""
-    y, last = np.array([0.5, 0.3, 0.4]), 0.15
-    measurement = guidance.Measurement(guidance.Function(mix), y[None], NOISE)
+    y, noise, last = np.array([0.5, 0.3, 0.4]), 0.3, 0.15
+    measurement = guidance.Measurement(guidance.Function(mix), y[None], noise)
     sampler = guidance.SplitGibbs(measurement, sweeps=80, steps=6, last=last)
     out = gibbs(sampler, analytic.correlated_gaussian(VP, MEAN, COVARIANCE), VP, (4,))
-    root = np.linalg.cholesky(NOISE**2 * np.eye(3) + last**2 * MIXED @ MIXED.T)
+    root = np.linalg.cholesky(noise**2 * np.eye(3) + last**2 * MIXED @ MIXED.T)
     white = np.linalg.solve(root, MIXED), np.linalg.solve(root, y)
     assert_distributed(out.x, *posterior(MEAN, COVARIANCE, *white, 1), bias=0.03)
 
@@ -204,6 +204,23 @@ def test_split_gibbs_finds_both_modes_of_a_mixture(x64):
     variance = shares @ (within + (means - mean) ** 2)
     assert np.all(np.abs(x.mean(0) - mean) < (3.5 / np.sqrt(SAMPLES) + 0.02) * np.sqrt(variance))
     np.testing.assert_allclose(x.var(0), variance, rtol=0.05)
+
+
+def test_the_data_move_at_most_by_what_is_not_explained(x64):
+    """Also for a denoiser whose Jacobian is far too large; below that the limit changes nothing."""
+
+    def wild(x, t, cond=None):
+        x0 = 50 * jnp.sin(x)
+        return score_sde.Prediction(x0, (x - VP.alpha(t)[:, None] * x0) / VP.sigma(t)[:, None])
+
+    x, t = jax.random.normal(KEY, (5, 4)), jnp.full(5, 0.9)
+    exact = guidance.Measurement(PAIR.operator, PAIR.y)
+    rest = np.linalg.norm(exact.rest(wild(x, t).x0), axis=1)
+    for rule in (guidance.pigdm, guidance.moments):
+        moved = rule(wild, VP, exact)(x, t).x0 - wild(x, t).x0
+        explained = np.linalg.norm(exact.operator.forward(moved), axis=1)
+        assert np.all(explained <= rest * (1 + 1e-12))
+        assert np.isfinite(moved).all()
 
 
 @pytest.mark.parametrize("sde", PROCESSES, ids=list(CONTINUOUS))
