@@ -55,6 +55,13 @@ def sampler(config: ConfigDict, workdir: Path) -> Sampler:
     )
 
 
+def untuned(sampler: Sampler) -> Sampler:
+    """The same sampler on a grid that every process has, if it asks for the times of a run."""
+    if getattr(sampler, "grid", None) != TUNED or sampler.times:
+        return sampler
+    return dataclasses.replace(sampler, grid="uniform")
+
+
 def write(workdir: Path, tuned: FixedStep, about: Mapping[str, Any]) -> Path:
     """Keep the times of a sampler, in place of earlier ones of the same.
 

@@ -5,8 +5,8 @@
     runs/ID.state.json   how far it is: what each program that has succeeded left
     runs/ID.lock         held while it is worked on
 
-A job that measures works in a view of the trained run: a folder with its config.json and a link to
-its checkpoints. So any number of rows sample one trained network at the same time, and each keeps
+A job that measures works in a view of the trained run: a folder with its config.json, the times that
+were tuned for it and a link to its checkpoints. So any number of rows sample one trained network at the same time, and each keeps
 its own samples and evaluation.json.
 """
 
@@ -22,6 +22,7 @@ from typing import Any
 from score_sde import files
 from score_sde.evaluation import engine
 from score_sde.locks import Lock
+from score_sde.runs import tuned
 from score_sde.sweep import results
 from score_sde.sweep.program import Program
 
@@ -192,9 +193,10 @@ def _run(job: Job, program: Program, lock: Lock, popen: Popen) -> dict[str, Any]
 def _view(trained: Path, folder: Path) -> None:
     """Make a folder that is read like a trained run, but written on its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    if (trained / "config.json").exists():
-        with files.replacing(folder / "config.json") as file:
-            file.write((trained / "config.json").read_bytes())
+    for name in ("config.json", tuned.NAME):
+        if (trained / name).exists():
+            with files.replacing(folder / name) as file:
+                file.write((trained / name).read_bytes())
     link, target = folder / "checkpoints", os.path.relpath(trained / "checkpoints", folder)
     linked = link.is_symlink() and os.readlink(link) == target
     if (trained / "checkpoints").exists() and not linked:

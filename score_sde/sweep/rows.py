@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from score_sde import processes
 from score_sde.errors import UserError, first_line
 from score_sde.evaluation import asked as evaluation
-from score_sde.runs import build, recipes
+from score_sde.runs import build, recipes, tuned
 from score_sde.runs import config as configs
 from score_sde.sweep import identity
 from score_sde.sweep.grid import Point
@@ -124,5 +124,5 @@ def _check(config: ConfigDict) -> None:
     OptimOptions(**config.optim)
     process = processes.read(config.sde)
     build.objective(config, process)
-    build.check_sampler(build.sampler(config.sampling), process)
+    build.check_sampler(tuned.untuned(build.sampler(config.sampling)), process)
     evaluation.read(config.evaluation)
