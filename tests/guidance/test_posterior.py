@@ -174,13 +174,16 @@ def test_split_gibbs_draws_from_the_posterior_of_correlated_data(x64):
 
 def test_split_gibbs_without_a_gram_has_the_noise_that_it_says(x64):
     """Of a general H: the posterior at a noise of s^2 I + last^2 H H^T, by conjugate gradients."""
-    y, noise, last = np.array([0.5, 0.3, 0.4]), 0.3, 0.15
-    measurement = guidance.Measurement(guidance.Function(mix), y[None], noise)
+    y, last = np.array([0.5, 0.3, 0.4]), 0.15
+    measurement = guidance.Measurement(guidance.Function(mix), y[None], NOISE)
     sampler = guidance.SplitGibbs(measurement, sweeps=80, steps=6, last=last)
     out = gibbs(sampler, analytic.correlated_gaussian(VP, MEAN, COVARIANCE), VP, (4,))
-    root = np.linalg.cholesky(noise**2 * np.eye(3) + last**2 * MIXED @ MIXED.T)
+    root = np.linalg.cholesky(NOISE**2 * np.eye(3) + last**2 * MIXED @ MIXED.T)
     white = np.linalg.solve(root, MIXED), np.linalg.solve(root, y)
-    assert_distributed(out.x, *posterior(MEAN, COVARIANCE, *white, 1), bias=0.03)
+    mean, covariance = posterior(MEAN, COVARIANCE, *white, 1)
+    assert_distributed(out.x, mean, covariance, bias=0.03)
+    seen = MIXED @ covariance @ MIXED.T  # which is much narrower
+    assert_distributed(out.x @ MIXED.T, MIXED @ mean, seen, bias=0.03)
 
 
 def test_split_gibbs_finds_both_modes_of_a_mixture(x64):
