@@ -54,6 +54,11 @@ AFTER = {
         "",
         ("all(np.shape(part) == x.shape for part in _)", "all(np.isfinite(p).all() for p in _)"),
     ),
+    "samplers.with_logp": (
+        "",
+        # The entropy of the two bumps is log 2 (all but what they overlap) and that of one.
+        ("out.logp.shape == (1000,)", "abs(out.logp.mean() + 0.72) < 0.1"),
+    ),
     "analytic.gaussian_mixture": (
         "",
         ("out.x.shape == (1000, 1)", "abs(abs(out.x).mean() - 1) < 0.04"),

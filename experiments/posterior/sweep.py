@@ -41,9 +41,9 @@ def study() -> Study:
         title="Given an observation: error of mean and covariance by evaluations",
         note=(
             "Exact denoisers of Gaussians, EDM, noise 0.1 in the observation, 16,384 samples. "
-            "Mean: in posterior standard deviations, root mean square over coordinates. Covariance: "
-            "Frobenius norm of the error over that of the posterior's. What the posterior itself "
-            "has is the error of so many draws."
+            "Mean: in posterior standard deviations, root mean square over coordinates. "
+            "Covariance: Frobenius norm of the error over that of the posterior's. What the "
+            "posterior itself has is the error of so many draws."
         ),
         points=points(EVALUATIONS),
         base={"config": "configs/toy_gaussians.py"},  # its network is neither trained nor used

@@ -70,7 +70,7 @@ class Known:
 
     def check(self, name: str, value: str) -> None:
         """Raise ValueError unless there is such a sampler."""
-        resolve(value)
+        resolve(value, name)
 
     def words(self) -> str:
         """Their own names, and that there are others."""
@@ -117,15 +117,19 @@ def get(name: str, **options: Any) -> Sampler:
     return SAMPLERS[member](**(options | fixed))
 
 
-def resolve(name: str) -> tuple[str, dict[str, Any]]:
+def resolve(name: str, kind: str = "sampler") -> tuple[str, dict[str, Any]]:
     """The key of a sampler in SAMPLERS, and the options that its name fixes.
+
+    Args:
+        name: a key of SAMPLERS, PAPER or ALIASES.
+        kind: what is being named, for the message.
 
     Raises:
         ValueError: the name is unknown, or it is of a method that is not here.
     """
     if name in ELSEWHERE:
-        raise ValueError(f"{name} {ELSEWHERE[name]}")
-    check_name("sampler", name, [*SAMPLERS, *PAPER], [*ALIASES, *ELSEWHERE])
+        raise ValueError(f"{kind} {name} {ELSEWHERE[name]}")
+    check_name(kind, name, [*SAMPLERS, *PAPER], [*ALIASES, *ELSEWHERE])
     if name in PAPER:
         return "predictor_corrector", PAPER[name]
     return ALIASES.get(name, (name, {}))

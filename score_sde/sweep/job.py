@@ -5,9 +5,9 @@
     runs/ID.state.json   how far it is: what each program that has succeeded left
     runs/ID.lock         held while it is worked on
 
-A job that measures works in a view of the trained run: a folder with its config.json, the times that
-were tuned for it and a link to its checkpoints. So any number of rows sample one trained network at the same time, and each keeps
-its own samples and evaluation.json.
+A job that measures works in a view of the trained run: a folder with its config.json, the times
+that were tuned for it, and a link to its checkpoints. So any number of rows sample one trained
+network at the same time, and each keeps its own samples and evaluation.json.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Count:
         self._total, self._what, self._quiet = total, what, quiet
         self._every = EVERY if every is None else every
         self._say = say or functools.partial(print, flush=True)
-        self._before = done
+        self._before, self._ended = done, False
         self._begin = self._said = time.monotonic()
         self._bar = None
         if not quiet and _has_room(sys.stderr):
@@ -129,6 +129,9 @@ class Count:
         now = time.monotonic()
         if done <= self._before or (done < self._total and now - self._said < self._every):
             return
+        if self._ended:  # a solver has told that it was at the end of the last batch
+            return
+        self._ended = done >= self._total
         self._said, seconds = now, now - self._begin
         left = seconds / (done - self._before) * (self._total - done)
         words = [f"{int(done):,}/{self._total:,} {self._what}", f"{seconds:.0f} s"]

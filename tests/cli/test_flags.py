@@ -38,7 +38,7 @@ def test_help_says_of_every_field_what_it_means_and_takes():
         "--config.training.steps=1000 optimiser steps in all. Takes a whole number, at least 1 and "
         "at most 2,147,483,647. Its default is 1300000.",
         "--config.model.channel_mult=(1,2) features at each size",
-        "--config.sampling.steps=250 number N of times; None: as its owner has it. Takes a whole",
+        "--config.sampling.grid=None a key of grids.GRIDS",
         "--config.data.dir= where it lies: a TFDS folder, a folder of images, or a file of arrays. "
         "Takes a path.",
     ):

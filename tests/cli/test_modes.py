@@ -101,7 +101,7 @@ def test_sample_writes_images_and_a_picture(finished, small):
     assert result.returncode == 0, result.stderr
     report = (workdir / "report.html").read_text()
     assert "Drawn last with --mode=sample" in report
-    assert "20 samples; step 12, ema 0.995 weights; PredictorCorrector, 5 evaluations" in report
+    assert "20 samples; step 12, ema 0.995 weights; DPMpp2M, 5 evaluations" in report
     assert "16 of 1,297 train examples of digits" in report  # real ones beside them
     samples = np.load(workdir / "samples.npz")["samples"]
     assert samples.shape == (20, 8, 8, 1)
@@ -149,7 +149,7 @@ def test_samples_say_what_they_are_and_are_not_overwritten(finished, small, tmp_
     before = files(tmp_path)
     assert [path.name for path in before] == ["a.npz", "a.png"]
     said = about(tmp_path / "a.npz")
-    assert said["sampler"]["name"] == "PredictorCorrector"
+    assert said["sampler"]["name"] == "DPMpp2M"
     assert said["sampler"]["steps"] == said["nfe"] == 5
     assert (said["step"], said["weights"], said["of"], said["shown"]) == (12, "ema 0.995", 16, 16)
     assert (said["run"], said["run_seed"], said["sampling_seed"]) == ("finished", 0, 0)
@@ -158,6 +158,11 @@ def test_samples_say_what_they_are_and_are_not_overwritten(finished, small, tmp_
     assert again.returncode == 0
     assert "5 function evaluations an example" in again.stdout
     assert f"{tmp_path / 'a.npz'} holds these samples" in again.stdout
+    ignored = called(*arguments, "--config.sampling.rk45.rtol=0.1")
+    note, held = ignored.stdout.splitlines()[-2:]
+    assert note.startswith("note: ")
+    assert "rtol" in note
+    assert held.endswith("a.npz holds these samples")
     message = refused(*arguments, "--config.sampling.seed=1")
     assert "a.npz holds other samples (sampling_seed was 0, is 1): --out=FILE puts" in message
     assert "other samples (of was 16, is 17)" in refused(*arguments, "--num_samples=17")
@@ -177,11 +182,6 @@ def test_samples_say_what_they_are_and_are_not_overwritten(finished, small, tmp_
     whole[300] ^= 4  # in the middle of the samples
     (tmp_path / "a.npz").write_bytes(whole)
     assert "a.npz holds what does not say what it is: --out=FILE puts" in refused(*arguments)
-    ignored = called(*arguments, "--config.sampling.rk45.rtol=0.1")
-    note, held = ignored.stdout.splitlines()[-2:]
-    assert note.startswith("note: ")
-    assert "rtol" in note
-    assert held.endswith("a.npz holds these samples")
     (tmp_path / "a.npz").write_text("thesis")
     assert "a.npz holds what does not say what it is: --out=FILE puts" in refused(*arguments)
     assert called(*arguments, "--overwrite").returncode == 0
@@ -323,10 +323,7 @@ def test_a_mistake_in_a_recipe_is_one_line(tmp_path, change, message):
             "--config.sampling.predictor_corrector.predictor=foo",
             "unknown config.sampling.predictor_corrector.predictor 'foo'",
         ),
-        (
-            "--config.sampling.predictor_corrector.predictor=ancestral",
-            "steps=5 on the uniform grid are too few",
-        ),
+        ("--config.sampling.grid=leading", "has no discrete levels"),
     ],
 )
 def test_a_sampler_that_cannot_work_is_one_line(finished, small, argument, message):

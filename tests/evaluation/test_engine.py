@@ -116,10 +116,10 @@ def test_a_file_that_is_no_table_is_found_first(tmp_path, text, message):
 def test_a_folder_that_cannot_be_written_is_found_first(tmp_path, monkeypatch):
     """Root can write everywhere, so the system's answer is made up."""
 
-    def refuse(**_):
+    def refuse(*_):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("score_sde.files._partial", refuse)
     with pytest.raises(UserError, match=r"cannot write to .*: Read-only file system"):
         evaluate(subject(tmp_path), asked("variational_bound"), True)
     assert not any(tmp_path.iterdir())

@@ -28,7 +28,7 @@ def test_what_a_name_means():
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_what_is_not_here_says_what_to_use(name):
-    with pytest.raises(ValueError, match=f"^{name} (is|goes|counts|chooses)"):
+    with pytest.raises(ValueError, match=f"^sampler {name} (is|goes|counts|chooses)"):
         samplers.get(name)
 
 
