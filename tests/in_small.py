@@ -123,6 +123,12 @@ def statistics(words):
     return (*words, "--features=pixels", "--image_size=8", "--split=train[:64]")
 
 
+def tuning(words):
+    """Of a few trajectories, if it says of what."""
+    few = ("--trajectories=4", "--held_out=2", "--batch_size=2", "--iterations=1")
+    return (*words, *few) if words[3:] else None
+
+
 def as_typed(words):
     """In full."""
     return words
@@ -153,6 +159,7 @@ HOW = {
     "python -m score_sde.evaluation.statistics": statistics,
     "python -m score_sde.interop.export": as_typed,
     "python -m score_sde.report": as_typed,
+    "python -m score_sde.samplers.tune": tuning,
     "python -m score_sde.sweep": as_typed,
     "python -m score_sde.sweep run": study,
     "git clone URL": reads(),
@@ -166,6 +173,7 @@ HOW = {
     "lint-imports": reads("setup.cfg"),
     # Processes of its own import it from the checkout: test_exact_solvers.py runs it in small.
     "python -m experiments.exact_solvers": reads("experiments/exact_solvers/__main__.py"),
+    "python experiments/posterior/measure.py": reads("experiments/posterior/measure.py"),
     "srun python main.py": on_slurm,
 }
 

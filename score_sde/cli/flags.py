@@ -41,7 +41,7 @@ class Options:
         scale: of the classifier's guidance.
         mask: what to inpaint: a part of the image or a PNG file, white where pixels are known.
         factor: how many times larger the answer is than what is known of it, each way.
-        method: how what is known is used: a key of guidance.METHODS.
+        method: how what is known is used: a key of guidance.methods.METHODS.
         sweeps: of the method "gibbs".
         conditions: what the model is told, by the name of the field, as it was typed.
     """

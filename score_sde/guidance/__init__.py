@@ -11,7 +11,6 @@ from score_sde.guidance.classifiers import classifier
 from score_sde.guidance.free import ClassifierFree, classifier_free
 from score_sde.guidance.gradients import dps, moments, pigdm
 from score_sde.guidance.measurement import Measurement
-from score_sde.guidance.methods import METHODS
 from score_sde.guidance.observation import Colorization, Inpainting, Observation, SuperResolution
 from score_sde.guidance.operators import (
     Average,
@@ -26,7 +25,6 @@ from score_sde.guidance.rule import Rule
 from score_sde.guidance.split_gibbs import SplitGibbs
 
 __all__ = [
-    "METHODS",
     "RULES",
     "SHARED",
     "Autoguidance",

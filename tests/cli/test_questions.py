@@ -8,7 +8,7 @@ from untrained import untrained_run
 
 from score_sde.cli import defined, questions
 from score_sde.errors import UserError
-from score_sde.guidance import METHODS
+from score_sde.guidance.methods import METHODS
 from score_sde.guidance.task import Task
 from score_sde.runs import config as configs
 
@@ -100,7 +100,7 @@ def test_colorization_is_shown_the_gray_image(folders, sample):
 
 @pytest.mark.parametrize("method", ["replacement", "pigdm"])
 def test_a_larger_image_has_the_means_that_are_known(folders, sample, method):
-    """Squares of 4 pixels, to half a level of the 17 written ones; cut values may be off."""
+    """Of squares of 4 by 4, to half a step of 17 levels; one with cut values may be off."""
     arguments = ("--task=superres", "--factor=4", f"--method={method}")
     assert sample("digits", *arguments) == (0, "")
     arrays, size = answer(folders["digits"], "superres")
