@@ -9,7 +9,8 @@ steps in 2 min 25 s, compilation included; 500 samples in 32 s. Of these 500 sam
     distance to nearest training image   1.08 times that of the held-out images (medians)
 
     python main.py --config=configs/digits_rgb_vp.py
-    python main.py --config=configs/digits_rgb_vp.py --mode=sample --num_samples=500 --overwrite
+    python main.py --config=configs/digits_rgb_vp.py --mode=sample --num_samples=500 --overwrite \\
+        --config.sampling.sampler=predictor_corrector --config.sampling.steps=250
     python -m score_sde.evaluation.digit_quality runs/digits_rgb_vp/samples.npz
 
 Everything but the data is as in digits_vp.py.

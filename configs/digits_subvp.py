@@ -10,7 +10,8 @@ images:
     distance to nearest training image   1.18 times that of the held-out images (medians)
 
     python main.py --config=configs/digits_subvp.py
-    python main.py --config=configs/digits_subvp.py --mode=sample --num_samples=500 --overwrite
+    python main.py --config=configs/digits_subvp.py --mode=sample --num_samples=500 --overwrite \\
+        --config.sampling.sampler=predictor_corrector --config.sampling.steps=250
     python -m score_sde.evaluation.digit_quality runs/digits_subvp/samples.npz
 
 Everything but the process is as in digits_vp.py.
