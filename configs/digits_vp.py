@@ -1,9 +1,9 @@
 """Handwritten digits, 8x8, VP SDE, a U-Net of 582,265 parameters: the first thing to try.
 
 What it gives, measured on 2 cores of an AMD EPYC (JAX 0.10.2, Python 3.11): 1000 steps in
-2 min 19 s, compilation included, at about 1,350 images/s (2026-11-21); 500 samples, of 20 evaluations
-of the network each, in 4 s after compilation (2026-11-26). Of these 500 samples, against the 1,297
-training and 500 held-out images:
+2 min 19 s, compilation included, at about 1,350 images/s (2026-11-21); 500 samples, of 20
+evaluations of the network each, in 4 s after compilation (2026-11-26). Of these 500 samples,
+against the 1,297 training and 500 held-out images:
 
     smallest share of a class            7.8 %   (by a classifier fitted to the training images)
     Fréchet distance in pixel space      1.28 times that of the held-out images
