@@ -22,7 +22,8 @@ A scale of 3 is a good choice: above it the images of a class become more alike.
     python main.py --config=configs/digits_classifier.py --mode=evaluate
     python main.py --config=configs/digits_vp.py --mode=sample --task=class --num_samples=300 \
         --classifier=runs/digits_classifier --scale=3 \
-        --config.sampling.sampler=predictor_corrector --config.sampling.steps=250
+        --config.sampling.sampler=predictor_corrector --config.sampling.steps=250 \
+        --out=runs/digits_vp/class_250
 """
 
 from ml_collections import ConfigDict
