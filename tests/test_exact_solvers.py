@@ -17,6 +17,8 @@ from experiments.exact_solvers.measure import NUMBERS, PROCESSES, SAME, SOLVERS,
 from score_sde import analytic, samplers
 from score_sde.samplers.points import Points
 
+pytestmark = pytest.mark.slow
+
 RESULTS = ROOT / "experiments" / "exact_solvers" / "results"
 # Errors by number of evaluations, ../shared/ORACLES.md and golden/modern/README.md.
 STATED = {

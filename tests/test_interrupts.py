@@ -9,6 +9,8 @@ from program import ROOT, environment
 
 from score_sde import interrupts
 
+pytestmark = pytest.mark.slow
+
 # Stands in for JAX, which takes a second to import: Ctrl-C comes in the middle of that.
 JAX = """
 import os, signal

@@ -11,6 +11,8 @@ from score_sde import data
 from score_sde.data import arrays
 from score_sde.runs import recipes
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "model.channels": 4,
     "model.channel_mult": (1,),

@@ -13,6 +13,8 @@ from score_sde.guidance.observation import Inpainting
 from score_sde.prediction import Prediction
 from score_sde.samplers.threshold import thresholded
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(5)
 VP = score_sde.VP()
 MEANS, STD = np.array([[-0.5], [0.1], [0.7]]), 0.4  # of no class, and of two classes

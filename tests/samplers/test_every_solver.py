@@ -9,6 +9,8 @@ from score_sde.processes import EDM, PROCESSES, RectifiedFlow
 from score_sde.samplers.points import Points
 from score_sde.samplers.solvers import SOLVERS
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = (20, 80, 320, 960)
 CLOSE = 1e-2
 # A name for each that differs; the tuned one is of a run.

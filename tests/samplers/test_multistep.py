@@ -23,6 +23,8 @@ from score_sde import samplers
 from score_sde.processes import EDM, VP, RectifiedFlow
 from score_sde.samplers.points import Points
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = (20, 40, 80, 160, 320)
 FULL = {"lower_order_final": False}
 _3M = ("dpmpp_3m", {"corrected": False})

@@ -11,6 +11,8 @@ from score_sde.processes import EDM, SMLD, VE, VP
 from score_sde.samplers.loop import before, run
 from score_sde.samplers.solvers import SOLVERS
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(5)
 
 

@@ -21,6 +21,8 @@ from score_sde import samplers
 from score_sde.processes import EDM, PROCESSES, VP
 from score_sde.samplers.points import Points
 
+pytestmark = pytest.mark.slow
+
 # Largest errors, ../shared/ORACLES.md: EDM frame for 10, 20, 40 and 80 steps, VP for 20 to 160.
 STATED = [
     ("euler", EDM(), "karras", (10, 20, 40, 80), [1.65e-1, 8.66e-2, 4.45e-2, 2.26e-2]),

@@ -11,6 +11,8 @@ import score_sde
 from score_sde import analytic, samplers
 from score_sde.samplers import tuning
 
+pytestmark = pytest.mark.slow
+
 VP, STEPS = score_sde.VP(), 5
 DENOISE = analytic.gaussian_mixture(VP, np.array([[-1.0], [1.0]]), np.full(2, 0.25), np.ones(2))
 SOLVER = samplers.get("dpmpp_2m", steps=STEPS)

@@ -3,10 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import score_sde
 from score_sde import analytic, samplers
 from score_sde.samplers.underway import listening
+
+pytestmark = pytest.mark.slow
 
 VP, KEY = score_sde.VP(), jax.random.key(0)
 DENOISE = analytic.gaussian_mixture(VP, np.array([[-1.0], [1.0]]), np.full(2, 0.25), np.ones(2))
