@@ -60,7 +60,7 @@ def _together(cond: Cond, negative: Cond, batch: int) -> Cond:
     found = {}
     for name in {**cond, **negative}:
         values = [given.get(name) for given in (cond, negative)]
-        if values == [None, None]:
+        if all(value is None for value in values):
             continue
         like = next(value for value in values if value is not None)
         values = [null_like(like) if value is None else value for value in values]

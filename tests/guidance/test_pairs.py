@@ -45,12 +45,13 @@ def told():
     ("cond", "negative"),
     [
         (COND, None),
+        ({"label": np.array([2, 0]), "size": None}, {}),  # NumPy's compare with None by element
         ({"label": COND["label"]}, None),
         (COND, {"label": jnp.array([1, 1])}),
         ({"size": COND["size"]}, {"pose": jnp.zeros((1, 2)), "size": None}),
         (None, {"label": jnp.array([1, 1])}),
     ],
-    ids=["all", "one", "negative", "others", "negative alone"],
+    ids=["all", "NumPy", "one", "negative", "others", "negative alone"],
 )
 def test_one_batch_is_two_calls(told, cond, negative):
     """What is missing in one of the two, or is None, is null there, of every kind."""
