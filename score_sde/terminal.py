@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec, TextIO
+from typing import Any, NoReturn, ParamSpec, TextIO
 
 from score_sde.errors import UserError
 
 P = ParamSpec("P")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage: as a UserError, that a program prints.
+
+    Args:
+        advice: what follows the line, after a semicolon.
+        **options: argparse's.
+    """
+
+    def __init__(self, advice: str = "", **options: Any):
+        super().__init__(**options)
+        self._advice = f"; {advice}" if advice else ""
+
+    def error(self, message: str) -> NoReturn:
+        """See argparse."""
+        raise UserError(f"{message}{self._advice}")
 
 
 class NobodyReads(BaseException):

@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from score_sde import files, terminal
 from score_sde.errors import UserError
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from score_sde.prediction import Denoiser
     from score_sde.runs.folder import Run
     from score_sde.samplers.fixed_step import FixedStep
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message)
 
 
 def _count(text: str) -> int:
@@ -42,7 +35,7 @@ def _seed(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = terminal.Parser(
         prog="python -m score_sde.samplers.tune",
         description="Tunes the times of a sampler for a run, towards an accurate solution of the "
         "probability-flow ODE from the same noise, and writes them into the run's grid.json. "

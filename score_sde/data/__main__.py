@@ -4,23 +4,15 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from score_sde import files, interrupts, terminal
 from score_sde.data import selection
-from score_sde.data.base import DataError
 from score_sde.data.load import prepare
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+from score_sde.errors import UserError
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = terminal.Parser(
         prog="python -m score_sde.data", description="Prepares and describes data sets."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{prepare,info}")
@@ -48,14 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
       Exit status: 0, or 2 after one line on stderr if the input is bad.
     """
-    args = _parser().parse_args(argv)
     try:
+        args = _parser().parse_args(argv)
         if args.command == "prepare":
             interrupts.listen()  # TFDS removes what it has written in part
             print(f"{args.name} is ready in {prepare(args.name, data_dir=args.data_dir)}")
             return 0
         source = selection.from_flags(args)
-    except DataError as error:
+    except UserError as error:
         print(f"score_sde.data: {error}", file=sys.stderr)
         return 2
     info = source.info

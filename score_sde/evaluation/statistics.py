@@ -18,7 +18,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
 import numpy as np
@@ -215,16 +215,9 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    parser = _Parser(
+    parser = terminal.Parser(
         prog="python -m score_sde.evaluation.statistics",
         description="Computes the statistics of a data set that FID, KID, precision and recall "
         "compare samples with.",
@@ -253,8 +246,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments after the program's name; None takes those of the process.
     """
-    args = parser().parse_args(argv)
     try:
+        args = parser().parse_args(argv)
         if args.batch_size < 1 or args.keep < 0:
             raise UserError("--batch_size must be at least 1, and --keep at least 0")
         extractor = extractors.get(args.features, args.weights, not args.no_check_hash)

@@ -7,12 +7,11 @@ A command of its own, not a mode of main.py: a run's folder holds its config, so
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from flax import nnx
@@ -148,13 +147,6 @@ def _adam(options: OptimOptions, parameters: int) -> dict[str, Any]:
     return {"state": {}, "param_groups": [group]}
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 @terminal.program
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
@@ -165,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, or 2 after one line on stderr if the input is bad.
     """
-    parser = _Parser(
+    parser = terminal.Parser(
         prog="python -m score_sde.interop.export",
         description="Write a run as an official PyTorch checkpoint, or its averages as tensors.",
     )
@@ -181,8 +173,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=int,
         help="the official config's model.num_scales [the run's noise levels or sampling.steps]",
     )
-    args = parser.parse_args(argv)
     try:
+        args = parser.parse_args(argv)
         step = export_run(args.run, args.out, step=args.step, num_scales=args.num_scales)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -8,7 +8,6 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from score_sde import files, interrupts, terminal
 from score_sde.errors import UserError
@@ -32,11 +31,6 @@ Flags:
   --launcher=local|slurm
   --slurm.NAME=VALUE   a parameter of submitit.SlurmExecutor: partition, time (minutes), gres, ...
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; see python -m score_sde.sweep --help")
 
 
 @terminal.program
@@ -78,7 +72,9 @@ def main(argv: list[str]) -> int:
 def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     matches = {argument: re.fullmatch(r"--slurm\.(\w+)=(.*)", argument) for argument in argv}
     slurm = {match[1]: match[2] for match in matches.values() if match}
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = terminal.Parser(
+        "see python -m score_sde.sweep --help", add_help=False, allow_abbrev=False
+    )
     parser.add_argument("command", choices=tuple(_COMMANDS))
     parser.add_argument("folder", type=files.typed)
     parser.add_argument("--smoke", action="store_true")
