@@ -22,6 +22,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from score_sde import sections
 from score_sde.processes import SDE, expand
@@ -345,8 +346,19 @@ class PredictionOptions:
         """From a network to its denoiser, for a process; see `from_network`.
 
         Raises:
-            ValueError: the noise label is not of such a process.
+            ValueError: the noise label is not of such a process, or the output cannot say what the
+                data are where it has no signal left.
         """
+        if float(sde.alpha(np.asarray(sde.t_max))) == 0:
+            for name, value, others in (
+                ("parametrization", self.parametrization, ("x0", "v", "velocity", "edm")),
+                ("noise_label", self.noise_label, ("time", "sigma", "level")),
+            ):
+                if value not in others:
+                    raise ValueError(
+                        f"config.model.{name}={value} means nothing where no signal is left, as "
+                        f"at the end of {sde}: use {', '.join(others)}"
+                    )
         if self.noise_label == "level" and sde.scales is None:
             raise ValueError(
                 "config.model.noise_label=level needs a discrete sequence: use "

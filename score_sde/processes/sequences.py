@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import Annotated
 
 import jax
@@ -24,7 +25,7 @@ from jax.typing import ArrayLike
 from score_sde.processes.base import SDE, namespace
 from score_sde.processes.ve import VE
 from score_sde.processes.vp import VP
-from score_sde.values import Positive, between
+from score_sde.values import Positive, between, one_of
 
 Scales = Annotated[int, between(2, 100_000)]
 
@@ -55,9 +56,15 @@ class SMLD(VE):
 class DDPM(VP):
     """The Markov chain x_i = sqrt(1 - b_i) x_{i-1} + sqrt(b_i) z of Ho et al. 2020 (2006.11239).
 
-    alpha(t_i)^2 = prod_{j <= i} (1 - b_j), with b_i = beta(t_i) / N linear in i: for N = 1000 it
-    runs from 1e-4 to 0.02. log alpha is linear between two levels. Level 0 has noise already:
-    sigma(0) = sqrt(b_0).
+    alpha(t_i)^2 = prod_{j <= i} (1 - b_j); for N = 1000 and the defaults b_i runs from 1e-4 to
+    0.02. log alpha is linear between two levels. Level 0 has noise already: sigma(0) = sqrt(b_0).
+
+    With zero_terminal_snr the last level is noise alone: alpha(t_i) becomes
+
+        alpha_0 (alpha_i - alpha_{N-1}) / (alpha_0 - alpha_{N-1})                           (2)
+
+    (Lin et al. 2023, arXiv 2305.08891, Algorithm 1), and is itself linear on the last step. There a
+    network cannot be asked for the noise: it predicts v, x0 or the velocity.
 
     Attributes:
         beta_min: N b_0.
@@ -65,10 +72,15 @@ class DDPM(VP):
         t_min: smallest time that samplers reach: almost level 0, since 0 itself means the data.
         t_max: largest time.
         scales: N, at least 2 and above beta_max, so that b_i < 1.
+        schedule: what is linear in i: b_i ("linear") or sqrt(b_i) ("scaled_linear", of latent
+            diffusion, Rombach et al. 2022, arXiv 2112.10752).
+        zero_terminal_snr: rescale by (2).
     """
 
     t_min: Positive = 1e-5
     scales: Scales = 1000
+    schedule: Annotated[str, one_of(("linear", "scaled_linear"))] = "linear"
+    zero_terminal_snr: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -76,21 +88,80 @@ class DDPM(VP):
             raise ValueError(f"scales={self.scales} must be above beta_max={self.beta_max}")
 
     @functools.cached_property
+    def _steps(self) -> np.ndarray:
+        """b_i before (2), in float64."""
+        ends = np.array([self.beta_min, self.beta_max]) / self.scales
+        if self.schedule == "linear":
+            return np.linspace(*ends, self.scales)
+        return np.linspace(*np.sqrt(ends), self.scales) ** 2
+
+    @functools.cached_property
     def _table(self) -> tuple[np.ndarray, np.ndarray]:
-        """t_i and -2 log alpha(t_i) = -sum_{j <= i} log(1 - b_j), in float64."""
-        b = np.linspace(self.beta_min, self.beta_max, self.scales) / self.scales
-        return np.linspace(0.0, 1.0, self.scales), np.cumsum(-np.log1p(-b))
+        """t_i and -2 log alpha(t_i), in float64, of the levels at which it is finite."""
+        times, integral = np.linspace(0.0, 1.0, self.scales), np.cumsum(-np.log1p(-self._steps))
+        if not self.zero_terminal_snr:
+            return times, integral
+        alpha = np.exp(-0.5 * integral)
+        rescaled = alpha[0] * (alpha[:-1] - alpha[-1]) / (alpha[0] - alpha[-1])
+        return times[:-1], -2 * np.log(rescaled)
+
+    def _remaining(self, t: ArrayLike) -> jax.Array:
+        """Of the alpha of the last level but one what is left at t, on the step to alpha = 0."""
+        xp = namespace(t)
+        t = xp.asarray(t)
+        return xp.clip((1 - t) * (self.scales - 1), 0, 1) if self.zero_terminal_snr else 1 + 0 * t
+
+    def alpha(self, t: ArrayLike) -> jax.Array:
+        """alpha(t) of the sequence; shape of t."""
+        return super().alpha(t) * self._remaining(t)
+
+    def alpha_dot(self, t: ArrayLike) -> jax.Array:
+        """alpha' = -beta alpha / 2, and constant on a last step to 0; shape of t."""
+        xp, falls = namespace(t), -(self.scales - 1) * super().alpha(t)
+        before = -0.5 * self._slope(t) * super().alpha(t)
+        return xp.where(self._remaining(t) < 1, falls, before)
+
+    def sigma(self, t: ArrayLike) -> jax.Array:
+        """sigma(t) = sqrt(1 - alpha(t)^2); shape of t."""
+        xp, left = namespace(t), self._remaining(t) ** 2
+        return xp.sqrt(1 - left - left * xp.expm1(-self._integral_beta(t)))
+
+    def sigma_dot(self, t: ArrayLike) -> jax.Array:
+        """sigma' = -alpha alpha' / sigma; shape of t."""
+        return -self.alpha(t) * self.alpha_dot(t) / self.sigma(t)
 
     def beta(self, t: ArrayLike) -> jax.Array:
-        """d(-2 log alpha) / dt, constant between two levels and, at one, that of the step to it."""
-        xp = namespace(t)
-        slopes = xp.asarray(np.diff(self._table[1]) * (self.scales - 1), xp.asarray(t).dtype)
+        """-2 alpha' / alpha; at a level that of the step to it. It is infinite where alpha is 0."""
+        return -2 * self.alpha_dot(t) / self.alpha(t) if self.zero_terminal_snr else self._slope(t)
+
+    def _slope(self, t: ArrayLike) -> jax.Array:
+        """d(-2 log alpha) / dt, constant between two levels of the table."""
+        xp, (times, integral) = namespace(t), self._table
+        slopes = xp.asarray(np.diff(integral) * (self.scales - 1), xp.asarray(t).dtype)
         # The small number keeps a rounded t_i on its own side of the step.
         left = xp.ceil(xp.asarray(t) * (self.scales - 1) - 1e-3).astype(np.int32) - 1
-        return slopes[xp.clip(left, 0, self.scales - 2)]
+        return slopes[xp.clip(left, 0, len(times) - 2)]
+
+    def f(self, t: ArrayLike) -> jax.Array:
+        """f(t) = -beta(t) / 2; shape of t."""
+        return -0.5 * self.beta(t)
+
+    def log_snr(self, t: ArrayLike) -> jax.Array:
+        """2 log(alpha / sigma), minus infinity where alpha is 0; shape of t."""
+        return SDE.log_snr(self, t)
 
     def _integral_beta(self, t: ArrayLike) -> jax.Array:
         return _interpolate(t, *self._table)
+
+    def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
+        """The inverse of log_snr; shape of log_snr."""
+        time = super().time_at_log_snr(log_snr)
+        if not self.zero_terminal_snr:
+            return time
+        xp = namespace(log_snr)
+        alpha = xp.sqrt(1 / (1 + xp.exp(-xp.asarray(log_snr))))
+        left = alpha * math.exp(0.5 * self._table[1][-1])
+        return xp.where(left < 1, 1 - left / (self.scales - 1), time)
 
     def _time_at_integral_beta(self, integral: jax.Array) -> jax.Array:
         return _interpolate(integral, *reversed(self._table))
@@ -109,9 +180,10 @@ class DDPM(VP):
 
     @functools.cached_property
     def _level_sigmas(self) -> np.ndarray:
-        b = np.linspace(self.beta_min, self.beta_max, self.scales) / self.scales
-        alpha_bar = np.cumprod((1 - b.astype(np.float32)).astype(np.float64)).astype(np.float32)
-        return np.sqrt(1 - alpha_bar.astype(np.float64))
+        if self.zero_terminal_snr:
+            return self.sigma(np.linspace(0.0, 1.0, self.scales))
+        steps = (1 - self._steps.astype(np.float32)).astype(np.float64)
+        return np.sqrt(1 - np.cumprod(steps).astype(np.float32).astype(np.float64))
 
     def discretize(self, t: ArrayLike, s: ArrayLike) -> tuple[jax.Array, jax.Array]:
         """The chain's own step, sqrt(1 - b_i) and sqrt(b_i) for neighbours; s = 0 is the data."""

@@ -48,6 +48,58 @@ def test_ddpm_between_its_levels_is_a_process(x64):
     np.testing.assert_allclose(SDE.g2(sde, t), sde.g2(t), rtol=1e-9)
 
 
+@pytest.mark.parametrize("schedule", ["linear", "scaled_linear"])
+def test_ddpm_of_both_schedules_and_without_signal_at_its_end(schedule, shared):
+    """The betas of improved DDPM and of diffusers, as products."""
+    golden = np.load(shared / "golden/modern/objectives.npz")
+    betas = {
+        ("linear", False): "betas/linear_1000",
+        ("linear", True): "betas/rescaled_zero_terminal_snr",
+        ("scaled_linear", False): "betas/scaled_linear",
+        ("scaled_linear", True): "betas/scaled_linear_rescaled",
+    }
+    ends = (0.1, 20.0) if schedule == "linear" else (0.85, 12.0)
+    t = np.arange(1000) / 999
+    for rescaled in (False, True):
+        sde = DDPM(*ends, schedule=schedule, zero_terminal_snr=rescaled)
+        bars = np.cumprod(1 - golden[betas[schedule, rescaled]])
+        np.testing.assert_allclose(sde.alpha(t) ** 2, bars, rtol=1e-9)
+        np.testing.assert_allclose(sde.sigma(t) ** 2, 1 - bars, rtol=1e-9)
+        np.testing.assert_allclose(sde.level_sigma(t) ** 2, 1 - bars, rtol=2e-4)
+    assert sde.alpha(t[-1]) == 0 and sde.sigma(t[-1]) == 1
+
+
+def test_ddpm_without_signal_at_its_end_is_a_process_to_there(x64):
+    """Also on the last step, on which alpha falls in a straight line to 0."""
+    sde, last = DDPM(scales=40, zero_terminal_snr=True), 38 / 39
+    t = jnp.array([0.013, 0.51, 0.93, last + 0.3 / 39, last + 0.9 / 39])
+    for value, slope in ((sde.alpha, sde.alpha_dot), (sde.sigma, sde.sigma_dot)):
+        np.testing.assert_allclose(jax.vmap(jax.grad(value))(t), slope(t), rtol=1e-9)
+    np.testing.assert_allclose(sde.time_at_log_snr(sde.log_snr(t)), t, rtol=1e-9)
+    np.testing.assert_allclose(SDE.g2(sde, t), sde.g2(t), rtol=1e-9)
+    np.testing.assert_allclose(SDE.f(sde, t), sde.f(t), rtol=1e-12)
+    ends = np.array([last + 0.25 / 39, 1.0])
+    np.testing.assert_allclose(sde.alpha(ends), [0.75 * sde.alpha(last), 0], atol=1e-15)
+    assert np.isfinite(sde.alpha_dot(ends)).all() and np.isfinite(sde.sigma_dot(ends)).all()
+
+
+def test_what_needs_signal_at_the_end_is_refused():
+    config = configs.default()
+    config.data.name, config.sde.name, config.sde.zero_terminal_snr = "digits", "ddpm", True
+    info = image_info("digits", "train", 8, (8, 8, 1), 10, 17)
+    config.sampling.grid = "trailing"
+    for name, value, words in (
+        ("parametrization", "eps", "parametrization=eps means nothing where no signal is left"),
+        ("noise_label", "log_sigma", "noise_label=log_sigma means nothing where no signal is left"),
+    ):
+        config.model.parametrization = "v"
+        config.model.noise_label = "time"
+        build.experiment(config, info)
+        config.model[name] = value
+        with pytest.raises(UserError, match=words):
+            build.experiment(config, info)
+
+
 def test_smld_levels_are_geometric_and_counted_from_the_largest():
     sde = SMLD(sigma_min=0.01, sigma_max=50.0, scales=N)
     np.testing.assert_allclose(sde.sigma(GRID), np.geomspace(0.01, 50, N), rtol=1e-12)

@@ -5,7 +5,7 @@ import pytest
 from tables import affine, marginal
 
 from score_sde import samplers
-from score_sde.processes import EDM, PROCESSES, RectifiedFlow
+from score_sde.processes import DDPM, EDM, PROCESSES, RectifiedFlow
 from score_sde.samplers.points import Points
 from score_sde.samplers.solvers import SOLVERS
 
@@ -35,8 +35,9 @@ REASONS = {
 
 
 def processes(grid):
-    """Each as it is by default, and one that ends in pure noise."""
-    found = [make() for make in PROCESSES.values()] + [RectifiedFlow(t_max=1.0)]
+    """Each as it is by default, and two that end in pure noise."""
+    ending = [RectifiedFlow(t_max=1.0), DDPM(zero_terminal_snr=True)]
+    found = [make() for make in PROCESSES.values()] + ending
     # Equal steps from 80 down to 0.002 would have to be 40,000: from 4 they can be fewer.
     return [EDM(t_max=4.0) if one == EDM() and grid == "uniform" else one for one in found]
 
