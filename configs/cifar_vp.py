@@ -6,7 +6,9 @@ the probability-flow ODE. These are the paper's claims (Song et al. 2021, arXiv 
 
 Measured on 2 cores of an AMD EPYC on 2026-11-21 (JAX 0.10.2), with
 --config.training.batch_size=4: the step compiles in 49 s and takes about 4 s, in 3.4 GB of memory.
-No GPU was at hand: its throughput is an open row.
+On one NVIDIA H200 on 2026-11-26 (JAX 0.11.2), with --config.model.dtype=bfloat16
+--config.training.steps_per_call=10: it compiles in 81 to 91 s and takes 33 ms, 3,800 to 3,940
+images/s with their reading.
 
     python -m score_sde.data prepare cifar10        # once; needs pip install -e ".[prepare]"
     python main.py --config=configs/cifar_vp.py

@@ -9,6 +9,9 @@ against the 1,297 training and 500 held-out images:
     Fréchet distance in pixel space      1.28 times that of the held-out images
     distance to nearest training image   1.27 times that of the held-out images (medians)
 
+On one NVIDIA H200 (JAX 0.11.2, 2026-11-26) it trains at 32,800 images/s, 1 min from the command to
+its end, and the 500 samples take less than a second after compilation.
+
 By 250 steps of Euler-Maruyama (--config.sampling.sampler=predictor_corrector
 --config.sampling.steps=250), in 46 s, the distances are 1.12 and 1.16 times.
 

@@ -128,7 +128,7 @@ class PredictorCorrector(TimeGrid, Sampler):
         if self.predictor in SOLVERS:
             return self._solver().table(sde)
         t = self.at(sde, self.steps)
-        with np.errstate(invalid="ignore"):  # reported here
+        with np.errstate(invalid="ignore", divide="ignore"):  # reported here
             step = PREDICTORS[self.predictor](sde, t, np.append(t[1:], 0.0), self.probability_flow)
         self._check_finite(sde, *step)
         if self.denoise_final == "tweedie":
@@ -158,6 +158,11 @@ class PredictorCorrector(TimeGrid, Sampler):
 
     def _check_finite(self, sde: SDE, *coefficients: np.ndarray) -> None:
         if not all(np.isfinite(coefficient).all() for coefficient in coefficients):
+            if not sde.alpha(np.asarray(sde.t_max)):
+                raise ValueError(
+                    f"the predictor {self.predictor} has no step from the end of {sde}, where no "
+                    "signal is left: use a smaller t_max, or a solver such as ddim"
+                )
             raise ValueError(
                 f"{self.named} are too few for {sde}: "
                 "a discrete forward step would have a negative variance"

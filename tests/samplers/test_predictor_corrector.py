@@ -358,6 +358,14 @@ def test_too_few_steps_for_vp_is_an_error_not_a_nan(predictor, corrector):
     samplers.get("predictor_corrector", steps=21, **options).plan(VP)
 
 
+def test_no_step_from_where_beta_is_infinite():
+    sde = score_sde.RectifiedFlow(t_max=1.0)
+    samplers.get("predictor_corrector", predictor="ddim", corrector="none", steps=10).plan(sde)
+    plain = samplers.get("predictor_corrector", predictor="euler_maruyama", corrector="none")
+    with pytest.raises(ValueError, match="euler_maruyama has no step from the end of Rectified"):
+        plain.plan(sde)
+
+
 def test_coarse_plans_are_finite():
     """Every process, predictor and grid at 30 steps has finite coefficients, alpha in (0, 1]."""
     for make, predictor, grid in itertools.product(
