@@ -81,7 +81,7 @@ class Likelihood(Composite):
         rest = self.measurement.rest(x0)
         pulled = self.pulled(rest, x, t, lambda v: pull(v)[0])
         alpha, sigma = expand(self.sde.alpha(t), x), expand(self.sde.sigma(t), x)
-        shift = (sigma**2 / alpha) * pull(pulled)[0]
+        shift = _gain(self.sde, t, x) * pull(pulled)[0]
         if self.LIMITED:
             explained = _norm(self.measurement.operator.forward(shift))
             size = jnp.minimum(1, _norm(rest) / jnp.where(explained > 0, explained, 1))
@@ -153,7 +153,7 @@ class Moments(Likelihood):
     def pulled(self, rest: jax.Array, x: jax.Array, t: jax.Array, back: Back) -> jax.Array:
         """See Likelihood."""
         h, s = self.measurement, self.measurement.noise
-        gain = expand(self.sde.sigma(t) ** 2 / self.sde.alpha(t), x)
+        gain = _gain(self.sde, t, x)
 
         def apply(v: jax.Array) -> jax.Array:
             return h.operator.forward(gain * back(h.back(v, x))) + s**2 * v
@@ -163,6 +163,12 @@ class Moments(Likelihood):
     def evaluations(self, t: ArrayLike) -> ArrayLike:
         """See Composite: one, and a backward pass for each iteration."""
         return super().evaluations(t) * (1 + self.iterations)
+
+
+def _gain(sde: SDE, t: jax.Array, x: jax.Array) -> jax.Array:
+    """sigma^2 / alpha, for an array of x's axes; 0 where x has no signal, of which J is 0 too."""
+    alpha = sde.alpha(t)
+    return expand(jnp.where(alpha > 0, sde.sigma(t) ** 2 / jnp.where(alpha > 0, alpha, 1), 0), x)
 
 
 def _norm(x: jax.Array) -> jax.Array:

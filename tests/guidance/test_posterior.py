@@ -124,6 +124,16 @@ def test_pigdm_and_moments_are_the_posterior_mean_of_a_gaussian(x64, sde):
     np.testing.assert_allclose(alpha * found.x0 + sigma * found.eps, x, rtol=1e-9)
 
 
+@pytest.mark.parametrize("rule", [guidance.pigdm, guidance.moments, guidance.dps])
+def test_what_has_no_signal_says_nothing_of_the_observation(x64, rule):
+    """At alpha = 0, which flows begin at, the data do not depend on x: nothing is moved."""
+    sde = score_sde.RectifiedFlow(t_max=1.0)
+    denoise = analytic.gaussian(sde, np.zeros(4), 0.7)
+    x, t = jax.random.normal(KEY, (3, 4)), jnp.ones(3)
+    guided = rule(denoise, sde, PAIR)(x, t)
+    jax.tree.map(np.testing.assert_array_equal, tuple(guided), tuple(denoise(x, t)))
+
+
 def test_dps_is_the_likelihood_of_the_mean_and_takes_the_published_steps(x64):
     """Its score beside the model's, by a gradient taken here; steps as long as Algorithm 1's."""
     denoise = analytic.correlated_gaussian(VP, MEAN, COVARIANCE)
