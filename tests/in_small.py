@@ -182,6 +182,7 @@ EDITS = {
     "benchmarks/checkpoints.py": {"ROUNDS = 3": "ROUNDS = 1", '"cifar_vp"': '"digits_vp"'},
     "benchmarks/digits_mixture.py": {"= 17, 5": "= 17, 1", "(1, 5, 10, 20, 40)": "(1,)"},
     "benchmarks/likelihood.py": {"= 64, 7": "= 8, 1"},
+    "benchmarks/sampling.py": {"ROUNDS = 10, 7": "ROUNDS = 2, 1"},
     "experiments/digits_solvers/sweep.py": {"(1e-1, 1e-3)),": "(1e-1, 1e-3))[:1],"},
     "experiments/small.py": {"THOUSAND = 50": f"SMALL |= {SMALL | UNET}\nTHOUSAND = 50"},
 }

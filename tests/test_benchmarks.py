@@ -18,8 +18,14 @@ def benchmark(name, *arguments, **env):
 
 
 def test_bad_input_is_one_line(tmp_path):
-    for arguments, message in (((), "usage: "), ((tmp_path,), "no run in")):
-        result = benchmark("likelihood", *arguments)
+    for name, arguments, message in (
+        ("likelihood", (), "usage: "),
+        ("likelihood", (tmp_path,), "no run in"),
+        ("sampling", (tmp_path, 0), "usage: "),
+        ("sampling", (tmp_path, 8), "no run in"),
+        ("sampling", ("cifar_v", 8), "no config file"),
+    ):
+        result = benchmark(name, *arguments)
         assert result.returncode == 2
         assert result.stderr.startswith(f"error: {message}")
         assert result.stderr.count("\n") == 1
