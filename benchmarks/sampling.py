@@ -13,7 +13,7 @@ random parameters, which cost the same.
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ import score_sde
 from score_sde import guidance, samplers, terminal
 from score_sde.data import selection
 from score_sde.errors import UserError
-from score_sde.processes.base import SDE
+from score_sde.prediction import Denoiser
+from score_sde.processes import SDE
 from score_sde.runs import build, recipes
 
 EVALUATIONS, ROUNDS = 10, 7
@@ -36,13 +37,13 @@ class Network:
     """A network, with what it is drawn from.
 
     Args:
-        evaluate: `(weights, x, t, cond)` to a Prediction.
+        make: makes a denoiser of `weights`.
         weights: its parameters and constants.
         shape: of an example.
         classes: of the condition `label`; 0 if there is none.
     """
 
-    evaluate: Callable[..., Any]
+    make: Callable[..., Denoiser]
     weights: Any
     sde: SDE
     shape: tuple[int, ...]
@@ -88,9 +89,7 @@ def _measure(
 
     @jax.jit
     def whole(weights: Any, x: jax.Array, cond: Any) -> Any:
-        def denoise(x: jax.Array, t: jax.Array, cond: Any = None) -> Any:
-            return network.evaluate(weights, x, t, cond)
-
+        denoise = network.make(*weights)
         guided = guidance.classifier_free(denoise, scale) if scale else denoise
         return sampler(jax.random.key(1), guided, network.sde, x_init=x, cond=cond)
 
@@ -98,7 +97,7 @@ def _measure(
     t = jnp.full(copies * batch, 0.5)
     both = jnp.concatenate([x] * copies)
     told = cond and {"label": jnp.concatenate([cond["label"]] * copies)}
-    single = jax.jit(network.evaluate)
+    single = jax.jit(lambda weights, *asked: network.make(*weights)(*asked))
     nfe = int(whole(network.weights, x, cond).nfe)
     jax.block_until_ready(single(network.weights, both, t, told))
 
@@ -124,14 +123,8 @@ def _network(name: str) -> Network:
         config = recipes.get(name)
         experiment = build.experiment(config, selection.read(config.data).describe())
         weights = experiment.network.init(jax.random.key(0))
-
-    def evaluate(
-        weights: Any, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None
-    ) -> Any:
-        return experiment.make(*weights)(x, t, cond)
-
     classes = experiment.data["label"].values if "label" in experiment.conditions else 0
-    return Network(evaluate, weights, experiment.sde, experiment.space.shape, classes)
+    return Network(experiment.make, weights, experiment.sde, experiment.space.shape, classes)
 
 
 def _seconds(function: Callable[[], object]) -> float:

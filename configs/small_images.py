@@ -55,7 +55,7 @@ def get_config(data: str = "folder") -> ConfigDict:
     config.optim.warmup = 200
     config.optim.decay = "cosine"
 
-    # DDIM: 50 evaluations of the network give what the reverse SDE needs hundreds for.
+    # 25 evaluations of the network; the reverse SDE needs hundreds.
     config.sampling.sampler = "dpmpp_2m"
     config.sampling.steps = 25
     config.sampling.num_samples = 36

@@ -97,7 +97,7 @@ def _tune(args: argparse.Namespace, others: Sequence[str]) -> int:
         flush=True,
     )
     begin = time.monotonic()
-    table, denoise = sampler.table(run.sde), _guided(run)
+    table, denoise = sampler.table(run.sde), _asked(run, sampler)
     fit, held_out = (
         tuning.loss(denoise, table, _solutions(run, denoise, sampler, args, number, split))
         for split, number in enumerate((args.trajectories, args.held_out))
@@ -131,13 +131,14 @@ def _tune(args: argparse.Namespace, others: Sequence[str]) -> int:
     return 0
 
 
-def _guided(run: Run) -> Denoiser:
-    """The denoiser that the run's config samples with."""
+def _asked(run: Run, sampler: FixedStep) -> Denoiser:
+    """The denoiser that a sampler of the run asks: guided as its config says, and clipped."""
     from score_sde.composite import bound
     from score_sde.runs import guide
+    from score_sde.samplers.threshold import thresholded
 
     guided = guide.opened(run, run.config.guidance).guide.denoiser(run.denoise)
-    return bound(guided, run.sde)
+    return bound(thresholded(guided, sampler.clip, sampler.threshold), run.sde)
 
 
 def _say(iteration: int, fitted: float, error: float) -> None:

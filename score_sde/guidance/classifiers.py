@@ -4,8 +4,8 @@ By Bayes' rule the score of the data of a class y is
 
     grad_x log p_t(x | y) = grad_x log p_t(x) + grad_x log p(y | x_t)                        (1)
 
-(Song et al. 2021, arXiv 2011.13456, equation 14 and Appendix I.1). With score = -eps / sigma and
-x = alpha x0 + sigma eps, adding s times the gradient G = grad_x log p(y | x_t) to the score is
+(Song et al. 2021, arXiv 2011.13456, equation 14 and Appendix I.1). s times the last term, G, makes
+of a prediction (see bayes.py)
 
     eps' = eps - s sigma G,        x0' = x0 + s (sigma^2 / alpha) G.                         (2)
 """
@@ -20,8 +20,9 @@ import jax.numpy as jnp
 
 from score_sde.classifier import LogProb
 from score_sde.composite import Composite
+from score_sde.guidance.bayes import gain, shifted
 from score_sde.prediction import Denoiser, Prediction
-from score_sde.processes import SDE, expand
+from score_sde.processes import SDE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,11 +45,8 @@ class Classified(Composite):
         others = {name: value for name, value in cond.items() if name != self.field}
         # Each term depends on its own example only, so this is the gradient of each.
         gradient = jax.grad(lambda x: jnp.sum(self.log_prob(x, t, label)))(x)
-        x0, eps = self.denoise(x, t, cond if self.conditional else others or None)
-        alpha, sigma = expand(self.sde.alpha(t), x), expand(self.sde.sigma(t), x)
-        return Prediction(
-            x0 + self.scale * (sigma**2 / alpha) * gradient, eps - self.scale * sigma * gradient
-        )
+        prediction = self.denoise(x, t, cond if self.conditional else others or None)
+        return shifted(prediction, self.scale * gain(self.sde, t, x) * gradient, self.sde, t)
 
 
 def classifier(

@@ -36,6 +36,7 @@ from jax.typing import ArrayLike
 
 from score_sde.composite import Composite
 from score_sde.guidance import conjugate
+from score_sde.guidance.bayes import gain, shifted
 from score_sde.guidance.measurement import Measurement
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
@@ -80,13 +81,12 @@ class Likelihood(Composite):
         x0, pull, eps = jax.vjp(data, x, has_aux=True)
         rest = self.measurement.rest(x0)
         pulled = self.pulled(rest, x, t, lambda v: pull(v)[0])
-        alpha, sigma = expand(self.sde.alpha(t), x), expand(self.sde.sigma(t), x)
-        shift = _gain(self.sde, t, x) * pull(pulled)[0]
+        shift = gain(self.sde, t, x) * pull(pulled)[0]
         if self.LIMITED:
             explained = _norm(self.measurement.operator.forward(shift))
             size = jnp.minimum(1, _norm(rest) / jnp.where(explained > 0, explained, 1))
             shift = shift * size.reshape(size.shape[:1] + (1,) * (x.ndim - 1))
-        return Prediction(x0 + shift, eps - (alpha / sigma) * shift)
+        return shifted(Prediction(x0, eps), shift, self.sde, t)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -153,22 +153,16 @@ class Moments(Likelihood):
     def pulled(self, rest: jax.Array, x: jax.Array, t: jax.Array, back: Back) -> jax.Array:
         """See Likelihood."""
         h, s = self.measurement, self.measurement.noise
-        gain = _gain(self.sde, t, x)
+        factor = gain(self.sde, t, x)
 
         def apply(v: jax.Array) -> jax.Array:
-            return h.operator.forward(gain * back(h.back(v, x))) + s**2 * v
+            return h.operator.forward(factor * back(h.back(v, x))) + s**2 * v
 
         return h.back(conjugate.solved(apply, rest, self.iterations), x)
 
     def evaluations(self, t: ArrayLike) -> ArrayLike:
         """See Composite: one, and a backward pass for each iteration."""
         return super().evaluations(t) * (1 + self.iterations)
-
-
-def _gain(sde: SDE, t: jax.Array, x: jax.Array) -> jax.Array:
-    """sigma^2 / alpha, for an array of x's axes; 0 where x has no signal, of which J is 0 too."""
-    alpha = sde.alpha(t)
-    return expand(jnp.where(alpha > 0, sde.sigma(t) ** 2 / jnp.where(alpha > 0, alpha, 1), 0), x)
 
 
 def _norm(x: jax.Array) -> jax.Array:

@@ -10,10 +10,10 @@ and each is drawn given the other (Wu et al. 2024, arXiv 2405.18782, Algorithm 1
                 from z at sigma / alpha = rho to 0.                                             (2)
 
 In (1) y is observed of z, y = H z + n m. Seen from x, that has the covariance rho^2 H H^T + n^2 I.
-Where H H^T = c I we take n^2 = s^2 - rho^2 c, which makes it s^2 I: at rho <= s / sqrt(c) the chain
-has exactly the posterior of x, whatever the data are. (At larger rho n is 0. Of other operators
-n = s: the noise counts as larger by rho^2 H H^T, and rho has to end lower.) In the first half of
-the sweeps rho falls, equally spaced in its logarithm: large ones cross from mode to mode. In the
+Where H H^T = c I we take n = 0, which makes it s^2 I at rho = s / sqrt(c): there, where the sweeps
+end, the chain has exactly the posterior of x, whatever the data are. (Of other operators n = s: the
+noise counts as larger by rho^2 H H^T, and rho has to end lower.) In the first half of the sweeps
+rho falls, equally spaced in its logarithm: large ones cross from mode to mode. In the
 second half it stays, and what the first half lags behind is forgotten: a direction that is not
 observed, of variance v given the rest, goes by a share rho^2 / v of its way in a sweep.
 
@@ -185,12 +185,12 @@ class SplitGibbs(Sampler):
 
     def _observed(self, key: jax.Array, x: jax.Array, rho: jax.Array) -> jax.Array:
         """z of equation (1), [batch, *data], of x' there."""
-        h, gram = self.measurement, self.measurement.operator.gram
+        h = self.measurement
+        noise = h.noise if h.operator.gram is None else 0.0
         rest = h.rest(x)
-        left = h.noise**2 if gram is None else jnp.maximum(h.noise**2 - gram * rho**2, 0)
-        if h.noise:
-            rest = rest - jnp.sqrt(left) * keys.normal(key, rest.shape, rest.dtype)
-        return x + rho**2 * h.solved(rest, rho**2, x, left)
+        if noise:
+            rest = rest - noise * keys.normal(key, rest.shape, rest.dtype)
+        return x + rho**2 * h.solved(rest, rho**2, x, noise**2)
 
     def finish(self, state: State) -> Samples:
         """See Sampler."""

@@ -105,6 +105,8 @@ class FixedStep(TimeGrid, Sampler):
         )
         if self.PREDICTS == EPS and not points.alpha.all():
             raise no_signal
+        if len(points) == 1 and self.denoise_final == "none":
+            raise ValueError("there is no step from one time: give two, or denoise_final='tweedie'")
         with np.errstate(divide="ignore", invalid="ignore"):  # reported here
             rows = [*self.rows(points, sde), *self.final(self.evaluated(points, sde))]
             table = self._changed(of_rows(self.PREDICTS, rows))

@@ -24,12 +24,15 @@ ALIASES: dict[str, Named] = {
     "sde-dpmsolver++": ("dpmpp_2m_sde", {"eta": 1.0}),
     "dpmpp_2s_ancestral": ("dpmpp_2s", {"eta": 1.0}),
     "pndm": ("plms", {"order": 4}),
-    # Classes of diffusers, with the options that they have there by themselves.
+    # Classes of diffusers, with the options that they have there by themselves (PNDMScheduler: as
+    # Stable Diffusion has it). The corrector_order of SASolverScheduler counts the new prediction.
+    "CogVideoXDDIMScheduler": ("ddim", {"eta": 0.0}),
     "CosineDPMSolverMultistepScheduler": ("dpmpp_2m_sde", {"eta": 1.0}),
     "DDIMParallelScheduler": ("ddim", {"eta": 0.0}),
     "DDIMScheduler": ("ddim", {"eta": 0.0}),
     "DDPMParallelScheduler": _ANCESTRAL,
     "DDPMScheduler": _ANCESTRAL,
+    "DDPMWuerstchenScheduler": _ANCESTRAL,
     "DEISMultistepScheduler": _DEIS,
     "DPMSolverMultistepScheduler": ("dpmpp_2m", {}),
     "DPMSolverSDEScheduler": ("dpmpp_sde", {"eta": 1.0}),
@@ -44,7 +47,7 @@ ALIASES: dict[str, Named] = {
     "KDPM2DiscreteScheduler": ("dpm2", {}),
     "LMSDiscreteScheduler": ("lms", {"order": 4}),
     "PNDMScheduler": ("plms", {"order": 4}),
-    "SASolverScheduler": ("sa_solver", {}),
+    "SASolverScheduler": ("sa_solver", {"predictor": 2, "corrector": 1}),
     "ScoreSdeVeScheduler": ("predictor_corrector", {"predictor": "reverse_diffusion"}),
     "ScoreSdeVpScheduler": (
         "predictor_corrector",
@@ -67,11 +70,16 @@ ALIASES: dict[str, Named] = {
 }
 
 _DISTILLED = "is of models distilled into few steps, which are not here yet: use dpmpp_2m"
+_ADAPTIVE = "chooses its own steps, as rk45 does here"
+_FAST = "is not here: use dpmpp_3m or unipc"
+_TOKENS = "is of discrete tokens, which are not here yet"
 _STAGES = "is not here: dpmpp_2s with eta=1 is the ancestral method of two stages"
 
 # What is not here, and what to use in its place.
 ELSEWHERE: dict[str, str] = {
+    "AmusedScheduler": _TOKENS,
     "CMStochasticIterativeScheduler": _DISTILLED,
+    "CogVideoXDPMScheduler": "is of one model: dpmpp_2m_sde is nearest",
     "DDIMInverseScheduler": "goes from data to noise: score_sde.latent.encode does that exactly",
     "DPMSolverMultistepInverseScheduler": "goes from data to noise: use score_sde.latent.encode",
     "DPMSolverSinglestepScheduler": "counts steps otherwise: dpmpp_2s is its method of order 2",
@@ -80,10 +88,14 @@ ELSEWHERE: dict[str, str] = {
     "KarrasVeScheduler": "is called edm here, with edm.churn, churn_min, churn_max, churn_noise",
     "LCMScheduler": _DISTILLED,
     "RePaintScheduler": "is a method of inpainting: use --task=inpaint with any sampler",
+    "SCMScheduler": _DISTILLED,
     "TCDScheduler": _DISTILLED,
-    "VQDiffusionScheduler": "is of discrete tokens, which are not here yet",
+    "VQDiffusionScheduler": _TOKENS,
     "dpm_2_ancestral": _STAGES,
+    "dpm_adaptive": _ADAPTIVE,
+    "dpm_fast": _FAST,
+    "lcm": _DISTILLED,
     "sample_dpm_2_ancestral": _STAGES,
-    "sample_dpm_adaptive": "chooses its own steps, as rk45 does here",
-    "sample_dpm_fast": "is not here: use dpmpp_3m or unipc",
+    "sample_dpm_adaptive": _ADAPTIVE,
+    "sample_dpm_fast": _FAST,
 }

@@ -42,7 +42,7 @@ class Tuned(NamedTuple):
     """What `tune` finds.
 
     Attributes:
-        times: from t_max on, [steps].
+        times: from t_max on, [steps]; with denoise_final="none" t_min is one more.
         factors: on the weights of the predictions, [rows * weights]; () if they were left alone.
         error: the root of (1) on held-out noise.
         untuned: the same by the name of each grid that works for the process.
@@ -178,11 +178,21 @@ class _Parameters:
         first, last = self.sde.log_snr(np.array([self.sde.t_max, self.sde.t_min])) / 2
         return first, last
 
+    @property
+    def _stops(self) -> bool:
+        """Whether the sampler stops at t_min, where it evaluates nothing."""
+        return self.sampler.denoise_final == "none"
+
     def of_times(self, t: np.ndarray) -> np.ndarray:
-        """theta of a grid, with a little left below its last time; factors are 1."""
+        """theta of a grid; factors are 1.
+
+        A little is left below its last time, unless the sampler stops there, at t_min.
+        """
         first, last = self._ends
         lam = self.sde.log_snr(t) / 2
-        gaps = np.append(np.diff(lam), max(last - lam[-1], _SLACK * (last - first)))
+        gaps = np.diff(lam)
+        if not self._stops:
+            gaps = np.append(gaps, max(last - lam[-1], _SLACK * (last - first)))
         factors = np.zeros(self.table(np.log(gaps)).predictions.size if self.coefficients else 0)
         return np.concatenate([np.log(gaps), factors])
 
@@ -192,7 +202,8 @@ class _Parameters:
         logits = theta[: self.sampler.steps]
         shares = np.exp(logits - logits.max())
         lam = first + (last - first) * np.cumsum(shares)[:-1] / shares.sum()
-        t = np.concatenate([[self.sde.t_max], self.sde.time_at_log_snr(2 * lam)])
+        end = [self.sde.t_min] if self._stops else []
+        t = np.concatenate([[self.sde.t_max], self.sde.time_at_log_snr(2 * lam), end])
         return t, np.exp(theta[self.sampler.steps :])
 
     def table(self, theta: np.ndarray) -> Table:
@@ -218,7 +229,7 @@ def _of_grid(sampler: FixedStep, sde: SDE, name: str) -> tuple[np.ndarray, Table
     """The times and the table of a grid, if the process can have them from t_max on."""
     try:
         on_grid = dataclasses.replace(sampler, grid=name, times=(), factors=())
-        t = on_grid.at(sde, sampler.steps)
+        t = on_grid.grid_points(sde).t
         return (t, on_grid.table(sde)) if t[0] == sde.t_max else None
     except ValueError:
         return None

@@ -1,13 +1,14 @@
 """The command that tunes a run's times, and sampling with them."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from program import called, called_command
 
 import score_sde
-from score_sde import samplers
+from score_sde import analytic, guidance, samplers
 from score_sde.cli import tune
 from score_sde.errors import UserError
 from score_sde.runs import config as configs
@@ -90,6 +91,16 @@ def test_what_cannot_be_tuned_is_one_line(finished, arguments, message):
     assert said.count("\n") == 1
     assert "trajectories" not in result.stdout
     assert any(part in said for part in message.split("|")), said
+
+
+def test_what_is_tuned_is_clipped_as_it_will_be():
+    sde, x = score_sde.VP(), np.full((2, 1), 3.0)
+    denoise = analytic.gaussian(sde, np.full(1, 3.0), 0.5)
+    unguided = SimpleNamespace(rule=guidance.ClassifierFree(None))
+    run = SimpleNamespace(sde=sde, denoise=denoise, config=configs.default(), experiment=unguided)
+    found = tune._asked(run, samplers.get("ddim", clip=0.8))(x, np.full(2, 0.5))
+    np.testing.assert_allclose(found.x0, 0.8)
+    assert tune._asked(run, samplers.get("ddim")) is denoise
 
 
 def test_times_that_are_not_there(tuned):

@@ -10,7 +10,7 @@ from sampler_oracles import MEANS, STDS, WEIGHTS, Counted, mixture
 import score_sde
 from score_sde import analytic, guidance, samplers
 from score_sde.guidance import conjugate
-from score_sde.processes import CONTINUOUS
+from score_sde.processes import CONTINUOUS, DDPM, RectifiedFlow
 
 pytestmark = pytest.mark.slow
 
@@ -122,16 +122,6 @@ def test_pigdm_and_moments_are_the_posterior_mean_of_a_gaussian(x64, sde):
     found = guidance.moments(correlated, sde, measurement, iterations=3)(x, t)
     np.testing.assert_allclose(found.x0, exact(MEAN, COVARIANCE), rtol=1e-6)
     np.testing.assert_allclose(alpha * found.x0 + sigma * found.eps, x, rtol=1e-9)
-
-
-@pytest.mark.parametrize("rule", [guidance.pigdm, guidance.moments, guidance.dps])
-def test_what_has_no_signal_says_nothing_of_the_observation(x64, rule):
-    """At alpha = 0, which flows begin at, the data do not depend on x: nothing is moved."""
-    sde = score_sde.RectifiedFlow(t_max=1.0)
-    denoise = analytic.gaussian(sde, np.zeros(4), 0.7)
-    x, t = jax.random.normal(KEY, (3, 4)), jnp.ones(3)
-    guided = rule(denoise, sde, PAIR)(x, t)
-    jax.tree.map(np.testing.assert_array_equal, tuple(guided), tuple(denoise(x, t)))
 
 
 def test_dps_is_the_likelihood_of_the_mean_and_takes_the_published_steps(x64):
@@ -249,6 +239,26 @@ def test_a_sweep_draws_the_data_behind_a_noisy_state(sde):
         errors.append((mean[-1] / gain - 1, (std[-1] / rho) ** 2 / gain - 1))
     assert np.abs(errors[0]).max() < 0.06
     assert np.abs(errors[1]).max() < 0.006
+
+
+@pytest.mark.parametrize("sde", [RectifiedFlow(t_max=1.0), DDPM(zero_terminal_snr=True)])
+def test_from_pure_noise(x64, sde):
+    """Where alpha is 0 the prediction is the model's; the samples are of the posterior."""
+    denoise = analytic.gaussian(sde, np.zeros(4), 1.0)
+    x, end = jax.random.normal(KEY, (3, 4)), jnp.full(3, sde.t_max)
+    by = {"pigdm": guidance.pigdm, "dps": guidance.dps, "moments": guidance.moments}
+    for name, method in by.items():
+        for one, model in zip(method(denoise, sde, PAIR)(x, end), denoise(x, end), strict=True):
+            np.testing.assert_array_equal(one, model, err_msg=name)
+    classified = guidance.classifier(denoise, sde, lambda x, t, label: jnp.sum(x, 1))
+    pair = classified(x, end, {"label": jnp.zeros(3, int)})
+    np.testing.assert_array_equal(pair.x0, denoise(x, end).x0)
+    guided, grid = guidance.pigdm(denoise, sde, PAIR), {"grid": "uniform", "steps": 200}
+    out = samplers.get("ddim", **grid)(KEY, guided, sde, x_init=jax.random.normal(KEY, (4096, 4)))
+    mean, covariance = posterior(
+        np.zeros(4), np.eye(4), np.eye(4)[[0, 2]], np.array([0.9, -0.4]), NOISE
+    )
+    assert_distributed(out.x, mean, covariance, bias=0.03)
 
 
 def test_evaluations_are_those_of_the_network(x64):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from score_sde import samplers
 from score_sde.processes import CONTINUOUS, DDPM, SMLD, VP, RectifiedFlow
 from score_sde.samplers.grids import GRIDS, TimeGrid
 
@@ -59,6 +60,20 @@ def test_spacings_go_through_levels(name, levels):
         GRIDS[name](DDPM(), 1001)
 
 
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [
+        ("leading", [852, 710, 568, 426, 284, 142, 0]),  # k is whole
+        ("trailing", [999, 856, 713, 570, 428, 285, 142]),
+        ("linspace", [999, 832, 666, 500, 333, 166, 0]),  # halves to the even level
+    ],
+)
+def test_spacings_that_do_not_divide(name, levels):
+    """As published for 1000 levels and 7 steps."""
+    expected = np.maximum(np.array(levels) / 999, DDPM().t_min)
+    np.testing.assert_allclose(GRIDS[name](DDPM(), 7), expected, rtol=1e-15)
+
+
 def test_a_shift_multiplies_the_noise_over_signal():
     """Of the straight path from t = 1: u' = s u / (1 + (s - 1) u), but for the last time."""
     sde = RectifiedFlow(t_max=1.0)
@@ -80,3 +95,11 @@ def test_times_that_cannot_be(times, message):
     with pytest.raises(ValueError, match=message):
         TimeGrid(times=times).at(VP(), 3)
     assert TimeGrid(times=(1.0, 0.3)).at(VP(), 3).tolist() == [1.0, 0.3]
+
+
+def test_one_time_is_no_step():
+    """It is an evaluation, which only Tweedie's formula has a use for."""
+    for name in ("dpmpp_2m", "heun", "unipc", "edm"):
+        assert samplers.get(name, times=(1.0,)).pieces(VP()) == 1
+        with pytest.raises(ValueError, match="no step from one time"):
+            samplers.get(name, times=(1.0,), denoise_final="none").check(VP())

@@ -1,5 +1,7 @@
 """Multistep solvers: orders of convergence, exact moments, every process, pure noise."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from tables import (
@@ -20,7 +22,7 @@ from tables import (
 )
 
 from score_sde import samplers
-from score_sde.processes import EDM, VP, RectifiedFlow
+from score_sde.processes import DDPM, EDM, VP, RectifiedFlow
 from score_sde.samplers.points import Points
 
 pytestmark = pytest.mark.slow
@@ -213,6 +215,32 @@ def test_from_pure_noise(name, options):
 def test_eps_says_nothing_of_pure_noise(name, options):
     with pytest.raises(ValueError, match="needs a signal-to-noise ratio above 0"):
         samplers.get(name, grid="uniform", **options).table(NOISE_ONLY)
+
+
+@pytest.mark.parametrize("final", ["tweedie", "none"])
+def test_few_steps_end_with_lower_order_by_default(final):
+    """Below 15 steps, as published, the last one of order 1."""
+    for steps, lowered in ((14, True), (15, False)):
+        options = {"steps": steps, "denoise_final": final}
+        default, alike, other = (
+            samplers.get("deis", lower_order_final=choice, **options).table(VP()).predictions
+            for choice in (None, lowered, not lowered)
+        )
+        np.testing.assert_array_equal(default, alike)
+        assert np.abs(default - other).max() > 1e-3
+
+
+def test_deis_integrates_over_levels_piece_by_piece():
+    """sum_j w_j t_j is the integral of t over rho, which bends at every level of the sequence."""
+    sde = DDPM()
+    solver = samplers.get("deis", order=1, steps=4, denoise_final="none", **FULL)
+    table, points = solver.table(sde), Points.at(sde, solver.at(sde, 5))
+    t = np.concatenate([np.linspace(a, b, 129)[:-1] for a, b in pairwise(np.arange(1000) / 999)])
+    for i in (2, 3):
+        inside = t[(t < points.t[i]) & (t > points.t[i + 1])]
+        t_i = np.concatenate([points.t[i + 1 : i + 2], inside, points.t[i : i + 1]])[::-1]
+        found = table.predictions[i, :2] / points.alpha[i + 1] @ points.t[[i, i - 1]]
+        np.testing.assert_allclose(found, np.trapezoid(t_i, Points.at(sde, t_i).ratio), rtol=1e-6)
 
 
 def test_plms_evaluates_once_more():

@@ -18,6 +18,8 @@ def test_what_a_name_means():
     """Euler's ancestral step is DDIM's with eta = 1, in every frame."""
     sampler = samplers.get("EulerAncestralDiscreteScheduler", steps=7)
     assert sampler == samplers.get("ddim", eta=1.0, steps=7)
+    # Two predictions, and the new one with one: corrector_order=2 there counts both.
+    assert samplers.get("SASolverScheduler") == samplers.get("sa_solver", predictor=2, corrector=1)
     section = {"sampler": "sample_euler_ancestral", "ddim": {"eta": 0.0}, "steps": 9}
     section |= {option: None for option in samplers.SHARED if option != "steps"}
     assert samplers.read(section) == samplers.get("ddim", eta=1.0, steps=9)

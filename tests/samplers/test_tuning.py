@@ -69,6 +69,23 @@ def test_what_it_gains(x64, losses):
     assert times.factors == ()
 
 
+def test_what_stops_at_t_min_is_tuned_to_there(x64):
+    """Its last time stays t_min, and it makes as many evaluations as before."""
+    solver = dataclasses.replace(SOLVER, denoise_final="none")
+    accurate = samplers.get("rk45", rtol=1e-8, atol=1e-8)
+    found = []
+    for seed in range(2):
+        x = VP.prior_sample(jax.random.key(seed), (32, 1), jnp.float64)
+        end = accurate(jax.random.key(0), DENOISE, VP, x_init=x).x
+        found.append(tuning.loss(DENOISE, solver.table(VP), [(x, end, None)]))
+    tuned = tuning.tune(solver, VP, *found, iterations=15)
+    assert (tuned.times[0], tuned.times[-1]) == (VP.t_max, VP.t_min)
+    table = dataclasses.replace(solver, times=tuned.times).table(VP)
+    assert len(table.t) == STEPS
+    assert np.sqrt(float(found[1](*tuning._arrays(table))[0])) == pytest.approx(tuned.error)
+    assert tuned.error < min(tuned.untuned.values()) / 2
+
+
 def test_it_stops_when_held_out_noise_gets_no_better(x64, losses):
     """A held-out loss that never changes: `patience` iterations, and the first grid."""
     told = []
