@@ -1,4 +1,4 @@
-"""How far samples given an observation are from the exact posterior, of Gaussians; no network.
+"""How far samples given an observation are from the exact posterior; no network.
 
 python experiments/posterior/measure.py --method=METHOD --evaluations=N
 
@@ -35,34 +35,68 @@ ITERATIONS = 4  # of conjugate gradients, in `moments`
 
 
 class Problem(NamedTuple):
-    """Data ~ N(mean, covariance), and what is observed of them.
+    """Data of a Gaussian or of a mixture of Gaussians, and what is observed of them.
 
     Attributes:
-        mean: [*data].
-        covariance: [d, d].
+        weights: of the K Gaussians, [K].
+        means: [K, *data].
+        covariances: [K, d, d].
+        denoise: the exact denoiser.
         observation: for the method of replacement, which takes it as without noise.
         measurement: for the others, with noise.
     """
 
-    mean: np.ndarray
-    covariance: np.ndarray
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    denoise: Denoiser
     observation: guidance.Observation
     measurement: Measurement
 
-    def posterior(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean, [d], and covariance, [d, d], of the data given y."""
-        shape, d = self.mean.shape, self.mean.size
-        seen = self.measurement.operator.forward(np.eye(d).reshape(d, *shape))
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the data."""
+        return self.means.shape[1:]
+
+    def posterior(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the data given y, a mixture too: weights, [K], means, [K, d], covariances."""
+        d = self.means[0].size
+        seen = self.measurement.operator.forward(np.eye(d).reshape(d, *self.shape))
         h = np.asarray(seen).reshape(d, -1).T
-        y, m = np.asarray(self.measurement.y).ravel(), self.mean.ravel()
-        total = h @ self.covariance @ h.T + NOISE**2 * np.eye(len(h))
-        gain = np.linalg.solve(total, h @ self.covariance).T
-        return m + gain @ (y - h @ m), self.covariance - gain @ h @ self.covariance
+        y = np.asarray(self.measurement.y).ravel()
+        logs, means, covariances = [], [], []
+        for weight, mean, covariance in zip(*self[:3], strict=True):
+            rest, total = y - h @ mean.ravel(), h @ covariance @ h.T + NOISE**2 * np.eye(len(h))
+            gain = np.linalg.solve(total, h @ covariance).T
+            means.append(mean.ravel() + gain @ rest)
+            covariances.append(covariance - gain @ h @ covariance)
+            size = np.linalg.slogdet(total)[1] + rest @ np.linalg.solve(total, rest)
+            logs.append(np.log(weight) - size / 2)
+        weights = np.exp(np.array(logs) - max(logs))
+        return weights / weights.sum(), np.array(means), np.array(covariances)
 
 
-def _of(mean: np.ndarray, covariance: np.ndarray, observation: guidance.Observation) -> Problem:
+def _moments(
+    weights: np.ndarray, means: np.ndarray, covariances: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean, [d], and covariance, [d, d], of a mixture of Gaussians."""
+    mean = weights @ means
+    off = means - mean
+    spread = covariances + off[:, :, None] * off[:, None]
+    return mean, np.tensordot(weights, spread, 1)
+
+
+def _measured(observation: guidance.Observation) -> Measurement:
     exact = observation.measurement()
-    return Problem(mean, covariance, observation, Measurement(exact.operator, exact.y, noise=NOISE))
+    return Measurement(exact.operator, exact.y, noise=NOISE)
+
+
+def _gaussian(
+    mean: np.ndarray, covariance: np.ndarray, observation: guidance.Observation
+) -> Problem:
+    denoise = analytic.correlated_gaussian(SDE, mean, covariance)
+    one = np.ones(1), mean[None], covariance[None]
+    return Problem(*one, denoise, observation, _measured(observation))
 
 
 def pair() -> Problem:
@@ -74,7 +108,7 @@ def pair() -> Problem:
     known = guidance.Inpainting(
         np.array([[0.9, 0.0, -0.4, 0.0]]), np.array([[True, False, True, False]])
     )
-    return _of(mean, std[:, None] * correlation * std, known)
+    return _gaussian(mean, std[:, None] * correlation * std, known)
 
 
 def field() -> Problem:
@@ -83,10 +117,20 @@ def field() -> Problem:
     distance = np.sum((places[:, None] - places) ** 2, -1)
     covariance = 0.5 * np.exp(-distance / (2 * 1.5**2)) + 0.02 * np.eye(16)
     low = np.array([[0.8, 0.1], [-0.3, -0.9]]).reshape(1, 2, 2, 1)
-    return _of(np.zeros((4, 4, 1)), covariance, guidance.SuperResolution(low, 2))
+    return _gaussian(np.zeros((4, 4, 1)), covariance, guidance.SuperResolution(low, 2))
 
 
-PROBLEMS: dict[str, Callable[[], Problem]] = {"pair": pair, "field": field}
+def bumps() -> Problem:
+    """Three bumps in a plane, seen from a side: two of them could have been it."""
+    means = np.array([[-1.0, -1.2], [-0.8, 1.0], [1.2, 0.3]])
+    stds, weights = np.array([0.3, 0.4, 0.3]), np.array([0.4, 0.3, 0.3])
+    seen = guidance.Inpainting(np.array([[-0.9, 0.0]]), np.array([[True, False]]))
+    denoise = analytic.gaussian_mixture(SDE, means, stds, weights)
+    covariances = stds[:, None, None] ** 2 * np.eye(2)
+    return Problem(weights, means, covariances, denoise, seen, _measured(seen))
+
+
+PROBLEMS: dict[str, Callable[[], Problem]] = {"pair": pair, "field": field, "bumps": bumps}
 
 
 def _ode(steps: int) -> Sampler:
@@ -123,14 +167,16 @@ METHODS: dict[str, Method] = {
 
 def measured(problem: Problem, method: str, evaluations: int) -> dict[str, float]:
     """The errors of a method; of the method "exact", of as many draws from the posterior."""
-    mean, covariance = problem.posterior()
+    given_y = problem.posterior()
+    mean, covariance = _moments(*given_y)
     if method == "exact":
         rng, nfe = np.random.default_rng(0), 0
-        x = rng.multivariate_normal(mean, covariance, SAMPLES)
+        numbers = rng.multinomial(SAMPLES, given_y[0])
+        drawn = zip(*given_y[1:], numbers, strict=True)
+        x = np.concatenate([rng.multivariate_normal(m, c, n) for m, c, n in drawn])
     else:
-        denoise = analytic.correlated_gaussian(SDE, problem.mean, problem.covariance)
-        sampler, given = METHODS[method](problem, denoise, evaluations)
-        x_init = sampler.prior(jax.random.key(1), SDE, (SAMPLES, *problem.mean.shape))
+        sampler, given = METHODS[method](problem, problem.denoise, evaluations)
+        x_init = sampler.prior(jax.random.key(1), SDE, (SAMPLES, *problem.shape))
         if method.startswith("replacement"):
             x_init = problem.observation.start(SDE, x_init, sampler.begins(SDE))
         out = jax.jit(lambda key, x: sampler(key, given, SDE, x_init=x))(jax.random.key(0), x_init)

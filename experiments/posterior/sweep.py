@@ -40,8 +40,8 @@ def study() -> Study:
     return Study(
         title="Given an observation: error of mean and covariance by evaluations",
         note=(
-            "Exact denoisers of Gaussians, EDM, noise 0.1 in the observation, 16,384 samples. "
-            "Mean: in posterior standard deviations, root mean square over coordinates. "
+            "Exact denoisers of two Gaussians and of a mixture, EDM, noise 0.1 in the observation, "
+            "16,384 samples. Mean: in posterior standard deviations, root mean square over coordinates. "
             "Covariance: Frobenius norm of the error over that of the posterior's. What the "
             "posterior itself has is the error of so many draws."
         ),
@@ -55,6 +55,8 @@ def study() -> Study:
             Metric("covariance, pair", "posterior.pair.covariance", 3),
             Metric("mean, field", "posterior.field.mean", 3),
             Metric("covariance, field", "posterior.field.covariance", 3),
+            Metric("mean, bumps", "posterior.bumps.mean", 3),
+            Metric("covariance, bumps", "posterior.bumps.covariance", 3),
         ],
         plots=[
             Plot(name, "NFE", metric, along="evaluations", log_x=True, log_y=True, levels=levels)
@@ -63,6 +65,8 @@ def study() -> Study:
                 ("covariance_pair", "covariance, pair", {"wanted": 0.05}),
                 ("mean_field", "mean, field", {"wanted": 0.05}),
                 ("covariance_field", "covariance, field", {"wanted": 0.05}),
+                ("mean_bumps", "mean, bumps", {"wanted": 0.05}),
+                ("covariance_bumps", "covariance, bumps", {"wanted": 0.05}),
             )
         ],
     )

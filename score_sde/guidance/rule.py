@@ -57,6 +57,9 @@ class Rule(Composite):
         sections.check(self)
         if len(self.interval) not in (0, 2):
             raise ValueError(f"interval={self.interval}: give (low, high) of sigma / alpha, or ()")
+        if len(self.interval) == 2 and self.interval[0] > self.interval[1]:
+            low, high = self.interval
+            raise ValueError(f"interval=({low:g}, {high:g}) ends before it begins: swap them")
 
     def both(
         self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None
@@ -71,7 +74,7 @@ class Rule(Composite):
     @property
     def idle(self) -> bool:
         """Whether it changes nothing: the scale is 1, or the interval is empty."""
-        return self.scale == 1 or (len(self.interval) == 2 and self.interval[0] >= self.interval[1])
+        return self.scale == 1 or (len(self.interval) == 2 and self.interval[0] == self.interval[1])
 
     def of(self, denoise: Denoiser, **others: Denoiser) -> Denoiser:
         """The rule for a denoiser, or the denoiser itself if it changes nothing.

@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from score_sde import sections
 from score_sde.checks import check_positive
@@ -135,6 +136,11 @@ class Denoising(Objective):
         check_t_min(self.t_min, process)
         if self.times == "discrete" and process.scales is None:
             raise ValueError("times=discrete needs a discrete sequence: use the sde smld or ddpm")
+        if self.weighting == "likelihood" and not process.alpha(np.asarray(process.t_max)):
+            raise ValueError(
+                f"weighting=likelihood is infinite where no signal is left, as at the end of "
+                f"{process}: use weighting=uniform with quantity=v"
+            )
 
     def held_out(self) -> Self:
         """Held-out losses are compared over training, so their times are always spread evenly."""

@@ -64,7 +64,8 @@ class DDPM(VP):
         alpha_0 (alpha_i - alpha_{N-1}) / (alpha_0 - alpha_{N-1})                           (2)
 
     (Lin et al. 2023, arXiv 2305.08891, Algorithm 1), and is itself linear on the last step. There a
-    network cannot be asked for the noise: it predicts v, x0 or the velocity.
+    network cannot be asked for the noise: it predicts v, x0 or the velocity, and is trained on one
+    of them (the weighting "uniform"), for the weighting "simple" forgets the last level.
 
     Attributes:
         beta_min: N b_0.

@@ -88,9 +88,15 @@ class FixedStep(TimeGrid, Sampler):
         """The points of the grid.
 
         Raises:
-            ValueError: the process cannot have them.
+            ValueError: the process cannot have them, or they are too few for the order.
         """
         times = self.at(sde, self.steps + (self.denoise_final == "none"))
+        order = getattr(self, "order", 1)
+        if order > len(times):
+            raise ValueError(
+                f"order={order} of {type(self).__name__} needs {order} times at least, not "
+                f"{len(times)}: give more steps or a lower order"
+            )
         return Points.at(sde, times)
 
     def of_points(self, points: Points, sde: SDE) -> Table:

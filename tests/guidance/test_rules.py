@@ -151,7 +151,7 @@ def test_what_changes_nothing_is_the_denoiser_itself():
         assert rule(denoise, 1.0) is denoise
         assert rule(denoise, 3.0, interval=(1.0, 1.0)) is denoise
     assert guidance.autoguidance(denoise, denoise, 1.0, interval=(0, 9)) is denoise
-    assert guidance.autoguidance(denoise, denoise, 3.0, interval=(2.0, 1.0)) is denoise
+    assert guidance.autoguidance(denoise, denoise, 3.0, interval=(2.0, 2.0)) is denoise
 
 
 def test_one_call_for_both_halves(x64):
@@ -281,6 +281,8 @@ def test_errors():
         guidance.classifier_free(denoise, interval=INTERVAL)(x, 0.5, LABELS)
     with pytest.raises(ValueError, match=r"give \(low, high\)"):
         guidance.classifier_free(denoise, interval=(1.0,))
+    with pytest.raises(ValueError, match=r"interval=\(2, 1\) ends before it begins"):
+        guidance.classifier_free(denoise, interval=(2.0, 1.0))
     with pytest.raises(ValueError, match="scale=nan"):
         guidance.autoguidance(denoise, denoise, float("nan"))
     with pytest.raises(ValueError, match="rescale=2"):

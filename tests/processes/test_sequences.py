@@ -87,17 +87,19 @@ def test_what_needs_signal_at_the_end_is_refused():
     config = configs.default()
     config.data.name, config.sde.name, config.sde.zero_terminal_snr = "digits", "ddpm", True
     info = image_info("digits", "train", 8, (8, 8, 1), 10, 17)
-    config.sampling.grid = "trailing"
+    config.sampling.grid, config.model.parametrization = "trailing", "v"
     for name, value, words in (
         ("parametrization", "eps", "parametrization=eps means nothing where no signal is left"),
         ("noise_label", "log_sigma", "noise_label=log_sigma means nothing where no signal is left"),
+        ("weighting", "likelihood", "weighting=likelihood is infinite where no signal is left"),
     ):
-        config.model.parametrization = "v"
-        config.model.noise_label = "time"
+        section = config.objective.denoising if name == "weighting" else config.model
+        before = section[name]
         build.experiment(config, info)
-        config.model[name] = value
+        section[name] = value
         with pytest.raises(UserError, match=words):
             build.experiment(config, info)
+        section[name] = before
 
 
 def test_smld_levels_are_geometric_and_counted_from_the_largest():

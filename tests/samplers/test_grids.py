@@ -99,7 +99,16 @@ def test_times_that_cannot_be(times, message):
 
 def test_one_time_is_no_step():
     """It is an evaluation, which only Tweedie's formula has a use for."""
-    for name in ("dpmpp_2m", "heun", "unipc", "edm"):
-        assert samplers.get(name, times=(1.0,)).pieces(VP()) == 1
+    for name, options in (("dpmpp_2m", {}), ("heun", {}), ("unipc", {"order": 1}), ("edm", {})):
+        options = {"times": (1.0,), **options}
+        assert samplers.get(name, **options).pieces(VP()) == 1
         with pytest.raises(ValueError, match="no step from one time"):
-            samplers.get(name, times=(1.0,), denoise_final="none").check(VP())
+            samplers.get(name, denoise_final="none", **options).check(VP())
+
+
+@pytest.mark.parametrize("name", ["deis", "ipndm", "lms", "plms", "unipc"])
+def test_an_order_needs_as_many_times(name):
+    samplers.get(name, order=3, steps=3).check(VP())
+    for options in ({"steps": 2}, {"times": (1.0, 0.1)}):
+        with pytest.raises(ValueError, match=r"order=3 of \w+ needs 3 times at least, not 2"):
+            samplers.get(name, order=3, **options).check(VP())
