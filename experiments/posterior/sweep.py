@@ -41,7 +41,8 @@ def study() -> Study:
         title="Given an observation: error of mean and covariance by evaluations",
         note=(
             "Exact denoisers of two Gaussians and of a mixture, EDM, noise 0.1 in the observation, "
-            "16,384 samples. Mean: in posterior standard deviations, root mean square over coordinates. "
+            "16,384 samples. "
+            "Mean: in posterior standard deviations, root mean square over coordinates. "
             "Covariance: Frobenius norm of the error over that of the posterior's. What the "
             "posterior itself has is the error of so many draws."
         ),
