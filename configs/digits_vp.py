@@ -12,8 +12,11 @@ against the 1,297 training and 500 held-out images:
 On one NVIDIA H200 (JAX 0.11.2, 2026-11-26) it trains at 32,800 images/s, 1 min from the command to
 its end, and the 500 samples take less than a second after compilation.
 
-By 250 steps of Euler-Maruyama (--config.sampling.sampler=predictor_corrector
---config.sampling.steps=250), in 46 s, the distances are 1.12 and 1.16 times.
+Over three sets of samples the Fréchet distance is 1.29 +- 0.04 times that of the held-out images,
+1.28 +- 0.03 by 200 steps of Euler-Maruyama (--config.sampling.sampler=predictor_corrector
+--config.sampling.steps=200), and 1.19 +- 0.04 by 10 of ipndm (--config.sampling.sampler=ipndm
+--config.sampling.ipndm.order=3 --config.sampling.steps=10 --config.sampling.grid=uniform): see
+experiments/solvers.
 
     python main.py --config=configs/digits_vp.py
     python main.py --config=configs/digits_vp.py --mode=sample --num_samples=500 --overwrite
