@@ -72,7 +72,6 @@ class SplitGibbs(Sampler):
             last one gives E[x_0 | x].
         first: sigma / alpha of the first sweep; at most that of t_max.
         last: that of the last one, but at least s / sqrt(c), below which nothing is gained.
-        depth: see steps.
     """
 
     measurement: Measurement | None = dataclasses.field(default=None, metadata=DERIVED)
@@ -83,6 +82,11 @@ class SplitGibbs(Sampler):
 
     def __post_init__(self):
         sections.check(self)
+        if self.sweeps * self.steps > MOST_STEPS:
+            raise ValueError(
+                f"sweeps={self.sweeps} of steps={self.steps} are {self.sweeps * self.steps:,} "
+                f"evaluations, and at most {MOST_STEPS:,} are possible"
+            )
 
     def levels(self, sde: SDE) -> np.ndarray:
         """rho of each sweep, [sweeps].

@@ -34,6 +34,8 @@ EQUAL_STEPS = {
     3: np.array([23, -16, 5]) / 12,
     4: np.array([55, -59, 37, -9]) / 24,
 }
+MOST_NOISE = 100  # times that of the reverse SDE; panels shorten with it
+_GONE = 745.0  # e^-745 is the smallest number of float64
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)  # of a panel at most 1 long
 
 
@@ -84,6 +86,8 @@ def integral(
         end: lambda_s.
         rate: r.
     """
+    if rate > 0:
+        start = max(start, end - _GONE / rate)
     u, w = gauss(np.array([start, end]) * max(1.0, abs(rate)))  # panels as short as it changes
     u, w = u / max(1.0, abs(rate)), w / max(1.0, abs(rate))
     return values(u) @ (w * rate * np.exp(rate * (u - end)))

@@ -12,7 +12,7 @@ from score_sde.samplers.dpmpp_2m import VARIANTS, weights
 from score_sde.samplers.fixed_step import FixedStep
 from score_sde.samplers.points import Points
 from score_sde.samplers.table import Row
-from score_sde.values import NotNegative, one_of
+from score_sde.values import between, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class DPMpp2MSDE(FixedStep):
         variant: see DPMpp2M.
     """
 
-    eta: NotNegative = 1.0
+    eta: Annotated[float, between(0, adams.MOST_NOISE)] = 1.0
     variant: Annotated[str, one_of(VARIANTS)] = "midpoint"
 
     def rows(self, points: Points, sde: SDE) -> Iterator[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Annotated
 
 from score_sde.processes import SDE
 from score_sde.samplers import adams, dpmpp_2m
@@ -11,7 +12,7 @@ from score_sde.samplers.dpmpp_3m import published
 from score_sde.samplers.fixed_step import FixedStep
 from score_sde.samplers.points import Points
 from score_sde.samplers.table import Row
-from score_sde.values import NotNegative
+from score_sde.values import between
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class DPMpp3MSDE(FixedStep):
         eta: how much noise; 1 for the reverse SDE of Song et al. 2021.
     """
 
-    eta: NotNegative = 1.0
+    eta: Annotated[float, between(0, adams.MOST_NOISE)] = 1.0
 
     def rows(self, points: Points, sde: SDE) -> Iterator[Row]:
         """See FixedStep."""

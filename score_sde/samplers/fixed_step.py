@@ -19,7 +19,7 @@ from score_sde.samplers.points import Points
 from score_sde.samplers.sample import Sampler, Samples
 from score_sde.samplers.table import EPS, X0, Row, Table, of_rows
 from score_sde.samplers.threshold import thresholded
-from score_sde.values import NotNegative, Positive, Share, one_of
+from score_sde.values import LARGEST_FLOAT, NotNegative, Positive, Share, one_of
 
 DENOISE_FINAL = ("tweedie", "none")
 FEW_STEPS = 15  # below which multistep methods end with lower orders
@@ -107,7 +107,7 @@ class FixedStep(TimeGrid, Sampler):
         """
         no_signal = ValueError(
             f"{type(self).__name__} cannot make these steps for {sde}: it needs a signal-to-noise "
-            "ratio above 0 at every time; use a smaller t_max, or ddim"
+            "ratio above 0 at every time, also as a float32; use a smaller t_max, or ddim"
         )
         if self.PREDICTS == EPS and not points.alpha.all():
             raise no_signal
@@ -116,7 +116,7 @@ class FixedStep(TimeGrid, Sampler):
         with np.errstate(divide="ignore", invalid="ignore"):  # reported here
             rows = [*self.rows(points, sde), *self.final(self.evaluated(points, sde))]
             table = self._changed(of_rows(self.PREDICTS, rows))
-        if not all(np.isfinite(part).all() for part in table[1:]):
+        if not all((np.abs(part) <= LARGEST_FLOAT).all() for part in table[1:]):
             raise no_signal
         return table
 

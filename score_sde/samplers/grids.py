@@ -26,9 +26,11 @@ def _line(
     inverse: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """The times at which forward(t) is equally spaced; ValueError if it is infinite at an end."""
-    with np.errstate(divide="ignore"):  # reported here
+    with np.errstate(divide="ignore", over="ignore"):  # reported here
         first, last = forward(np.array([sde.t_max, sde.t_min], np.float64))
     if not np.isfinite([first, last]).all():
+        if sde.alpha(np.float64(sde.t_max)):
+            raise ValueError(f"this grid is not finite for {sde}: use another rho, or another grid")
         raise ValueError(
             f"{sde} ends at a signal-to-noise ratio of 0, which this grid cannot reach: "
             "use a smaller t_max, or the uniform grid"
@@ -144,7 +146,8 @@ class TimeGrid:
     Attributes:
         steps: how many evaluations of the denoiser a method of one stage makes.
         grid: a key of GRIDS.
-        times: the times themselves, falling, in place of `steps` and `grid`; () for those.
+        times: the times themselves, falling, from t_max at most to t_min at least, in place of
+            `steps` and `grid`; () for those.
         rho: of the grid "karras".
         shift: of the grid "shift".
     """
@@ -161,20 +164,26 @@ class TimeGrid:
         Raises:
             ValueError: the process cannot have them.
         """
-        if self.times:
-            return self._given(sde)
         options = {"karras": {"rho": self.rho}, "shift": {"shift": self.shift}}
-        return GRIDS[self.grid](sde, number, **options.get(self.grid, {}))
+        if self.times:
+            t = np.array(self.times, np.float64)
+        else:
+            with np.errstate(all="ignore"):  # reported here
+                t = GRIDS[self.grid](sde, number, **options.get(self.grid, {}))
+        if not (np.diff(t) < 0).all():
+            raise ValueError(
+                "times must fall from each to the next, from noise to data"
+                if self.times
+                else f"{self.named} are not different times of {sde}: take fewer steps, or another "
+                "grid (of another rho or shift)"
+            )
+        if not t[0] <= sde.t_max:
+            raise ValueError(f"{self.named} begin at {t[0]:g}, after t_max={sde.t_max:g} of {sde}")
+        if not t[-1] >= sde.t_min:
+            raise ValueError(f"{self.named} end at {t[-1]:g}, before t_min={sde.t_min:g} of {sde}")
+        return t
 
     @property
     def named(self) -> str:
         """What they are, for a message."""
         return "times" if self.times else f"steps={self.steps} on the {self.grid} grid"
-
-    def _given(self, sde: SDE) -> np.ndarray:
-        t = np.array(self.times, np.float64)
-        if (np.diff(t) >= 0).any():
-            raise ValueError("times must fall from each to the next, from noise to data")
-        if t[0] > sde.t_max:
-            raise ValueError(f"times begin at {t[0]:g}, after t_max={sde.t_max:g} of {sde}")
-        return t

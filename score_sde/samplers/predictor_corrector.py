@@ -32,7 +32,7 @@ from score_sde.samplers.predictors import PREDICTORS
 from score_sde.samplers.sample import NOISE, Sampler, Samples
 from score_sde.samplers.solvers import SOLVERS
 from score_sde.samplers.table import EPS, Table
-from score_sde.values import Positive, between, one_of
+from score_sde.values import LARGEST_FLOAT, Positive, between, one_of
 
 ORDERS = ("corrector_first", "predictor_first")
 DENOISE_FINAL = ("mean", "tweedie", "none")
@@ -133,8 +133,10 @@ class PredictorCorrector(TimeGrid, Sampler):
         self._check_finite(sde, *step)
         if self.denoise_final == "tweedie":
             # (x + sigma^2 score) / alpha
-            step.a[-1] = 1 / sde.alpha(t[-1])
-            step.b[-1] = sde.sigma(t[-1]) ** 2 / sde.alpha(t[-1])
+            with np.errstate(divide="ignore"):  # reported here
+                step.a[-1] = 1 / sde.alpha(t[-1])
+                step.b[-1] = sde.sigma(t[-1]) ** 2 / sde.alpha(t[-1])
+            self._check_finite(sde, *step)
         if self.denoise_final != "none":
             step.c[-1] = 0
         of_eps = -step.b / sde.sigma(t)  # score = -eps / sigma
@@ -157,7 +159,7 @@ class PredictorCorrector(TimeGrid, Sampler):
         return np.minimum(following, table.t)  # a restart leads back to more noise: no step
 
     def _check_finite(self, sde: SDE, *coefficients: np.ndarray) -> None:
-        if not all(np.isfinite(coefficient).all() for coefficient in coefficients):
+        if not all((np.abs(part) <= LARGEST_FLOAT).all() for part in coefficients):
             if not sde.alpha(np.asarray(sde.t_max)):
                 raise ValueError(
                     f"the predictor {self.predictor} has no step from the end of {sde}, where no "

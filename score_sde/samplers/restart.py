@@ -11,6 +11,7 @@ import numpy as np
 
 from score_sde.processes import SDE
 from score_sde.samplers.fixed_step import FixedStep
+from score_sde.samplers.grids import MOST_STEPS
 from score_sde.samplers.heun import heun
 from score_sde.samplers.points import Points
 from score_sde.samplers.steps import noised
@@ -53,6 +54,12 @@ class Restart(FixedStep):
         super().__post_init__()
         if not len(self.low) == len(self.high) == len(self.inner) == len(self.repeats):
             raise ValueError("low, high, inner and repeats must have one element an interval each")
+        rows = sum(2 * n * (k - 1) for n, k in zip(self.repeats, self.inner, strict=True))
+        if rows > MOST_STEPS:
+            raise ValueError(
+                f"repeats={self.repeats} of inner={self.inner} times are {rows:,} evaluations, and "
+                f"at most {MOST_STEPS:,} are possible"
+            )
         if any(low >= high for low, high in zip(self.low, self.high, strict=True)):
             raise ValueError(f"each low must be below its high, not {self.low} and {self.high}")
 

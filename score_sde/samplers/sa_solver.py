@@ -41,7 +41,7 @@ class SASolver(Corrected):
 
     predictor: Annotated[int, between(1, 4)] = 3
     corrector: Annotated[int, between(0, 4)] = 3
-    tau: NotNegative = 1.0
+    tau: Annotated[float, between(0, adams.MOST_NOISE)] = 1.0
     tau_min: NotNegative = 0.05
     tau_max: Positive = 1.0
 

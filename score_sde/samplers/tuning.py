@@ -166,7 +166,10 @@ def loss(
 
 @dataclasses.dataclass(frozen=True)
 class _Parameters:
-    """theta: the logarithms of the gaps, [steps], and of the factors, if they are sought."""
+    """theta: the logarithms of the gaps, [steps], and of the factors, if they are sought.
+
+    The last gap is below the last evaluation: with denoise_final="none" it ends at t_min.
+    """
 
     sampler: FixedStep
     sde: SDE

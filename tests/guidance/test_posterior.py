@@ -312,6 +312,7 @@ def test_samplers_begin_where_their_times_do(x64):
         (lambda d: guidance.Blur(np.ones((2, 3))).forward(jnp.zeros((1, 4, 4, 1))), "two odd"),
         (lambda d: guidance.SplitGibbs(PAIR, last=1e-4, first=0.05).check(VP), "another first"),
         (lambda d: guidance.SplitGibbs(PAIR, sweeps=0), "sweeps"),
+        (lambda d: guidance.SplitGibbs(PAIR, sweeps=250_000), "1,250,000 evaluations, and at"),
     ],
 )
 def test_what_cannot_work_is_one_line(make, message):

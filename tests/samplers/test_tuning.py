@@ -48,6 +48,24 @@ def test_the_gradient(x64, losses):
         np.testing.assert_allclose(gradient[i], (ends[0] - ends[1]) / 2e-5, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize("final", ["tweedie", "none"])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_parameters_stand_for_the_times_of_a_grid(final, steps):
+    """As many as the solver takes; without a last evaluation they end at t_min."""
+    solver = dataclasses.replace(SOLVER, steps=steps, denoise_final=final)
+    t, table = tuning._of_grid(solver, VP, "log_snr")
+    for coefficients in (False, True):
+        parameters = tuning._Parameters(solver, VP, coefficients)
+        theta = parameters.of_times(t)
+        times, factors = parameters.read(theta)
+        assert len(times) == steps + (final == "none")
+        assert len(factors) == (table.predictions.size if coefficients else 0)
+        np.testing.assert_allclose(times, t, rtol=0.02)
+        assert parameters.table(theta).t.shape == table.t.shape
+        if final == "none":
+            np.testing.assert_allclose(times, t, rtol=1e-9)
+
+
 def test_what_it_gains(x64, losses):
     """A fifth of the error of the best grid there is by the times, and a tenth with factors."""
     told = []
