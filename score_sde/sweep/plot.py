@@ -42,7 +42,8 @@ def curves(plot: Plot, found: list[Line]) -> dict[str, list[tuple[float, float, 
     groups: dict[str, list[tuple[float, float, float]]] = {}
     for line in found:
         x, y = line.numbers[plot.x], line.numbers[plot.y]
-        if x is not None and y is not None:
+        wanted = all(line.labels[axis] in labels for axis, labels in plot.only.items())
+        if wanted and x is not None and y is not None:
             name = " | ".join(v for axis, v in line.labels.items() if axis != plot.along)
             groups.setdefault(name, []).append((x.value, y.value, y.error or 0.0))
     return {name: sorted(points) for name, points in groups.items()}

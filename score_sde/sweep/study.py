@@ -59,6 +59,7 @@ class Plot:
         log_x: whether its scale is logarithmic.
         log_y: whether its scale is logarithmic.
         levels: values of y to compare with, by what they are; horizontal lines.
+        only: the labels of an axis that are drawn, by its name; all of an axis that is not there.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Plot:
     log_x: bool = False
     log_y: bool = False
     levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    only: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
