@@ -199,7 +199,10 @@ def _question(values: flags.FlagValues) -> Options:
     for name in given.keys() & {"classifier", "mask"}:
         given[name] = str(expanded(given[name]))
     if "scale" in given and not ("classifier" in given and 0 <= given["scale"] < math.inf):
-        raise UserError("--scale=S is a number of at least 0 and goes with --classifier=DIR")
+        raise UserError(
+            "--scale=S is a number of at least 0 and goes with --classifier=DIR; for a model that "
+            "is told classes it is --config.guidance.scale=S"
+        )
     if values.condition and values.mode != "sample":
         raise UserError("--condition goes with --mode=sample")
     conditions = {}

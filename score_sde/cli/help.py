@@ -59,8 +59,8 @@ Flags:
                       does not fit begins anew, and is listed
   --distributed       one process of several: call jax.distributed.initialize() first. Slurm and
                       TPU pods are recognised by themselves; elsewhere see its documentation
-  --help              this text; with --config=RECIPE also every field of that config: its value,
-                      what it means and what it takes
+  --help              this text; with --config=RECIPE or --workdir=RUN also every field of that
+                      config: its value, what it means and what it takes
 
 A ~ at the beginning of a path is your home folder. Other variables, such as $HOME, are for the
 shell to replace, and a tuple is for it to leave alone: --config.model.channel_mult='(1,2)'.

@@ -134,6 +134,8 @@ def _sample(line: CommandLine) -> int:
     generator = Generator(experiment, mesh, size, guided.guide)
     identity = question.identity(line.question)
     about = drawn.samples(run, guided.protocol, seed, generator.batch_size, number, *identity)
+    if question.own:
+        about["sampler"] = dict(question.own)
     first = jax.process_index() == 0
 
     def say(text: str) -> None:
@@ -154,7 +156,8 @@ def _sample(line: CommandLine) -> int:
     params, constants = to_devices(replicated(mesh), weights)
     say(
         f"sampling {number} examples from {workdir} at step {run.step} ({run.weights} weights) "
-        f"with {config.sampling.sampler}{guided.words}, seed {seed}, on {messages.devices(mesh)}"
+        f"with {question.drawn_by(config.sampling.sampler)}{guided.words}, seed {seed}, "
+        f"on {messages.devices(mesh)}"
     )
     if first:
         messages.say_ignored(line, experiment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ class Question:
         name: of the files with the answer.
         columns: examples a row of the picture; None for as square as possible.
         observed: what is known of these examples, of their shape, or None.
+        method: how what is known is used, in words; empty if nothing is.
+        own: what of the record takes the place of the run's sampler, if it does not draw.
     """
 
     task: Task
@@ -58,6 +61,12 @@ class Question:
     name: str = "samples"
     columns: int | None = None
     observed: np.ndarray | None = None
+    method: str = ""
+    own: Mapping[str, Any] | None = None
+
+    def drawn_by(self, sampler: str) -> str:
+        """What draws, in words: the run's sampler, of this name, by the method; or the method."""
+        return self.method if self.own else ", ".join(filter(None, (sampler, self.method)))
 
     def arrays(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         """The arrays of the file with the answer, from the samples, [number, ...]."""
@@ -206,6 +215,7 @@ def _held_out(
         )
     examples = source.gather(np.arange(number))
     states = experiment.space.encode(jnp.asarray(examples[field.name][:1]))
+    gibbs = options.method == "gibbs"
     build.check_sampler(task.sampler(experiment.sampler, states), experiment.sde)
     return Question(
         task,
@@ -215,6 +225,8 @@ def _held_out(
         options.task,
         12,
         _observed(task, experiment.space, examples[field.name]),
+        f"split Gibbs, {options.sweeps} sweeps" if gibbs else options.method,
+        {"name": "SplitGibbs", "sweeps": options.sweeps} if gibbs else None,
     )
 
 

@@ -40,7 +40,8 @@ class Rule(Composite):
         ASKS: which denoiser is asked for D_0, by the name of its field.
         NEEDS_CONDITION: whether there is nothing to guide to without a condition.
         NEEDS_WEAK: whether it asks a weaker model, its field `weak`.
-        scale: w, equation (1); 1 for no guidance.
+        scale: how far to go, w: 0 to the model asked to be left, 1 to that asked for (no
+            guidance), above 1 beyond it.
         interval: (low, high) of sigma / alpha, ends included, where it guides; () for everywhere.
         sde: the process, of which it learns by `bound`; only an interval needs it.
     """

@@ -58,7 +58,9 @@ def _model(about: Values) -> tuple[str, str, str]:
     step = f"step {text(about['step'])}" if "step" in about else ""
     weights = f"{text(about['weights'])} weights" if "weights" in about else ""
     sampler = text(_values(about, "sampler").get("name", ""))
-    guidance = _values(about, "guidance")
+    asked, guidance = _values(about, "asked"), _values(about, "guidance")
+    if asked.get("task") in ("inpaint", "colorize", "superres") and "method" in asked:
+        sampler += f" by {text(asked['method'])}"
     if guidance:
         sampler += f" guided by {text(guidance.get('name'))} of scale {text(guidance.get('scale'))}"
     nfe = about.get("nfe")

@@ -111,6 +111,8 @@ def _guided(rule: Rule, about: Mapping[str, Any] = MappingProxyType({}), **other
     options = {name: getattr(rule, name) for name in sections.entries(type(rule))}
     found = {"name": type(rule).__name__, **options, **about}
     words = f", guided by {type(rule).__name__} of scale {rule.scale:g}"
+    if rule.interval:
+        words += " where sigma / alpha is {:g} to {:g}".format(*rule.interval)
     return Guided(Guide(others, rule), {"guidance": found}, words)
 
 

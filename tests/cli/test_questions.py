@@ -1,5 +1,7 @@
 """--mode=sample --task=...: what is known stays, labels are obeyed, mistakes are one line."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -81,6 +83,9 @@ def test_inpainting_keeps_what_is_known(folders, sample, mask, method):
     assert sample("digits", "--task=inpaint", f"--mask={mask}", *flags) == (0, "")
     arrays, size = answer(folder, "inpaint")
     assert set(arrays) == {"samples", "image", "observed", "about"}
+    by = json.loads(str(arrays["about"]))["sampler"]
+    own = {"name": "SplitGibbs", "sweeps": 4}
+    assert by == own if method == "gibbs" else by["name"] != "SplitGibbs"
     assert size == (12 * 34 + 2, 7 * 34 + 2)  # 25 threes, 4 a row
     known = np.broadcast_to(questions.mask(mask, 8, 8), arrays["image"].shape)
     np.testing.assert_array_equal(arrays["samples"][known], arrays["image"][known])
