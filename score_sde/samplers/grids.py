@@ -16,6 +16,7 @@ import numpy as np
 from score_sde.processes import SDE
 from score_sde.values import Positive, between, one_of
 
+_ROUNDED = 1e-9  # of t_min: times that are computed may come out below it
 MOST_STEPS = 1_000_000  # a grid and the coefficients of its steps are made on the host
 
 
@@ -179,7 +180,7 @@ class TimeGrid:
             )
         if not t[0] <= sde.t_max:
             raise ValueError(f"{self.named} begin at {t[0]:g}, after t_max={sde.t_max:g} of {sde}")
-        if not t[-1] >= sde.t_min:
+        if not t[-1] >= sde.t_min * (1 - _ROUNDED):
             raise ValueError(f"{self.named} end at {t[-1]:g}, before t_min={sde.t_min:g} of {sde}")
         return t
 

@@ -94,7 +94,8 @@ def test_a_shift_multiplies_the_noise_over_signal():
 def test_times_that_cannot_be(times, message):
     with pytest.raises(ValueError, match=message):
         TimeGrid(times=times).at(VP(), 3)
-    assert TimeGrid(times=(1.0, 0.3)).at(VP(), 3).tolist() == [1.0, 0.3]
+    for last in (0.3, np.nextafter(VP().t_min, 0)):
+        assert TimeGrid(times=(1.0, float(last))).at(VP(), 3).tolist() == [1.0, last]
 
 
 def test_one_time_is_no_step():
