@@ -133,10 +133,11 @@ def _table(solver: str, grid: str, sde: SDE, evaluations: int) -> Iterator[Table
     make = functools.partial(
         samplers.get, name, grid=grid, denoise_final="none", lower_order_final=False, **options
     )
-    two, three = (make(steps=steps).pieces(sde) for steps in (2, 3))
-    steps, rest = divmod(evaluations - two, three - two)
+    some = 4  # enough for every order
+    fewer, more = (make(steps=steps).pieces(sde) for steps in (some, some + 1))
+    steps, rest = divmod(evaluations - fewer, more - fewer)
     if not rest:
-        yield make(steps=2 + steps).table(sde)
+        yield make(steps=some + steps).table(sde)
 
 
 def curve(
