@@ -123,6 +123,8 @@ def _network(name: str) -> Network:
         config = recipes.get(name)
         experiment = build.experiment(config, selection.read(config.data).describe())
         weights = experiment.network.init(jax.random.key(0))
+    if not experiment.objective.draws:
+        raise UserError(f"{name} is a classifier, which draws nothing: give a model that samples")
     classes = experiment.data["label"].values if "label" in experiment.conditions else 0
     return Network(experiment.make, weights, experiment.sde, experiment.space.shape, classes)
 

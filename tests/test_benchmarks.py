@@ -24,6 +24,7 @@ def test_bad_input_is_one_line(tmp_path):
         ("sampling", (tmp_path, 0), "usage: "),
         ("sampling", (tmp_path, 8), "no run in"),
         ("sampling", ("cifar_v", 8), "no config file"),
+        ("sampling", ("digits_classifier", 2), "digits_classifier is a classifier"),
     ):
         result = benchmark(name, *arguments)
         assert result.returncode == 2

@@ -64,6 +64,8 @@ def autoguidance(
         interval, and samplers count both. Where it changes nothing it is `denoise`.
 
     Raises:
-        ValueError: an option is out of its range.
+        ValueError: an option is out of its range, or there is no weaker model.
     """
+    if not callable(weak):
+        raise ValueError(f"autoguidance needs the weaker model's denoiser, not {weak!r}")
     return Autoguidance(None, scale, ends(interval), rescale=rescale).of(denoise, weak=weak)

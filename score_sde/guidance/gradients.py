@@ -34,12 +34,14 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from score_sde import values
 from score_sde.composite import Composite
 from score_sde.guidance import conjugate
 from score_sde.guidance.bayes import gain, shifted
 from score_sde.guidance.measurement import Measurement
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
+from score_sde.values import Count, Positive
 
 Back = Callable[[jax.Array], jax.Array]
 
@@ -185,8 +187,7 @@ def pigdm(denoise: Denoiser, sde: SDE, measurement: Measurement, std: float = 1.
     Raises:
         ValueError: std is not positive.
     """
-    if not std > 0:
-        raise ValueError(f"std={std}: the standard deviation of the data is above 0")
+    values.check("std", std, Positive)
     return PiGDM(denoise, sde, measurement, std)
 
 
@@ -200,8 +201,11 @@ def dps(
     """Condition on an observation by DPS; see there for what is not as of `pigdm`.
 
     Raises:
-        ValueError: without noise the likelihood of the mean is infinitely sharp.
+        ValueError: without noise the likelihood of the mean is infinitely sharp; or an option is
+            out of its range.
     """
+    values.check("scale", scale, float)
+    values.check("steps", steps, Count | None)
     if steps is None and not measurement.noise:
         raise ValueError(
             "dps weighs by 1 / noise^2, and this observation has no noise: give steps, the "
@@ -216,6 +220,5 @@ def moments(denoise: Denoiser, sde: SDE, measurement: Measurement, iterations: i
     Raises:
         ValueError: there are no iterations.
     """
-    if iterations < 1:
-        raise ValueError(f"iterations={iterations}: give at least 1")
+    values.check("iterations", iterations, Count)
     return Moments(denoise, sde, measurement, iterations)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from numbers import Real
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from score_sde import values
 from score_sde.guidance import conjugate
 from score_sde.guidance.operators import Operator
 from score_sde.processes import expand
+from score_sde.values import Count
 
 
 @jax.tree_util.register_dataclass
@@ -31,8 +34,9 @@ class Measurement:
     iterations: int = dataclasses.field(default=30, metadata={"static": True})
 
     def __post_init__(self):
-        if not 0 <= self.noise < float("inf"):
-            raise ValueError(f"noise={self.noise}: a standard deviation is at least 0")
+        if not isinstance(self.noise, Real) or not 0 <= self.noise < float("inf"):
+            raise ValueError(f"noise={self.noise!r}: a standard deviation is at least 0")
+        values.check("iterations", self.iterations, Count)
 
     def rest(self, x: jax.Array) -> jax.Array:
         """What is not explained, y - H x, [batch, *observed], of states x, [batch, *data]."""

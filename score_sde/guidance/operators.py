@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from score_sde import values
+
 
 class Operator:
     """A linear H. Subclasses are frozen dataclasses, pytrees, and define `forward`.
@@ -84,6 +86,9 @@ class Average(Operator):
 
     factor: int = dataclasses.field(metadata={"static": True})
 
+    def __post_init__(self):
+        values.check("factor", self.factor, values.Count)
+
     @property
     def gram(self) -> float:
         """1 / factor^2."""
@@ -93,8 +98,10 @@ class Average(Operator):
         """[batch, H / factor, W / factor, C], of images [batch, H, W, C].
 
         Raises:
-            ValueError: `factor` does not divide them.
+            ValueError: `factor` does not divide them, or they are no images.
         """
+        if x.ndim != 4:
+            raise ValueError(f"squares are of images [batch, H, W, C], not of states {x.shape}")
         batch, height, width, channels = x.shape
         f = self.factor
         if height % f or width % f:

@@ -35,8 +35,9 @@ def told_both(
         negative: the others, [batch, ...] or [1, ...] each; None for no condition.
 
     Raises:
-        ValueError: both are None.
+        ValueError: both are None, or a condition is not of the batch.
     """
+    cond, negative = _arrays(cond), _arrays(negative)
     if not cond and not negative:
         raise ValueError("guidance to a condition needs one: give cond, arrays by name")
     together = _together(cond or {}, negative or {}, len(x)) if takes_nulls(denoise) else None
@@ -48,6 +49,15 @@ def told_both(
     pair = jax.tree.map(lambda a: a.reshape(len(x), 2, *a.shape[1:]), pair)
     first, second = (jax.tree.map(lambda a, n=n: a[:, n], pair) for n in (0, 1))
     return first, second
+
+
+def _arrays(cond: Cond) -> Cond:
+    """Those conditions that are given, as arrays of JAX; ValueError if they have no names."""
+    if cond is None:
+        return None
+    if not isinstance(cond, Mapping):
+        raise ValueError(f"conditions are arrays by name, not of type {type(cond).__name__}")
+    return {name: jnp.asarray(value) for name, value in cond.items() if value is not None}
 
 
 def takes_nulls(denoise: Denoiser) -> bool:
@@ -66,6 +76,17 @@ def _together(cond: Cond, negative: Cond, batch: int) -> Cond:
         values = [null_like(like) if value is None else value for value in values]
         if any(value is None for value in values):
             return None
+        for value in values:
+            if value.shape[:1] not in ((batch,), (1,)):
+                raise ValueError(
+                    f"the condition {name} is an array [batch, ...] or [1, ...], and the batch is "
+                    f"{batch}: not of shape {value.shape}"
+                )
+        if values[0].shape[1:] != values[1].shape[1:]:
+            raise ValueError(
+                f"the condition {name} and the negative one are of shapes {values[0].shape} and "
+                f"{values[1].shape}, whose examples must be of one"
+            )
         each = [jnp.broadcast_to(v, (batch, *v.shape[1:])) for v in values]
         found[name] = jnp.stack(each, axis=1).reshape(2 * batch, *each[0].shape[1:])
     return found

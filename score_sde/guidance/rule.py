@@ -166,7 +166,12 @@ class Extrapolation(Rule):
 
 def ends(interval: Interval | None) -> tuple[float, ...]:
     """An interval as a rule has it; an end that is infinite becomes the largest number."""
-    return () if interval is None else tuple(min(float(end), LARGEST_FLOAT) for end in interval)
+    if interval is None:
+        return ()
+    try:
+        return tuple(min(float(end), LARGEST_FLOAT) for end in interval)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"interval={interval!r}: give (low, high) of sigma / alpha") from error
 
 
 def _ends_of(sde: SDE) -> np.ndarray:

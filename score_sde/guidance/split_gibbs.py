@@ -82,6 +82,8 @@ class SplitGibbs(Sampler):
 
     def __post_init__(self):
         sections.check(self)
+        if self.measurement is None:
+            raise ValueError("the split Gibbs sampler needs a measurement")
         if self.sweeps * self.steps > MOST_STEPS:
             raise ValueError(
                 f"sweeps={self.sweeps} of steps={self.steps} are {self.sweeps * self.steps:,} "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from score_sde import keys
@@ -110,6 +112,12 @@ class Sampler:
         """
         if (shape is None) == (x_init is None):
             raise ValueError("give exactly one of shape (to draw from the prior) and x_init")
+        sizes = np.shape(x_init) if shape is None else shape
+        whole = isinstance(sizes, Sequence) and all(isinstance(n, int | np.integer) for n in sizes)
+        if not whole or not sizes or min(sizes) < 1:
+            raise ValueError(
+                f"samples are of a shape (batch, *data), whole numbers of at least 1, not {sizes!r}"
+            )
         if shape is not None:
             return self.prior(keys.fold_in(key, PRIOR), sde, shape)
         x_init = jnp.asarray(x_init)

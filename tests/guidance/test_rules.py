@@ -289,3 +289,36 @@ def test_errors():
         guidance.classifier_free(denoise, rescale=2.0)
     rule = guidance.classifier_free(denoise, 2.0)
     assert rule != dataclasses.replace(rule, scale=3.0)
+
+
+@pytest.mark.parametrize(
+    ("cond", "negative", "message"),
+    [
+        ({"label": 3}, None, r"label is an array \[batch, ...\].* not of shape \(\)"),
+        ({"label": np.array([1, 2, 3])}, None, r"the batch is 2: not of shape \(3,\)"),
+        ({"label": np.array([1, 2])}, {"label": 1}, r"not of shape \(\)"),
+        ({"label": np.array([1, 2])}, 1, "arrays by name, not of type int"),
+        (3, None, "arrays by name, not of type int"),
+    ],
+)
+def test_conditions_that_cannot_be(cond, negative, message):
+    """Of one batch; a list of numbers is an array."""
+
+    def denoise(x, t, cond=None):
+        assert cond is None or cond["label"].shape == (len(x),)
+        return Prediction(x, x)
+
+    denoise.TAKES_NULLS = True
+    guided = guidance.classifier_free(denoise, 2.0, negative)
+    with pytest.raises(ValueError, match=message):
+        guided(np.zeros((2, 1)), np.ones(2), cond)
+    guidance.classifier_free(denoise, 2.0)(np.zeros((2, 1)), np.ones(2), {"label": [1, 2]})
+
+
+def test_guidance_that_cannot_be():
+    denoise = Classes(VP)
+    for interval in (3, (None, 2.0), "ab"):
+        with pytest.raises(ValueError, match=r"interval=.*: give \(low, high\)"):
+            guidance.classifier_free(denoise, 2.0, interval=interval)
+    with pytest.raises(ValueError, match="the weaker model's denoiser, not None"):
+        guidance.autoguidance(denoise, None, 2.0)

@@ -93,3 +93,12 @@ def test_restarts_are_bounded():
     """Rows of a table are made on the host."""
     options = {"inner": (1000,), "repeats": (1000,)}
     refused(lambda: samplers.get("restart", **options), "1,998,000 evaluations, and at most")
+
+
+@pytest.mark.parametrize("shape", [(), (0, 1), (-1, 1), (2.5, 1), "x", 2])
+@pytest.mark.parametrize("name", ["dpmpp_2m", "predictor_corrector", "rk45"])
+def test_shapes_that_cannot_be(name, shape):
+    begin = samplers.get(name).begin
+    refused(lambda: begin(None, VP(), shape=shape), "are of a shape .batch, .data., whole numbers")
+    if shape in ((), (0, 1)):
+        refused(lambda: begin(None, VP(), x_init=np.ones(shape)), "are of a shape")
