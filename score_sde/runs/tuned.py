@@ -98,8 +98,9 @@ def _read(workdir: Path) -> list[dict[str, Any]]:
         if found is None:
             return []
         entries = records.unsealed(found)["grids"]
-        if not all(isinstance(entry["sampler"]["steps"], int) for entry in entries):
-            raise ValueError("is not of tuned times")
+        for of in (entry["sampler"] for entry in entries):
+            if not (isinstance(of["steps"], int) and isinstance(of["name"], str)):
+                raise ValueError("is not of tuned times")
         return entries
     except (KeyError, TypeError) as error:
         raise _damaged(workdir, "is not of tuned times") from error

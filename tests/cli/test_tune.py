@@ -8,7 +8,7 @@ import pytest
 from program import called, called_command
 
 import score_sde
-from score_sde import analytic, guidance, samplers
+from score_sde import analytic, guidance, records, samplers
 from score_sde.cli import tune
 from score_sde.errors import UserError
 from score_sde.runs import config as configs
@@ -132,3 +132,14 @@ def test_times_that_were_changed_are_refused(tuned, tmp_path, change, message):
     assert result.returncode == 2
     assert message in result.stderr
     assert score_sde.load(workdir).step == 12
+
+
+@pytest.mark.parametrize("sampler", [None, {}, {"steps": 7}, {"steps": "7", "name": "ddim"}])
+def test_an_entry_of_no_sampler_is_no_tuned_time(tmp_path, sampler):
+    """Whatever its checksum says."""
+    config = configs.default()
+    config.sampling.grid = "tuned"
+    record = records.sealed({"grids": [{"sampler": sampler, "times": [1.0]}]})
+    (tmp_path / "grid.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match="is not of tuned times: delete it"):
+        tuned_for.sampler(config, tmp_path)
