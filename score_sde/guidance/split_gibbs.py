@@ -49,10 +49,11 @@ from score_sde.guidance.measurement import Measurement
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.grids import MOST_STEPS
-from score_sde.samplers.loop import State, before, run
+from score_sde.samplers.loop import State, run
 from score_sde.samplers.points import Points
-from score_sde.samplers.sample import NOISE, Sampler, Samples
+from score_sde.samplers.sample import NOISE
 from score_sde.samplers.table import EPS, Row, Table, of_rows
+from score_sde.samplers.tabular import TabularSampler
 from score_sde.sections import DERIVED
 from score_sde.values import Positive, between
 
@@ -60,7 +61,7 @@ _OBSERVED = 1  # its noise, beside that of the rows
 
 
 @dataclasses.dataclass(frozen=True)
-class SplitGibbs(Sampler):
+class SplitGibbs(TabularSampler):
     """The sampler (1), (2) of the module; it takes the model's own denoiser.
 
     It costs sweeps x steps evaluations. The observation may hold traced arrays.
@@ -126,33 +127,9 @@ class SplitGibbs(Sampler):
             rows.append(Row(last.t, (alpha / last.alpha,), (-alpha * last.ratio,), sigma))
         return of_rows(EPS, rows)
 
-    @property
-    def coupling(self) -> str:
-        """Nothing makes a sample depend on the others of its batch."""
-        return ""
-
-    def check(self, sde: SDE) -> None:
-        """See Sampler."""
-        self.table(sde)
-
-    def begins(self, sde: SDE) -> float:
-        """See Sampler."""
-        return float(self.table(sde).t[0])
-
     def pieces(self, sde: SDE) -> int:
         """See Sampler: the sweeps."""
         return self.sweeps
-
-    def begin(
-        self,
-        key: jax.Array,
-        sde: SDE,
-        *,
-        shape: tuple[int, ...] | None = None,
-        x_init: jax.Array | None = None,
-    ) -> State:
-        """See Sampler; nothing is evaluated yet."""
-        return before(self.table(sde), super().begin(key, sde, shape=shape, x_init=x_init))
 
     def advance(
         self,
@@ -197,10 +174,6 @@ class SplitGibbs(Sampler):
         if noise:
             rest = rest - noise * keys.normal(key, rest.shape, rest.dtype)
         return x + rho**2 * h.solved(rest, rho**2, x, noise**2)
-
-    def finish(self, state: State) -> Samples:
-        """See Sampler."""
-        return Samples(state.states[0], state.nfe)
 
 
 def adams_bashforth(points: Points) -> Iterator[Row]:

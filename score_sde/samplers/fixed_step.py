@@ -14,10 +14,10 @@ from score_sde.composite import bound
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.grids import TimeGrid
-from score_sde.samplers.loop import State, before, noise_of_rows, run
+from score_sde.samplers.loop import State, noise_of_rows, run
 from score_sde.samplers.points import Points
-from score_sde.samplers.sample import Sampler, Samples
 from score_sde.samplers.table import EPS, X0, Row, Table, of_rows
+from score_sde.samplers.tabular import TabularSampler
 from score_sde.samplers.threshold import thresholded
 from score_sde.values import LARGEST_FLOAT, NotNegative, Positive, Share, one_of
 
@@ -26,7 +26,7 @@ FEW_STEPS = 15  # below which multistep methods end with lower orders
 
 
 @dataclasses.dataclass(frozen=True)
-class FixedStep(TimeGrid, Sampler):
+class FixedStep(TimeGrid, TabularSampler):
     """A solver that is a table. A subclass is a frozen dataclass that gives `rows`.
 
     Attributes:
@@ -138,34 +138,6 @@ class FixedStep(TimeGrid, Sampler):
         lower = last < FEW_STEPS if self.lower_order_final is None else self.lower_order_final
         return min(order, step + 1, last - step if lower else order)
 
-    def check(self, sde: SDE) -> None:
-        """See Sampler."""
-        self.table(sde)
-
-    @property
-    def coupling(self) -> str:
-        """Nothing makes a sample depend on the others of its batch."""
-        return ""
-
-    def pieces(self, sde: SDE) -> int:
-        """See Sampler: the rows of the table."""
-        return len(self.table(sde).t)
-
-    def begins(self, sde: SDE) -> float:
-        """See Sampler: the time of the first row."""
-        return float(self.table(sde).t[0])
-
-    def begin(
-        self,
-        key: jax.Array,
-        sde: SDE,
-        *,
-        shape: tuple[int, ...] | None = None,
-        x_init: jax.Array | None = None,
-    ) -> State:
-        """See Sampler; nothing is evaluated yet."""
-        return before(self.table(sde), super().begin(key, sde, shape=shape, x_init=x_init))
-
     def advance(
         self,
         key: jax.Array,
@@ -185,7 +157,3 @@ class FixedStep(TimeGrid, Sampler):
         table, x = self.table(sde), state.states[0]
         noise = None if table.deterministic else noise_of_rows(key, x)
         return run(table, state, denoise, noise, first, last, cond)
-
-    def finish(self, state: State) -> Samples:
-        """See Sampler."""
-        return Samples(state.states[0], state.nfe)

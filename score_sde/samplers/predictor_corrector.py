@@ -27,11 +27,12 @@ from score_sde.processes import SDE
 from score_sde.samplers.correctors import CORRECTORS, NOISE_NORMS
 from score_sde.samplers.fixed_step import FixedStep
 from score_sde.samplers.grids import GRIDS, MOST_STEPS, TimeGrid
-from score_sde.samplers.loop import State, before, noise_of_rows, run
+from score_sde.samplers.loop import State, noise_of_rows, run
 from score_sde.samplers.predictors import PREDICTORS
-from score_sde.samplers.sample import NOISE, Sampler, Samples
+from score_sde.samplers.sample import NOISE
 from score_sde.samplers.solvers import SOLVERS
 from score_sde.samplers.table import EPS, Table
+from score_sde.samplers.tabular import TabularSampler
 from score_sde.values import LARGEST_FLOAT, Positive, between, one_of
 
 ORDERS = ("corrector_first", "predictor_first")
@@ -60,7 +61,7 @@ class Plan(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictorCorrector(TimeGrid, Sampler):
+class PredictorCorrector(TimeGrid, TabularSampler):
     """The sampler (1) of the module; the noise of a step is a function of the key and its index.
 
     Attributes:
@@ -113,7 +114,7 @@ class PredictorCorrector(TimeGrid, Sampler):
             ValueError: a step is too long for the SDE's discrete forward step to exist, or for the
                 solver that is the predictor.
         """
-        table = self._table(sde)
+        table = self._predictor(sde)
         corrects = ~table.inner & (self.corrector != "none")
         if self.order == "predictor_first":  # there is no corrector at t_0
             corrects[0] = False
@@ -123,7 +124,11 @@ class PredictorCorrector(TimeGrid, Sampler):
         self._check_finite(sde, alpha[corrects])
         return Plan(table, corrects, alpha, sde.sigma(t))
 
-    def _table(self, sde: SDE) -> Table:
+    def table(self, sde: SDE) -> Table:
+        """See TabularSampler: the predictor's, once the corrector has its coefficients too."""
+        return self.plan(sde).table
+
+    def _predictor(self, sde: SDE) -> Table:
         """The predictor's table."""
         if self.predictor in SOLVERS:
             return self._solver().table(sde)
@@ -170,10 +175,6 @@ class PredictorCorrector(TimeGrid, Sampler):
                 "a discrete forward step would have a negative variance"
             )
 
-    def check(self, sde: SDE) -> None:
-        """Raise ValueError if the steps are too few for the process."""
-        self.plan(sde)
-
     @property
     def coupling(self) -> str:
         """What makes a sample depend on the others of its batch."""
@@ -181,25 +182,6 @@ class PredictorCorrector(TimeGrid, Sampler):
             return ""
         norms = "norms of score and noise" if self.noise_norm == "batch" else "norm of the score"
         return f"langevin averages the {norms} over the batch, which sets its step size"
-
-    def pieces(self, sde: SDE) -> int:
-        """See Sampler: the rows of the predictor's table."""
-        return len(self.plan(sde).t)
-
-    def begins(self, sde: SDE) -> float:
-        """See Sampler: the first time of the grid."""
-        return self.plan(sde).t[0]
-
-    def begin(
-        self,
-        key: jax.Array,
-        sde: SDE,
-        *,
-        shape: tuple[int, ...] | None = None,
-        x_init: jax.Array | None = None,
-    ) -> State:
-        """See Sampler; nothing is evaluated yet."""
-        return before(self.plan(sde).table, super().begin(key, sde, shape=shape, x_init=x_init))
 
     def advance(
         self,
@@ -223,10 +205,6 @@ class PredictorCorrector(TimeGrid, Sampler):
         none = self.predictor in SOLVERS and plan.table.deterministic
         noise = None if none else noise_of_rows(key, x)
         return run(plan.table, state, denoise, noise, first, last, cond, correct)
-
-    def finish(self, state: State) -> Samples:
-        """See Sampler."""
-        return Samples(state.states[0], state.nfe)
 
     def _correction(
         self, key: jax.Array, plan: Plan, denoise: Denoiser, sde: SDE, like: jax.Array, cond: Any
