@@ -133,9 +133,8 @@ def _sample(line: CommandLine) -> int:
     memory.check_batch("config.sampling.batch_size", size, numbers)
     generator = Generator(experiment, mesh, size, guided.guide)
     identity = question.identity(line.question)
-    about = drawn.samples(run, guided.protocol, seed, generator.batch_size, number, *identity)
-    if question.own:
-        about["sampler"] = dict(question.own)
+    sampler, batch = question.sampler or experiment.sampler, generator.batch_size
+    about = drawn.samples(run, sampler, guided.protocol, seed, batch, number, *identity)
     first = jax.process_index() == 0
 
     def say(text: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from score_sde.guidance.task import Colorize, Guided, Inpaint, Observed, SuperRe
 from score_sde.runs import build, folder
 from score_sde.runs.build import Experiment
 from score_sde.runs.generate import borrowed
+from score_sde.samplers.sample import Sampler
 from score_sde.spaces import Space
 
 # Each names the part that is drawn, as rows and columns in eighths of the image.
@@ -50,8 +50,8 @@ class Question:
         name: of the files with the answer.
         columns: examples a row of the picture; None for as square as possible.
         observed: what is known of these examples, of their shape, or None.
-        method: how what is known is used, in words; empty if nothing is.
-        own: what of the record takes the place of the run's sampler, if it does not draw.
+        method: how what is known is used, in a word; empty if nothing is.
+        sampler: what draws, if it is not the run's.
     """
 
     task: Task
@@ -62,11 +62,11 @@ class Question:
     columns: int | None = None
     observed: np.ndarray | None = None
     method: str = ""
-    own: Mapping[str, Any] | None = None
+    sampler: Sampler | None = None
 
     def drawn_by(self, sampler: str) -> str:
         """What draws, in words: the run's sampler, of this name, by the method; or the method."""
-        return self.method if self.own else ", ".join(filter(None, (sampler, self.method)))
+        return self.method if self.sampler else ", ".join(filter(None, (sampler, self.method)))
 
     def arrays(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         """The arrays of the file with the answer, from the samples, [number, ...]."""
@@ -215,8 +215,8 @@ def _held_out(
         )
     examples = source.gather(np.arange(number))
     states = experiment.space.encode(jnp.asarray(examples[field.name][:1]))
-    gibbs = options.method == "gibbs"
-    build.check_sampler(task.sampler(experiment.sampler, states), experiment.sde)
+    sampler = task.sampler(experiment.sampler, states)
+    build.check_sampler(sampler, experiment.sde)
     return Question(
         task,
         {name: examples[name] for name in experiment.conditions},
@@ -225,8 +225,8 @@ def _held_out(
         options.task,
         12,
         _observed(task, experiment.space, examples[field.name]),
-        f"split Gibbs, {options.sweeps} sweeps" if gibbs else options.method,
-        {"name": "SplitGibbs", "sweeps": options.sweeps} if gibbs else None,
+        options.method,
+        None if sampler is experiment.sampler else sampler,
     )
 
 

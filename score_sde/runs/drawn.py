@@ -22,6 +22,7 @@ from score_sde.formats import npz
 from score_sde.models.functional import Arrays
 from score_sde.runs import identity
 from score_sde.runs.folder import Opened
+from score_sde.samplers.sample import Sampler
 from score_sde.spaces import Space, pictures
 
 _ADVICE = "Give another --out"
@@ -163,6 +164,7 @@ def picture(
 
 def samples(
     run: Opened,
+    sampler: Sampler,
     guidance: Mapping[str, Any],
     sampling_seed: int,
     batch_size: int,
@@ -173,7 +175,8 @@ def samples(
     """What determines what is drawn, as JSON values.
 
     Args:
-        run: the run; the sampler of its experiment draws.
+        run: the run.
+        sampler: what draws.
         guidance: what determines how it is guided; see guide.Guided.
         sampling_seed: of this set of samples.
         batch_size: at a time.
@@ -184,8 +187,8 @@ def samples(
     return {
         "run": run.workdir.resolve().name,
         **identity.identity(run),
-        **identity.sampler(run.experiment, sampling_seed, guidance),
-        **({"batch_size": batch_size} if run.experiment.sampler.coupling else {}),
+        **identity.sampler(sampler, run.experiment.seed, sampling_seed, guidance),
+        **({"batch_size": batch_size} if sampler.coupling else {}),
         "of": number,
         "asked": {**asked, "sha256": fingerprint(arrays)},
     }

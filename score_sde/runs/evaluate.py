@@ -65,7 +65,9 @@ def subject(
         conditions=experiment.conditions,
         identity=identity.identity(run),
         draw=draw,
-        sampling=identity.sampler(experiment, sampling_seed, guided.protocol),
+        sampling=identity.sampler(
+            experiment.sampler, experiment.seed, sampling_seed, guided.protocol
+        ),
         coupling=experiment.sampler.coupling,
         source=source,
         field=experiment.field.name,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
 
+from score_sde import sections
 from score_sde.evaluation.subject import fingerprint
-from score_sde.runs.build import Experiment
 from score_sde.runs.folder import Opened
+from score_sde.samplers.sample import Sampler
 from score_sde.version import __version__
 
 
@@ -24,18 +24,21 @@ def identity(run: Opened) -> dict[str, Any]:
     }
 
 
-def sampler(experiment: Experiment, seed: int, guidance: Mapping[str, Any]) -> dict[str, Any]:
-    """What determines what is drawn from it, but for what couples a batch.
+def sampler(
+    found: Sampler, run_seed: int, seed: int, guidance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What determines what is drawn of a run, but for what couples a batch.
 
     Args:
-        experiment: whose sampler draws.
+        found: what draws.
+        run_seed: of the run.
         seed: of this set of samples.
         guidance: what determines how it is guided; see guide.Guided.
     """
-    found = experiment.sampler
+    options = {name: getattr(found, name) for name in sections.entries(type(found))}
     return {
-        "sampler": {"name": type(found).__name__, **dataclasses.asdict(found)},
-        "run_seed": experiment.seed,
+        "sampler": {"name": type(found).__name__, **options},
+        "run_seed": run_seed,
         "sampling_seed": seed,
         **guidance,
     }

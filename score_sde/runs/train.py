@@ -376,10 +376,11 @@ class _Training:
         if self.first:
             path = self.workdir / "samples" / f"{step}.png"
             with on_the_side(str(path), self.progress.say):
+                sampler, seed = self.experiment.sampler, self.experiment.seed
                 about = {
                     "step": step,
                     "weights": f"ema {self.ema}",
-                    **identity.sampler(self.experiment, self.experiment.seed, self.guided.protocol),
+                    **identity.sampler(sampler, seed, seed, self.guided.protocol),
                     "nfe": nfe,
                     "shown": count,
                     "of": count,

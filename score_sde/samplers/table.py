@@ -17,9 +17,8 @@ there the solvers take their formulas (alpha, sigma, lambda = log(alpha / sigma)
     d(x / alpha) / d(sigma / alpha) = eps,   so  x_s = (alpha_s / alpha_t) x_t
                                                      + alpha_s int eps d(sigma / alpha).        (3)
 
-(Lu et al. 2022, arXiv 2211.01095, Proposition 4.1; Zhang and Chen 2022, arXiv 2204.13902, Section
-3.)
-(2) is finite where alpha = 0, and (3) where sigma = 0.
+(Lu et al. 2022, arXiv 2211.01095, Proposition 4.1; Zhang and Chen 2022, arXiv 2204.13902). (2) is
+finite where alpha = 0, and (3) where sigma = 0.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def test_inpainting_keeps_what_is_known(folders, sample, mask, method):
     arrays, size = answer(folder, "inpaint")
     assert set(arrays) == {"samples", "image", "observed", "about"}
     by = json.loads(str(arrays["about"]))["sampler"]
-    own = {"name": "SplitGibbs", "sweeps": 4}
+    own = {"name": "SplitGibbs", "sweeps": 4, "steps": 5, "first": 10.0, "last": 0.05}
     assert by == own if method == "gibbs" else by["name"] != "SplitGibbs"
     assert size == (12 * 34 + 2, 7 * 34 + 2)  # 25 threes, 4 a row
     known = np.broadcast_to(questions.mask(mask, 8, 8), arrays["image"].shape)
