@@ -349,16 +349,6 @@ class PredictionOptions:
             ValueError: the noise label is not of such a process, or the output cannot say what the
                 data are where it has no signal left.
         """
-        if float(sde.alpha(np.asarray(sde.t_max))) == 0:
-            for name, value, others in (
-                ("parametrization", self.parametrization, ("x0", "v", "velocity", "edm")),
-                ("noise_label", self.noise_label, ("time", "sigma", "level")),
-            ):
-                if value not in others:
-                    raise ValueError(
-                        f"config.model.{name}={value} means nothing where no signal is left, as "
-                        f"at the end of {sde}: use {', '.join(others)}"
-                    )
         if self.noise_label == "level" and sde.scales is None:
             raise ValueError(
                 "config.model.noise_label=level needs a discrete sequence: use "
@@ -367,4 +357,17 @@ class PredictionOptions:
         own = (self.sigma_data,) if self.parametrization == "edm" else ()
         parametrization = PARAMETRIZATIONS[self.parametrization](*own)
         label = NOISE_LABELS[self.noise_label]
+        if not sde.alpha(np.asarray(sde.t_max)):
+            one, end = jnp.ones((1, 1)), jnp.full(1, sde.t_max)
+            read = parametrization.prediction(sde, one, end, one)
+            told = label(sde, end)
+            for name, value, found, other in (
+                ("parametrization", self.parametrization, read, "v"),
+                ("noise_label", self.noise_label, told, "time"),
+            ):
+                if not all(jnp.isfinite(part).all() for part in jax.tree.leaves(found)):
+                    raise ValueError(
+                        f"config.model.{name}={value} means nothing where no signal is left, as "
+                        f"at the end of {sde}: use {other}, or another"
+                    )
         return lambda network: from_network(network, sde, parametrization, label)
