@@ -76,7 +76,7 @@ class Problem(NamedTuple):
         return weights / weights.sum(), np.array(means), np.array(covariances)
 
 
-def _moments(
+def moments(
     weights: np.ndarray, means: np.ndarray, covariances: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean, [d], and covariance, [d, d], of a mixture of Gaussians."""
@@ -168,7 +168,7 @@ METHODS: dict[str, Method] = {
 def measured(problem: Problem, method: str, evaluations: int) -> dict[str, float]:
     """The errors of a method; of the method "exact", of as many draws from the posterior."""
     given_y = problem.posterior()
-    mean, covariance = _moments(*given_y)
+    mean, covariance = moments(*given_y)
     if method == "exact":
         rng, nfe = np.random.default_rng(0), 0
         numbers = rng.multinomial(SAMPLES, given_y[0])
