@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 from program import ROOT, environment
+
+pytestmark = pytest.mark.slow  # a program each
 
 
 def benchmark(name, *arguments, **env):
