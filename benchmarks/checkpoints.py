@@ -83,7 +83,7 @@ def _state() -> TrainState:
             init_state,
             model=experiment.network,
             optimizer=optimizer(experiment.optim, experiment.training.steps),
-            ema_decays=experiment.training.ema_decays,
+            averages=experiment.training.averages,
         ),
         jax.random.key(0),
     )

@@ -7,7 +7,7 @@ from score_sde import interrupts
 
 interrupts.end_at_once()  # JAX, which takes a second, comes with the next lines
 
-from score_sde import analytic, objectives, processes  # noqa: E402
+from score_sde import analytic, processes  # noqa: E402
 from score_sde.prediction import Prediction  # noqa: E402
 from score_sde.processes import (  # noqa: E402
     DDPM,
@@ -19,11 +19,12 @@ from score_sde.processes import (  # noqa: E402
     CosineVP,
     RectifiedFlow,
     SubVP,
+    TrigFlow,
 )
 from score_sde.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
-    from score_sde import guidance, samplers
+    from score_sde import guidance, objectives, samplers
     from score_sde.likelihood import log_likelihood
     from score_sde.runs.folder import load, load_classifier
     from score_sde.runs.notebook import train
@@ -39,6 +40,7 @@ __all__ = [
     "Prediction",
     "RectifiedFlow",
     "SubVP",
+    "TrigFlow",
     "__version__",
     "analytic",
     "guidance",
@@ -52,10 +54,11 @@ __all__ = [
 ]
 
 
-# What is imported when it is asked for: the samplers are many files, and runs need Orbax and more,
-# which would triple the time of `import score_sde`.
+# What is imported when it is asked for: samplers, objectives and networks are many files, and runs
+# need Orbax and more, which would triple the time of `import score_sde`.
 _LATER = {
     "guidance": "score_sde.guidance",
+    "objectives": "score_sde.objectives",
     "load": "score_sde.runs.folder",
     "load_classifier": "score_sde.runs.folder",
     "log_likelihood": "score_sde.likelihood",

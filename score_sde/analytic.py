@@ -14,6 +14,7 @@ A Gaussian with a covariance matrix is, in the basis of its eigenvectors, indepe
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -22,8 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from score_sde.flow_map import Cond, FlowMap, levels
 from score_sde.prediction import Denoiser, Prediction
-from score_sde.processes import SDE
+from score_sde.processes import SDE, expand
 
 
 def gaussian(sde: SDE, mean: ArrayLike, std: ArrayLike) -> Denoiser:
@@ -35,6 +37,46 @@ def gaussian(sde: SDE, mean: ArrayLike, std: ArrayLike) -> Denoiser:
         std: scalar.
     """
     return gaussian_mixture(sde, jnp.asarray(mean)[None], jnp.asarray(std).reshape(1), jnp.ones(1))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GaussianFlowMap(FlowMap):
+    """The exact flow map of data ~ N(mean, std^2 I).
+
+    With v = alpha^2 std^2 + sigma^2 the probability flow keeps (x - alpha mean) / sqrt(v), so
+
+        jump(x, t, s) = alpha_s mean + sqrt(v_s / v_t) (x - alpha_t mean),
+
+    and the pair of flow_map's equation (2) is, divided by nothing that vanishes for t > 0,
+
+        x0 = mean + std^2 (sigma_t alpha_s + sigma_s alpha_t) y / (sigma_t sqrt(v_s) + sigma_s
+             sqrt(v_t)),    eps = (alpha_s sigma_t + alpha_t sigma_s) y / (alpha_s sqrt(v_t) +
+             alpha_t sqrt(v_s)),    y = (x - alpha_t mean) / sqrt(v_t).
+
+    At s = 0, x0 is the consistency function mean + std y; at s = t this is `gaussian`.
+
+    Attributes:
+        mean: [*data].
+        std: scalar.
+    """
+
+    mean: ArrayLike
+    std: ArrayLike
+
+    def average(self, x: jax.Array, t: jax.Array, s: jax.Array, cond: Cond = None) -> Prediction:
+        """See FlowMap; it ignores cond."""
+        t, s = (jnp.broadcast_to(jnp.asarray(time, x.dtype), x.shape[:1]) for time in (t, s))
+        (alpha_t, sigma_t), (alpha_s, sigma_s) = (levels(self.sde, time) for time in (t, s))
+        root_t, root_s = (
+            jnp.sqrt((alpha * self.std) ** 2 + sigma**2)
+            for alpha, sigma in ((alpha_t, sigma_t), (alpha_s, sigma_s))
+        )
+        both = sigma_t * alpha_s + sigma_s * alpha_t
+        x0 = self.std**2 * both / (sigma_t * root_s + sigma_s * root_t)
+        eps = both / (alpha_s * root_t + alpha_t * root_s)
+        mean = jnp.asarray(self.mean, x.dtype)[None]
+        y = (x - expand(alpha_t, x) * mean) / expand(root_t, x)
+        return Prediction(mean + expand(x0, x) * y, expand(eps, x) * y)
 
 
 def correlated_gaussian(sde: SDE, mean: ArrayLike, covariance: ArrayLike) -> Denoiser:

@@ -9,6 +9,7 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
+from score_sde.prediction import NOISE_LABELS
 from score_sde.processes import SDE, expand
 
 
@@ -23,17 +24,19 @@ class LogProb(Protocol):
 class Classifier:
     """The classifier of a network, for any process.
 
-    The network sees x / sqrt(alpha^2 + sigma^2), which stays of order 1, and the noise level
-    sigma / alpha. For VE that is sigma, on whose logarithm the paper conditions; and unlike sigma
-    it tells the noise levels of a VP process apart where they are large.
+    The network sees x / sqrt(alpha^2 + sigma^2), which stays of order 1, and by default the noise
+    level sigma / alpha. For VE that is sigma, on whose logarithm the paper conditions; and unlike
+    sigma it tells the noise levels of a VP process apart where they are large.
 
     Attributes:
         network: maps a state [batch, *data] and noise levels [batch] to logits [batch, classes].
         sde: the forward process.
+        noise_label: how the network is told the time; one of prediction.NOISE_LABELS.
     """
 
     network: Callable[[jax.Array, jax.Array], jax.Array]
     sde: SDE
+    noise_label: Callable[[SDE, jax.Array], jax.Array] = NOISE_LABELS["ratio"]
 
     def log_probs(self, x: jax.Array, t: jax.Array) -> jax.Array:
         """log p(y | x_t) of every class y, in nats.
@@ -48,7 +51,7 @@ class Classifier:
         t = jnp.broadcast_to(jnp.asarray(t, x.dtype), x.shape[:1])
         alpha, sigma = self.sde.alpha(t), self.sde.sigma(t)
         x = x / expand(jnp.sqrt(alpha**2 + sigma**2), x)
-        return jax.nn.log_softmax(self.network(x, sigma / alpha))
+        return jax.nn.log_softmax(self.network(x, self.noise_label(self.sde, t)))
 
     def log_prob(self, x: jax.Array, t: jax.Array, label: jax.Array) -> jax.Array:
         """log p(y | x_t) of one class each, in nats; see LogProb.

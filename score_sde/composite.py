@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 import jax
 from jax.typing import ArrayLike
 
-from score_sde.prediction import Denoiser, Prediction
+from score_sde.prediction import Denoiser, Prediction, with_variance
 from score_sde.processes import SDE
 from score_sde.sections import DERIVED
 
@@ -40,6 +40,15 @@ class Composite:
     ) -> Prediction:
         """Predict the data and the noise in x at time t; see prediction.Denoiser."""
         raise NotImplementedError
+
+    def with_variance(
+        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
+    ) -> tuple[Prediction, jax.Array]:
+        """The prediction, and the variance that the first of the denoisers has learnt.
+
+        Written as a second evaluation of that; a compiler that sees the same twice makes it once.
+        """
+        return self(x, t, cond), with_variance(self._denoisers()[0], x, t, cond)[1]
 
     def bound(self, sde: SDE) -> Self:
         """The same for a process: what it is made of knows the process too."""

@@ -17,6 +17,7 @@ likelihoods are written against. `from_network` makes one from a network.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
@@ -25,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from score_sde import sections
+from score_sde.errors import UserError
 from score_sde.processes import SDE, expand
 from score_sde.values import Positive, one_of
 
@@ -67,6 +69,34 @@ class Denoiser(Protocol):
         self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
     ) -> Prediction:
         """Predict the data and the noise in x at time t, given conditions: arrays by name."""
+
+
+def with_variance(
+    denoise: Denoiser, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
+) -> tuple[Prediction, jax.Array]:
+    """What a denoiser predicts, and the variance that it has learnt.
+
+    Args:
+        denoise: of a network with twice the channels of x, or made of one.
+        x: state, [batch, *data].
+        t: time, [batch].
+        cond: as of Denoiser.
+
+    Returns:
+        The prediction, and v [batch, *data]: the log of the variance of a reverse step is v log max
+        + (1 - v) log min, of its upper and its lower bound (Nichol and Dhariwal 2021, arXiv
+        2102.09672, equation 15). v is 0 where the network says -1, and 1 where it says 1.
+
+    Raises:
+        UserError: it has learnt no variance.
+    """
+    own = getattr(denoise, "with_variance", None)
+    if own is None:
+        raise UserError(
+            "this denoiser has learnt no variance: train a network with "
+            "config.objective.denoising.learned_variance=True"
+        )
+    return own(x, t, cond)
 
 
 def null_like(value: jax.Array) -> jax.Array | None:
@@ -275,11 +305,41 @@ NOISE_LABELS: dict[str, Callable[[SDE, jax.Array], jax.Array]] = {
     # 999 t, so that t in [0, 1] covers the range of DDPM's integer time steps.
     "time": lambda sde, t: 999 * t,
     "sigma": lambda sde, t: sde.sigma(t),
+    # Of noise over signal, whose logarithm tells the levels of any process apart.
+    "ratio": lambda sde, t: sde.sigma(t) / sde.alpha(t),
     # Index of the level in a discrete sequence with the largest noise first, as SMLD counts them.
     "level": lambda sde, t: jnp.round((1 - t) * (sde.scales - 1)),
+    # Index of the nearest level of a discrete sequence with the least noise first, as DDPM counts.
+    "nearest_level": lambda sde, t: nearest_level(sde, t),
     # c_noise = log(sigma / alpha) / 4 (Karras et al. 2022, Table 1).
     "log_sigma": lambda sde, t: -sde.log_snr(t) / 8,
+    # log(sigma / (2 alpha)): as VE models whose data were in [0, 1] are told it of data in [-1, 1].
+    "log_half_sigma": lambda sde, t: -sde.log_snr(t) / 2 - math.log(2),
 }
+
+
+def nearest_level(sde: SDE, t: jax.Array) -> jax.Array:
+    """i of the level t_i = i / (N - 1) whose sigma / alpha is nearest to that of t; shape of t.
+
+    So Karras et al. 2022 (arXiv 2206.00364, Table 1) ask models of N discrete levels.
+
+    Args:
+        sde: a discrete sequence, of sde.scales = N levels.
+        t: time, [batch].
+    """
+    with np.errstate(divide="ignore", over="ignore"):  # no signal: infinitely far
+        levels = np.exp(-0.5 * sde.log_snr(np.linspace(0.0, 1.0, sde.scales)))
+    between = jnp.asarray((levels[1:] + levels[:-1]) / 2, t.dtype)
+    ratio = jnp.exp(-0.5 * sde.log_snr(t))
+    return jnp.searchsorted(between, ratio, side="right").astype(t.dtype)
+
+
+def check_levels(noise_label: str, sde: SDE) -> None:
+    """Raise ValueError if a network is to be told levels that a process does not have."""
+    if noise_label in ("level", "nearest_level") and sde.scales is None:
+        raise ValueError(
+            f"noise_label={noise_label} needs a discrete sequence: use config.sde.name=smld or ddpm"
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -295,10 +355,28 @@ class OfNetwork:
 
     def __call__(self, x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
         """See Denoiser."""
+        return self._read(x, t, cond)[0]
+
+    def with_variance(
+        self, x: jax.Array, t: jax.Array, cond: Any = None
+    ) -> tuple[Prediction, jax.Array]:
+        """See the function of this name."""
+        prediction, rest = self._read(x, t, cond)
+        if rest.shape != x.shape:
+            raise UserError(
+                f"the network has {x.shape[-1] + rest.shape[-1]} output channels: a learned "
+                f"variance takes {2 * x.shape[-1]}, as config.objective.denoising.learned_variance "
+                "gives it"
+            )
+        return prediction, (rest + 1) / 2
+
+    def _read(self, x: jax.Array, t: jax.Array, cond: Any) -> tuple[Prediction, jax.Array]:
+        """The prediction by the first channels of the output, as many as x has, and the others."""
         t = jnp.broadcast_to(jnp.asarray(t, x.dtype), x.shape[:1])
         scale = expand(self.parametrization.input_scale(self.sde, t), x)
         output = self.network(scale * x, self.noise_label(self.sde, t), cond)
-        return self.parametrization.prediction(self.sde, x, t, output)
+        output, rest = jnp.split(output, x.shape[-1:], axis=-1)
+        return self.parametrization.prediction(self.sde, x, t, output), rest
 
 
 def from_network(
@@ -311,7 +389,8 @@ def from_network(
 
     Args:
         network: maps a state [batch, *data], noise labels [batch] and a condition (or None) to an
-            output [batch, *data].
+            output [batch, *data]. More channels than data have are no part of the prediction: see
+            `with_variance`.
         sde: the forward process that it was trained on.
         parametrization: what its output means.
         noise_label: how it is told the time; one of NOISE_LABELS.
@@ -349,11 +428,10 @@ class PredictionOptions:
             ValueError: the noise label is not of such a process, or the output cannot say what the
                 data are where it has no signal left.
         """
-        if self.noise_label == "level" and sde.scales is None:
-            raise ValueError(
-                "config.model.noise_label=level needs a discrete sequence: use "
-                "config.sde.name=smld or ddpm"
-            )
+        try:
+            check_levels(self.noise_label, sde)
+        except ValueError as error:
+            raise ValueError(f"config.model.{error}") from error
         own = (self.sigma_data,) if self.parametrization == "edm" else ()
         parametrization = PARAMETRIZATIONS[self.parametrization](*own)
         label = NOISE_LABELS[self.noise_label]

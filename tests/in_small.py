@@ -86,6 +86,8 @@ NETWORK = {
     "unet": UNET | {"sampling.steps": 25},  # VP's forward steps need 21
     "wide_resnet": {"model.depth": 10, "model.width": 1, "model.noise_channels": 4},
     "mlp": {"model.channels": 16, "model.depth": 1},
+    "dit": {"model.channels": 8, "model.depth": 1, "model.heads": 1},
+    "uvit": {"model.channels": 8, "model.depth": 3, "model.heads": 1},
 }
 # Eight pixels in place of 32, and these in place of the features of a network.
 PICTURES = {"data.image_size": 8, "evaluation.samples.features": "pixels"}
@@ -156,6 +158,8 @@ HOW = {
     "python benchmarks/": as_typed,
     "python -m score_sde.data": as_typed,
     "python -m score_sde.evaluation.digit_quality": as_typed,
+    # Of a run that kept averages: runs/test_posthoc.py runs it.
+    "python -m score_sde.evaluation.ema": reads("score_sde/evaluation/ema.py"),
     "python -m score_sde.evaluation.statistics": statistics,
     "python -m score_sde.interop.export": as_typed,
     "python -m score_sde.report": as_typed,

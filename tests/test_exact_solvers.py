@@ -51,6 +51,8 @@ NOT_MEASURED = {
     "restart": "it adds noise",
     "predictor_corrector": "it is no table",
     "rk45": "it chooses its steps",
+    "jump": "it is of flow maps",
+    "improved_ddpm": "it is ddim with noise that a model has learnt",
 }
 
 

@@ -1,6 +1,5 @@
 """configs/paper.py: the released configurations, whole and in small, and its help."""
 
-import functools
 import json
 
 import jax
@@ -26,7 +25,7 @@ DEEP = 107_586_947 - FOURIER  # published for VE
 DDPM_256 = 113_673_219 - 2 * (4 * (512 + 1) * 512 + 2 * 512)
 # The convolutions of NCSN and NCSNv2 are the same; NCSN has three numbers for each of the 14,464
 # channels that it norms and each level, NCSNv2 for the 3,456 outside of the joining blocks.
-CONVOLUTIONS = 28_513_283
+CONVOLUTIONS = 29_683_715
 NCSN_SCALES = {"": 10, "_5": 10, "_124": None, "_1245": None}
 REFINE = ("half_sum", "level")
 # Without time: no embedding, and no layer from it to the 4992 channels of the residual blocks.
@@ -55,7 +54,7 @@ PARAMETERS = {
     # Not published: as they are built here.
     **{f"ve/{data}_ncsnpp_continuous": 105_785_880 for data in ("celebahq", "ffhq")},
     **{f"ve/ncsnv2/{data}": CONVOLUTIONS + 3 * 3456 for data in ("cifar10", "celeba")},
-    "ve/ncsnv2/bedroom": 80_053_891,
+    "ve/ncsnv2/bedroom": 83_445_379,
     **{
         f"ve/ncsn/{data}{end}": CONVOLUTIONS + 3 * 14_464 * (scales or full)
         for data, full in (("cifar10", 232), ("celeba", 500))
@@ -154,10 +153,10 @@ def test_its_loss_at_full_size(name, traced):
         "image": jax.ShapeDtypeStruct((2, size, size, 3), np.uint8),
         "label": jax.ShapeDtypeStruct((2,), np.int32),
     }
-    loss = functools.partial(experiment.loss, train=True)
-    space = experiment.space
+    step = jax.ShapeDtypeStruct((), np.int32)
     key = jax.eval_shape(lambda: jax.random.key(0))
-    shape = jax.eval_shape(loss, key, *experiment.network.shapes, space, batch)
+    arrays = (*experiment.network.shapes, experiment.fixed)
+    shape = jax.eval_shape(experiment.loss, key, *arrays, batch, step)
     assert (shape.shape, shape.dtype) == ((2,), np.float32)
 
 
@@ -345,7 +344,7 @@ def test_it_takes_a_gradient_step_in_small(name, compiled, monkeypatch):
 
     def mean_loss(params):
         return experiment.loss(
-            jax.random.key(0), params, constants, experiment.space, batch, True
+            jax.random.key(0), params, constants, experiment.fixed, batch, 0
         ).mean()
 
     both = jax.value_and_grad(mean_loss)  # used for the second loss too: it is compiled already

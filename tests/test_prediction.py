@@ -11,8 +11,9 @@ from score_sde.prediction import (
     Prediction,
     PredictionOptions,
     from_network,
+    nearest_level,
 )
-from score_sde.processes import EDM, VE, VP, CosineVP, RectifiedFlow, SubVP
+from score_sde.processes import DDPM, EDM, VE, VP, CosineVP, RectifiedFlow, SubVP
 
 SDES = [VP(), SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow()]
 each_sde = pytest.mark.parametrize("sde", SDES, ids=lambda sde: type(sde).__name__)
@@ -106,6 +107,27 @@ def test_from_network_passes_labels_and_condition(x64):
     np.testing.assert_allclose(seen["label"], sde.sigma(t))
     assert seen["cond"] == "class 3"
     np.testing.assert_allclose(NOISE_LABELS["time"](sde, t), 999 * t)
+
+
+def test_channels_beyond_those_of_the_data_are_not_read(x64):
+    """A network that says its variance as well is read as one that does not."""
+    sde = VP()
+    x, t, _ = example(sde)
+    network = lambda x, label, cond: jnp.concatenate([x, 7 * x], axis=-1)  # noqa: E731
+    pair = from_network(network, sde, PARAMETRIZATIONS["eps"](), NOISE_LABELS["time"])(x, t)
+    np.testing.assert_array_equal(pair.eps, x)
+
+
+@pytest.mark.parametrize("sde", [DDPM(), DDPM(schedule="cosine"), DDPM(zero_terminal_snr=True)])
+def test_the_nearest_level_is_that_of_sigma_over_alpha(x64, sde):
+    """Table 1 of Karras et al. 2022: a level for itself, and else the arg min of |sigma - u|."""
+    with np.errstate(divide="ignore"):
+        u = sde.sigma(np.arange(1000) / 999) / sde.alpha(np.arange(1000) / 999)
+    t = np.linspace(1e-5, 0.997, 50)
+    far = np.abs(sde.sigma(t)[:, None] / sde.alpha(t)[:, None] - u[None])
+    np.testing.assert_array_equal(nearest_level(sde, jnp.asarray(t)), far.argmin(axis=1))
+    levels = jnp.arange(0, 1000, 37)
+    np.testing.assert_array_equal(nearest_level(sde, levels / 999.0), levels)
 
 
 @each_sde

@@ -51,3 +51,14 @@ def test_small_images_are_of_any_multiple_of_4(size):
     network = build.experiment(config, image_info("mine", "train", 20, (size, size, 3))).network
     down = [name for name in network.shapes[0] if name.startswith("down")]
     assert len({name.split("/")[1] for name in down if "attentions" in name}) == 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "shape", "parameters"),
+    [("digits_dit", (8, 8, 1), 722_788), ("cifar_dit", (32, 32, 3), 32_483_340)],
+)
+def test_the_parameters_of_transformers(recipe, shape, parameters):
+    """As many as their recipes say, without making any."""
+    info = image_info("mine", "train", 20, shape, classes=10)
+    assert build.experiment(recipes.get(recipe), info).parameters == parameters
+    assert f"{parameters:,} parameters" in (ROOT / "configs" / f"{recipe}.py").read_text()

@@ -86,7 +86,7 @@ def check_mode(values: flags.FlagValues) -> None:
         if values[name].value and values.mode != "sample":
             raise UserError(f"--{name} goes with --mode=sample")
     if (values.mode == "import") != bool(values.checkpoint):
-        raise UserError("--mode=import and --checkpoint=FILE.pth go together")
+        raise UserError("--mode=import and --checkpoint=FILE go together")
     if values.mode == "import" and values.weights not in (None, "raw", "ema"):
         raise UserError(f"--mode=import takes --weights=ema or raw, not {shown(values.weights)}")
     if values.mode == "import" and values.distributed:

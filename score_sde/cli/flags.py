@@ -19,6 +19,7 @@ from score_sde.cli.origin import Origin
 from score_sde.data.load import is_registered
 from score_sde.errors import UserError
 from score_sde.files import expanded
+from score_sde.models import NETWORKS
 from score_sde.processes.own import OWN
 from score_sde.runs import config as configs
 from score_sde.values import describe
@@ -111,7 +112,7 @@ def parse(argv: list[str]) -> CommandLine:
         raise HelpRequest(_help(argv))
     defined.check_names(argv)
     origin = origins.find(argv)
-    opened = origin.opened()
+    opened = _opened(origin, argv)
     argv = [f"--config={origin.file}" if _CONFIG.match(a) else a for a in argv]
     last = dict(arguments.overrides(argv))
     emptied = [path for path, value in last.items() if value == "None"]
@@ -123,7 +124,7 @@ def parse(argv: list[str]) -> CommandLine:
     except Exception as error:  # the config file is a program: anything can happen in it
         _blame_override(argv, origin)
         message = mistakes.describe(error, origin.file or str(origin))
-        raise UserError(message + _takes(message, origin)) from error
+        raise UserError(message + _takes(message, origin, argv)) from error
     for path in emptied:  # which absl would read as a text
         configs.set_field(values.config, path, None)
     configs.check_fields(values.config)
@@ -151,6 +152,22 @@ def parse(argv: list[str]) -> CommandLine:
         recipe=origin.recipe,
         rerun=_rerun(argv, origin, values.config, workdir),
     )
+
+
+def _opened(origin: Origin, argv: list[str]) -> ConfigDict | None:
+    """A config whose other fields the flags may change; None of a recipe that is read with them.
+
+    The flag that names another network says which fields there are: it is obeyed first.
+    """
+    opened = origin.opened()
+    name = dict(arguments.overrides(argv)).get(configs.NETWORK)
+    if name not in NETWORKS:
+        return opened
+    config = _config_alone(origin)
+    if config is None or config.model.name == name:
+        return opened
+    configs.use_network(config, name)
+    return config
 
 
 def _rerun(argv: list[str], origin: Origin, config: ConfigDict, workdir: Path) -> str:
@@ -216,22 +233,30 @@ def _question(values: flags.FlagValues) -> Options:
 
 def _blame_override(argv: list[str], origin: Origin) -> None:
     """Raise UserError if an argument sets a field that the config does not have."""
-    config = _config_alone(origin)
+    config = _without_overrides(origin, argv)
     if config is not None:
         for path, _ in arguments.overrides(argv):
             configs.check_field(config, path)
 
 
-def _takes(message: str, origin: Origin) -> str:
+def _takes(message: str, origin: Origin, argv: list[str]) -> str:
     """What a field takes, to follow a message that one was given something else."""
     match = re.match(r"flag --config\.([\w.]+)=", message)
-    config = _config_alone(origin) if match else None
+    config = _without_overrides(origin, argv) if match else None
     entry = None if config is None else configs.entries(config.model.name).get(match[1])
     return "" if entry is None else f". This field takes {describe(entry.annotation)}"
 
 
+def _without_overrides(origin: Origin, argv: list[str]) -> ConfigDict | None:
+    """The config before flags change its fields, or None if its file itself is wrong."""
+    try:
+        return _opened(origin, argv) or _config_alone(origin)
+    except Exception:  # reported by parse, which has met it too
+        return None
+
+
 def _config_alone(origin: Origin) -> ConfigDict | None:
-    """The config without any override, or None if its file itself is wrong."""
+    """The config of a run or a recipe, or None if its file itself is wrong."""
     try:
         return origin.opened() or _read(["main.py", f"--config={origin.file}"], None)[0].config
     except Exception:  # reported by parse, which has met it too
@@ -244,7 +269,7 @@ def _help(argv: list[str]) -> str:
         origin = origins.find(argv)
     except UserError:
         return text
-    config = _config_alone(origin)
+    config = _without_overrides(origin, argv)
     if config is None:
         return text
     return "\n".join([text, f"Fields of {origin}:", texts.fields(config), ""])

@@ -21,13 +21,15 @@ Draw samples from a run, or go on training it without --mode; its folder says al
   PROGRAM --workdir=runs/digits_vp --mode=sample --num_samples=64
 Measure a run on held-out examples, by its config.evaluation.metrics:
   PROGRAM --workdir=runs/digits_vp --mode=evaluate
-Make a run of a released PyTorch checkpoint (back again: python -m score_sde.interop.export):
-  PROGRAM --config=paper:NAME --mode=import --checkpoint=FILE.pth --workdir=DIR
+Make a run of a released checkpoint (back again: python -m score_sde.interop.export):
+  PROGRAM --mode=import --checkpoint=FILE --workdir=DIR
 
 Flags:
   --config=RECIPE     a file such as configs/digits_vp.py, or the name of a recipe that comes with
                       the code (paper:NAME for those of the paper; paper:help lists them). Or a
-                      run's config.json: with another --workdir, a new run with its config
+                      run's config.json: with another --workdir, a new run with its config.
+                      --mode=import: auto (default) proposes one that fits the file; those of
+                      score_sde_pytorch need their paper:NAME
   --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
   --mode=MODE         train (default), sample, evaluate or import
   --workdir=DIR       the run's folder; runs/NAME for a recipe NAME.py if not given. Without
@@ -50,9 +52,11 @@ Flags:
   --num_samples=N     how many examples to sample; config.sampling.num_samples if not given
   --out=FILE          where samples go, FILE.npz and FILE.png, or a folder; the run's if not given
   --overwrite         replace files of other samples there; nothing is replaced without it
-  --weights=WHICH     parameters to sample or evaluate with: ema (default), raw, or a decay such as
-                      0.999. --mode=import: raw if the file has no moving averages
-  --checkpoint=FILE   the .pth or .safetensors file to import; needs no PyTorch and no data
+  --weights=WHICH     parameters to sample or evaluate with: ema (default), raw, a decay such as
+                      0.999, or posthoc:0.07, a length (see config.training.ema_profiles).
+                      --mode=import: raw if the file has no moving averages
+  --checkpoint=FILE   the .pkl, .pt, .pth or .safetensors file to import; needs no PyTorch and no
+                      data
   --step=N            checkpoint to sample from or to evaluate; the newest if not given
   --init_from=DIR     a new run starts from the weights of this run, or of its checkpoint
                       DIR/checkpoints/STEP: from its moving average, or what --weights says. What

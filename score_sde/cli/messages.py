@@ -74,7 +74,7 @@ def say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) -
 
 def _more(line: CommandLine, experiment: Experiment, outcome: Outcome) -> str:
     """What trains a run further that has all of its steps."""
-    if experiment.optim.decay != "cosine":
+    if not experiment.optim.ends:
         return f"--config.training.steps=N with N > {outcome.step} goes on"
     return (
         f"its learning rate has come to 0. --init_from={shlex.quote(str(line.workdir))} begins "

@@ -9,8 +9,8 @@ import logging
 import math
 import signal
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from score_sde import terminal
 from score_sde.cli import messages
@@ -210,16 +210,39 @@ def _evaluate(line: CommandLine) -> int:
     import jax
 
     from score_sde import report
+    from score_sde.report import facts
+
+    begin(line)
+    first = jax.process_index() == 0
+    for name, entry in measure(line, write=first).items():
+        error = entry["standard_error"]
+        number = f"{entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}")
+        said = facts.of_number(entry)
+        if first:
+            print(f"{name}: {number}" + (f" ({said})" if said else ""), flush=True)
+    if first:
+        report.refresh(line.workdir)
+        print(f"Wrote {line.workdir / 'evaluation.json'}", flush=True)
+    return 0
+
+
+def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
+    """The entries of evaluation.json that a command asks for, by name.
+
+    Args:
+        line: the command.
+        write: whether this process writes them there.
+    """
+    import jax
+
     from score_sde.data.selection import DETERMINING
     from score_sde.evaluation import asked as evaluation
     from score_sde.evaluation.engine import evaluate
-    from score_sde.report import facts
     from score_sde.runs import build, folder, guide, tuned
     from score_sde.runs.evaluate import subject
     from score_sde.training import memory
     from score_sde.training.sharding import make_mesh
 
-    begin(line)
     config, workdir = line.config, line.workdir
     # The examples come from the command line and the recipe, so these must be those of the run.
     _check_trained(line, also=tuple(f"data.{name}" for name in DETERMINING))
@@ -248,15 +271,7 @@ def _evaluate(line: CommandLine) -> int:
     if first:
         messages.say_ignored(line, run.experiment)
         messages.say_note(source)
-    for name, entry in evaluate(what, asked, first).items():
-        error = entry["standard_error"]
-        number = f"{entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}")
-        said = facts.of_number(entry)
-        say(f"{name}: {number}" + (f" ({said})" if said else ""))
-    if first:
-        report.refresh(workdir)
-    say(f"Wrote {workdir / 'evaluation.json'}")
-    return 0
+    return evaluate(what, asked, write)
 
 
 def _import(line: CommandLine) -> int:
@@ -266,9 +281,10 @@ def _import(line: CommandLine) -> int:
     averaged = line.weights == "ema"
     imported = import_run(line.config, line.checkpoint, line.workdir, averaged)
     report.refresh(line.workdir)
-    by = f"(by {imported.file_decay} in the file, by {imported.decay} from here on)"
+    in_file = "" if imported.file_decay is None else f"by {imported.file_decay} in the file, "
+    by = f"({in_file}by {imported.decay} from here on)"
     kinds = f"raw and averaged {by}" if imported.raw else f"averaged {by}, in place of raw ones too"
-    if not averaged:
+    if not imported.averaged:
         kinds = f"raw, from which an average by {imported.decay} begins"
     print(
         f"{line.checkpoint} is now the run {line.workdir} at step {imported.step}: "

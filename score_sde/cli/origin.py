@@ -1,7 +1,8 @@
-"""Where the config of a command line comes from: a recipe, or the run that it opens.
+"""Where the config of a command line comes from: a recipe, the run that it opens, or a file.
 
 A recipe is a program, which is executed. A run's config.json is data, whoever wrote it: it is read
-by runs.config.read, and nothing in it is executed.
+by runs.config.read, and nothing in it is executed. So is a released file, whose config is proposed
+by interop.importer.
 """
 
 from __future__ import annotations
@@ -21,23 +22,28 @@ from score_sde.values import Path as PathOf
 from score_sde.values import check
 
 RECORD = "config.json"
+AUTO = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where a config comes from: a recipe and its file, or a run.
+    """Where a config comes from: a recipe and its file, a run, or a released file.
 
     Attributes:
         recipe: as it was typed: FILE.py or a name, perhaps with :ARGUMENT; "" for a run.
         file: of the recipe, which exists, perhaps with :ARGUMENT; "" for a run.
         run: the folder of a run, whose config.json is the config; None for a recipe.
+        checkpoint: the released file whose config is proposed; None for a recipe or a run.
     """
 
     recipe: str = ""
     file: str = ""
     run: Path | None = None
+    checkpoint: Path | None = None
 
     def __str__(self) -> str:
+        if self.checkpoint is not None:
+            return f"--config={AUTO}"
         return self.recipe or str(self.run / RECORD)
 
     @property
@@ -45,17 +51,24 @@ class Origin:
         """The folder of a command that names none: that of the run, or runs/NAME."""
         if self.run is not None:
             return self.run
+        if self.checkpoint is not None:
+            return Path("runs") / re.sub(r"[^\w.=-]+", "_", self.checkpoint.stem)
         path, _, argument = self.recipe.partition(":")
         # configs/paper.py:ve/x is a run of its own, beside configs/paper.py:vp/x.
         name = "_".join(filter(None, (Path(path).stem, argument)))
         return Path("runs") / re.sub(r"[^\w.=-]+", "_", name)
 
     def opened(self) -> ConfigDict | None:
-        """The config of the run; None of a recipe.
+        """The config of the run, or that of the released file; None of a recipe.
 
         Raises:
             UserError: it cannot be read.
         """
+        if self.checkpoint is not None:
+            # It knows every network, and so needs JAX, which no mistake in flags waits for.
+            from score_sde.interop.importer import propose
+
+            return propose(self.checkpoint)
         return None if self.run is None else configs.read(self.run)[0]
 
 
@@ -72,6 +85,12 @@ def find(argv: Sequence[str]) -> Origin:
     if len(files) > 1:
         raise UserError(f"--config is given {len(files)} times; give it once")
     file, workdir = "".join(files), "".join(_values(argv, "workdir")[-1:])
+    checkpoint = "".join(_values(argv, "checkpoint")[-1:])
+    imports = _values(argv, "mode")[-1:] == ["import"] and checkpoint
+    if file == AUTO and not imports:
+        raise UserError(f"--config={AUTO} goes with --mode=import --checkpoint=FILE")
+    if imports and (file == AUTO or not files):
+        return Origin(checkpoint=expanded(checkpoint))
     if Path(file.partition(":")[0]).suffix.lower() == ".json":
         return _record(expanded(file))
     if file:

@@ -112,6 +112,11 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
     Raises:
         UserError: the model, the classifier or the data cannot answer it.
     """
+    if experiment.sampler.JUMPS and (options.task in OBSERVED or options.classifier is not None):
+        raise UserError(
+            "config.sampling.sampler=jump takes a path in one step, and what is asked bends it on "
+            "the way: give --config.sampling.sampler=dpmpp_2m, of a model that is a denoiser too"
+        )
     given = {
         name: _condition(experiment, name, text, number)
         for name, text in options.conditions.items()
@@ -216,7 +221,7 @@ def _held_out(
     examples = source.gather(np.arange(number))
     states = experiment.space.encode(jnp.asarray(examples[field.name][:1]))
     sampler = task.sampler(experiment.sampler, states)
-    build.check_sampler(sampler, experiment.sde)
+    build.check_sampler(sampler, experiment.sde, experiment.objective.TRAINS)
     return Question(
         task,
         {name: examples[name] for name in experiment.conditions},

@@ -10,8 +10,9 @@ from score_sde import files, records
 from score_sde.errors import UserError
 from score_sde.evaluation import judgement
 from score_sde.evaluation.asked import Asked
-from score_sde.evaluation.metric import DENOISER, SAMPLES, Entries, Metric
+from score_sde.evaluation.metric import CLASSIFIER, DENOISER, SAMPLES, Entries, Metric
 from score_sde.evaluation.subject import Subject
+from score_sde.objectives import is_a
 
 
 def evaluate(subject: Subject, asked: Asked, first: bool) -> Entries:
@@ -34,7 +35,8 @@ def evaluate(subject: Subject, asked: Asked, first: bool) -> Entries:
         files.check_writable(path)
     for name, metric in asked.metrics.items():
         needed = DENOISER if metric.NEEDS == SAMPLES else metric.NEEDS
-        if needed != subject.trains:
+        drawn = metric.NEEDS == SAMPLES and subject.trains != CLASSIFIER
+        if not drawn and not is_a(subject.trains, needed):
             raise UserError(
                 f"config.evaluation.metrics: {name} is of a {needed}, and {subject.workdir} holds "
                 f"a {subject.trains}"

@@ -31,8 +31,8 @@ class Subject:
         workdir: the folder of the model's run.
         sde: its process.
         space: its space.
-        make: makes of (parameters, constants) a denoiser or a classifier, as `trains` says.
-        trains: objectives.DENOISER or objectives.CLASSIFIER.
+        make: makes of (parameters, constants) what `trains` says.
+        trains: what it is; see objectives.Objective.TRAINS.
         params: its parameters.
         constants: its other arrays.
         conditions: names of the fields that it is told.

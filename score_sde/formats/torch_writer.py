@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from score_sde.formats.torch_file import STORAGES
+from score_sde.formats.tensors import STORAGES
 
 _KINDS = {dtype: kind for kind, dtype in STORAGES.items()}
 

@@ -20,7 +20,8 @@ from score_sde import files, terminal
 from score_sde.errors import UserError
 from score_sde.formats import safetensors, torch_writer
 from score_sde.interop import song
-from score_sde.models.functional import streams
+from score_sde.models.functional import Arrays, split, streams
+from score_sde.objectives import OWN
 from score_sde.runs import folder
 from score_sde.samplers import PredictorCorrector
 from score_sde.training.options import OptimOptions
@@ -40,7 +41,9 @@ def export_run(
       and `--mode=import` read it. Of several moving averages the first is written. The optimiser's
       state is not: the file holds that of an Adam before its first step.
     - .safetensors: the averaged parameters, by the names that the official network has for them;
-      its metadata say step and decay.
+      its metadata say step and decay. What an objective has learnt for itself (u of
+      objective.denoising.uncertainty) follows under "objective."; the official layout has no place
+      for it.
 
     Args:
         workdir: the run's folder.
@@ -65,11 +68,13 @@ def export_run(
         raise UserError(f"only networks of config.model.name=unet are exported, not {workdir}")
     model = nnx.eval_shape(lambda: raw.experiment.module(streams(0)))
     try:
-        arrays, trainable = song.from_params(model, raw.params, raw.constants)
-        averages, _ = song.from_params(model, average.params, average.constants)
+        arrays, trainable = song.from_params(model, *_network(raw))
+        averages, _ = song.from_params(model, *_network(average))
     except ValueError as error:
         raise UserError(f"{workdir} cannot be exported: {error}") from error
-    found = _Found(raw, _sigmas(raw, num_scales), arrays, averages, trainable)
+    learnt = (split(arrays, OWN)[1] for arrays in (average.params, average.constants))
+    own = {path: np.asarray(array) for part in learnt for path, array in part.items()}
+    found = _Found(raw, _sigmas(raw, num_scales), arrays, averages, trainable, own)
     try:
         FORMATS[path.suffix](path, found)
     except OSError as error:
@@ -77,14 +82,24 @@ def export_run(
     return raw.step
 
 
+def _network(run: folder.Run) -> tuple[Arrays, Arrays]:
+    """Parameters and constants of the network alone."""
+    params, constants = (split(arrays, OWN)[0] for arrays in (run.params, run.constants))
+    return params, constants
+
+
 class _Found(NamedTuple):
-    """What is written: a run, its noise levels, its arrays by their official names."""
+    """What is written: a run, its noise levels, its arrays by their official names.
+
+    Last, the averages that are the objective's own, by their paths.
+    """
 
     run: folder.Run
     sigmas: np.ndarray
     raw: dict[str, np.ndarray]
     averages: dict[str, np.ndarray]
     trainable: list[str]
+    own: dict[str, np.ndarray]
 
     @property
     def decay(self) -> float:
@@ -108,6 +123,7 @@ def _checkpoint(path: Path, found: _Found) -> None:
 def _tensors(path: Path, found: _Found) -> None:
     arrays = {song.SIGMAS: found.sigmas, **found.averages}
     named = {name.removeprefix(song.WRAPPER): array for name, array in arrays.items()}
+    named |= {f"{OWN}.{path.replace('/', '.')}": array for path, array in found.own.items()}
     about = {"format": "pt", "step": str(found.run.step), "ema_decay": str(found.decay)}
     safetensors.save(path, named, about)
 

@@ -1,14 +1,19 @@
-"""From a released PyTorch checkpoint to a run like any other."""
+"""From a released checkpoint to a run like any other.
+
+The file's family is recognised, its config proposed unless one is given, and the arrays put where
+our network has them: what a family adds to that stands in families.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
 from ml_collections import ConfigDict
@@ -16,7 +21,9 @@ from ml_collections import ConfigDict
 from score_sde import files
 from score_sde.data import selection
 from score_sde.errors import UserError
-from score_sde.interop import song
+from score_sde.interop.families import FAMILIES, Family
+from score_sde.interop.recognise import recognise
+from score_sde.interop.released import Released
 from score_sde.models.functional import streams
 from score_sde.runs import build, folder
 from score_sde.runs import config as configs
@@ -33,9 +40,10 @@ class Imported(NamedTuple):
     Attributes:
         step: the step of the checkpoint.
         parameters: how many trainable parameters it has.
-        file_decay: the decay of its moving average; None if that was not read.
+        file_decay: the decay of its moving average; None if it does not say it.
         decay: the decay under which the run keeps that average.
         raw: whether it has raw parameters; else those of the run are the average, too.
+        averaged: whether averages were read; else the raw parameters begin them.
     """
 
     step: int
@@ -43,12 +51,31 @@ class Imported(NamedTuple):
     file_decay: float | None
     decay: float
     raw: bool
+    averaged: bool
+
+
+def propose(checkpoint: Path) -> ConfigDict:
+    """The config that fits a released file: --config=auto.
+
+    Args:
+        checkpoint: the file, see recognise.recognise.
+
+    Raises:
+        UserError: the file cannot be read, or there is none.
+    """
+    with _reading(checkpoint):
+        released = recognise(checkpoint)
+        family = _family(released)
+        try:
+            return family.propose(released)
+        except ValueError as error:
+            raise ValueError(f"{checkpoint}: {error}") from error
 
 
 def import_run(
     config: ConfigDict, checkpoint: Path, workdir: Path, averaged: bool = True
 ) -> Imported:
-    """Make a run of an official checkpoint. Nothing in the file is executed; see torch_file.
+    """Make a run of a released file. Nothing in it is executed; see formats.restricted.
 
     The raw parameters and their moving average are taken. The state of PyTorch's optimiser is not:
     Adam's moments start at zero, at the file's step of the learning rate's schedule. The images
@@ -57,9 +84,9 @@ def import_run(
     Args:
         config: of the network in the file. A wrong size is found; whatever leaves no trace in the
             arrays (the parametrisation, beta, the FIR filter) is taken on trust.
-        checkpoint: the .pth or .safetensors file, see song.read.
+        checkpoint: the file, of one of families.FAMILIES.
         workdir: the run's folder, which must be empty or missing.
-        averaged: whether the file has a moving average; else the raw parameters begin it.
+        averaged: whether the file's moving average is wanted; else the raw parameters begin it.
 
     Raises:
         UserError: the file cannot be read or used, the config does not fit it, or the folder is not
@@ -72,31 +99,44 @@ def import_run(
             "a released checkpoint holds one moving average: "
             f"config.training.ema_decays={tuple(decays)} must be one number"
         )
+    if config.training.ema_profiles:
+        raise UserError(
+            "a released checkpoint holds no power-function averages: leave out "
+            "config.training.ema_profiles"
+        )
     experiment = build.experiment(config, selection.read(config.data).describe())
-    if config.model.name != "unet" or experiment.conditions:
-        raise UserError("only the unconditional networks of config.model.name=unet are imported")
-    found = _read(checkpoint, averaged)
-    _check_noise_levels(experiment, found["model"])
-    model = nnx.eval_shape(lambda: experiment.module(streams(0)))
-    try:
-        raw, constants = song.to_params(model, found, "raw")
-        average, _ = song.to_params(model, found, "ema" if "ema" in found else "raw")
-    except ValueError as error:
-        raise UserError(f"{checkpoint}: {error}") from error
-    step, decay = found["step"], decays[0]
+    with _reading(checkpoint):
+        released = recognise(checkpoint)
+        family = _family(released)
+        if config.model.name not in family.networks:
+            raise UserError(
+                f"{checkpoint} is of {released.family}, which no config.model.name="
+                f"{config.model.name} has: give --config=auto"
+            )
+        model = nnx.eval_shape(lambda: experiment.module(streams(0)))
+        try:
+            family.check(experiment, released)
+            found = family.fill(model, released, averaged)
+        except ValueError as error:
+            text = str(error)
+            named = text.startswith(str(checkpoint))
+            raise UserError(text if named else f"{checkpoint}: {text}") from error
+    decay = decays[0]
     state = TrainState(
-        step=jnp.asarray(step, jnp.int32),
-        params=raw,
-        constants=constants,
-        optimizer=_fresh(optimizer(experiment.optim, experiment.training.steps), raw, step),
-        ema={str(decay): average},
+        step=jnp.asarray(found.step, jnp.int32),
+        params=found.raw,
+        constants=found.constants,
+        optimizer=_fresh(
+            optimizer(experiment.optim, experiment.training.steps), found.raw, found.step
+        ),
+        ema={str(decay): found.average},
     )
     with held(workdir):
         _check_free(workdir)
         _write(workdir, state, experiment)
-    file_decay = found.get("ema_decay")
-    raw_too = "ema" in found or not averaged
-    return Imported(step, experiment.parameters, file_decay, decay, raw_too)
+    return Imported(
+        found.step, experiment.parameters, found.decay, decay, found.has_raw, found.has_average
+    )
 
 
 def _check_free(workdir: Path) -> None:
@@ -104,39 +144,29 @@ def _check_free(workdir: Path) -> None:
         raise UserError(f"{workdir} is not an empty folder; give another --workdir")
 
 
-def _read(path: Path, averaged: bool) -> dict[str, Any]:
+def _family(released: Released) -> Family:
+    if released.family not in FAMILIES:
+        raise ValueError(
+            f"{released.path} is of {released.family}, which is recognised but cannot be imported"
+        )
+    return FAMILIES[released.family]
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say in one line what is wrong with a file."""
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
         raise UserError(f"cannot read {path}: it is no regular file")
     try:
-        return song.read(path, averaged)
+        yield
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} is refused: {error}") from error
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(" ".join(str(error).split())) from error
-
-
-def _check_noise_levels(experiment: Experiment, arrays: dict[str, Any]) -> None:
-    """Compare the process with the noise levels that the file keeps beside the network.
-
-    Networks of every SDE keep those of a VE SDE: the others have only their number in common.
-    """
-    sigmas = arrays.get(song.SIGMAS)
-    if sigmas is None:
-        return
-    process = experiment.sde
-    misfit = f"the config does not fit the checkpoint, first at {song.SIGMAS}: the checkpoint has"
-    if process.scales not in (None, len(sigmas)):
-        raise UserError(f"{misfit} {len(sigmas)} noise levels, config.sde.scales={process.scales}")
-    if experiment.config.sde.name not in ("ve", "smld"):
-        return
-    ours, theirs = (process.sigma_min, process.sigma_max), (float(sigmas[-1]), float(sigmas[0]))
-    if not np.allclose(ours, theirs, rtol=1e-5):
-        raise UserError(
-            f"{misfit} noise from {theirs[0]:g} to {theirs[1]:g}, "
-            f"config.sde from {ours[0]:g} to {ours[1]:g}"
-        )
 
 
 def _fresh(

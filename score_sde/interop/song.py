@@ -8,16 +8,18 @@ trainable parameters in the order of the network's own dictionary.
 import numbers
 import re
 import reprlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from score_sde.formats import safetensors, torch_file
+from score_sde.interop import slots
+from score_sde.interop.layouts import CONV_1X1, affine, one
+from score_sde.interop.slots import Slot, Slots
 from score_sde.models.blocks import Attention, Head, InputResidual, InputSkip, OutputSkip, ResBlock
 from score_sde.models.layers import Constant, Conv, Dense, GroupNorm
 from score_sde.models.resample import Downsample, Upsample
@@ -173,26 +175,19 @@ def to_params(
     """
     if weights not in ("raw", "ema"):
         raise ValueError(f"weights is {weights!r}; it must be 'raw' or 'ema'")
-    slots = {_PREFIX + slot.name: slot for slot in _slots(model)}
+    official = list(_slots(model))
     arrays = {k: v for k, v in checkpoint["model"].items() if k.startswith(_PREFIX)}
-    _check(slots, {name: array.shape for name, array in arrays.items()})
+    slots.check(official, {name: array.shape for name, array in arrays.items()})
     if weights == "ema":
-        trainable = [name for name in arrays if not isinstance(slots[name].variable, Constant)]
+        trained = set(_trainable(official))
+        trainable = [name for name in arrays if name in trained]
         if len(trainable) != len(checkpoint["ema"]):
             raise ValueError(
                 f"the checkpoint averages {len(checkpoint['ema'])} arrays, "
                 f"but the model trains {len(trainable)}"
             )
-        average = dict(zip(trainable, checkpoint["ema"], strict=True))
-        _check(slots, {name: average.get(name, array).shape for name, array in arrays.items()})
-        arrays |= average
-    names = _names(model)
-    params, constants = {}, {}
-    for name, slot in slots.items():
-        group = constants if isinstance(slot.variable, Constant) else params
-        value = slot.layout.ours(np.asarray(arrays[name]))
-        group[names[id(slot.variable)]] = jnp.asarray(value, slot.variable.dtype)
-    return params, constants
+        arrays |= zip(trainable, checkpoint["ema"], strict=True)
+    return slots.to_params(model, official, arrays)
 
 
 def from_params(
@@ -211,73 +206,24 @@ def from_params(
     Raises:
         ValueError: the network has an array for which the official layout has no place.
     """
-    names = _names(model)
-    arrays, trainable, placed = {}, [], set()
-    for slot in _slots(model):
-        name = names[id(slot.variable)]
-        placed.add(name)
-        constant = isinstance(slot.variable, Constant)
-        value = np.asarray((constants if constant else params)[name])
-        arrays[_PREFIX + slot.name] = np.ascontiguousarray(slot.layout.back(value))
-        trainable += [] if constant else [_PREFIX + slot.name]
-    if extra := sorted((params.keys() | constants.keys()) - placed):
-        raise ValueError(f"the official layout has no place for {extra[0]}")
-    return arrays, trainable
+    official = list(_slots(model))
+    return slots.from_params(model, official, params, constants), _trainable(official)
 
 
-def _names(model: UNet) -> dict[int, str]:
-    """The name that models.functional gives an array, by the identity of its variable."""
-    return {id(variable): "/".join(map(str, path)) for path, variable in nnx.iter_graph(model)}
+def _trainable(official: list[Slot]) -> list[str]:
+    """The names of arrays that are no constants."""
+    return [
+        name
+        for slot in official
+        for name, variable in zip(slot.shapes, slot.variables, strict=True)
+        if not isinstance(variable, Constant)
+    ]
 
 
-class _Layout(NamedTuple):
-    """How the official networks keep an array."""
-
-    theirs: Callable[[tuple[int, ...]], tuple[int, ...]]  # our shape to theirs
-    ours: Callable[[np.ndarray], np.ndarray]  # their array to ours
-    back: Callable[[np.ndarray], np.ndarray]  # our array to theirs
-
-
-_SAME = _Layout(lambda shape: shape, lambda array: array, lambda array: array)
-_LINEAR = _Layout(lambda shape: shape[::-1], lambda array: array.T, lambda array: array.T)
-_CONV = _Layout(
-    lambda s: (s[3], s[2], s[0], s[1]),
-    lambda array: array.transpose(2, 3, 1, 0),
-    lambda array: array.transpose(3, 2, 0, 1),
-)
-# A 1x1 convolution here is a Dense.
-_CONV_1X1 = _Layout(
-    lambda s: (s[1], s[0], 1, 1),
-    lambda array: array[:, :, 0, 0].T,
-    lambda array: array.T[:, :, None, None],
-)
-
-
-class _Slot(NamedTuple):
-    """One array of the official network."""
-
-    name: str
-    variable: nnx.Variable
-    layout: _Layout
-
-
-def _check(slots: dict[str, _Slot], shapes: dict[str, tuple[int, ...]]) -> None:
-    """Compare names and shapes in the checkpoint's order, then what the checkpoint lacks."""
-    wanted = {name: slot.layout.theirs(slot.variable.shape) for name, slot in slots.items()}
-    for name in [*shapes, *wanted]:
-        if shapes.get(name) != wanted.get(name):
-            raise ValueError(
-                "the config does not fit the checkpoint, first at "
-                f"{name}: the checkpoint has {shapes.get(name, 'no such array')}, "
-                f"the model {wanted.get(name, 'no such array')}"
-            )
-
-
-def _slots(model: UNet) -> Iterator[_Slot]:
+def _slots(model: UNet) -> Slots:
     """Every array of the model, with its official name."""
     for number, layer in enumerate(_official_order(model)):
-        for name, variable, layout in _arrays(layer):
-            yield _Slot(f"{number}.{name}", variable, layout)
+        yield from _arrays(f"{_PREFIX}{number}", layer)
 
 
 def _official_order(model: UNet) -> Iterator[Any]:
@@ -308,57 +254,41 @@ def _official_order(model: UNet) -> Iterator[Any]:
         yield from (model.head.norm, model.head.conv)
 
 
-_Arrays = Iterator[tuple[str, nnx.Variable, _Layout]]
-
-
-def _arrays(layer: Any) -> _Arrays:
-    """Arrays of one of the official `all_modules`, by their names in it."""
+def _arrays(prefix: str, layer: Any) -> Slots:
+    """Arrays of one of the official `all_modules`, of this name."""
     match layer:
         case Constant():
-            yield "W", layer, _SAME
-        case Dense():
-            yield from _affine("", layer, _LINEAR)
-        case Conv():
-            yield from _affine("", layer, _CONV)
-        case GroupNorm():
-            yield from _norm("", layer)
+            yield one(f"{prefix}.W", layer)
+        case Dense() | Conv() | GroupNorm():
+            yield from affine(prefix, layer)
         case ResBlock():
-            yield from _res_block(layer)
+            yield from _res_block(prefix, layer)
         case Attention():
-            yield from _norm("GroupNorm_0.", layer.norm)
+            yield from affine(f"{prefix}.GroupNorm_0", layer.norm)
             for i, dense in enumerate((layer.query, layer.key, layer.value, layer.out)):
-                yield from _nin(f"NIN_{i}.", dense)
+                yield from _nin(f"{prefix}.NIN_{i}", dense)
         case InputSkip():
-            yield from _affine("Conv_0.", layer.dense, _CONV_1X1)
+            yield from affine(f"{prefix}.Conv_0", layer.dense, CONV_1X1)
         case InputResidual():
-            yield from _arrays(layer.down)
+            yield from _arrays(prefix, layer.down)
         case Downsample() | Upsample() if layer.conv is not None:
-            yield from _affine("Conv_0." if layer.fir is None else "Conv2d_0.", layer.conv, _CONV)
+            name = "Conv_0" if layer.fir is None else "Conv2d_0"
+            yield from affine(f"{prefix}.{name}", layer.conv)
 
 
-def _affine(prefix: str, layer: Dense | Conv, layout: _Layout) -> _Arrays:
-    yield f"{prefix}weight", layer.kernel, layout
-    yield f"{prefix}bias", layer.bias, _SAME
+def _nin(prefix: str, layer: Dense) -> Slots:
+    yield one(f"{prefix}.W", layer.kernel)
+    yield one(f"{prefix}.b", layer.bias)
 
 
-def _norm(prefix: str, layer: GroupNorm) -> _Arrays:
-    yield f"{prefix}weight", layer.scale, _SAME
-    yield f"{prefix}bias", layer.bias, _SAME
-
-
-def _nin(prefix: str, layer: Dense) -> _Arrays:
-    yield f"{prefix}W", layer.kernel, _SAME
-    yield f"{prefix}b", layer.bias, _SAME
-
-
-def _res_block(block: ResBlock) -> _Arrays:
-    yield from _norm("GroupNorm_0.", block.norm_0)
-    yield from _affine("Conv_0.", block.conv_0, _CONV)
+def _res_block(prefix: str, block: ResBlock) -> Slots:
+    yield from affine(f"{prefix}.GroupNorm_0", block.norm_0)
+    yield from affine(f"{prefix}.Conv_0", block.conv_0)
     if block.dense is not None:
-        yield from _affine("Dense_0.", block.dense, _LINEAR)
-    yield from _norm("GroupNorm_1.", block.norm_1)
-    yield from _affine("Conv_1.", block.conv_1, _CONV)
+        yield from affine(f"{prefix}.Dense_0", block.dense)
+    yield from affine(f"{prefix}.GroupNorm_1", block.norm_1)
+    yield from affine(f"{prefix}.Conv_1", block.conv_1)
     if block.shortcut is not None and block.kind == "biggan":
-        yield from _affine("Conv_2.", block.shortcut, _CONV_1X1)
+        yield from affine(f"{prefix}.Conv_2", block.shortcut, CONV_1X1)
     elif block.shortcut is not None:
-        yield from _nin("NIN_0.", block.shortcut)
+        yield from _nin(f"{prefix}.NIN_0", block.shortcut)

@@ -10,17 +10,40 @@ from flax import nnx
 
 from score_sde.checks import check_name
 from score_sde.models import arguments
+from score_sde.models.adm import ADM
+from score_sde.models.adm_classifier import ADMClassifier
+from score_sde.models.dit import DiT
+from score_sde.models.edm2 import EDM2
 from score_sde.models.mlp import MLP
 from score_sde.models.ncsn import NCSN, NCSNv2
 from score_sde.models.unet import UNet
+from score_sde.models.uvit import UViT
 from score_sde.models.wide_resnet import WideResNet
 
-__all__ = ["MLP", "NCSN", "NETWORKS", "NCSNv2", "UNet", "WideResNet", "read"]
+__all__ = [
+    "ADM",
+    "EDM2",
+    "MLP",
+    "NCSN",
+    "NETWORKS",
+    "ADMClassifier",
+    "DiT",
+    "NCSNv2",
+    "UNet",
+    "UViT",
+    "WideResNet",
+    "read",
+]
 
-# Each is called network(x, noise_label, cond=None, *, key=None). WideResNet gives logits of
+# Each is called network(x, noise_label, cond=None, *, key=None). Classifiers give logits of
 # p(y | x_t) where the others give a state.
 NETWORKS: dict[str, type[nnx.Module]] = {
     "unet": UNet,
+    "adm": ADM,
+    "adm_classifier": ADMClassifier,
+    "edm2": EDM2,
+    "dit": DiT,
+    "uvit": UViT,
     "ncsn": NCSN,
     "ncsnv2": NCSNv2,
     "mlp": MLP,

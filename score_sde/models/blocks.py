@@ -1,4 +1,7 @@
-"""The blocks of NCSN++ and DDPM++ (Song et al. 2021, arXiv 2011.13456, Appendix H)."""
+"""The blocks of NCSN++ and DDPM++ (Song et al. 2021, arXiv 2011.13456, Appendix H), and of ADM.
+
+ADM (Dhariwal and Nichol 2021, arXiv 2105.05233) has them with other options.
+"""
 
 import math
 from collections.abc import Sequence
@@ -27,13 +30,17 @@ class ResBlock(nnx.Module):
         n_in: channels of the input.
         n_out: channels of the output.
         n_embedding: features of the embedding; 0 for none.
-        kind: "biggan", or "ddpm", whose 1x1 convolution starts at a tenth of the variance.
+        kind: "biggan"; "ddpm", whose 1x1 convolution around starts at a tenth of the variance; or
+          "adm", which has one only where the number of channels changes.
         resample: None, "down" or "up".
         fir: filter of the resampling, see `halve`.
         dropout_rate: in [0, 1).
         skip_rescale: see `add`.
         init_scale: of the last convolution, see `init_kernel`.
         group_size: see `GroupNorm`.
+        eps: see `GroupNorm`.
+        scale_shift: the embedding scales and shifts the second norm, y (1 + a) + b, in place of
+          being added before it (Nichol and Dhariwal 2021, arXiv 2102.09672, Section 3).
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -44,27 +51,30 @@ class ResBlock(nnx.Module):
         n_out: int,
         *,
         n_embedding: int,
-        kind: Literal["biggan", "ddpm"],
+        kind: Literal["biggan", "ddpm", "adm"],
         resample: Literal["down", "up"] | None = None,
         fir: Sequence[float] | None,
         dropout_rate: float,
         skip_rescale: bool,
         init_scale: float,
         group_size: int,
+        eps: float = 1e-6,
+        scale_shift: bool = False,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        norm = {"group_size": group_size, "param_dtype": param_dtype}
+        norm = {"group_size": group_size, "eps": eps, "param_dtype": param_dtype}
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.norm_0 = GroupNorm(n_in, **norm)
         self.conv_0 = Conv(n_in, n_out, **layer)
-        self.dense = Dense(n_embedding, n_out, **layer) if n_embedding else None
+        told = n_out * (2 if scale_shift else 1)
+        self.dense = Dense(n_embedding, told, **layer) if n_embedding else None
         self.norm_1 = GroupNorm(n_out, **norm)
         self.conv_1 = Conv(n_out, n_out, scale=init_scale, **layer)
-        changed = n_in != n_out or resample is not None
-        scale = {"biggan": 1.0, "ddpm": 0.1}[kind]
+        changed = n_in != n_out or (resample is not None and kind != "adm")
+        scale = {"biggan": 1.0, "ddpm": 0.1, "adm": 1.0}[kind]
         self.shortcut = Dense(n_in, n_out, scale=scale, **layer) if changed else None
-        self.kind = kind
+        self.kind, self.scale_shift = kind, scale_shift
         self.resample, self.fir = resample, None if fir is None else tuple(fir)
         self.dropout_rate, self.skip_rescale = dropout_rate, skip_rescale
 
@@ -82,22 +92,32 @@ class ResBlock(nnx.Module):
         if self.resample is not None:
             size = {"down": halve, "up": double}[self.resample]
             h, x = size(h, self.fir), size(x, self.fir)
-        h = self.conv_0(h)
-        if self.dense is not None:
-            h = h + per_channel(self.dense(embedding), h)
-        h = dropout(jax.nn.silu(self.norm_1(h)), self.dropout_rate, key)
+        h = self._told(self.conv_0(h), embedding)
+        h = dropout(jax.nn.silu(h), self.dropout_rate, key)
         h = self.conv_1(h)
         return add(x if self.shortcut is None else self.shortcut(x), h, self.skip_rescale)
 
+    def _told(self, h: jax.Array, embedding: jax.Array | None) -> jax.Array:
+        """The second norm, and the embedding."""
+        if self.dense is None:
+            return self.norm_1(h)
+        told = per_channel(self.dense(embedding), h)
+        if not self.scale_shift:
+            return self.norm_1(h + told)
+        scale, shift = jnp.split(told, 2, axis=-1)
+        return self.norm_1(h) * (1 + scale) + shift
+
 
 class Attention(nnx.Module):
-    """Self-attention with one head over the pixels of an image (Ho et al. 2020, arXiv 2006.11239).
+    """Self-attention over the pixels of an image (Ho et al. 2020, arXiv 2006.11239).
 
     Args:
         channels: channels of input and output.
         skip_rescale: see `add`.
         init_scale: of the last layer, see `init_kernel`.
         group_size: see `GroupNorm`.
+        heads: into which the channels are divided, in order.
+        eps: see `GroupNorm`.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -109,28 +129,53 @@ class Attention(nnx.Module):
         skip_rescale: bool,
         init_scale: float,
         group_size: int,
+        heads: int = 1,
+        eps: float = 1e-6,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
+        if channels % heads:
+            raise ValueError(f"{channels} features cannot be divided into {heads} heads")
         layer = {"param_dtype": param_dtype, "rngs": rngs}
-        self.norm = GroupNorm(channels, group_size=group_size, param_dtype=param_dtype)
+        self.norm = GroupNorm(channels, group_size=group_size, eps=eps, param_dtype=param_dtype)
         # The released networks start their queries, keys and values at a tenth of the variance.
         self.query = Dense(channels, channels, scale=0.1, **layer)
         self.key = Dense(channels, channels, scale=0.1, **layer)
         self.value = Dense(channels, channels, scale=0.1, **layer)
         self.out = Dense(channels, channels, scale=init_scale, **layer)
-        self.skip_rescale = skip_rescale
+        self.skip_rescale, self.heads = skip_rescale, heads
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, height, width, channels] to the same; the softmax is in float32 or better."""
         b, h, w, c = x.shape
         tokens = self.norm(x).reshape(b, h * w, c)
-        query, key, value = self.query(tokens), self.key(tokens), self.value(tokens)
-        wide = jnp.promote_types(x.dtype, jnp.float32)
-        logits = jnp.einsum("bqc,bkc->bqk", query, key, preferred_element_type=wide)
-        weights = jax.nn.softmax(logits * (1 / math.sqrt(c)), axis=-1).astype(x.dtype)
-        attended = jnp.einsum("bqk,bkc->bqc", weights, value)
+        attended = attend(self.query(tokens), self.key(tokens), self.value(tokens), self.heads)
         return add(x, self.out(attended).reshape(x.shape), self.skip_rescale)
+
+
+def attend(query: jax.Array, key: jax.Array, value: jax.Array, heads: int) -> jax.Array:
+    """softmax(q k^T / sqrt(d)) v of each head (Vaswani et al. 2017, arXiv 1706.03762, Section 3.2).
+
+    Args:
+        query: [batch, tokens, channels].
+        key: [batch, keys, channels].
+        value: [batch, keys, channels].
+        heads: into which the channels are divided, in order.
+
+    Returns:
+        The shape and dtype of query; the softmax is in float32 or better.
+    """
+    wide = jnp.promote_types(query.dtype, jnp.float32)
+    if heads == 1:  # without an axis of one head, over which XLA transposes
+        logits = jnp.einsum("bqc,bkc->bqk", query, key, preferred_element_type=wide)
+        scale = 1 / math.sqrt(query.shape[-1])
+        weights = jax.nn.softmax(logits * scale, axis=-1).astype(query.dtype)
+        return jnp.einsum("bqk,bkc->bqc", weights, value)
+    split = [a.reshape(*a.shape[:2], heads, -1) for a in (query, key, value)]
+    logits = jnp.einsum("bqhd,bkhd->bhqk", *split[:2], preferred_element_type=wide)
+    scale = 1 / math.sqrt(query.shape[-1] // heads)
+    weights = jax.nn.softmax(logits * scale, axis=-1).astype(query.dtype)
+    return jnp.einsum("bhqk,bkhd->bqhd", weights, split[2]).reshape(query.shape)
 
 
 class InputSkip(nnx.Module):
@@ -204,6 +249,7 @@ class Head(nnx.Module):
         n_out: channels of the output.
         scale: of the convolution, see `init_kernel`.
         group_size: see `GroupNorm`.
+        eps: see `GroupNorm`.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -215,10 +261,11 @@ class Head(nnx.Module):
         *,
         scale: float,
         group_size: int,
+        eps: float = 1e-6,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        self.norm = GroupNorm(n_in, group_size=group_size, param_dtype=param_dtype)
+        self.norm = GroupNorm(n_in, group_size=group_size, eps=eps, param_dtype=param_dtype)
         self.conv = Conv(n_in, n_out, scale=scale, param_dtype=param_dtype, rngs=rngs)
 
     def __call__(self, h: jax.Array) -> jax.Array:

@@ -27,6 +27,23 @@ def positional(label: jax.Array, features: int) -> jax.Array:
     return jnp.pad(both, ((0, 0), (0, features - 2 * half)))
 
 
+def cosines_first(label: jax.Array, features: int) -> jax.Array:
+    """As `positional`, in the order and with the frequencies of guided-diffusion, DiT and SiT.
+
+    Args:
+        label: [batch].
+        features: size of the embedding; an odd one ends with a zero.
+
+    Returns:
+        [batch, features]: cosines of label * 10000^(-i / (features // 2)), then sines.
+    """
+    half = features // 2
+    frequencies = jnp.exp(jnp.arange(half, dtype=label.dtype) * -(math.log(1e4) / half))
+    angles = label[:, None] * frequencies[None]
+    both = jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+    return jnp.pad(both, ((0, 0), (0, features - 2 * half)))
+
+
 def fourier(label: jax.Array, frequencies: jax.Array) -> jax.Array:
     """Random Fourier features (Tancik et al. 2020, arXiv 2006.10739).
 
@@ -41,13 +58,53 @@ def fourier(label: jax.Array, frequencies: jax.Array) -> jax.Array:
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
 
+def timestep(label: jax.Array, features: int) -> jax.Array:
+    """Cosines and sines as in the released ADM, DiT and U-ViT: other frequencies than `positional`.
+
+    Args:
+        label: [batch], of the size of time steps: 0 to 999.
+        features: size of the embedding, even.
+
+    Returns:
+        [batch, features]: cosines of label * 10000^(-2 i / features), then sines.
+    """
+    half = features // 2
+    frequencies = jnp.exp(jnp.arange(half, dtype=label.dtype) * -(math.log(1e4) / half))
+    angles = label[:, None] * frequencies[None]
+    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+
+
+class TimestepEmbedding(nnx.Module):
+    """256 cosines and sines of the noise label, then two dense layers with a swish between.
+
+    Args:
+        features: size of the embedding.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
+    """
+
+    FREQUENCIES = 256
+
+    def __init__(self, features: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs):
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        self.dense_0 = Dense(self.FREQUENCIES, features, **layer)
+        self.dense_1 = Dense(features, features, **layer)
+
+    def __call__(self, label: jax.Array) -> jax.Array:
+        """[batch] to [batch, features], in the label's dtype."""
+        return self.dense_1(jax.nn.silu(self.dense_0(timestep(label, self.FREQUENCIES))))
+
+
 class NoiseEmbedding(nnx.Module):
     """Embedding of the noise level: fixed features, then two dense layers with a swish between.
 
     Args:
-        channels: the network's base number of channels; the embedding has four times as many.
-        kind: "positional" features of the label itself, or "fourier" features of its logarithm.
+        channels: the network's base number of channels, as many as "positional" and
+          "cosines_first" have features; the others have twice as many.
+        kind: "positional" or "cosines_first" features of the label itself, "fourier" features of
+          its logarithm, or "fourier_label" of itself.
         fourier_scale: standard deviation of the Fourier frequencies.
+        multiple: features of the embedding as a multiple of `channels`.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation; Fourier frequencies come from the stream
           `constants`.
@@ -57,27 +114,44 @@ class NoiseEmbedding(nnx.Module):
         self,
         channels: int,
         *,
-        kind: Literal["positional", "fourier"],
-        fourier_scale: float,
+        kind: Literal["positional", "cosines_first", "fourier", "fourier_label"],
+        fourier_scale: float = 16.0,
+        multiple: int = 4,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        features = channels if kind == "positional" else 2 * channels
-        self.channels = channels
+        self.channels, self.kind = channels, kind
         self.frequencies = (
             Constant(jax.random.normal(rngs.constants(), (channels,), param_dtype) * fourier_scale)
-            if kind == "fourier"
+            if kind in ("fourier", "fourier_label")
             else None
         )
-        self.dense_0 = Dense(features, 4 * channels, param_dtype=param_dtype, rngs=rngs)
-        self.dense_1 = Dense(4 * channels, 4 * channels, param_dtype=param_dtype, rngs=rngs)
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        self.dense_0 = Dense(self.features, multiple * channels, **layer)
+        self.dense_1 = Dense(multiple * channels, multiple * channels, **layer)
 
-    def __call__(self, label: jax.Array) -> jax.Array:
-        """[batch] to [batch, 4 channels], in the label's dtype."""
-        if self.frequencies is None:
-            features = positional(label, self.channels)
-        else:
-            features = fourier(jnp.log(label), self.frequencies[...])
+    @property
+    def features(self) -> int:
+        """Features before the dense layers."""
+        return self.channels if self.frequencies is None else 2 * self.channels
+
+    def __call__(self, label: jax.Array, early: jax.Array | None = None) -> jax.Array:
+        """[batch] to [batch, multiple channels], in the label's dtype.
+
+        Args:
+            label: the noise level.
+            early: added to its features, [batch, features]; None for nothing.
+        """
+        match self.kind:
+            case "positional":
+                features = positional(label, self.channels)
+            case "cosines_first":
+                features = cosines_first(label, self.channels)
+            case "fourier":
+                features = fourier(jnp.log(label), self.frequencies[...])
+            case "fourier_label":
+                features = fourier(label, self.frequencies[...])
+        features = features if early is None else features + early.astype(features.dtype)
         return self.dense_1(jax.nn.silu(self.dense_0(features)))
 
 
@@ -86,7 +160,7 @@ def check_label(label: str | None, embedding: str, conditional: bool, scale_by_s
 
     Args:
         label: what it is called with, a name in prediction.NOISE_LABELS; None if not known.
-        embedding: of the label, "positional" or "fourier".
+        embedding: of the label, a kind of NoiseEmbedding.
         conditional: whether it embeds the label.
         scale_by_sigma: whether it divides its output by the label.
     """
@@ -95,6 +169,15 @@ def check_label(label: str | None, embedding: str, conditional: bool, scale_by_s
             "scale_by_sigma needs noise_label to be sigma, but embedding='positional' needs it "
             "to be a time step; use embedding='fourier', or divide the output outside"
         )
+    if conditional and embedding == "fourier_label":
+        if label not in (None, "log_sigma", "log_half_sigma"):
+            raise ValueError(
+                "embedding=fourier_label is of a logarithm itself: use noise_label=log_sigma or "
+                "log_half_sigma"
+            )
+        if scale_by_sigma:
+            raise ValueError("scale_by_sigma divides by the noise label: use embedding=fourier")
+        return
     if label in (None, "sigma"):
         return
     if conditional and embedding == "fourier":

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import jax
 from flax import nnx, traverse_util
 
+from score_sde.models.layers import UnitParam, unit_rms
+
 Arrays = dict[str, jax.Array]
 
 
@@ -21,13 +23,17 @@ class Functional(NamedTuple):
 
     Attributes:
         init: maps a key to (parameters, constants).
-        apply: maps (parameters, constants), then the model's own arguments, to its output.
+        apply: maps (parameters, constants), then the model's own arguments, to its output; with
+            method="name", to that of another of its methods.
         shapes: (parameters, constants) as jax.ShapeDtypeStruct.
+        project: maps parameters to those that a step of training begins with: each UnitParam of
+            unit size (forced weight normalisation), the others as they are.
     """
 
     init: Callable[[jax.Array], tuple[Arrays, Arrays]]
     apply: Callable[..., Any]
     shapes: tuple[dict[str, jax.ShapeDtypeStruct], dict[str, jax.ShapeDtypeStruct]]
+    project: Callable[[Arrays], Arrays] = lambda params: params
 
 
 class _Stream(nnx.RngStream):
@@ -59,16 +65,70 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Functional:
     Args:
         make: builds the model from its random streams.
     """
-    graph, params, constants = nnx.split(nnx.eval_shape(lambda: make(streams(0))), nnx.Param, ...)
+    model = nnx.eval_shape(lambda: make(streams(0)))
+    graph, params, constants = nnx.split(model, nnx.Param, ...)
+    of_unit_size = {
+        "/".join(map(str, path)) for path, v in nnx.iter_graph(model) if isinstance(v, UnitParam)
+    }
 
     def init(key: jax.Array) -> tuple[Arrays, Arrays]:
         _, params, constants = nnx.split(make(streams(key)), nnx.Param, ...)
         return _flatten(params), _flatten(constants)
 
-    def apply(params: Arrays, constants: Arrays, *args: Any, **kwargs: Any) -> Any:
-        return nnx.merge(graph, _unflatten(params), _unflatten(constants))(*args, **kwargs)
+    def apply(
+        params: Arrays, constants: Arrays, *args: Any, method: str = "__call__", **kwargs: Any
+    ) -> Any:
+        model = nnx.merge(graph, _unflatten(params), _unflatten(constants))
+        return getattr(model, method)(*args, **kwargs)
 
-    return Functional(init, apply, (_flatten(params), _flatten(constants)))
+    def project(params: Arrays) -> Arrays:
+        return {k: unit_rms(v) if k in of_unit_size else v for k, v in params.items()}
+
+    return Functional(init, apply, (_flatten(params), _flatten(constants)), project)
+
+
+def beside(
+    network: Functional, other: Functional, name: str
+) -> tuple[Functional, Callable[..., Any]]:
+    """A network and another model as one: trained, averaged and saved together.
+
+    Args:
+        network: keeps the names of its arrays, and the numbers that a key gives it.
+        other: its arrays are named NAME/PATH.
+        name: of the other, which no array of the network begins with.
+
+    Returns:
+        The network, whose arrays now hold those of both; and what calls the other with them.
+    """
+
+    def init(key: jax.Array) -> tuple[Arrays, Arrays]:
+        ours, theirs = network.init(key), other.init(jax.random.fold_in(key, _OTHER))
+        return _joined(ours[0], theirs[0], name), _joined(ours[1], theirs[1], name)
+
+    def apply(params: Arrays, constants: Arrays, *args: Any, **kwargs: Any) -> Any:
+        found = (split(arrays, name)[0] for arrays in (params, constants))
+        return network.apply(*found, *args, **kwargs)
+
+    def apply_other(params: Arrays, constants: Arrays, *args: Any, **kwargs: Any) -> Any:
+        found = (split(arrays, name)[1] for arrays in (params, constants))
+        return other.apply(*found, *args, **kwargs)
+
+    shapes = tuple(_joined(*pair, name) for pair in zip(network.shapes, other.shapes, strict=True))
+    return Functional(init, apply, shapes), apply_other
+
+
+def split(arrays: Arrays, name: str) -> tuple[Arrays, Arrays]:
+    """The arrays of a network, and those of the model of this name that stands beside it."""
+    other = {path: array for path, array in arrays.items() if path.startswith(f"{name}/")}
+    network = {path: array for path, array in arrays.items() if path not in other}
+    return network, {path.removeprefix(f"{name}/"): array for path, array in other.items()}
+
+
+_OTHER = 0x6F626A  # far from the counts that a network's own keys are folded with
+
+
+def _joined(network: Arrays, other: Arrays, name: str) -> Arrays:
+    return network | {f"{name}/{path}": array for path, array in other.items()}
 
 
 def _flatten(state: nnx.State) -> Arrays:

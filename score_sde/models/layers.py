@@ -13,6 +13,26 @@ class Constant(nnx.Variable):
     """An array that belongs to a model but is not trained."""
 
 
+class UnitParam(nnx.Param):
+    """A parameter that training keeps at unit size; see `unit_rms` and functional.project."""
+
+
+def unit_rms(x: jax.Array, axes: tuple[int, ...] | None = None) -> jax.Array:
+    """x over its root mean square, which gets 1e-4 added, in float32 or better.
+
+    Of weights: Karras et al. 2023 (arXiv 2312.02696), equation 47 where they are used, and 66 where
+    a step of training begins with them.
+
+    Args:
+        x: any array.
+        axes: over which; for a weight, all but the last, so that each output is one of its own.
+    """
+    axes = tuple(range(x.ndim - 1)) if axes is None else axes
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    rms = jnp.sqrt(jnp.mean(wide * wide, axis=axes, keepdims=True))
+    return (wide / (1e-4 + rms)).astype(x.dtype)
+
+
 def init_kernel(scale: float = 1.0) -> Callable[..., jax.Array]:
     """Uniform initialisation of variance scale / ((fan in + fan out) / 2).
 
@@ -35,6 +55,7 @@ class Dense(nnx.Module):
         n_in: features of the input.
         n_out: features of the output.
         scale: see `init_kernel`.
+        bias: whether there is b.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -45,25 +66,28 @@ class Dense(nnx.Module):
         n_out: int,
         *,
         scale: float = 1.0,
+        bias: bool = True,
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
     ):
         self.kernel = nnx.Param(init_kernel(scale)(rngs.params(), (n_in, n_out), param_dtype))
-        self.bias = nnx.Param(jnp.zeros(n_out, param_dtype))
+        self.bias = nnx.Param(jnp.zeros(n_out, param_dtype)) if bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[..., n_in] to [..., n_out]."""
-        return x @ self.kernel[...].astype(x.dtype) + per_channel(self.bias[...], x)
+        y = x @ self.kernel[...].astype(x.dtype)
+        return y if self.bias is None else y + per_channel(self.bias[...], x)
 
 
 class Conv(nnx.Module):
-    """A 3x3 convolution with a bias.
+    """A 3x3 convolution.
 
     Args:
         n_in: channels of the input.
         n_out: channels of the output.
         stride: see `conv2d`.
         padding: see `conv2d`.
+        use_bias: whether to add a bias.
         scale: see `init_kernel`.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
@@ -76,18 +100,19 @@ class Conv(nnx.Module):
         *,
         stride: int = 1,
         padding: Padding = ((1, 1), (1, 1)),
+        use_bias: bool = True,
         scale: float = 1.0,
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
     ):
         self.kernel = nnx.Param(init_kernel(scale)(rngs.params(), (3, 3, n_in, n_out), param_dtype))
-        self.bias = nnx.Param(jnp.zeros(n_out, param_dtype))
+        self.bias = nnx.Param(jnp.zeros(n_out, param_dtype)) if use_bias else None
         self.stride, self.padding = stride, padding
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, height, width, n_in] to [batch, height', width', n_out]."""
         y = conv2d(x, self.kernel[...].astype(x.dtype), stride=self.stride, padding=self.padding)
-        return y + per_channel(self.bias[...], y)
+        return y if self.bias is None else y + per_channel(self.bias[...], y)
 
 
 class GroupNorm(nnx.Module):
@@ -98,10 +123,19 @@ class GroupNorm(nnx.Module):
     Args:
         channels: channels of the input.
         group_size: the fewest channels in a group.
+        eps: what is added to the variance.
         param_dtype: dtype of the parameters.
     """
 
-    def __init__(self, channels: int, *, group_size: int = 4, param_dtype: jnp.dtype = jnp.float32):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        group_size: int = 4,
+        eps: float = 1e-6,
+        param_dtype: jnp.dtype = jnp.float32,
+    ):
+        self.eps = eps
         most = max(1, min(channels // group_size, 32))
         self.groups = next(n for n in range(most, 0, -1) if channels % n == 0)
         self.scale = nnx.Param(jnp.ones(channels, param_dtype))
@@ -111,7 +145,7 @@ class GroupNorm(nnx.Module):
         """[batch, ..., channels] to the same; the statistics are in float32 or better."""
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         y = wide - per_channel(_group_mean(wide, self.groups), wide)
-        inverse = jax.lax.rsqrt(_group_mean(y * y, self.groups) + 1e-6)
+        inverse = jax.lax.rsqrt(_group_mean(y * y, self.groups) + self.eps)
         # One factor for each example and channel, so that an image is passed over once.
         y = y * per_channel(inverse * self.scale[...].astype(y.dtype)[None], y)
         return (y + per_channel(self.bias[...], y)).astype(x.dtype)

@@ -92,6 +92,8 @@ class MLP(nnx.Module):
         init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
         noise_label: what of the time it is called with, a name in prediction.NOISE_LABELS, which is
           checked; None if that is not known.
+        learn_variance: whether there are as many output channels again, of a variance; see
+          prediction.with_variance.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
         dtype: of the computation; statistics and output stay in float32.
         param_dtype: of the parameters.
@@ -114,6 +116,7 @@ class MLP(nnx.Module):
         scale_by_sigma: bool = False,
         init_scale: NotNegative = 0.0,
         noise_label: Given[str | None] = None,
+        learn_variance: Given[bool] = False,
         conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
         param_dtype: Given[jnp.dtype] = jnp.float32,
@@ -124,6 +127,8 @@ class MLP(nnx.Module):
             raise ValueError(f"this network is for vectors, (d,), not for {tuple(shape)}")
         check_count("the number of features", shape[0])
         check_label(noise_label, embedding, conditional, scale_by_sigma)
+        if learn_variance and scale_by_sigma:
+            raise ValueError("a learned variance goes with scale_by_sigma=False")
         if channels % 4:
             raise ValueError(f"channels={channels} must be a multiple of 4")
         self.shape, self.dtype = tuple(shape), jnp.dtype(dtype)
@@ -149,7 +154,8 @@ class MLP(nnx.Module):
             for _ in range(depth)
         )
         self.norm = GroupNorm(channels, group_size=channels, param_dtype=param_dtype)
-        self.dense_out = Dense(channels, shape[0], scale=init_scale, **layer)
+        outputs = shape[0] * (1 + learn_variance)
+        self.dense_out = Dense(channels, outputs, scale=init_scale, **layer)
 
     def __call__(
         self,
@@ -168,7 +174,8 @@ class MLP(nnx.Module):
             key: JAX random key of dropout, of features and of conditions; None for neither.
 
         Returns:
-            The shape of x, in float32 (float64 for float64).
+            The shape of x, in float32 (float64 for float64); twice the channels with
+            learn_variance.
 
         Raises:
             ValueError: x is not of the network's shape, or cond has what it is not told.

@@ -4,19 +4,19 @@ Both are a RefineNet. NCSN is told the noise level's index in every norm, and ou
 NCSNv2 is told nothing: its norms are plain, the joining blocks have none, and its output is divided
 by sigma outside (parametrization "scaled_score").
 
-They are written from the papers; details that these leave open (such as shortcuts and biases) need
-not agree with the released networks, so released weights of these two do not load.
+Released weights of both load: see interop.refinenet.
 """
 
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.models import arguments
-from score_sde.models.arguments import Given, Multiples, Width
+from score_sde.models.arguments import Given, Multiples
 from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
     MakeEmbedding,
@@ -26,6 +26,10 @@ from score_sde.models.conditions.combined import (
 from score_sde.models.layers import Conv
 from score_sde.models.refinenet import InstanceNormPlus, RefineBlock, ResidualBlock
 from score_sde.models.shapes import check_state, image_shape
+from score_sde.values import between
+
+# The norm compares feature maps, of which there are at least 2.
+Maps = Annotated[int, between(2, 2**20)]
 
 
 class _RefineNet(nnx.Module):
@@ -63,8 +67,8 @@ class _RefineNet(nnx.Module):
             self.stages.append(
                 nnx.List(
                     [
-                        ResidualBlock(n_in, n_out, down=halve, **options),
-                        ResidualBlock(n_out, n_out, down=False, **options),
+                        ResidualBlock(n_in, n_out, first=True, down=halve, **options),
+                        ResidualBlock(n_out, n_out, first=False, down=False, **options),
                     ]
                 )
             )
@@ -149,7 +153,7 @@ class NCSN(_RefineNet):
         self,
         *,
         shape: Given[Sequence[int]] = (32, 32, 3),
-        channels: Width = 128,
+        channels: Maps = 128,
         channel_mult: Multiples = (1, 2, 2, 2),
         dilations: Multiples = (1, 1, 2, 4),
         num_scales: Given[int | None] = 10,
@@ -187,7 +191,8 @@ class NCSN(_RefineNet):
 class NCSNv2(_RefineNet):
     """The second network (Song and Ermon 2020, arXiv 2006.09011, Appendix B): unconditional.
 
-    For 128 pixels it has channel_mult (1, 2, 2, 4, 4) and dilations (1, 1, 1, 2, 4).
+    For 128 pixels it has channel_mult (1, 2, 2, 4, 4) and dilations (1, 1, 1, 2, 4); for 256,
+    (1, 2, 2, 2, 4, 4) and (1, 1, 1, 1, 2, 4).
 
     Args:
         shape: of the data, as for NCSN, and so are the others.
@@ -208,7 +213,7 @@ class NCSNv2(_RefineNet):
         self,
         *,
         shape: Given[Sequence[int]] = (32, 32, 3),
-        channels: Width = 128,
+        channels: Maps = 128,
         channel_mult: Multiples = (1, 2, 2, 2),
         dilations: Multiples = (1, 1, 2, 4),
         centered: Given[bool] = False,

@@ -2,14 +2,17 @@
 
 A RefineNet (Lin et al. 2017, arXiv 1611.06612) with InstanceNorm++, after Song and Ermon 2019
 (arXiv 1907.05600, Appendix A) and 2020 (arXiv 2006.09011, Appendix B): residual blocks with the
-norm first, dilated convolutions instead of the later poolings, and ELU. The chained pooling takes
-averages in NCSN, as its paper says, and maxima in NCSNv2, as its released network does.
+norm first, dilated convolutions instead of the later poolings, and ELU. What the papers leave open
+is as in the released networks: which convolutions have a bias, a dilated convolution as shortcut
+of the first block of a dilated stage, and that features are enlarged corner to corner. The chained
+pooling takes averages in NCSN, as its paper says, and maxima in NCSNv2, as its released network.
 """
 
 from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from score_sde.models.layers import Conv, Dense, per_channel
@@ -24,8 +27,10 @@ class InstanceNormPlus(nnx.Module):
 
         y_k = gamma_k (x_k - mu_k) / s_k + beta_k + alpha_k (mu_k - m) / v.                  (1)
 
+    v^2 is the unbiased estimate, divided by the number of maps less one; s_k^2 is the plain mean.
+
     Args:
-        channels: of the input.
+        channels: of the input, at least 2.
         num_scales: rows of alpha, beta and gamma, one for each noise level; 0 for one set for all.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
@@ -50,7 +55,8 @@ class InstanceNormPlus(nnx.Module):
         mean = wide.mean((1, 2))
         inverse = jax.lax.rsqrt(wide.var((1, 2)) + 1e-5)
         relative = mean - mean.mean(1, keepdims=True)
-        relative = relative * jax.lax.rsqrt(mean.var(1, keepdims=True) + 1e-5)
+        unbiased = jnp.sum(relative**2, 1, keepdims=True) / (x.shape[-1] - 1)
+        relative = relative * jax.lax.rsqrt(unbiased + 1e-5)
         alpha, beta, gamma = (
             (p[...][level] if self.conditional else p[...][None]).astype(wide.dtype)
             for p in (self.alpha, self.beta, self.gamma)
@@ -104,13 +110,16 @@ class DilatedConv(nnx.Module):
 
 
 class ResidualBlock(nnx.Module):
-    """Norm, ELU, convolution, twice, around an identity or a 1x1 convolution.
+    """Norm, ELU, convolution, twice, around an identity or a convolution.
+
+    That is of 1x1 pixels; of the first block of a dilated stage it is dilated, too.
 
     Args:
         n_in: channels of the input.
         n_out: channels of the output.
+        first: whether the block is the first of its stage.
         down: halve the size at the end, by the mean of 2x2 pixels.
-        dilation: of both convolutions.
+        dilation: of the convolutions.
         norm: makes the norms.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
@@ -121,6 +130,7 @@ class ResidualBlock(nnx.Module):
         n_in: int,
         n_out: int,
         *,
+        first: bool,
         down: bool,
         dilation: int,
         norm: Norm,
@@ -131,8 +141,16 @@ class ResidualBlock(nnx.Module):
         self.norm_0, self.norm_1 = norm(n_in), norm(n_in)
         self.conv_0 = DilatedConv(n_in, n_in, dilation, **layer)
         self.conv_1 = DilatedConv(n_in, n_out, dilation, **layer)
-        self.shortcut = Dense(n_in, n_out, **layer) if down or n_in != n_out else None
+        self.shortcut = self._shortcut(n_in, n_out, dilation if first else 1, down, layer)
         self.down = down
+
+    @staticmethod
+    def _shortcut(
+        n_in: int, n_out: int, dilation: int, down: bool, layer: dict
+    ) -> DilatedConv | Dense | None:
+        if dilation > 1:
+            return DilatedConv(n_in, n_out, dilation, **layer)
+        return Dense(n_in, n_out, **layer) if down or n_in != n_out else None
 
     def __call__(self, x: jax.Array, level: jax.Array) -> jax.Array:
         """[batch, height, width, n_in] to [batch, height', width', n_out]; level: see the norm."""
@@ -146,9 +164,9 @@ class ResidualBlock(nnx.Module):
 class _NormConv(nnx.Module):
     """A convolution, after a norm if there is one, with something done in between."""
 
-    def __init__(self, n_in: int, n_out: int, norm: Norm | None, layer: dict):
+    def __init__(self, n_in: int, n_out: int, norm: Norm | None, use_bias: bool, layer: dict):
         self.norm = norm(n_in) if norm else None
-        self.conv = Conv(n_in, n_out, **layer)
+        self.conv = Conv(n_in, n_out, use_bias=use_bias, **layer)
 
     def __call__(
         self,
@@ -187,10 +205,11 @@ class RefineBlock(nnx.Module):
         layer = {"param_dtype": param_dtype, "rngs": rngs}
 
         def chain(n: int, length: int) -> nnx.List:
-            return nnx.List(_NormConv(n, n, norm, layer) for _ in range(length))
+            return nnx.List(_NormConv(n, n, norm, False, layer) for _ in range(length))
 
         self.adapt = nnx.List(chain(n, 4) for n in n_in)
-        self.fuse = nnx.List(_NormConv(n, n_out, norm, layer) for n in n_in) if n_in[1:] else None
+        fuse = (_NormConv(n, n_out, norm, True, layer) for n in n_in)
+        self.fuse = nnx.List(fuse) if n_in[1:] else None
         self.pool = chain(n_out, 2)
         self.reduce = _average_pool if norm else _max_pool
         self.end = chain(n_out, 2 * n_end)
@@ -207,12 +226,32 @@ class RefineBlock(nnx.Module):
             (h,) = adapted
         else:
             fused = [conv(x, level) for conv, x in zip(self.fuse, adapted, strict=True)]
-            h = sum(jax.image.resize(x, fused[0].shape, "bilinear") for x in fused)
+            h = sum(enlarge(x, fused[0].shape[1:3]) for x in fused)
         path = h = jax.nn.elu(h)
         for conv in self.pool:
             path = conv(path, level, self.reduce)
             h = h + path
         return _units(self.end, h, level)
+
+
+def enlarge(x: jax.Array, size: Sequence[int]) -> jax.Array:
+    """Linear interpolation that puts corners on corners.
+
+    Args:
+        x: [batch, height, width, channels].
+        size: (height, width) of the result.
+    """
+    for axis, length in enumerate(size, 1):
+        if x.shape[axis] != length:
+            weights = jnp.asarray(_between(x.shape[axis], length), x.dtype)
+            x = jnp.moveaxis(jnp.tensordot(x, weights, (axis, 1)), -1, axis)
+    return x
+
+
+def _between(n_in: int, n_out: int) -> np.ndarray:
+    """Weights of linear interpolation from n_in points to n_out in the same interval."""
+    position = np.linspace(0, n_in - 1, n_out)
+    return np.maximum(1 - np.abs(position[:, None] - np.arange(n_in)), 0)
 
 
 def _average_pool(x: jax.Array) -> jax.Array:

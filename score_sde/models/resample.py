@@ -104,6 +104,7 @@ class Downsample(nnx.Module):
         n_out: channels of the output; n_in without a convolution.
         fir: see `halve`.
         with_conv: False for `halve` alone.
+        edge: without a filter, zeros before and after each axis: (0, 1) in DDPM, (1, 1) in ADM.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -115,11 +116,12 @@ class Downsample(nnx.Module):
         *,
         fir: Sequence[float] | None,
         with_conv: bool = True,
+        edge: tuple[int, int] = (0, 1),
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
     ):
         self.fir = None if fir is None else tuple(fir)
-        edge = (0, 1) if fir is None else (0, 0)
+        edge = edge if fir is None else (0, 0)
         options = {"padding": (edge, edge), "param_dtype": param_dtype, "rngs": rngs}
         self.conv = Conv(n_in, n_out, stride=2, **options) if with_conv else None
 

@@ -42,7 +42,25 @@ def level_sizes(shape: Sequence[int], levels: int) -> list[int]:
     return [min(shape[:2]) // 2**level for level in range(levels)]
 
 
+def check_attention(sizes: Sequence[int], image: int) -> None:
+    """Raise ValueError if no halving of these images, nor of larger ones, gives any of the sizes.
+
+    A recipe may name more than a network has levels for, and those of images of other sizes.
+    """
+    if sizes and all(_odd(size) != _odd(image) for size in sizes):
+        levels = [image >> i for i in range(image.bit_length()) if image % 2**i == 0]
+        raise ValueError(
+            f"attn_resolutions={tuple(sizes)}: no level has such a size, for images of {image} "
+            f"pixels are halved to {', '.join(map(str, levels))}"
+        )
+
+
 def check_state(x: jax.Array, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless x is [batch, *shape]."""
     if x.shape[1:] != shape:
         raise ValueError(f"x is {x.shape}; this network is for [batch, *{shape}]")
+
+
+def _odd(size: int) -> int:
+    """What is left of a number when it is halved as often as that goes."""
+    return size // (size & -size)

@@ -8,11 +8,13 @@ All are one network with options:
                              embedding="fourier", scale_by_sigma=True
     NCSN++ at high           progressive_input="input_skip", progressive_output="output_skip"
     resolution
+    EDM's of both            early_conditions=("augment", "label"), and for its NCSN++
+                             embedding="fourier_label" (Karras et al. 2022, arXiv 2206.00364)
 """
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import jax
@@ -30,17 +32,14 @@ from score_sde.models.blocks import (
     OutputSkip,
     ResBlock,
 )
-from score_sde.models.conditions.combined import (
-    NO_CONDITIONS,
-    MakeEmbedding,
-    check_told,
-    make_embeddings,
-)
+from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding
 from score_sde.models.embeddings import NoiseEmbedding, check_label
 from score_sde.models.layers import Conv
 from score_sde.models.resample import Downsample, Upsample
-from score_sde.models.shapes import check_state, image_shape, level_sizes
-from score_sde.values import Count, Length, NotNegative, Positive, Share, between
+from score_sde.models.running import Runner, key_sequence
+from score_sde.models.shapes import check_attention, check_state, image_shape, level_sizes
+from score_sde.models.told import embed, make_early_and_late
+from score_sde.values import Count, Length, Name, NotNegative, Positive, Share, between
 
 
 class DownLevel(nnx.Module):
@@ -105,15 +104,19 @@ class UNet(nnx.Module):
         progressive_output: how an image is taken from smaller sizes.
         progressive_combine: how progressive_input="input_skip" joins image and features.
         embedding: of noise_label: "positional" is for labels from 0 to about 1000, "fourier" takes
-          their logarithm and is for sigma.
-        fourier_scale: standard deviation of the frequencies of embedding="fourier".
+          their logarithm and is for sigma, "fourier_label" is for logarithms themselves.
+        fourier_scale: standard deviation of the frequencies of a Fourier embedding.
         conditional: whether the network is told noise_label.
+        early_conditions: names of conditions that are added to the features of noise_label, before
+          their two dense layers; the others are added after these.
         scale_by_sigma: divide the output by noise_label, which must then be sigma.
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
         init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
         group_size: fewest channels in a group of a group norm; there are at most 32 groups.
         noise_label: what of the time it is called with, a name in prediction.NOISE_LABELS, which is
           checked; None if that is not known.
+        learn_variance: whether there are as many output channels again, of a variance; see
+          prediction.with_variance.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
         dtype: of the computation; statistics, softmax and output stay in float32.
         param_dtype: of the parameters.
@@ -141,14 +144,16 @@ class UNet(nnx.Module):
         progressive_input: Literal["none", "input_skip", "residual"] = "none",
         progressive_output: Literal["none", "output_skip", "residual"] = "none",
         progressive_combine: Literal["sum", "cat"] = "sum",
-        embedding: Literal["positional", "fourier"] = "positional",
+        embedding: Literal["positional", "fourier", "fourier_label"] = "positional",
         fourier_scale: Positive = 16.0,
         conditional: bool = True,
+        early_conditions: Sequence[Name] = (),
         scale_by_sigma: bool = False,
         centered: Given[bool] = True,
         init_scale: NotNegative = 0.0,
         group_size: Count = 4,
         noise_label: Given[str | None] = None,
+        learn_variance: Given[bool] = False,
         conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
         param_dtype: Given[jnp.dtype] = jnp.float32,
@@ -160,9 +165,16 @@ class UNet(nnx.Module):
         check_label(noise_label, embedding, conditional, scale_by_sigma)
         self.shape = image_shape(shape, len(channel_mult) - 1)
         *sides, data_channels = self.shape
-        _check_attention(attn_resolutions, min(sides))
+        if learn_variance and (scale_by_sigma or progressive_output == "output_skip"):
+            raise ValueError(
+                "a learned variance goes with scale_by_sigma=False and progressive_output=none or "
+                "residual"
+            )
+        outputs = data_channels * (1 + learn_variance)
+        check_attention(attn_resolutions, min(sides))
         self.scale_by_sigma, self.centered = scale_by_sigma, centered
         self.dtype, self.remat = jnp.dtype(dtype), remat
+        self.fir = tuple(fir_kernel) if fir else None
 
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.noise_embedding = (
@@ -170,7 +182,9 @@ class UNet(nnx.Module):
             if conditional
             else None
         )
-        self.conditions = make_embeddings(conditions, 4 * channels, **layer)
+        self.early_conditions, self.conditions = make_early_and_late(
+            conditions, early_conditions, self.noise_embedding, 4 * channels, **layer
+        )
         self.conv_in = Conv(data_channels, channels, **layer)
         build = _Builder(
             sizes=level_sizes(self.shape, len(channel_mult)),
@@ -179,7 +193,7 @@ class UNet(nnx.Module):
             num_res_blocks=num_res_blocks,
             attn_resolutions=attn_resolutions,
             resblock=resblock,
-            fir=tuple(fir_kernel) if fir else None,
+            fir=self.fir,
             resamp_with_conv=resamp_with_conv,
             progressive_input=progressive_input,
             progressive_output=progressive_output,
@@ -195,7 +209,7 @@ class UNet(nnx.Module):
         self.middle = nnx.List(build.middle())
         self.up = nnx.List(build.decoder())
         self.head = (
-            build.head(channels * channel_mult[0], data_channels, init_scale)
+            build.head(channels * channel_mult[0], outputs, init_scale)
             if progressive_output != "output_skip"
             else None
         )
@@ -217,7 +231,8 @@ class UNet(nnx.Module):
             key: JAX random key of dropout, of features and of conditions; None for neither.
 
         Returns:
-            The shape of x, in float32 (float64 for float64).
+            The shape of x, in float32 (float64 for float64); twice the channels with
+            learn_variance.
 
         Raises:
             ValueError: x is not of the network's shape, or cond has what it is not told.
@@ -225,12 +240,16 @@ class UNet(nnx.Module):
         check_state(x, self.shape)
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
-        keys = _keys(key)
-        run = _Runner(
-            self._embed(noise_label.astype(wide), cond, len(x), next(keys), compute),
-            keys,
-            self.remat,
+        keys = key_sequence(key)
+        told = embed(
+            self.noise_embedding,
+            self.early_conditions,
+            self.conditions,
+            noise_label.astype(wide),
+            cond,
+            next(keys),
         )
+        run = Runner(None if told is None else told.astype(compute), keys, self.remat)
         x = x if self.centered else 2 * x - 1
         h, skips = self._encode(x.astype(compute), run)
         for block in self.middle:
@@ -238,25 +257,7 @@ class UNet(nnx.Module):
         out = self._decode(h, skips, run).astype(wide)
         return out / noise_label.astype(wide)[:, None, None, None] if self.scale_by_sigma else out
 
-    def _embed(
-        self,
-        noise_label: jax.Array,
-        cond: Mapping[str, jax.Array] | None,
-        batch: int,
-        key: jax.Array | None,
-        dtype: jnp.dtype,
-    ) -> jax.Array | None:
-        """What the residual blocks are told, [batch, features], after its swish."""
-        parts = []
-        if self.noise_embedding is not None:
-            parts.append(self.noise_embedding(noise_label))
-        if self.conditions is None:
-            check_told(cond, ())
-        else:
-            parts.append(self.conditions(cond, batch, key))
-        return jax.nn.silu(sum(parts)).astype(dtype) if parts else None
-
-    def _encode(self, x: jax.Array, run: "_Runner") -> tuple[jax.Array, list[jax.Array]]:
+    def _encode(self, x: jax.Array, run: Runner) -> tuple[jax.Array, list[jax.Array]]:
         """Features of the smallest size, and all that the decoder is shown."""
         pyramid, h = x, self.conv_in(x)
         skips = [h]
@@ -272,7 +273,7 @@ class UNet(nnx.Module):
                 skips.append(h)
         return h, skips
 
-    def _decode(self, h: jax.Array, skips: list[jax.Array], run: "_Runner") -> jax.Array:
+    def _decode(self, h: jax.Array, skips: list[jax.Array], run: Runner) -> jax.Array:
         """The output from the features of the smallest size."""
         pyramid = None
         for level in self.up:
@@ -292,43 +293,6 @@ def _check_kernel(taps: Sequence[float]) -> None:
         raise ValueError(f"fir_kernel must have an even number of taps, not {len(taps)}")
     if not sum(taps) > 0:
         raise ValueError(f"fir_kernel={tuple(taps)} must have a sum above 0, which becomes 1")
-
-
-def _check_attention(sizes: Sequence[int], image: int) -> None:
-    """Refuse sizes of which no halving gives any, neither of these images nor of larger ones.
-
-    A recipe may name more than a network has levels for, and those of images of other sizes.
-    """
-    if sizes and all(_odd(size) != _odd(image) for size in sizes):
-        levels = [image >> i for i in range(image.bit_length()) if image % 2**i == 0]
-        raise ValueError(
-            f"attn_resolutions={tuple(sizes)}: no level has such a size, for images of {image} "
-            f"pixels are halved to {', '.join(map(str, levels))}"
-        )
-
-
-def _odd(size: int) -> int:
-    """What is left of a number when it is halved as often as that goes."""
-    return size // (size & -size)
-
-
-def _keys(key: jax.Array | None) -> Iterator[jax.Array | None]:
-    """A key for each use, a function of `key` and the number of the use."""
-    for i in itertools.count():
-        yield None if key is None else jax.random.fold_in(key, i)
-
-
-class _Runner:
-    """Runs one block, with the arguments of its kind, rematerialised on request."""
-
-    def __init__(self, embedding: jax.Array | None, keys: Iterator[jax.Array | None], remat: bool):
-        self.embedding, self.keys, self.remat = embedding, keys, remat
-
-    def __call__(self, block: nnx.Module, h: jax.Array) -> jax.Array:
-        call: Callable[..., jax.Array] = jax.checkpoint(block) if self.remat else block
-        if isinstance(block, ResBlock):
-            return call(h, self.embedding, next(self.keys))
-        return call(h)
 
 
 @dataclasses.dataclass

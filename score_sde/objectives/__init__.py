@@ -5,23 +5,53 @@ from collections.abc import Mapping
 from typing import Any
 
 from score_sde import sections
-from score_sde.objectives.base import CLASSIFIER, DENOISER, Objective
+from score_sde.objectives.base import (
+    CLASSIFIER,
+    CONSISTENCY,
+    DENOISER,
+    FLOW_MAP,
+    OWN,
+    Objective,
+    is_a,
+)
 from score_sde.objectives.classification import Classification
 from score_sde.objectives.denoising import Denoising
+from score_sde.objectives.ect import ECT
+from score_sde.objectives.flow_matching import FlowMatching
+from score_sde.objectives.ict import ICT
+from score_sde.objectives.mean_flow import MeanFlow
+from score_sde.objectives.scm import SCM
+from score_sde.objectives.shortcut import Shortcut
 
 __all__ = [
     "CLASSIFIER",
+    "CONSISTENCY",
     "DENOISER",
+    "ECT",
+    "FLOW_MAP",
+    "ICT",
     "OBJECTIVES",
+    "OWN",
+    "SCM",
     "SHARED",
     "Classification",
     "Denoising",
+    "FlowMatching",
+    "MeanFlow",
     "Objective",
+    "Shortcut",
+    "is_a",
     "read",
 ]
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "denoising": Denoising,
+    "flow_matching": FlowMatching,
+    "mean_flow": MeanFlow,
+    "shortcut": Shortcut,
+    "ect": ECT,
+    "ict": ICT,
+    "scm": SCM,
     "classification": Classification,
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import jax
+from flax import nnx
 
 from score_sde.fields import Field
 from score_sde.prediction import Denoiser
@@ -14,8 +15,17 @@ from score_sde.processes import SDE
 
 Network = Callable[..., jax.Array]
 
-# What a network becomes, by what its objective trains: see prediction.Denoiser, classifier.
+OWN = "objective"  # before the paths of the arrays of an objective's own
+
+# What a network becomes, by what its objective trains: see prediction.Denoiser, classifier and
+# flow_map: a flow map of any two times is a denoiser too, and one to the data alone is none.
 DENOISER, CLASSIFIER = "denoiser", "classifier"
+FLOW_MAP, CONSISTENCY = "flow map", "consistency model"
+
+
+def is_a(trained: str, needed: str) -> bool:
+    """Whether what was trained is of a kind that is needed, or is that too."""
+    return trained == needed or (trained, needed) == (FLOW_MAP, DENOISER)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,15 +33,24 @@ class Objective:
     """Subclasses are the sections of a config that they share a name with.
 
     Attributes:
-        TRAINS: what the network becomes, DENOISER or CLASSIFIER.
+        TRAINS: what the network becomes: DENOISER, CLASSIFIER, FLOW_MAP or CONSISTENCY.
+        NUMBERS: names of what the network is told beside its conditions, a number each.
     """
 
     TRAINS: ClassVar[str]
+    NUMBERS: ClassVar[tuple[str, ...]] = ()
 
     @property
     def draws(self) -> bool:
         """Whether samples can be drawn from what it trains."""
-        return self.TRAINS == DENOISER
+        return self.TRAINS != CLASSIFIER
+
+    def module(self) -> Callable[[nnx.Rngs], nnx.Module] | None:
+        """What makes a model of the objective's own, which it is given as `own`; None for none.
+
+        Its arrays are trained, averaged and saved beside those of the network, under OWN.
+        """
+        return None
 
     def model(self, network: Network, process: SDE, denoiser: Callable[[Network], Denoiser]) -> Any:
         """What is trained, made of a network.
@@ -62,6 +81,14 @@ class Objective:
     def check(self, process: SDE) -> None:
         """Raise ValueError if these options cannot work for a process; nothing is computed."""
 
+    def at(self, done: jax.Array) -> Self:
+        """The objective when a share of the training is done, from 0 to 1, []."""
+        return self
+
+    def given(self, teacher: Any) -> Self:
+        """The objective with the teacher that it names; see runs.teacher."""
+        return self
+
     def held_out(self) -> Self:
         """The objective that held-out examples are measured with."""
         return self
@@ -73,6 +100,8 @@ class Objective:
         process: SDE,
         x0: jax.Array,
         cond: Mapping[str, jax.Array] | None = None,
+        *,
+        own: Callable[..., Any] | None = None,
     ) -> jax.Array:
         """The loss of each example.
 
@@ -82,6 +111,7 @@ class Objective:
             process: the forward process.
             x0: data, [batch, *data].
             cond: conditions of the model, and `fields`, [batch, ...] each; or None.
+            own: the model of `module`; given only to an objective that has one.
 
         Returns:
             [batch]; its mean is the training loss.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import jax
 
@@ -21,9 +21,9 @@ from score_sde.classifier import Classifier, LogProb
 from score_sde.fields import Field
 from score_sde.objectives.base import CLASSIFIER, Network, Objective
 from score_sde.objectives.times import TimeDistribution, check_t_min, draw_times, uniform_times
-from score_sde.prediction import Denoiser
+from score_sde.prediction import NOISE_LABELS, Denoiser, check_levels
 from score_sde.processes import SDE, expand
-from score_sde.values import Name, Positive
+from score_sde.values import Name, Positive, one_of
 
 
 def cross_entropy(
@@ -66,6 +66,8 @@ class Classification(Objective):
         field: of the data set, the label that is predicted.
         t_min: smallest time to train on; the process's own if None.
         stratified: spread the times of a batch evenly; see times.draw_times.
+        noise_label: how the network is told the time, a name in prediction.NOISE_LABELS: "ratio"
+            for wide_resnet, "time" for adm_classifier.
     """
 
     TRAINS: ClassVar[str] = CLASSIFIER
@@ -73,6 +75,7 @@ class Classification(Objective):
     field: Name = "label"
     t_min: Positive | None = None
     stratified: bool = False
+    noise_label: Annotated[str, one_of(NOISE_LABELS)] = "ratio"
 
     def __post_init__(self):
         sections.check(self)
@@ -86,7 +89,7 @@ class Classification(Objective):
         self, network: Network, process: SDE, denoiser: Callable[[Network], Denoiser]
     ) -> Classifier:
         """The classifier of the network."""
-        return Classifier(network, process)
+        return Classifier(network, process, NOISE_LABELS[self.noise_label])
 
     def facts(self, fields: Mapping[str, Field]) -> dict[str, Any]:
         """The number of classes."""
@@ -96,8 +99,9 @@ class Classification(Objective):
         return {"classes": field.values}
 
     def check(self, process: SDE) -> None:
-        """Raise ValueError if t_min is not a time of the process."""
+        """Raise ValueError if t_min is not a time of the process, or it has no levels to tell."""
         check_t_min(self.t_min, process)
+        check_levels(self.noise_label, process)
 
     def held_out(self) -> Self:
         """As for denoising: with times that are spread evenly."""

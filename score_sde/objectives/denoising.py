@@ -8,33 +8,46 @@ with t from a time distribution (c corrects for one that is used for importance 
 and q the quantity regressed. All quantities are linear in (x_0, eps), so for a given x_t their
 errors are multiples of each other; a weighting therefore names the quantity in which its lambda
 has the simplest form and stays finite.
+
+With a learned uncertainty the gradient is that of e^(-u(t)) times (1) plus u(t); see
+objectives.uncertainty.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from score_sde import sections
 from score_sde.checks import check_positive
+from score_sde.fields import Field
+from score_sde.objectives import variational
 from score_sde.objectives.base import DENOISER, Objective
+from score_sde.objectives.couplings import Coupling, independent
 from score_sde.objectives.times import (
+    LARGEST_MODE_SCALE,
     TIMES,
     TimeDistribution,
     check_t_min,
     draw_times,
+    shifted_times,
     uniform_times,
 )
+from score_sde.objectives.uncertainty import Uncertainty, reported, uncertain
 from score_sde.objectives.weightings import QUANTITIES, WEIGHTINGS, Weighting, simple_weighting
-from score_sde.prediction import Denoiser, Prediction
+from score_sde.prediction import Denoiser, Prediction, with_variance
 from score_sde.processes import SDE, expand
 from score_sde.sections import DERIVED
-from score_sde.values import Positive, one_of
+from score_sde.values import NotNegative, Positive, between, one_of
+
+# (process, t, x, x0, prediction, v) -> what is added to the loss, [batch]; see `variational.bound`.
+Bound = Callable[[SDE, jax.Array, jax.Array, jax.Array, Prediction, jax.Array], jax.Array]
 
 REDUCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     # Over the axes of an example: the mean for the paper's VP models, 0.5 * sum for its VE models.
@@ -54,6 +67,9 @@ def denoising_score_matching(
     weighting: Weighting | None = None,
     stratified: bool = False,
     reduction: str = "mean",
+    couple: Coupling | None = None,
+    uncertainty: Callable[[SDE, jax.Array], jax.Array] | None = None,
+    bound: Bound | None = None,
 ) -> jax.Array:
     """The loss of each example, equation (1).
 
@@ -67,20 +83,60 @@ def denoising_score_matching(
         weighting: q and lambda; "simple" if None.
         stratified: see `draw_times`.
         reduction: over the axes of an example; a name in REDUCTIONS.
+        couple: draws eps for the data; independent of them if None. See objectives.couplings.
+        uncertainty: u of objectives.uncertainty, a function of the process and t; None for none.
+        bound: what is added for a learned variance; None for none.
 
     Returns:
-        [batch]; its mean is the training loss.
+        [batch]; its mean is the training loss. With an uncertainty the value is that without, and
+        the gradient that of the loss with it.
     """
     times = uniform_times() if times is None else times
     weighting = simple_weighting() if weighting is None else weighting
+    couple = independent() if couple is None else couple
     key_t, key_eps = jax.random.split(key)
     t, correction = draw_times(key_t, sde, len(x0), times, stratified)
     t, correction = t.astype(x0.dtype), correction.astype(x0.dtype)
-    eps = jax.random.normal(key_eps, x0.shape, x0.dtype)
+    x0, eps = couple(key_eps, x0, cond)
     x = expand(sde.alpha(t), x0) * x0 + expand(sde.sigma(t), x0) * eps
     quantity = QUANTITIES[weighting.quantity]
-    error = quantity(sde, t, denoise(x, t, cond)) - quantity(sde, t, Prediction(x0, eps))
-    return correction * weighting.weight(sde, t) * REDUCTIONS[reduction](error**2)
+    if bound is None:
+        prediction, added = denoise(x, t, cond), 0.0
+    else:
+        prediction, v = with_variance(denoise, x, t, cond)
+        added = bound(sde, t, x, x0, prediction, v)
+    error = quantity(sde, t, prediction) - quantity(sde, t, Prediction(x0, eps))
+    loss = correction * weighting.weight(sde, t) * REDUCTIONS[reduction](error**2)
+    if uncertainty is not None:
+        loss = reported(loss, uncertain(loss, uncertainty(sde, t)))
+    return loss + added
+
+
+class _Of(NamedTuple):
+    """Which choices an option belongs to, and what their functions call it."""
+
+    field: str
+    members: tuple[str, ...]
+    argument: str
+
+    def __str__(self) -> str:
+        return f"{self.field}={' or '.join(self.members)}"
+
+
+_OPTIONS = {
+    "quantity": _Of("weighting", ("uniform",), "quantity"),
+    "snr_gamma": _Of("weighting", ("min_snr", "soft_min_snr"), "gamma"),
+    "p2_gamma": _Of("weighting", ("p2",), "gamma"),
+    "p2_k": _Of("weighting", ("p2",), "k"),
+    "sigmoid_bias": _Of("weighting", ("sigmoid",), "bias"),
+    "time_mean": _Of("times", ("log_normal", "logit_normal"), "mean"),
+    "time_std": _Of("times", ("log_normal", "logit_normal"), "std"),
+    "time_scale": _Of("times", ("mode",), "scale"),
+    "time_temperature": _Of("times", ("sigmoid_log_snr",), "temperature"),
+    "t_min": _Of("times", ("uniform", "importance"), "t_min"),
+}
+# Those whose c(t) is 1 in continuous time.
+_SHIFTED = tuple(name for name in TIMES if name not in ("importance", "discrete"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,13 +147,30 @@ class Denoising(Objective):
         weighting: q and lambda, a name in weightings.WEIGHTINGS.
         quantity: what the weighting "uniform" regresses, a name in weightings.QUANTITIES; its own
             choice if None.
+        snr_gamma: of the weightings "min_snr" and "soft_min_snr", their gamma; 5 if None.
+        p2_gamma: of the weighting "p2", its power gamma; 1 if None.
+        p2_k: of the weighting "p2", its k; 1 if None.
+        sigmoid_bias: of the weighting "sigmoid", the log SNR that weighs one half; 2 if None.
         times: distribution of t, a name in times.TIMES.
         time_mean: mean of the distributions log_normal and logit_normal; their own if None.
         time_std: their standard deviation; their own if None.
+        time_scale: of the distribution "mode", its s; 1.29 if None.
+        time_temperature: of the distribution "sigmoid_log_snr", its tau; 1 if None.
+        time_shift: factor on sigma / alpha of the times that are drawn, for the resolution: see
+            times.shifted_times; no shift if None.
         t_min: smallest time to train on, for the distributions uniform and importance; the
             process's own if None.
         stratified: spread the times of a batch evenly; see times.draw_times.
         reduction: over the axes of an example, a name in REDUCTIONS.
+        uncertainty: learn what loss to expect at each noise level, and divide by it in training;
+            what is reported is the loss without. See objectives.uncertainty.
+        learned_variance: the network has twice the channels and learns the variance of reverse
+            steps too, by vlb_weight times the variational bound (objectives.variational), of all N
+            levels in bits/dim (Nichol and Dhariwal 2021, arXiv 2102.09672, equation 16). It is for
+            the sde ddpm or smld, with times="discrete"; the sampler improved_ddpm uses it.
+        vlb_weight: of that bound; 0.001 if None.
+        data_levels: how many values a number of the data can have, which are in [-1, 1], for the
+            bound's first level; 256 if None.
         sigma_data: standard deviation of the data, of the weighting "edm".
 
     Raises:
@@ -108,28 +181,47 @@ class Denoising(Objective):
 
     weighting: Annotated[str, one_of(WEIGHTINGS)] = "simple"
     quantity: Annotated[str, one_of(QUANTITIES)] | None = None
+    snr_gamma: Positive | None = None
+    p2_gamma: NotNegative | None = None
+    p2_k: Positive | None = None
+    sigmoid_bias: float | None = None
     times: Annotated[str, one_of(TIMES)] = "uniform"
     time_mean: float | None = None
     time_std: Positive | None = None
+    time_scale: Annotated[float, between(-1, LARGEST_MODE_SCALE)] | None = None
+    time_temperature: Positive | None = None
+    time_shift: Positive | None = None
     t_min: Positive | None = None
     stratified: bool = False
     reduction: Annotated[str, one_of(REDUCTIONS)] = "mean"
+    uncertainty: bool = False
+    learned_variance: bool = False
+    vlb_weight: NotNegative | None = None
+    data_levels: Annotated[int, between(2, 65_536)] | None = None
     sigma_data: float = dataclasses.field(default=0.5, metadata=DERIVED)
 
     def __post_init__(self):
         sections.check(self)
-        for option, choice, members in (
-            ("quantity", "weighting", ("uniform",)),
-            ("time_mean", "times", ("log_normal", "logit_normal")),
-            ("time_std", "times", ("log_normal", "logit_normal")),
-            ("t_min", "times", ("uniform", "importance")),
-        ):
-            if getattr(self, option) is not None and getattr(self, choice) not in members:
-                raise ValueError(
-                    f"{option} is of {choice}={' or '.join(members)}, not of "
-                    f"{choice}={getattr(self, choice)}: leave it out, or give None"
-                )
+        for option, of in (*_OPTIONS.items(), ("time_shift", _Of("times", _SHIFTED, ""))):
+            self._check_of(of.field, of.members, option)
+        for option in ("vlb_weight", "data_levels"):
+            if getattr(self, option) is not None and not self.learned_variance:
+                raise ValueError(f"{option} is of learned_variance=True: leave it out")
+        if self.learned_variance and self.times != "discrete":
+            raise ValueError(
+                f"learned_variance is of times=discrete, the levels of a sequence, not {self.times}"
+            )
         check_positive("sigma_data", self.sigma_data)
+
+    def _check_of(self, choice: str, members: tuple[str, ...], *options: str) -> None:
+        """Raise ValueError if options are given that are not of what is chosen."""
+        for option in options:
+            chosen = getattr(self, choice)
+            if getattr(self, option) is not None and chosen not in members:
+                raise ValueError(
+                    f"{option} is of {choice}={' or '.join(members)}, not of {choice}={chosen}: "
+                    "leave it out, or give None"
+                )
 
     def check(self, process: SDE) -> None:
         """Raise ValueError if the times are not of the process."""
@@ -142,6 +234,14 @@ class Denoising(Objective):
                 f"{process}: use weighting=uniform with quantity=v"
             )
 
+    def module(self) -> Callable[[nnx.Rngs], Uncertainty] | None:
+        """u, if it is asked for."""
+        return (lambda rngs: Uncertainty(rngs=rngs)) if self.uncertainty else None
+
+    def facts(self, fields: Mapping[str, Field]) -> dict[str, Any]:
+        """Whether it learns a variance."""
+        return {"learn_variance": True} if self.learned_variance else {}
+
     def held_out(self) -> Self:
         """Held-out losses are compared over training, so their times are always spread evenly."""
         return dataclasses.replace(self, stratified=True)
@@ -153,6 +253,8 @@ class Denoising(Objective):
         process: SDE,
         x0: jax.Array,
         cond: Mapping[str, jax.Array] | None = None,
+        *,
+        own: Uncertainty | None = None,
     ) -> jax.Array:
         """The loss of each example, [batch]; see Objective."""
         return denoising_score_matching(
@@ -165,15 +267,31 @@ class Denoising(Objective):
             weighting=self._weighting(),
             stratified=self.stratified,
             reduction=self.reduction,
+            couple=self.couple(),
+            uncertainty=own,
+            bound=self._bound if self.learned_variance else None,
         )
 
+    def couple(self) -> Coupling:
+        """How noise is drawn for the data."""
+        return independent()
+
     def _times(self) -> TimeDistribution:
-        chosen = {"t_min": self.t_min, "mean": self.time_mean, "std": self.time_std}
-        return TIMES[self.times](**{name: v for name, v in chosen.items() if v is not None})
+        chosen = TIMES[self.times](**self._given("times"))
+        if self.time_shift is None:
+            return chosen
+        return shifted_times(chosen, self.time_shift, self.t_min)
 
     def _weighting(self) -> Weighting:
-        if self.weighting == "edm":
-            return WEIGHTINGS["edm"](self.sigma_data)
-        if self.quantity is not None:
-            return WEIGHTINGS[self.weighting](self.quantity)
-        return WEIGHTINGS[self.weighting]()
+        given = {"sigma_data": self.sigma_data} if self.weighting == "edm" else {}
+        return WEIGHTINGS[self.weighting](**given, **self._given("weighting"))
+
+    def _bound(self, sde: SDE, *of_example: Any) -> jax.Array:
+        weight = 0.001 if self.vlb_weight is None else self.vlb_weight
+        term = variational.bound(sde, *of_example, data_levels=self.data_levels or 256)
+        return weight * sde.scales * term
+
+    def _given(self, field: str) -> dict[str, Any]:
+        """The options of what a field chooses, as its function takes them; not those left out."""
+        found = {of.argument: getattr(self, n) for n, of in _OPTIONS.items() if of.field == field}
+        return {argument: value for argument, value in found.items() if value is not None}

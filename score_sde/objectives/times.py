@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -99,10 +100,96 @@ def discrete_times() -> TimeDistribution:
     return times
 
 
+def mode_times(scale: float = 1.29) -> TimeDistribution:
+    """t, scaled to [t_min, t_max], is 1 - u - s (cos^2(pi u / 2) - 1 + u) of a uniform u.
+
+    Esser et al. 2024 (arXiv 2403.03206), equation 20.
+
+    Args:
+        scale: s, in [-1, LARGEST_MODE_SCALE]; above 0 favours the middle of [t_min, t_max].
+    """
+
+    def times(sde: SDE, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+        share = 1 - u - scale * (jnp.cos(math.pi / 2 * u) ** 2 - 1 + u)
+        return sde.t_min + (sde.t_max - sde.t_min) * share, jnp.ones_like(u)
+
+    return times
+
+
+LARGEST_MODE_SCALE = 2 / (math.pi - 2)  # above it equation 20 is not monotonic
+
+
+def cosine_log_snr_times() -> TimeDistribution:
+    """log SNR of the cosine schedule at a uniform time, -2 log tan(pi u / 2), whatever the process.
+
+    Nichol and Dhariwal 2021 (arXiv 2102.09672); Kingma and Gao 2023 (arXiv 2303.00848). On the
+    straight path of rectified flow t then has the density 2 / (pi (1 - 2 t + 2 t^2)), "CosMap" of
+    Esser et al. 2024 (arXiv 2403.03206).
+    """
+
+    def times(sde: SDE, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return _at_log_snr(sde, -2 * jnp.log(jnp.tan(math.pi / 2 * u)))
+
+    return times
+
+
+def sigmoid_log_snr_times(temperature: float = 1.0) -> TimeDistribution:
+    """log SNR of the sigmoid schedule at a uniform time, whatever the process.
+
+    alpha^2 falls as the sigmoid of a line from -3 to 3 over the temperature, scaled to go from 1 to
+    0 (Jabri et al. 2022, arXiv 2212.11972; Chen 2023, arXiv 2301.10972). With w = 3 / temperature,
+    SNR = sinh(w (1 - u)) / sinh(w u).
+
+    Args:
+        temperature: tau; the smaller, the more examples with much or with little noise.
+    """
+    w = 3 / temperature
+
+    def log_sinh(x: jax.Array) -> jax.Array:  # but for a factor 2, which cancels
+        return x + jnp.log(-jnp.expm1(-2 * x))
+
+    def times(sde: SDE, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return _at_log_snr(sde, log_sinh(w * (1 - u)) - log_sinh(w * u))
+
+    return times
+
+
+def _at_log_snr(sde: SDE, log_snr: jax.Array) -> tuple[jax.Array, jax.Array]:
+    t = jnp.clip(sde.time_at_log_snr(log_snr), sde.t_min, sde.t_max)
+    return t, jnp.ones_like(log_snr)
+
+
+def shifted_times(
+    times: TimeDistribution, shift: float, t_min: float | None = None
+) -> TimeDistribution:
+    """Times at which sigma / alpha is `shift` times as large: those of another resolution.
+
+    The more pixels show a detail, the more noise hides it. Hoogeboom et al. 2023 (2301.11093):
+    shift = d / 64 for d x d pixels, of `cosine_log_snr_times`. Esser et al. 2024 (arXiv 2403.03206,
+    equation 23): shift = sqrt(m / n) for m pixels in place of n. Chen 2023 (arXiv 2301.10972) has
+    data scaled by b: shift = 1 / b.
+
+    Args:
+        times: of the other resolution; of c(t) = 1.
+        shift: the factor.
+        t_min: the smallest time to train on; the process's own if None.
+    """
+
+    def moved(sde: SDE, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+        t, correction = times(sde, u)
+        t = sde.time_at_log_snr(sde.log_snr(t) - 2 * math.log(shift))
+        return jnp.clip(t, sde.t_min if t_min is None else t_min, sde.t_max), correction
+
+    return moved
+
+
 TIMES: dict[str, Callable[..., TimeDistribution]] = {
     "uniform": uniform_times,
     "log_normal": log_normal_times,
     "logit_normal": logit_normal_times,
+    "mode": mode_times,
+    "cosine_log_snr": cosine_log_snr_times,
+    "sigmoid_log_snr": sigmoid_log_snr_times,
     "importance": importance_times,
     "discrete": discrete_times,
 }

@@ -15,6 +15,7 @@ from score_sde.processes.own import OWN, FromAlphaSigma, from_alpha_sigma
 from score_sde.processes.rectified_flow import RectifiedFlow
 from score_sde.processes.sequences import DDPM, SMLD
 from score_sde.processes.subvp import SubVP
+from score_sde.processes.trig_flow import TrigFlow
 from score_sde.processes.ve import VE
 from score_sde.processes.vp import VP
 from score_sde.values import shown
@@ -33,6 +34,7 @@ __all__ = [
     "Known",
     "RectifiedFlow",
     "SubVP",
+    "TrigFlow",
     "expand",
     "from_alpha_sigma",
     "namespace",
@@ -49,6 +51,7 @@ CONTINUOUS: dict[str, type[SDE]] = {
     "edm": EDM,
     "cosine_vp": CosineVP,
     "rectified_flow": RectifiedFlow,
+    "trig_flow": TrigFlow,
 }
 PROCESSES: dict[str, type[SDE]] = {**CONTINUOUS, "smld": SMLD, "ddpm": DDPM}
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -89,11 +89,13 @@ class SDE:
         t_min: the smallest time that samplers and losses reach, where sigma is nearly 0.
         t_max: the time at which the process has forgotten the data.
         scales: for a discrete sequence (processes.sequences) its number of noise levels, else None.
+        straight: whether alpha = 1 - t and sigma = t, so that paths of given ends are straight.
     """
 
     t_min: float
     t_max: float
     scales: int | None = None
+    straight: ClassVar[bool] = False
 
     def __post_init__(self):
         sections.check(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import jax
 from jax.typing import ArrayLike
@@ -23,6 +23,8 @@ class RectifiedFlow(SDE):
         t_min: smallest time.
         t_max: largest time, below 1.
     """
+
+    straight: ClassVar[bool] = True
 
     t_min: Positive = 1e-3
     t_max: Annotated[float, above(0, at_most=1)] = 0.999

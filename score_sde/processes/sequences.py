@@ -68,29 +68,35 @@ class DDPM(VP):
     of them (the weighting "uniform"), for the weighting "simple" forgets the last level.
 
     Attributes:
-        beta_min: N b_0.
-        beta_max: N b_{N-1}.
+        beta_min: N b_0; not of the schedule "cosine".
+        beta_max: N b_{N-1}; likewise.
         t_min: smallest time that samplers reach: almost level 0, since 0 itself means the data.
         t_max: largest time.
         scales: N, at least 2 and above beta_max, so that b_i < 1.
         schedule: what is linear in i: b_i ("linear") or sqrt(b_i) ("scaled_linear", of latent
-            diffusion, Rombach et al. 2022, arXiv 2112.10752).
+            diffusion, Rombach et al. 2022, arXiv 2112.10752); or "cosine": alpha(t_i)^2 falls as
+            f(i + 1) / f(0), f(i) = cos^2(pi/2 (i/N + 0.008) / 1.008), with b_i at most 0.999
+            (Nichol and Dhariwal 2021, arXiv 2102.09672, equation 17).
         zero_terminal_snr: rescale by (2).
     """
 
     t_min: Positive = 1e-5
     scales: Scales = 1000
-    schedule: Annotated[str, one_of(("linear", "scaled_linear"))] = "linear"
+    schedule: Annotated[str, one_of(("linear", "scaled_linear", "cosine"))] = "linear"
     zero_terminal_snr: bool = False
 
     def __post_init__(self):
         super().__post_init__()
-        if self.scales <= self.beta_max:
+        if self.scales <= self.beta_max and self.schedule != "cosine":
             raise ValueError(f"scales={self.scales} must be above beta_max={self.beta_max}")
 
     @functools.cached_property
     def _steps(self) -> np.ndarray:
         """b_i before (2), in float64."""
+        if self.schedule == "cosine":
+            angle = (np.arange(self.scales + 1) / self.scales + 0.008) / 1.008 * np.pi / 2
+            f = np.cos(angle) ** 2
+            return np.minimum(1 - f[1:] / f[:-1], 0.999)
         ends = np.array([self.beta_min, self.beta_max]) / self.scales
         if self.schedule == "linear":
             return np.linspace(*ends, self.scales)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from flax import nnx
@@ -17,7 +17,7 @@ from score_sde.data import Info, Source, selection
 from score_sde.errors import UserError, first_line
 from score_sde.fields import Field
 from score_sde.models import conditions
-from score_sde.models.functional import Arrays, Functional, functional
+from score_sde.models.functional import Arrays, Functional, beside, functional
 from score_sde.objectives import Objective
 from score_sde.prediction import Denoiser, PredictionOptions
 from score_sde.processes import SDE
@@ -27,6 +27,18 @@ from score_sde.training.options import OptimOptions, TrainingOptions
 
 # (parameters, constants, dropout key or None) -> what the objective trains.
 Make = Callable[..., Denoiser | Classifier]
+
+
+class Fixed(NamedTuple):
+    """What a loss is computed with beside the network; a pytree.
+
+    Attributes:
+        space: what the model sees of an example.
+        teacher: what it learns from beside the data, or None; see runs.teacher.
+    """
+
+    space: Space
+    teacher: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +55,14 @@ class Experiment:
         module: makes the network of random streams.
         network: the network as a pure function.
         make: makes of the network's arrays what the objective trains.
+        own: of (parameters, constants), then its own arguments: the model of the objective's own,
+            whose arrays stand beside the network's; None if it has none.
         objective: what is trained.
         sampler: what draws from it.
         rule: how its drawing is guided; see runs.guide.
         training: the section `training`.
         optim: the section `optim`.
+        teacher: what the objective learns from beside the data, while it trains; see runs.teacher.
     """
 
     config: ConfigDict
@@ -59,15 +74,22 @@ class Experiment:
     module: Callable[[nnx.Rngs], nnx.Module]
     network: Functional
     make: Make
+    own: Callable[..., Any] | None
     objective: Objective
     sampler: samplers.Sampler
     rule: guidance.Rule
     training: TrainingOptions
     optim: OptimOptions
+    teacher: Any = None
+
+    @property
+    def fixed(self) -> Fixed:
+        """The arrays that the loss is given beside those of the network: a pytree."""
+        return Fixed(self.space, self.teacher)
 
     @property
     def parameters(self) -> int:
-        """How many trainable parameters the network has."""
+        """How many trainable parameters the network has, with those of the objective's own."""
         return sum(array.size for array in self.network.shapes[0].values())
 
     @property
@@ -90,26 +112,34 @@ class Experiment:
         key: jax.Array,
         params: Arrays,
         constants: Arrays,
-        space: Space,
+        fixed: Fixed,
         batch: Mapping[str, jax.Array],
-        train: bool,
+        step: jax.Array | None,
     ) -> jax.Array:
         """The loss of each example of a batch, with augmentation and dropout when it trains.
 
         See training.step.LossFunction.
         """
+        train, (space, teacher) = step is not None, fixed
         key_augment, key_encode, key_loss, key_dropout = jax.random.split(key, 4)
         examples = batch[self.field.name]
         if train:
             examples = space.augment(key_augment, examples)
         names = dict.fromkeys((*self.conditions, *self.objective.fields))
-        objective = self.objective if train else self.objective.held_out()
+        if train:
+            objective = self.objective.at(step / self.training.steps)
+        else:
+            objective = self.objective.held_out()
+        if teacher is not None:
+            objective = objective.given(teacher)
+        own = {"own": functools.partial(self.own, params, constants)} if self.own else {}
         return objective(
             key_loss,
             self.make(params, constants, key_dropout if train else None),
             self.sde,
             space.encode(examples, key_encode),
             {name: batch[name] for name in names} or None,
+            **own,
         )
 
 
@@ -132,15 +162,17 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         trained = objective(config, process)
         draw, guiding = sampler(config.sampling), rule(config.guidance)
         if trained.draws:
-            check_sampler(draw, process)
-            check_rule(guiding, config.conditions.fields)
+            check_sampler(draw, process, trained.TRAINS)
+            check_rule(guiding, config.conditions.fields, draw)
         make_denoiser = predicts.denoiser(process)
         answers = (field.name, *trained.fields)
         given = {
             "shape": space.shape,
-            "conditions": conditions.read(config.conditions, info.__getitem__, answers),
+            "conditions": conditions.read(config.conditions, info.__getitem__, answers)
+            | _numbers(trained, config.conditions.fields),
             "noise_label": predicts.noise_label,
             "num_scales": process.scales,
+            "learn_variance": False,
             **space.facts,
         }
         facts = trained.facts({name: info[name] for name in trained.fields})
@@ -149,6 +181,9 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             network = functional(module)  # abstractly, which checks its arguments
         except ValueError as error:
             raise UserError(f"config.model: {first_line(error)}") from error
+        own, make_own = None, trained.module()
+        if make_own is not None:
+            network, own = beside(network, functional(make_own), objectives.OWN)
 
         def make(
             params: Arrays, constants: Arrays, key: jax.Array | None = None
@@ -166,6 +201,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             module=module,
             network=network,
             make=make,
+            own=own,
             objective=trained,
             sampler=draw,
             rule=guiding,
@@ -224,12 +260,33 @@ def sampler(section: Mapping[str, Any]) -> samplers.Sampler:
         raise UserError(f"config.sampling: {error}") from error
 
 
-def check_sampler(sampler: samplers.Sampler, process: SDE) -> None:
-    """Raise UserError if a sampler cannot work for a process."""
+def check_sampler(sampler: samplers.Sampler, process: SDE, trained: str) -> None:
+    """Raise UserError if a sampler cannot work for a process, or for what was trained.
+
+    Args:
+        sampler: the sampler.
+        process: the process.
+        trained: what the model is; see objectives.Objective.TRAINS.
+    """
     try:
         sampler.check(process)
     except ValueError as error:
         raise UserError(f"config.sampling: {error}") from error
+    if sampler.JUMPS and trained == objectives.DENOISER:
+        raise UserError(
+            "config.sampling.sampler=jump takes the steps of a flow map, and this model is a "
+            "denoiser: use dpmpp_2m, or train config.objective.name=mean_flow, shortcut or ect"
+        )
+    if not sampler.JUMPS and trained == objectives.CONSISTENCY:
+        raise UserError(
+            "config.sampling.sampler: a consistency model knows where paths end and not how they "
+            "go on, which this sampler asks: use config.sampling.sampler=jump"
+        )
+    if sampler.JUMPS and trained == objectives.CONSISTENCY and sampler.only_composes:
+        raise UserError(
+            f"config.sampling.jump.eta={sampler.eta:g}: a consistency model jumps to the data "
+            "alone, so that more steps need all of the noise again: leave eta out, or give 1"
+        )
 
 
 def drawing(config: ConfigDict, draw: samplers.Sampler) -> Callable[[Experiment], Experiment]:
@@ -244,9 +301,9 @@ def drawing(config: ConfigDict, draw: samplers.Sampler) -> Callable[[Experiment]
     guiding = rule(config.guidance)
 
     def change(experiment: Experiment) -> Experiment:
-        check_sampler(draw, experiment.sde)
+        check_sampler(draw, experiment.sde, experiment.objective.TRAINS)
         if experiment.objective.draws:
-            check_rule(guiding, experiment.conditions)
+            check_rule(guiding, experiment.conditions, draw)
         return dataclasses.replace(experiment, sampler=draw, rule=guiding)
 
     return change
@@ -271,8 +328,13 @@ def rule(section: Mapping[str, Any]) -> guidance.Rule:
     return found
 
 
-def check_rule(rule: guidance.Rule, conditions: Sequence[str]) -> None:
-    """Raise UserError if a model that is told these conditions cannot be guided by a rule."""
+def check_rule(rule: guidance.Rule, conditions: Sequence[str], sampler: samplers.Sampler) -> None:
+    """Raise UserError if a model told these conditions cannot be drawn from by a rule so."""
+    if sampler.JUMPS and not rule.idle:
+        raise UserError(
+            f"config.guidance.scale={rule.scale:g}: guidance bends the path and a jump does not "
+            "follow it: train with config.objective.mean_flow.guidance, or leave this out"
+        )
     if rule.NEEDS_CONDITION and not rule.idle and not conditions:
         raise UserError(
             f"config.guidance.scale={rule.scale:g}: this model knows no condition to be guided to "
@@ -296,6 +358,20 @@ def objective(config: ConfigDict, process: SDE) -> Objective:
     except ValueError as error:
         raise UserError(f"config.objective: {error}") from error
     return found
+
+
+def _numbers(trained: Objective, fields: Sequence[str]) -> dict[str, conditions.MakeEmbedding]:
+    """What embeds the numbers that a network is told for its objective, by name."""
+    for name in trained.NUMBERS:
+        if name in fields:
+            raise UserError(
+                f"config.conditions.fields: {name} is what this objective tells the network "
+                "itself: give the field of the data another name"
+            )
+    return {
+        name: functools.partial(conditions.Number().embedding, Field(name, "number"))
+        for name in trained.NUMBERS
+    }
 
 
 def _prediction(config: ConfigDict) -> PredictionOptions:

@@ -32,7 +32,9 @@ from score_sde.spaces import SPACES
 from score_sde.training.options import OptimOptions, TrainingOptions
 from score_sde.values import Count, Every, Name, Seed, one_of
 
+NETWORK = "model.name"  # the field whose value says which others its section has
 _RUN = "run"  # the section of config.json that is no part of the config
+_PRECISION = "dtype"  # the argument of every network that says in what it computes
 _NEWER = ("guidance",)  # sections that runs of former versions do not have
 
 
@@ -165,8 +167,9 @@ def check_fields(config: ConfigDict) -> None:
             if name not in fields.model:  # a config is locked: it was made for another network
                 network = config.model.name
                 raise UserError(
-                    f"config.model.name={network} is not chosen by its name alone: {name} is no "
-                    f"option of it. Start a recipe from runs.config.default({network!r})"
+                    f"the section model is of another network than config.model.name={network}: "
+                    f"{name} is no option of it. In a recipe, runs.config.use_network(config, "
+                    f"{network!r}) puts another network in its place"
                 )
         for path in given:
             check_path(fields, path)
@@ -177,6 +180,30 @@ def check_fields(config: ConfigDict) -> None:
         raise
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def use_network(config: ConfigDict, name: str) -> None:
+    """Put another network in the place of a config's, with its own defaults.
+
+    How its output is read stays, and in what precision it computes: what else the section `model`
+    says is of the network that was there.
+
+    Args:
+        config: the config, which is changed.
+        name: of the network, in models.NETWORKS.
+
+    Raises:
+        UserError: there is no such network.
+    """
+    try:
+        check_name("config.model.name", name, NETWORKS)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    model = default(name).model
+    for field in (*sections.entries(PredictionOptions), _PRECISION):
+        model[field] = config.model[field]
+    with config.unlocked():
+        config.model = model
 
 
 def expand_paths(config: ConfigDict) -> None:
@@ -218,12 +245,15 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def set_field(config: ConfigDict, path: str, value: Any) -> None:
-    """Set a field by its dotted path, which must exist.
+    """Set a field by its dotted path, which must exist; of the network's name, see use_network.
 
     Raises:
         UserError: it does not, or the value is of another type.
     """
     check_field(config, path)
+    if path == NETWORK and value != config.model.name:
+        use_network(config, value)
+        return
     *parts, name = path.split(".")
     section = config
     for part in parts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,16 +24,18 @@ from score_sde.data.difference import difference
 from score_sde.data.selection import DETERMINING
 from score_sde.errors import UserError
 from score_sde.fields import Field
+from score_sde.flow_map import FlowMap
 from score_sde.models.functional import Arrays
-from score_sde.objectives import CLASSIFIER
-from score_sde.prediction import Denoiser
+from score_sde.objectives import CLASSIFIER, CONSISTENCY, FLOW_MAP
+from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE
-from score_sde.runs import build
+from score_sde.runs import build, posthoc
 from score_sde.runs import config as configs
 from score_sde.runs.held import LOCK
 from score_sde.spaces import Space
-from score_sde.training import checkpoint_folder
+from score_sde.training import checkpoint_folder, snapshots
 from score_sde.training.checkpoints import Checkpoints
+from score_sde.training.optimizer import ENDING
 from score_sde.version import __version__
 
 # What a run may not change once it has begun: everything that its numbers depend on.
@@ -48,6 +51,7 @@ FIXED = (
     "training.batch_size",
     "training.accumulate",
     "training.ema_decays",
+    "training.ema_profiles",
 )
 
 
@@ -120,12 +124,43 @@ class Bound:
         return self.function(self.params, self.constants, *args)
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class BoundMap(FlowMap):
+    """The flow map of a network's arrays, as Bound.
+
+    Attributes:
+        sde: its process.
+        function: (parameters, constants, x, t, s, cond) to a pair, compiled on first use.
+        params: the parameters.
+        constants: the network's other arrays.
+    """
+
+    sde: SDE = dataclasses.field(metadata={"static": True})
+    function: Callable[..., Prediction] = dataclasses.field(metadata={"static": True})
+    params: Arrays
+    constants: Arrays
+
+    def average(self, x: jax.Array, t: jax.Array, s: jax.Array, cond: Any = None) -> Prediction:
+        """See FlowMap."""
+        return self.function(self.params, self.constants, x, t, s, cond)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class BoundConsistency(BoundMap):
+    """The same of a consistency model."""
+
+    TO_DATA: ClassVar[bool] = True
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Run(Opened):
     """The run of a score network; see Opened.
 
     Attributes:
         denoise: its denoiser, compiled on first use; a pytree, so it can be an argument under jit.
+            Of a flow map or a consistency model it is a flow_map.FlowMap, which jumps too.
     """
 
     denoise: Denoiser
@@ -156,7 +191,8 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
     Args:
         workdir: its folder; ~ is the home folder.
         weights: "ema", the first moving average; "raw", the parameters themselves; or the decay of
-            another moving average, such as "0.999".
+            another moving average, such as "0.999" or "power_0.05"; or "posthoc:0.07", the
+            power-function average of that sigma_rel, made of those that were kept (runs.posthoc).
         step: which checkpoint; the newest if None.
 
     Raises:
@@ -211,6 +247,10 @@ def _open(
         return experiment.make(params, constants)(x, t, cond)
 
     @jax.jit
+    def average(params, constants, x, t, s, cond=None):
+        return experiment.make(params, constants).average(x, t, s, cond)
+
+    @jax.jit
     def log_probs(params, constants, x, t):
         return experiment.make(params, constants).log_probs(x, t)
 
@@ -221,8 +261,12 @@ def _open(
     def bound(function: Callable[..., Any]) -> Any:
         return Bound(function, params, constants)
 
-    if experiment.objective.TRAINS == CLASSIFIER:
+    trained = experiment.objective.TRAINS
+    if trained == CLASSIFIER:
         return ClassifierRun(*what, bound(log_probs), bound(log_prob))
+    if trained in (FLOW_MAP, CONSISTENCY):
+        cls = BoundMap if trained == FLOW_MAP else BoundConsistency
+        return Run(*what, cls(experiment.sde, average, params, constants))
     return Run(*what, bound(denoise))
 
 
@@ -259,10 +303,11 @@ def _weights(
     workdir: Path, experiment: build.Experiment, weights: str, step: int | None
 ) -> tuple[Arrays, Arrays, int, str]:
     """Parameters, constants, step and name of the parameters of a checkpoint; see `load`."""
-    decays = [str(decay) for decay in experiment.training.ema_decays]
-    item = decays[0] if weights == "ema" else weights
-    if item not in ("raw", *decays):
-        raise UserError(f"weights={weights!r}: choose from ema, raw, {', '.join(decays)}")
+    averages = experiment.training.averages
+    item = averages[0] if weights == "ema" else weights
+    wanted = posthoc.asked(weights, experiment.training)
+    if item not in ("raw", *averages) and wanted is None:
+        raise UserError(f"weights={weights!r}: choose from ema, raw, {', '.join(averages)}")
     checkpoints = Checkpoints(workdir / "checkpoints")
     try:
         step = checkpoints.latest_step() if step is None else step
@@ -271,6 +316,9 @@ def _weights(
             lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=here),
             experiment.network.shapes,
         )
+        if wanted is not None:
+            found = posthoc.read(workdir, checkpoints, experiment.training, shapes, step, wanted)
+            return *found, step, weights
         params, constants = checkpoints.restore_weights(shapes, item, step)
     finally:
         checkpoints.close()
@@ -299,12 +347,12 @@ def check(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
             configs.read(workdir)  # it is a run's, and may be overwritten
             return None
         # A cosine ends at the last step, so that another last step is another learning rate.
-        fixed = (*FIXED, "training.steps") if config.optim.decay == "cosine" else FIXED
+        fixed = (*FIXED, "training.steps") if config.optim.decay in ENDING else FIXED
         old, found = configs.read(workdir)
         changed = configs.difference(old, config, fixed)
         if changed:
             if changed.startswith("config.training.steps "):
-                changed += ", where config.optim.decay=cosine ends"
+                changed += f", where config.optim.decay={config.optim.decay} ends"
             raise UserError(
                 f"{workdir} holds a run with another config: {changed}. "
                 "Give another --workdir, or the old value to go on with it"
@@ -364,8 +412,8 @@ def begin(
 ) -> None:
     """Make a run's folder and write its config.json.
 
-    The pictures of a run that was there and has no checkpoint are removed: they are of another
-    network.
+    The pictures and snapshots of a run that was there and has no checkpoint are removed: they are
+    of another network.
 
     Args:
         workdir: the folder, which `check` has passed.
@@ -391,6 +439,7 @@ def begin(
         if not _trained(workdir):
             for picture in (workdir / "samples").glob("[0-9]*.png"):
                 picture.unlink()
+            shutil.rmtree(workdir / snapshots.FOLDER, ignore_errors=True)
         files.write_json(workdir / "config.json", configs.to_record(config, found))
 
 

@@ -99,7 +99,7 @@ def opened(run: folder.Opened, section: Mapping[str, Any]) -> Guided:
         weak = folder.load(where, weights=section["weights"], step=section["step"] or None)
     except UserError as error:
         raise UserError(f"config.guidance: {error}") from error
-    _check(weak, run)
+    check_same("config.guidance.run", weak, run.experiment)
     same = ("step", "weights", "weights_sha256")
     about = {name: value for name, value in identity.identity(weak).items() if name in same}
     return _guided(rule, {"weak": about}, weak=Weak(weak.denoise, weak.experiment.conditions))
@@ -130,26 +130,34 @@ def notes(experiment: Experiment) -> list[str]:
     ]
 
 
-def _check(weak: folder.Run, run: folder.Opened) -> None:
-    """Raise UserError unless a weaker model is of the same process, space and conditions."""
-    ours, theirs = run.experiment, weak.experiment
+def check_same(field: str, other: folder.Run, ours: Experiment, process: bool = True) -> None:
+    """Raise UserError unless another model is of the same process, space and conditions.
+
+    Args:
+        field: of the config that names the other model's run.
+        other: that run.
+        ours: the model.
+        process: whether the process must be the same too.
+    """
+    theirs, named = other.experiment, f"{field}={other.workdir}"
     facts = [
-        (("the process", e.sde), ("the shape", e.space.shape), ("states", e.space.states))
+        (
+            *([("the process", e.sde)] if process else []),
+            ("the shape", e.space.shape),
+            ("states", e.space.states),
+        )
         for e in (ours, theirs)
     ]
-    for (what, mine), (_, other) in zip(*facts, strict=True):
-        if mine != other:
+    for (what, mine), (_, its) in zip(*facts, strict=True):
+        if mine != its:
+            sections = f"{'config.sde, ' if process else ''}config.space and config.data"
             raise UserError(
-                f"config.guidance.run={weak.workdir} is of {what} {other}, the model of {mine}: "
-                "give one with the model's config.sde, config.space and config.data"
+                f"{named} is of {what} {its}, the model of {mine}: give one with the model's "
+                f"{sections}"
             )
     for name in theirs.conditions:
         if name not in ours.conditions:
-            raise UserError(
-                f"config.guidance.run={weak.workdir} is told {name}, and the model is not"
-            )
+            raise UserError(f"{named} is told {name}, and the model is not")
         if differs := theirs.data[name].differs(ours.data[name]):
-            other, mine = differs
-            raise UserError(
-                f"config.guidance.run={weak.workdir} was trained on {other}, the model on {mine}"
-            )
+            its, mine = differs
+            raise UserError(f"{named} was trained on {its}, the model on {mine}")

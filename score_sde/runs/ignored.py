@@ -87,13 +87,18 @@ def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
     if config.sampling.times:
         for option in ("steps", "grid"):
             fields.setdefault(f"sampling.{option}", "sampling.times")
+    if config.sde.name == "ddpm" and config.sde.schedule == "cosine":
+        fields |= dict.fromkeys(("sde.beta_min", "sde.beta_max"), "sde.schedule")
+    if config.optim.name == "lion":
+        fields["optim.eps"] = "optim.name"
     if is_as_it_is(config.data.name) and config.data.name not in BY_PATH:
         fields["data.dir"] = "data.name"
     if not experiment.objective.draws:
         of_drawing = [f"model.{name}" for name in sections.entries(PredictionOptions)]
         of_drawing += ["sampling", "guidance", "training.sample_every"]
         return dict.fromkeys(of_drawing, "objective.name") | fields
-    if "edm" not in (config.model.parametrization, config.objective.denoising.weighting):
+    weighting = getattr(experiment.objective, "weighting", None)
+    if "edm" not in (config.model.parametrization, weighting) and objective != "scm":
         fields["model.sigma_data"] = "model.parametrization"
     return fields
 

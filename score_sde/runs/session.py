@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from score_sde.data import Source, SplitError
 from score_sde.evaluation import asked as evaluation
-from score_sde.runs import build, folder, ignored, init_from
+from score_sde.runs import build, folder, ignored, init_from, teacher
 from score_sde.runs import train as loop
 from score_sde.runs.held import held
 from score_sde.training.sharding import make_mesh
@@ -65,6 +65,7 @@ def train(
         if begun:  # a run that goes on keeps what was measured when it began
             space = folder.same_data(workdir, begun, train_set.info, space)
         experiment = dataclasses.replace(experiment, space=space)
+        experiment = dataclasses.replace(experiment, teacher=teacher.opened(experiment))
         start = init_from.start(workdir, asked, experiment, again)
         # Every process has looked at the folder before the first one writes to it.
         multihost_utils.sync_global_devices("the run's folder was checked")

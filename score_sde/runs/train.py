@@ -42,6 +42,7 @@ from score_sde.training.sharding import (
     to_devices,
 )
 from score_sde.training.signals import StopRequest
+from score_sde.training.snapshots import Snapshots
 from score_sde.training.state import NOTHING, TrainState, Weights, init_state
 from score_sde.training.step import make_eval_step, make_train_step
 
@@ -132,21 +133,27 @@ class _Training:
         self.key = jax.random.key(experiment.seed)
         self.optimizer = optimizer(experiment.optim, self.options.steps)
         self.schedule = learning_rate_schedule(experiment.optim, self.options.steps)
-        self.ema = str(self.options.ema_decays[0])
+        self.ema = self.options.averages[0]
         self.checkpoints = Checkpoints(
             workdir / "checkpoints", self.options.keep_last, self.options.keep_every
         )
+        self.snapshots = Snapshots(workdir)
         self.shapes = jax.eval_shape(self._init, self.key, start)
         self.shardings = state_sharding(mesh, self.shapes)
         self.train_steps = jax.jit(
-            make_train_step(experiment.loss, self.optimizer, self.options.accumulate),
+            make_train_step(
+                experiment.loss,
+                self.optimizer,
+                self.options.accumulate,
+                experiment.network.project,
+            ),
             donate_argnums=0,
             # Without this XLA may choose another sharding for the state than it came with.
             out_shardings=(self.shardings, replicated(mesh)),
         )
         self.compiled = {}
         self.eval_step = jax.jit(make_eval_step(experiment.loss))
-        self.space = to_devices(replicated(mesh), jax.device_get(experiment.space))
+        self.fixed = to_devices(replicated(mesh), jax.device_get(experiment.fixed))
         self.draws = self.options.sample_every > 0 and experiment.objective.draws
         if self.draws:
             self.guided = guide.alone(experiment)
@@ -193,6 +200,7 @@ class _Training:
             batches.close()
             self.progress.close()
             self.checkpoints.close()
+            self.snapshots.close()
             if self.metrics:
                 self.metrics.close()
 
@@ -202,8 +210,8 @@ class _Training:
         return min(fused - step % fused, self.options.steps - step)
 
     def _init(self, key: jax.Array, start: Weights) -> TrainState:
-        network, decays = self.experiment.network, self.options.ema_decays
-        return init_state(key, network, self.optimizer, decays, start)
+        network, averages = self.experiment.network, self.options.averages
+        return init_state(key, network, self.optimizer, averages, start)
 
     def _batches(self) -> DatasetIterator:
         return train_batches(
@@ -246,7 +254,7 @@ class _Training:
         arguments = (
             state,
             to_devices(batch_sharding(self.mesh, leading=1), stacked),
-            self.space,
+            self.fixed,
             jax.random.fold_in(self.key, 1),
         )
         if len(batches) not in self.compiled:
@@ -271,6 +279,7 @@ class _Training:
                 ("eval", options.eval_every if self.held_out else 0),
                 ("sample", options.sample_every if self.draws else 0),
                 ("checkpoint", options.checkpoint_every),
+                ("snapshot", options.ema_snapshot_every),
             )
         }
         due["log"] |= step == options.steps
@@ -278,7 +287,9 @@ class _Training:
         if not any(due.values()):
             return
         self._drain(step)
-        self.checkpoints.check()  # before more is written, and steps are taken that are not saved
+        # Before more is written, and steps are taken that are not saved.
+        self.checkpoints.check()
+        self.snapshots.check()
         row = self._window_row(step) if due["log"] else {}
         if due["eval"]:
             row["eval_loss"] = self._held_out_loss(state)
@@ -287,6 +298,8 @@ class _Training:
         if due["log"]:
             left = (options.steps - step) * options.batch_size / row["examples_per_second"]
             self.progress.report(step, row["loss"], row["examples_per_second"], left)
+        if due["snapshot"]:
+            self.snapshots.save(state)
         if due["checkpoint"]:
             self._save(state, data_state)
         if due["sample"]:
@@ -354,7 +367,7 @@ class _Training:
                 self.eval_step(
                     state.ema[self.ema],
                     state.constants,
-                    self.space,
+                    self.fixed,
                     batch,
                     mask,
                     jax.random.fold_in(key, index),

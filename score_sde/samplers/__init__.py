@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 from score_sde import sections
 from score_sde.checks import check_name
 from score_sde.samplers.grids import GRIDS
+from score_sde.samplers.improved_ddpm import ImprovedDDPM
+from score_sde.samplers.jump import Jump
 from score_sde.samplers.logp import with_logp
 from score_sde.samplers.names import ALIASES, ELSEWHERE
 from score_sde.samplers.ode import RK45
@@ -29,6 +31,7 @@ __all__ = [
     "RK45",
     "SAMPLERS",
     "SHARED",
+    "Jump",
     "Known",
     "PredictorCorrector",
     "Sampler",
@@ -43,6 +46,8 @@ __all__ = [
 SAMPLERS: dict[str, Callable[..., Sampler]] = {
     "predictor_corrector": PredictorCorrector,
     "rk45": RK45,
+    "jump": Jump,
+    "improved_ddpm": ImprovedDDPM,  # no predictor: it asks a denoiser for more than a prediction
     **SOLVERS,
 }
 

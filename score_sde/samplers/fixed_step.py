@@ -116,7 +116,8 @@ class FixedStep(TimeGrid, TabularSampler):
         with np.errstate(divide="ignore", invalid="ignore"):  # reported here
             rows = [*self.rows(points, sde), *self.final(self.evaluated(points, sde))]
             table = self._changed(of_rows(self.PREDICTS, rows))
-        if not all((np.abs(part) <= LARGEST_FLOAT).all() for part in table[1:]):
+        parts = [part for part in table[1:] if part is not None]
+        if not all((np.abs(part) <= LARGEST_FLOAT).all() for part in parts):
             raise no_signal
         return table
 

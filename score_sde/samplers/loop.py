@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from score_sde import keys
 from score_sde.composite import evaluations
-from score_sde.prediction import Denoiser
+from score_sde.prediction import Denoiser, with_variance
 from score_sde.samplers.sample import NOISE
 from score_sde.samplers.table import Table
 
@@ -71,14 +71,21 @@ def run(
         for part in (table.t, table.states, table.predictions, table.noise)
     )
 
+    spread = None if table.spread is None else jnp.asarray(table.spread, x.dtype)
+
     def row(r: jax.Array, state: State) -> State:
         state = state if correct is None else correct(r, state)
-        predicted = denoise(state.states[0], jnp.full(x.shape[:1], t[r]), cond)
+        at = state.states[0], jnp.full(x.shape[:1], t[r]), cond
+        if spread is None:
+            predicted, factor = denoise(*at), 1
+        else:
+            predicted, v = with_variance(denoise, *at)
+            factor = jnp.exp(spread[r] * v)
         predictions = (getattr(predicted, table.predicts), *state.predictions)
         terms = [(a[r, j], x) for j, x in enumerate(state.states)]
         terms += [(c[r, j], d) for j, d in enumerate(predictions)]
         if noise is not None:
-            terms.append((n[r], noise(r)))
+            terms.append((n[r] * factor, noise(r)))
         return State(
             (_combined(terms), *state.states[:-1]),
             predictions[: len(state.predictions)],
@@ -89,7 +96,7 @@ def run(
 
 
 def _combined(terms: Sequence[tuple[jax.Array, Any]]) -> Any:
-    """The sum of pytrees of one structure, each times its weight []."""
+    """The sum of pytrees of one structure, each times its weight [] (or as the arrays are)."""
 
     def of(*leaves: jax.Array) -> jax.Array:
         return functools.reduce(jnp.add, (w * x for (w, _), x in zip(terms, leaves, strict=True)))

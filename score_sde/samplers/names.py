@@ -24,8 +24,10 @@ ALIASES: dict[str, Named] = {
     "sde-dpmsolver++": ("dpmpp_2m_sde", {"eta": 1.0}),
     "dpmpp_2s_ancestral": ("dpmpp_2s", {"eta": 1.0}),
     "pndm": ("plms", {"order": 4}),
+    "lcm": ("jump", {"eta": 1.0}),
     # Classes of diffusers, with the options that they have there by themselves (PNDMScheduler: as
     # Stable Diffusion has it). The corrector_order of SASolverScheduler counts the new prediction.
+    "CMStochasticIterativeScheduler": ("jump", {"eta": 1.0}),
     "CogVideoXDDIMScheduler": ("ddim", {"eta": 0.0}),
     "CosineDPMSolverMultistepScheduler": ("dpmpp_2m_sde", {"eta": 1.0}),
     "DDIMParallelScheduler": ("ddim", {"eta": 0.0}),
@@ -42,12 +44,16 @@ ALIASES: dict[str, Named] = {
     "EulerDiscreteScheduler": ("euler", {}),
     "FlowMatchEulerDiscreteScheduler": ("euler", {}),
     "FlowMatchHeunDiscreteScheduler": ("heun", {}),
+    "FlowMatchLCMScheduler": ("jump", {"eta": 1.0}),
     "HeunDiscreteScheduler": ("heun", {}),
     "IPNDMScheduler": ("ipndm", {"order": 4}),
     "KDPM2DiscreteScheduler": ("dpm2", {}),
+    "LCMScheduler": ("jump", {"eta": 1.0}),
     "LMSDiscreteScheduler": ("lms", {"order": 4}),
     "PNDMScheduler": ("plms", {"order": 4}),
     "SASolverScheduler": ("sa_solver", {"predictor": 2, "corrector": 1}),
+    "SCMScheduler": ("jump", {"eta": 1.0}),
+    "TCDScheduler": ("jump", {"eta": 0.3}),
     "ScoreSdeVeScheduler": ("predictor_corrector", {"predictor": "reverse_diffusion"}),
     "ScoreSdeVpScheduler": (
         "predictor_corrector",
@@ -69,7 +75,6 @@ ALIASES: dict[str, Named] = {
     "sample_lms": ("lms", {"order": 4}),
 }
 
-_DISTILLED = "is of models distilled into few steps, which are not here yet: use dpmpp_2m"
 _ADAPTIVE = "chooses its own steps, as rk45 does here"
 _FAST = "is not here: use dpmpp_3m or unipc"
 _TOKENS = "is of discrete tokens, which are not here yet"
@@ -78,23 +83,17 @@ _STAGES = "is not here: dpmpp_2s with eta=1 is the ancestral method of two stage
 # What is not here, and what to use in its place.
 ELSEWHERE: dict[str, str] = {
     "AmusedScheduler": _TOKENS,
-    "CMStochasticIterativeScheduler": _DISTILLED,
     "CogVideoXDPMScheduler": "is of one model: dpmpp_2m_sde is nearest",
     "DDIMInverseScheduler": "goes from data to noise: score_sde.latent.encode does that exactly",
     "DPMSolverMultistepInverseScheduler": "goes from data to noise: use score_sde.latent.encode",
     "DPMSolverSinglestepScheduler": "counts steps otherwise: dpmpp_2s is its method of order 2",
-    "FlowMatchLCMScheduler": _DISTILLED,
     "KDPM2AncestralDiscreteScheduler": _STAGES,
     "KarrasVeScheduler": "is called edm here, with edm.churn, churn_min, churn_max, churn_noise",
-    "LCMScheduler": _DISTILLED,
     "RePaintScheduler": "is a method of inpainting: use --task=inpaint with any sampler",
-    "SCMScheduler": _DISTILLED,
-    "TCDScheduler": _DISTILLED,
     "VQDiffusionScheduler": _TOKENS,
     "dpm_2_ancestral": _STAGES,
     "dpm_adaptive": _ADAPTIVE,
     "dpm_fast": _FAST,
-    "lcm": _DISTILLED,
     "sample_dpm_2_ancestral": _STAGES,
     "sample_dpm_adaptive": _ADAPTIVE,
     "sample_dpm_fast": _FAST,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,12 @@ class Sampler:
 
     is a call. Between its pieces, of as many steps as one likes, a caller can say how far it is;
     the samples are the same. A state is a pytree of arrays [batch, ...] or []; it may be donated.
+
+    Attributes:
+        JUMPS: whether its denoiser must be a flow map; see score_sde.flow_map.
     """
+
+    JUMPS: ClassVar[bool] = False
 
     def __call__(
         self,

@@ -5,6 +5,8 @@ thing D_r, x0 or eps. Then
 
     x_{r+1} = sum_j a_rj x_{r-j} + sum_j c_rj D_{r-j} + n_r z_r,    z_r ~ N(0, I).             (1)
 
+Where a model has learnt the variance of its steps, n_r is multiplied by a function of what it says.
+
 A multistep method weighs the D of earlier rows; a method with inner stages has a row for each, and
 its later stages weigh the states of earlier rows. The coefficients depend on the process and the
 time grid alone: they are computed once, on the host, in float64.
@@ -40,6 +42,8 @@ class Row(NamedTuple):
         predictions: weights c of D_r, D_{r-1}, ...
         noise: n.
         inner: whether the evaluation is at an inner stage of a step.
+        spread: of a learned variance: n is multiplied by exp(spread v) with the v of
+            prediction.with_variance.
     """
 
     t: float
@@ -47,6 +51,7 @@ class Row(NamedTuple):
     predictions: Sequence[float]
     noise: float = 0.0
     inner: bool = False
+    spread: float = 0.0
 
 
 class Table(NamedTuple):
@@ -59,6 +64,7 @@ class Table(NamedTuple):
         predictions: c, [R, K].
         noise: n, [R].
         inner: whether a row is an inner stage, [R].
+        spread: of a learned variance, [R]; None if no row has one.
     """
 
     predicts: str
@@ -67,6 +73,7 @@ class Table(NamedTuple):
     predictions: np.ndarray
     noise: np.ndarray
     inner: np.ndarray
+    spread: np.ndarray | None = None
 
     @property
     def deterministic(self) -> bool:
@@ -91,6 +98,7 @@ def of_rows(predicts: str, rows: Sequence[Row]) -> Table:
         _padded([row.predictions for row in rows]),
         np.array([row.noise for row in rows]),
         np.array([row.inner for row in rows]),
+        np.array([row.spread for row in rows]) if any(row.spread for row in rows) else None,
     )
 
 

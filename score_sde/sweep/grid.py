@@ -25,11 +25,13 @@ class Point:
         changes: values by the dotted path of a field; "config" is the recipe, such as
             configs/digits_vp.py or configs/paper.py:NAME.
         programs: what is run for it after the programs that measure every row of the study.
+        train: what trains it, if not the programs that train the others.
     """
 
     labels: Mapping[str, str]
     changes: Mapping[str, Any]
     programs: tuple[Program, ...] = ()
+    train: tuple[Program, ...] = ()
 
     def __or__(self, other: Point) -> Point:
         """Both at once; where both change a field, the right one wins."""
@@ -40,6 +42,7 @@ class Point:
             {**self.labels, **other.labels},
             {**self.changes, **other.changes},
             self.programs + other.programs,
+            other.train or self.train,
         )
 
 

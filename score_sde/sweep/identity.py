@@ -43,6 +43,7 @@ _NOT_TRAINING = (
     "training.checkpoint_every",
     "training.keep_last",
     "training.keep_every",
+    "training.ema_snapshot_every",
 )
 # What no number of an evaluation depends on; sections are taken one by one.
 _NOT_EVALUATION = ("batch_size", "samples.keep")

@@ -79,7 +79,7 @@ def plan(folder: Path, smoke: bool = False, data_dir: str | None = None) -> Plan
                 runs=home,
                 root=root,
                 programs=_expanded(
-                    study.train, row, home / row.trained, root, {**_of_training(row), **more}
+                    row.train, row, home / row.trained, root, {**_of_training(row), **more}
                 ),
                 record={"settings": identity.of_training(row.config)},
             )

@@ -31,6 +31,7 @@ class Row:
         changes: everything that it changes in its recipe, in order; "config" is the recipe.
         config: what comes out.
         programs: what measures it.
+        train: what trains its run.
         settings: what its numbers depend on: fields of the config, by dotted path.
         trained: identity of the trained run.
         id: identity of the row.
@@ -41,6 +42,7 @@ class Row:
     changes: Mapping[str, Any]
     config: ConfigDict
     programs: tuple[Program, ...]
+    train: tuple[Program, ...]
     settings: Mapping[str, Any]
     trained: str
     id: str
@@ -81,10 +83,11 @@ def _row(study: Study, point: Point, seed: int, root: Path) -> Row:
     except ValueError as error:  # a UserError, or of the classes that check their own arguments
         labels = " | ".join(point.labels.values())
         raise UserError(f"{labels}: {first_line(error)}") from error
-    trained = identity.fingerprint(training, config, study.train)
+    train = point.train or tuple(study.train)
+    trained = identity.fingerprint(training, config, train)
     # The programs that train are in it, by the identity of what they train.
     own = identity.fingerprint({**settings, "trained": trained}, config, programs)
-    return Row(point, seed, changes, config, programs, settings, trained, own)
+    return Row(point, seed, changes, config, programs, train, settings, trained, own)
 
 
 def resolve(changes: Mapping[str, Any], root: Path = Path()) -> ConfigDict:
@@ -123,6 +126,8 @@ def _check(config: ConfigDict) -> None:
     TrainingOptions(**config.training)
     OptimOptions(**config.optim)
     process = processes.read(config.sde)
-    build.objective(config, process)
-    build.check_sampler(tuned.untuned(build.sampler(config.sampling)), process)
+    trained = build.objective(config, process)
+    if trained.draws:
+        sampler = tuned.untuned(build.sampler(config.sampling))
+        build.check_sampler(sampler, process, trained.TRAINS)
     evaluation.read(config.evaluation)

@@ -90,7 +90,7 @@ class Study:
             With `best`, for the labels but that axis, the published best value of it.
         best: see Best.
         plots: see Plot.
-        train: the programs that train.
+        train: the programs that train, but for points that have their own.
     """
 
     title: str
@@ -112,7 +112,8 @@ class Study:
         for label in (label for labels in self.labels for label in labels):
             if not isinstance(label, str):
                 raise UserError(f"the label {label!r} of a point must be text: {str(label)!r}")
-        for program in (*self.train, *self.evaluate):
+        of_points = [program for p in self.points for program in (*p.train, *p.programs)]
+        for program in (*self.train, *self.evaluate, *of_points):
             if not isinstance(program, Program):
                 raise UserError(f"train and evaluate list programs such as SAMPLE, not {program!r}")
         if any(point.labels.keys() != self.points[0].labels.keys() for point in self.points):

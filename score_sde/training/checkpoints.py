@@ -13,7 +13,7 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,11 @@ class Checkpoints:
 
     Args:
         folder: where they lie; made on the first save.
-        keep_last: how many of the latest to keep.
+        keep_last: how many of the latest to keep; None for all.
         keep_every: also keep those whose step is a multiple of this; 0 for none.
     """
 
-    def __init__(self, folder: Path, keep_last: int = 1, keep_every: int = 0):
+    def __init__(self, folder: Path, keep_last: int | None = 1, keep_every: int = 0):
         self.folder = Path(os.path.realpath(folder))  # which a link to itself does not stop
         self._options = ocp.CheckpointManagerOptions(
             max_to_keep=keep_last,
@@ -82,14 +82,22 @@ class Checkpoints:
         Raises:
             CheckpointError: it cannot be written, or what was being saved before could not be.
         """
-        step = int(jax.device_get(state.step))
+        self._write(int(jax.device_get(state.step)), _items(state), data, config)
+
+    def save_averages(self, state: TrainState, names: Sequence[str]) -> None:
+        """Start to save moving averages alone, by their names; otherwise as `save`."""
+        items = {_ema_item(name): state.ema[name] for name in names}
+        self._write(int(jax.device_get(state.step)), items, {}, {})
+
+    def _write(
+        self, step: int, items: dict[str, Any], data: dict[str, Any], config: dict[str, Any]
+    ) -> None:
         self.wait()
         if step == self.latest_step():
             return
         with self._writing(step):
             self._check_there()
             self._saving, self._failed = step, False
-            items = _items(state)
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
@@ -206,9 +214,23 @@ class Checkpoints:
         items = {"model": {"params": params, "constants": constants}}
         if weights != "raw":
             items[_ema_item(weights)] = params
-        step = checkpoint_folder.chosen(self.folder, step)
-        found, _ = reading.read(self._manager, self.folder, step, items)
+        found = self._read(items, step)
         return found.get(_ema_item(weights), found["model"]["params"]), found["model"]["constants"]
+
+    def averages(self, step: int, names: Sequence[str], params: Any) -> list[Any]:
+        """Read moving averages; errors as for `restore_weights`.
+
+        Args:
+            step: which checkpoint.
+            names: of the averages; see state.update_ema.
+            params: the parameters as jax.ShapeDtypeStruct with shardings.
+        """
+        found = self._read({_ema_item(name): params for name in names}, step)
+        return [found[_ema_item(name)] for name in names]
+
+    def _read(self, items: dict[str, Any], step: int | None) -> dict[str, Any]:
+        step = checkpoint_folder.chosen(self.folder, step)
+        return reading.read(self._manager, self.folder, step, items)[0]
 
     def _check_there(self) -> None:
         needed = self.folder if self._prepared else self.folder.parent

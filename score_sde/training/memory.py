@@ -75,7 +75,7 @@ def check_training(options: TrainingOptions, parameters: int, numbers: int, mesh
         mesh: the devices.
     """
     processes = jax.process_count()
-    copies = 4 + len(options.ema_decays)  # parameters, gradient, two moments of Adam, averages
+    copies = 4 + len(options.averages)  # parameters, gradient, two moments of Adam, averages
     share = mesh.shape["data"]  # whole copies of the state on all devices
     check(
         f"config.model: training a network of {parameters:,} parameters",

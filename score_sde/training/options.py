@@ -7,7 +7,13 @@ from typing import Annotated
 
 from score_sde import sections
 from score_sde.errors import UserError
-from score_sde.values import Count, Every, Length, NotNegative, Positive, Share, one_of
+from score_sde.training.optimizer import DECAYING, DECAYS, ENDING, OPTIMIZERS, TIMED
+from score_sde.training.power_ema import LARGEST
+from score_sde.values import Count, Every, Length, NotNegative, Positive, Share, above, one_of
+
+SigmaRel = Annotated[float, above(0, at_most=LARGEST)]
+POWER = "power_"  # before the sigma_rel of a power-function average, in its name
+_PERIODS = ("log_every", "eval_every", "sample_every", "checkpoint_every", "ema_snapshot_every")
 
 
 class OptionError(UserError):
@@ -26,6 +32,9 @@ class TrainingOptions:
         accumulate: parts that a batch is worked through in, to save memory.
         fsdp: devices that share one copy of the parameters; the others hold further copies.
         ema_decays: one moving average of the parameters each; the first is the one that is used.
+        ema_profiles: sigma_rel of power-function averages, one each (see training.power_ema); two,
+            such as (0.05, 0.10), make any other length after training: --weights=posthoc:0.07.
+        ema_snapshot_every: steps between snapshots of those, which are all kept; 0 for none.
         log_every: steps between rows of metrics.csv.
         eval_every: steps between evaluations of the held-out loss; 0 for never.
         sample_every: steps between sample pictures; 0 for never.
@@ -40,6 +49,8 @@ class TrainingOptions:
     accumulate: Count = 1
     fsdp: Count = 1
     ema_decays: Annotated[tuple[Share, ...], Length(1, 100)] = (0.9999,)
+    ema_profiles: Annotated[tuple[SigmaRel, ...], Length(0, 100)] = ()
+    ema_snapshot_every: Every = 0
     log_every: Count = 100
     eval_every: Every = 5_000
     sample_every: Every = 50_000
@@ -49,7 +60,7 @@ class TrainingOptions:
 
     def __post_init__(self):
         sections.check(self, "config.training.")
-        for name in ("log_every", "eval_every", "sample_every", "checkpoint_every"):
+        for name in _PERIODS:
             every = getattr(self, name)
             if every > 0 and every % self.steps_per_call:
                 raise OptionError(
@@ -61,8 +72,21 @@ class TrainingOptions:
                 f"training.batch_size={self.batch_size} must be a multiple of "
                 f"training.accumulate={self.accumulate}"
             )
-        if len(set(self.ema_decays)) < len(self.ema_decays):
-            raise OptionError(f"config.training.ema_decays={self.ema_decays} has a number twice")
+        for name in ("ema_decays", "ema_profiles"):
+            numbers = getattr(self, name)
+            if len(set(numbers)) < len(numbers):
+                raise OptionError(f"config.training.{name}={numbers} has a number twice")
+        if self.ema_snapshot_every and not self.ema_profiles:
+            raise OptionError(
+                f"config.training.ema_snapshot_every={self.ema_snapshot_every} keeps averages of "
+                "config.training.ema_profiles: give some, such as (0.05, 0.10)"
+            )
+
+    @property
+    def averages(self) -> tuple[str, ...]:
+        """The names of all moving averages, the one that is used first; see state.update_ema."""
+        profiles = (f"{POWER}{sigma_rel}" for sigma_rel in self.ema_profiles)
+        return (*map(str, self.ema_decays), *profiles)
 
     @property
     def words(self) -> str:
@@ -72,27 +96,57 @@ class TrainingOptions:
 
 @dataclasses.dataclass(frozen=True)
 class OptimOptions:
-    """The section `optim` of a config: Adam, with a linear warm-up and clipping.
+    """The section `optim` of a config: the optimiser, with a linear warm-up and clipping.
 
     Attributes:
+        name: a name in training.optimizer.OPTIMIZERS; "adamw" with no weight decay is Adam. "lion"
+            takes its betas from those of Adam, "muon" for what is no matrix.
         learning_rate: after the warm-up.
         beta1: Adam's.
         beta2: Adam's.
         eps: Adam's.
-        weight_decay: decoupled (AdamW); 0 for none.
+        momentum: of "muon", for matrices; 0.95 if None.
+        weight_decay: decoupled, of "adamw", "lion" and "muon"; 0 for none.
         warmup: steps over which the learning rate rises linearly from 0.
-        decay: "constant", or "cosine": to 0 at the last step.
+        decay: "constant"; "cosine": to 0 at the last step; "inverse_sqrt": as 1 / sqrt(step) after
+            decay_steps; "wsd": constant, then a line to 0 over the last decay_steps.
+        decay_steps: of "inverse_sqrt", which needs it, the steps before the rate falls; of "wsd"
+            those in which it does, a fifth of all if None.
         clip: largest global norm of the gradient; 0 for no clipping.
     """
 
+    name: Annotated[str, one_of(OPTIMIZERS)] = "adamw"
     learning_rate: Positive = 2e-4
     beta1: Share = 0.9
     beta2: Share = 0.999
     eps: Positive = 1e-8
+    momentum: Share | None = None
     weight_decay: NotNegative = 0.0
     warmup: Every = 5_000
-    decay: Annotated[str, one_of(("constant", "cosine"))] = "constant"
+    decay: Annotated[str, one_of(DECAYS)] = "constant"
+    decay_steps: Count | None = None
     clip: NotNegative = 1.0
 
     def __post_init__(self):
         sections.check(self, "config.optim.")
+        for option, choice, members in (
+            ("momentum", "name", ("muon",)),
+            ("weight_decay", "name", DECAYING),
+            ("decay_steps", "decay", TIMED),
+        ):
+            value, chosen = getattr(self, option), getattr(self, choice)
+            if value and chosen not in members:
+                raise OptionError(
+                    f"config.optim.{option}={value} is of config.optim.{choice}="
+                    f"{' or '.join(members)}, not of {chosen}: leave it out"
+                )
+        if self.decay == "inverse_sqrt" and (self.decay_steps or 0) < max(1, self.warmup):
+            raise OptionError(
+                "config.optim.decay=inverse_sqrt needs config.optim.decay_steps, at least "
+                f"config.optim.warmup={self.warmup}: the steps before the learning rate falls"
+            )
+
+    @property
+    def ends(self) -> bool:
+        """Whether the learning rate comes to 0 at the last step."""
+        return self.decay in ENDING

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import optax
 
 from score_sde.models.functional import Arrays, Functional
+from score_sde.training import power_ema
+from score_sde.training.options import POWER
 
 
 class TrainState(NamedTuple):
@@ -20,7 +22,7 @@ class TrainState(NamedTuple):
         params: trainable parameters.
         constants: arrays of the model that are not trained.
         optimizer: state of the optimiser.
-        ema: one moving average of the parameters for each decay, by the decay's text.
+        ema: moving averages of the parameters by name; see update_ema.
     """
 
     step: jax.Array
@@ -49,7 +51,7 @@ def init_state(
     key: jax.Array,
     model: Functional,
     optimizer: optax.GradientTransformation,
-    ema_decays: Sequence[float],
+    averages: Sequence[str],
     start: Weights = NOTHING,
 ) -> TrainState:
     """The state before the first step; to be called under jax.jit.
@@ -58,30 +60,38 @@ def init_state(
         key: JAX random key of the initial parameters.
         model: the network.
         optimizer: the optimiser.
-        ema_decays: see TrainingOptions.
+        averages: names of the moving averages; see update_ema.
         start: what it starts from in place of what the key gives, parameters and averages alike.
     """
     drawn = model.init(key)
     params, constants = ({**a, **b} for a, b in zip(drawn, start, strict=True))
-    ema = {str(decay): jax.tree.map(jnp.copy, params) for decay in ema_decays}
+    ema = {name: jax.tree.map(jnp.copy, params) for name in averages}
     return TrainState(jnp.zeros((), jnp.int32), params, constants, optimizer.init(params), ema)
 
 
 def update_ema(ema: dict[str, Arrays], params: Arrays, step: jax.Array) -> dict[str, Arrays]:
-    """One step of each moving average, average += (1 - d) (params - average).
+    """One step of each moving average, average += w (params - average).
 
-    The decay rises to its value as d = min(decay, (1 + step) / (10 + step)), so that the initial
-    parameters are soon forgotten.
+    The name of an average is the text of its decay, or "power_" and its sigma_rel. A decay rises to
+    its value as d = min(decay, (1 + step) / (10 + step)), w = 1 - d, so that the initial parameters
+    are soon forgotten. A power-function average has forgotten them after the first step; see
+    training.power_ema.
 
     Args:
-        ema: the averages, by the text of their decay.
+        ema: the averages, by name.
         params: the parameters after this step.
         step: steps done, including this one.
     """
     ramp = (1.0 + step) / (10.0 + step)
 
-    def update(decay: str, average: Arrays) -> Arrays:
-        d = jnp.minimum(float(decay), ramp)
-        return jax.tree.map(lambda a, p: a + (1 - d).astype(a.dtype) * (p - a), average, params)
+    def share(name: str) -> jax.Array:
+        if name.startswith(POWER):
+            gamma = power_ema.exponent(float(name.removeprefix(POWER)))
+            return power_ema.weight(gamma, step)
+        return 1 - jnp.minimum(float(name), ramp)
 
-    return {decay: update(decay, average) for decay, average in ema.items()}
+    def update(name: str, average: Arrays) -> Arrays:
+        w = share(name)
+        return jax.tree.map(lambda a, p: a + w.astype(a.dtype) * (p - a), average, params)
+
+    return {name: update(name, average) for name, average in ema.items()}

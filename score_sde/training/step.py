@@ -12,13 +12,17 @@ import optax
 from score_sde.models.functional import Arrays
 from score_sde.training.state import TrainState, update_ema
 
-# (key, parameters, constants, space, batch, train) -> the loss of each example, [batch].
-LossFunction = Callable[[jax.Array, Arrays, Arrays, Any, Any, bool], jax.Array]
+# (key, parameters, constants, space, batch, step) -> the loss of each example, [batch]; step is how
+# many were taken, or None for held-out examples.
+LossFunction = Callable[[jax.Array, Arrays, Arrays, Any, Any, jax.Array | None], jax.Array]
 Metrics = dict[str, jax.Array]
 
 
 def make_train_step(
-    loss: LossFunction, optimizer: optax.GradientTransformation, accumulate: int = 1
+    loss: LossFunction,
+    optimizer: optax.GradientTransformation,
+    accumulate: int = 1,
+    project: Callable[[Arrays], Arrays] = lambda params: params,
 ) -> Callable[[TrainState, Any, Any, jax.Array], tuple[TrainState, Metrics]]:
     """Several optimiser steps as one function, to be compiled with a donated state.
 
@@ -28,6 +32,7 @@ def make_train_step(
         loss: the loss of each example.
         optimizer: the optimiser.
         accumulate: parts of a batch whose gradients are averaged before the update.
+        project: of the parameters, what a step begins with; see models.functional.
 
     Returns:
         A function of the state, a batch with a leading axis of steps ([steps, batch, ...]), the
@@ -35,22 +40,26 @@ def make_train_step(
     """
 
     def mean_loss(
-        params: Arrays, constants: Arrays, space: Any, batch: Any, key: jax.Array
+        params: Arrays,
+        constants: Arrays,
+        space: Any,
+        batch: Any,
+        key: jax.Array,
+        step: jax.Array,
     ) -> jax.Array:
-        return jnp.mean(loss(key, params, constants, space, batch, True))
+        return jnp.mean(loss(key, params, constants, space, batch, step))
 
     def gradient(
         state: TrainState, batch: Any, space: Any, key: jax.Array
     ) -> tuple[jax.Array, Arrays]:
         value_and_grad = jax.value_and_grad(mean_loss)
         if accumulate == 1:
-            return value_and_grad(state.params, state.constants, space, batch, key)
+            return value_and_grad(state.params, state.constants, space, batch, key, state.step)
 
         def add(total, part):
             index, batch = part
-            value = value_and_grad(
-                state.params, state.constants, space, batch, jax.random.fold_in(key, index)
-            )
+            of_part = jax.random.fold_in(key, index)
+            value = value_and_grad(state.params, state.constants, space, batch, of_part, state.step)
             return jax.tree.map(jnp.add, total, value), None
 
         # Part i takes every accumulate-th example, so that examples stay on their devices.
@@ -64,6 +73,7 @@ def make_train_step(
     def one_step(
         state: TrainState, batch: Any, space: Any, key: jax.Array
     ) -> tuple[TrainState, Metrics]:
+        state = state._replace(params=project(state.params))
         value, grad = gradient(state, batch, space, jax.random.fold_in(key, state.step))
         updates, optimizer_state = optimizer.update(grad, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -92,7 +102,7 @@ def make_eval_step(loss: LossFunction) -> Callable[..., tuple[jax.Array, jax.Arr
     """
 
     def eval_step(params, constants, space, batch, mask, key):
-        losses = loss(key, params, constants, space, batch, False)
+        losses = loss(key, params, constants, space, batch, None)
         return jnp.sum(jnp.where(mask, losses, 0)), jnp.sum(mask)
 
     return eval_step

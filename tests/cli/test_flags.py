@@ -110,6 +110,23 @@ def test_a_home_folder_is_found_in_every_path(monkeypatch, tmp_path):
     assert apart.workdir == tmp_path / "x"
 
 
+def test_one_flag_puts_another_network_in_its_place(tmp_path):
+    """With its own fields, wherever the flag stands; in help and mistakes too."""
+    line = parsed(RECIPE, "--config.model.depth=3", "--config.model.name=dit", "--mode=sample")
+    assert (line.config.model.name, line.config.model.depth) == ("dit", 3)
+    assert line.config.model.parametrization == "eps"
+    assert line.config.training.batch_size == 128
+    with pytest.raises(flags.HelpRequest, match=r"  --config\.model\.heads=0"):
+        parsed(RECIPE, "--config.model.name=dit", "--help")
+    for more, message in (
+        ("channel_mult=(1,)", "unknown field config.model.channel_mult: did you mean config.model"),
+        ("depth=x", "config.model.depth=x: .* This field takes a whole number"),
+        ("name=dti", "unknown config.model.name 'dti': did you mean 'dit'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            parsed(RECIPE, "--config.model.name=dit", f"--config.model.{more}")
+
+
 def test_the_command_that_goes_on_can_be_pasted(tmp_path):
     """The folder says all that the command said; quoted, so that a shell takes it as one word."""
     workdir = tmp_path / "my run; rm -rf $HOME, it's ~"

@@ -97,7 +97,7 @@ def test_a_config_json_is_that_run_or_the_recipe_of_another(run, tmp_path):
         (["--workdir=RUN", "--config.model=3"], "config.model is a section, not a value"),
         (["--workdir=RUN", "--config.seed=many"], "invalid literal for int()"),
         (["--workdir=RUN", "--modes=sample"], "Unknown command line flag 'modes'"),
-        (["--workdir=RUN", "--mode=import"], "--mode=import and --checkpoint=FILE.pth go together"),
+        (["--workdir=RUN", "--mode=import"], "--mode=import and --checkpoint=FILE go together"),
     ],
 )
 def test_a_mistake_is_one_line(run, arguments, message):

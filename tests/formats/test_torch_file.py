@@ -1,6 +1,5 @@
 """The reader of .pth files: what it reads, and that it never runs what a file asks for."""
 
-import io
 import pickle
 import resource
 import time
@@ -12,56 +11,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 from payload import Payload
+from pickled import Call, Stored, dumps, nested, tensor
 
 from score_sde.formats import torch_file
-
-
-class Named:
-    """Pickles as the name of a global."""
-
-    def __init__(self, module, name):
-        self.module, self.name = module, name
-
-
-class Call:
-    """Pickles as a call of a global."""
-
-    def __init__(self, module, name, *args):
-        self.function, self.args = Named(module, name), args
-
-
-class Stored:
-    """Pickles as the persistent id of a storage."""
-
-    def __init__(self, kind, key, size):
-        self.pid = ("storage", Named("torch", kind), key, "cpu", size)
-
-
-def dumps(value):
-    """A pickle in which Named, Call and Stored stand for what they say, without importing it."""
-    out = io.BytesIO()
-
-    class Pickler(pickle._Pickler):
-        def persistent_id(self, obj):
-            return obj.pid if isinstance(obj, Stored) else None
-
-        def save(self, obj, save_persistent_id=True):
-            if isinstance(obj, Named):
-                self.write(f"c{obj.module}\n{obj.name}\n".encode())
-            elif isinstance(obj, Call):
-                self.save(obj.function)
-                self.save(obj.args)
-                self.write(pickle.REDUCE)
-            else:
-                super().save(obj, save_persistent_id)
-
-    Pickler(out, protocol=2).dump(value)
-    return out.getvalue()
-
-
-def tensor(storage, offset, shape, stride, version=2):
-    args = (storage, offset, shape, stride, False, OrderedDict())
-    return Call("torch._utils", f"_rebuild_tensor_v{version}", *args)
 
 
 def write(path, value, storages=(), *, compression=zipfile.ZIP_STORED, byteorder=b"little"):
@@ -201,7 +153,7 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path, monkeypatch):
     bomb = write(tmp_path / "a.pth", value, zeros, compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(ValueError, match="is compressed"):
         torch_file.load(bomb)
-    monkeypatch.setattr(torch_file, "_LARGEST_PICKLE", 1000)
+    monkeypatch.setattr(torch_file, "LARGEST_PROGRAM", 1000)
     with pytest.raises(ValueError, match=r"its data\.pkl has 1\d\d\d bytes"):
         torch_file.load(write(tmp_path / "b.pth", "x" * 1000))
 
@@ -272,14 +224,6 @@ def test_no_time_is_spent_on_a_shape_that_no_array_has(tmp_path, shape):
         torch_file.load(path)
 
 
-def nested(depth):
-    """A tuple that is as small as its depth in a pickle, and of 2**depth tuples as text."""
-    value = ()
-    for _ in range(depth):
-        value = (value, value)
-    return value
-
-
 @pytest.mark.parametrize("depth", [3, 24])
 def test_no_message_spells_out_what_the_file_holds(tmp_path, depth):
     storage, value = Stored("FloatStorage", "0", 12), nested(depth)
@@ -304,14 +248,6 @@ def test_no_message_spells_out_what_the_file_holds(tmp_path, depth):
         message = str(error.value)
         assert len(message) < 300 + len(str(path))
         assert message.isprintable()
-
-
-def test_the_legacy_format_is_refused_with_a_way_out(tmp_path):
-    with (tmp_path / "old.pth").open("wb") as file:
-        for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
-            pickle.dump(part, file, protocol=2)
-    with pytest.raises(ValueError, match=r"PyTorch before 1\.6; convert it"):
-        torch_file.load(tmp_path / "old.pth")
 
 
 def test_object_scalars_are_refused(tmp_path):

@@ -2,9 +2,16 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
-from score_sde.models.embeddings import NoiseEmbedding, fourier, positional
+from score_sde.models.embeddings import (
+    NoiseEmbedding,
+    check_label,
+    cosines_first,
+    fourier,
+    positional,
+)
 
 
 def test_positional_frequencies_go_from_one_to_one_ten_thousandth(x64):
@@ -14,6 +21,29 @@ def test_positional_frequencies_go_from_one_to_one_ten_thousandth(x64):
     np.testing.assert_allclose(out[1, :4], np.sin(500 * frequencies), rtol=1e-10)
     np.testing.assert_allclose(out[1, 4:8], np.cos(500 * frequencies), rtol=1e-10)
     np.testing.assert_array_equal(out[:, 8], 0)
+
+
+def test_cosines_first_have_a_frequency_less(x64):
+    """Those of guided-diffusion go from 1 to just above one ten-thousandth."""
+    out = cosines_first(jnp.array([500.0]), 9)
+    frequencies = 1e-4 ** (np.arange(4) / 4)
+    np.testing.assert_allclose(out[0, :4], np.cos(500 * frequencies), rtol=1e-10)
+    np.testing.assert_allclose(out[0, 4:8], np.sin(500 * frequencies), rtol=1e-10)
+    assert out[0, 8] == 0
+
+
+@pytest.mark.parametrize(
+    ("label", "scaled", "message"),
+    [
+        ("time", False, "embedding=fourier_label is of a logarithm itself: use noise_label=log_s"),
+        ("log_sigma", True, "scale_by_sigma divides by the noise label: use embedding=fourier"),
+    ],
+)
+def test_fourier_features_of_the_label_itself_want_a_logarithm(label, scaled, message):
+    with pytest.raises(ValueError, match=message):
+        check_label(label, "fourier_label", True, scaled)
+    for right in (None, "log_sigma", "log_half_sigma"):
+        check_label(right, "fourier_label", True, False)
 
 
 def test_fourier_frequencies_are_in_cycles(x64):

@@ -12,7 +12,7 @@ from jax import lax
 
 from score_sde.models import NCSN, NCSNv2
 from score_sde.models.functional import functional
-from score_sde.models.refinenet import DilatedConv, InstanceNormPlus, RefineBlock
+from score_sde.models.refinenet import DilatedConv, InstanceNormPlus, RefineBlock, enlarge
 from score_sde.models.resample import smooth
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def test_instance_norm_plus_is_its_formula(x64, num_scales):
     expected = np.empty_like(x)
     for b in range(4):
         mu = x[b].mean((0, 1))
-        m, v = mu.mean(), np.sqrt(mu.var() + 1e-5)
+        m, v = mu.mean(), np.sqrt(mu.var(ddof=1) + 1e-5)
         for k in range(5):
             s = np.sqrt(x[b, :, :, k].var() + 1e-5)
             expected[b, :, :, k] = gamma[b, k] * (x[b, :, :, k] - mu[k]) / s
@@ -70,6 +70,16 @@ def test_smooth_is_an_average_pool(x64):
     x = jax.random.normal(jax.random.key(1), (2, 7, 6, 3), jnp.float64)
     window = lax.reduce_window(x, 0.0, lax.add, (1, 5, 5, 1), (1, 1, 1, 1), "SAME") / 25
     np.testing.assert_allclose(smooth(x, (1, 1, 1, 1, 1)), window, atol=1e-12)
+
+
+def test_enlarged_features_have_their_corners_where_they_were(x64):
+    """A linear function stays one, from corner to corner."""
+    rows, columns = np.linspace(0, 1, 3), np.linspace(-1, 1, 4)
+    x = (rows[:, None] + 2 * columns)[None, :, :, None]
+    expected = np.linspace(0, 1, 7)[:, None] + 2 * np.linspace(-1, 1, 5)
+    np.testing.assert_allclose(enlarge(jnp.asarray(x), (7, 5))[0, :, :, 0], expected, atol=1e-14)
+    one = jnp.full((1, 1, 1, 1), 3.0)
+    np.testing.assert_allclose(enlarge(one, (2, 4)), jnp.full((1, 2, 4, 1), 3.0))
 
 
 @pytest.mark.parametrize(("norm", "peak"), [(True, 1 / 25), (False, 1.0)], ids=NETWORKS)

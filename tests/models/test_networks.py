@@ -14,9 +14,14 @@ from score_sde.models.functional import functional
 
 SMALL = {
     "unet": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "num_res_blocks": 1},
+    "adm": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "num_res_blocks": 1},
+    "edm2": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "num_res_blocks": 1},
+    "dit": {"shape": (4, 8, 1), "channels": 8, "depth": 1, "heads": 2},
+    "uvit": {"shape": (4, 8, 1), "channels": 8, "depth": 3, "heads": 2},
     "ncsn": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "dilations": (1,)},
     "ncsnv2": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "dilations": (1,)},
     "mlp": {"shape": (3,), "channels": 16, "depth": 1},
+    "adm_classifier": {"shape": (4, 8, 1), "classes": 3, "channels": 4, "channel_mult": (1,)},
     "wide_resnet": {"shape": (4, 8, 1), "classes": 3, "depth": 10, "width": 1},
 }
 each_network = pytest.mark.parametrize("name", NETWORKS)
@@ -52,7 +57,8 @@ def test_its_options_can_stand_in_a_config(name):
 def test_all_are_called_alike(name):
     """network(x, noise_label, cond, key=key) gives a state, or logits of the classes."""
     out = called(name, make(name), None, jax.random.key(0))
-    assert out.shape == ((2, 3) if name == "wide_resnet" else (2, *SMALL[name]["shape"]))
+    classifies = "classes" in SMALL[name]
+    assert out.shape == ((2, 3) if classifies else (2, *SMALL[name]["shape"]))
 
 
 @each_network
@@ -61,7 +67,7 @@ def test_conditions_are_told_or_refused(name):
     cond = {"size": jnp.zeros(2)}
     with pytest.raises(ValueError, match="this network is not told size: it is told nothing"):
         called(name, make(name), cond)
-    if name in ("unet", "mlp"):
+    if name in ("unet", "dit", "uvit", "adm", "edm2", "mlp"):
         told = make(name, conditions=CONDITIONS)
         assert any(k.startswith("conditions/size/") for k in told.shapes[0])
         assert called(name, told, cond, jax.random.key(0)).shape == (2, *SMALL[name]["shape"])

@@ -9,6 +9,7 @@ import score_sde
 from score_sde.classifier import Classifier
 from score_sde.objectives import times
 from score_sde.objectives.classification import cross_entropy
+from score_sde.prediction import NOISE_LABELS
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +90,8 @@ def test_the_network_sees_states_of_order_one_and_the_noise_level(x64, name):
     variance = jnp.var(seen[0][0].reshape(4, 5000), axis=1)
     np.testing.assert_allclose(variance, 1, atol=4 * np.sqrt(2 / 5000))
     np.testing.assert_allclose(jnp.log(seen[0][1]), -sde.log_snr(t) / 2, atol=1e-9)
+    Classifier(network, sde, NOISE_LABELS["time"]).log_probs(x[:2], t[:2])
+    np.testing.assert_array_equal(seen[1][1], 999 * t[:2])
     label = jnp.arange(20_000) % 3
     expected = log_probs[jnp.arange(20_000), label]
     np.testing.assert_array_equal(classifier.log_prob(x, t, label), expected)

@@ -7,9 +7,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from score_sde.processes import CONTINUOUS, EDM, SDE, VE, VP, CosineVP, RectifiedFlow, SubVP, expand
+from score_sde.processes import (
+    CONTINUOUS,
+    EDM,
+    SDE,
+    VE,
+    VP,
+    CosineVP,
+    RectifiedFlow,
+    SubVP,
+    TrigFlow,
+    expand,
+)
 
-ALL = [VP(), SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow(), VP(beta_min=0.5, beta_max=9.0)]
+ALL = [
+    *(VP(), SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow(), TrigFlow()),
+    VP(beta_min=0.5, beta_max=9.0),
+]
 by_name = pytest.mark.parametrize("sde", ALL, ids=lambda sde: type(sde).__name__)
 
 
@@ -110,7 +124,7 @@ def test_marginal_and_drift_take_any_data_shape(x64, sde):
     np.testing.assert_allclose(sde.drift(x, t[1])[1], sde.f(t[1]) * x[1], rtol=1e-12)
 
 
-@pytest.mark.parametrize("sde", [SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow()])
+@pytest.mark.parametrize("sde", [SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow(), TrigFlow()])
 def test_ancestral_transition_composes_to_the_marginal(x64, sde):
     """A alpha_s = alpha_t and A^2 sigma_s^2 + G^2 = sigma_t^2.
 
@@ -160,7 +174,7 @@ def test_prior(x64, sde):
 
 
 def test_processes_are_frozen_and_named():
-    assert set(CONTINUOUS.values()) == {VP, SubVP, VE, EDM, CosineVP, RectifiedFlow}
+    assert set(CONTINUOUS.values()) == {type(sde) for sde in ALL}
     with pytest.raises(dataclasses.FrozenInstanceError):
         VP().beta_min = 1.0
 

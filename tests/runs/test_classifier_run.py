@@ -186,7 +186,8 @@ def test_the_loss_follows_the_config():
         params, constants = ({n: weights[n] for n in part} for part in experiment.network.shapes)
 
         def loss(key, params):
-            return experiment.loss(key, params, constants, experiment.space, batch, train)
+            step = 0 if train else None
+            return experiment.loss(key, params, constants, experiment.fixed, batch, step)
 
         quick = jax.jit(loss, compiler_options={"xla_backend_optimization_level": 0})
         return quick(jax.random.key(0), params)

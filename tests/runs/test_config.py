@@ -230,10 +230,25 @@ def test_images_need_not_be_square():
     assert experiment.space.shape == (4, 8, 1)
 
 
-def test_a_network_is_not_chosen_by_its_name_alone():
+def test_another_network_takes_the_place_of_the_first():
+    """How its output is read and its precision stay; the rest is as the network has it."""
+    config = configs.default()
+    config.model.parametrization, config.model.dtype, config.model.channels = "v", "bfloat16", 7
+    configs.set_field(config, "model.name", "mlp")
+    configs.check_fields(config)
+    expected = configs.default("mlp")
+    expected.model.parametrization, expected.model.dtype = "v", "bfloat16"
+    assert config.to_dict() == expected.to_dict()
+    with pytest.raises(UserError, match="name 'mpl': did you mean 'mlp'"):
+        configs.set_field(config, "model.name", "mpl")
+
+
+def test_the_name_of_a_network_goes_with_its_options():
     config = configs.default()
     config.model.name = "mlp"
-    with pytest.raises(UserError, match=r"model\.name=mlp is not chosen .*default\('mlp'\)"):
+    with pytest.raises(
+        UserError, match=r"network than config\.model\.name=mlp: .*config\.use_network"
+    ):
         configs.check_fields(config)
 
 
@@ -243,9 +258,13 @@ def test_a_network_is_not_chosen_by_its_name_alone():
         (
             "wide_resnet",
             "denoising",
-            r"name=wide_resnet does not go with .* choose unet or ncsn or ncsnv2 or mlp",
+            "name=wide_resnet does not go with .* choose unet or adm or edm2 or dit or uvit or",
         ),
-        ("unet", "classification", r"name=unet does not go with .* choose wide_resnet"),
+        (
+            "unet",
+            "classification",
+            r"name=unet does not go with .* choose adm_classifier or wide_resnet",
+        ),
     ],
 )
 def test_a_network_is_for_an_objective(network, objective, message):

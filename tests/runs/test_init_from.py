@@ -104,7 +104,7 @@ def test_a_state_starts_from_weights_and_draws_the_others():
 
     start = Weights({"b": np.arange(3, dtype=np.float32)}, {"c": np.full(1, 7, np.float32)})
     network, key = Functional(draw, None, None), jax.random.key(3)
-    state = init_state(key, network, optax.adam(1e-3), (0.9, 0.99), start)
+    state = init_state(key, network, optax.adam(1e-3), ("0.9", "0.99"), start)
     for params in (state.params, *state.ema.values()):
         np.testing.assert_array_equal(params["a"], draw(key)[0]["a"])
         np.testing.assert_array_equal(params["b"], [0, 1, 2])

@@ -233,7 +233,7 @@ def test_two_calls_are_under_way_no_more():
 
     numbers = iter(range(5))
     training = object.__new__(_Training)
-    training.mesh, training.space, training.key = make_mesh(), None, jax.random.key(0)
+    training.mesh, training.fixed, training.key = make_mesh(), None, jax.random.key(0)
     training.compiled = {1: lambda state, *_: (state, Metrics(next(numbers)))}
     training.pending = []
     for _ in range(5):

@@ -37,10 +37,10 @@ BITS = {"evaluation.metrics": ("bits_per_dim",)}
 FID = {"evaluation.metrics": ("fid",)}
 
 
-def row(changes=(), evaluate=(SAMPLE, DIGITS), train=(TRAIN,)):
+def row(changes=(), evaluate=(SAMPLE, DIGITS), train=(TRAIN,), own=()):
     study = Study(
         title="t",
-        points=[Point({"point": "one"}, VP | dict(changes))],
+        points=[Point({"point": "one"}, VP | dict(changes), train=own)],
         evaluate=evaluate,
         metrics=[Metric("m", "m")],
         train=train,
@@ -205,6 +205,9 @@ def test_programs_are_part_of_what_they_make():
     assert row(evaluate=[SAMPLE]).trained == base.trained
     assert row(train=[other]).trained != base.trained
     assert row(train=[other]).id != base.id
+    own = row(own=(other,))
+    assert (own.trained, own.id) == (row(train=[other]).trained, row(train=[other]).id)
+    assert own.train == (other,)
 
 
 def test_a_program_that_is_told_no_config_depends_on_none_of_it():

@@ -10,9 +10,9 @@ from score_sde.training.state import TrainState
 from score_sde.training.step import make_eval_step, make_train_step
 
 
-def loss(key, params, constants, space, batch, train):
+def loss(key, params, constants, space, batch, step):
     """Mean squared error of a line through the origin, [batch]; noise only where it trains."""
-    noise = constants["noisy"] * train * jax.random.normal(key, batch["y"].shape)
+    noise = constants["noisy"] * (step is not None) * jax.random.normal(key, batch["y"].shape)
     return (params["w"] * batch["x"] - batch["y"] + noise) ** 2
 
 
@@ -43,6 +43,17 @@ def test_one_step_is_gradient_descent(x64):
     d = 2 / 11  # (1 + 1) / (10 + 1)
     np.testing.assert_allclose(new.ema["0.9"]["w"], d * 0.5 + (1 - d) * new.params["w"], rtol=1e-12)
     assert new.step == 1
+
+
+def test_a_step_begins_with_projected_parameters(x64):
+    """Gradient, update and moving average are those of the step from them."""
+    optimizer, state = start()
+    halved = lambda params: {"w": params["w"] / 2}  # noqa: E731
+    data, key = batches(1), jax.random.key(0)
+    found, _ = make_train_step(loss, optimizer, project=halved)(state, data, None, key)
+    projected = state._replace(params=halved(state.params))
+    expected, _ = make_train_step(loss, optimizer)(projected, data, None, key)
+    assert (found.params, found.ema) == (expected.params, expected.ema)
 
 
 @pytest.mark.parametrize("noisy", [0.0, 0.1])

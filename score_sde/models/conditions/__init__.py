@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from score_sde.fields import Field
 from score_sde.models.conditions.base import Condition
-from score_sde.models.conditions.combined import Embeddings, MakeEmbedding
+from score_sde.models.conditions.combined import Embeddings, Make, MakeEmbedding
 from score_sde.models.conditions.label import Label
 from score_sde.models.conditions.number import Number
 from score_sde.models.conditions.vector import Vector
@@ -18,6 +17,7 @@ __all__ = [
     "Condition",
     "Embeddings",
     "Label",
+    "Make",
     "MakeEmbedding",
     "Number",
     "Vector",
@@ -61,5 +61,5 @@ def read(
                 f"{', '.join(CONDITIONS)}"
             )
         options = CONDITIONS[field.kind](**section[field.kind])
-        found[name] = functools.partial(options.embedding, field)
+        found[name] = Make(options, field)
     return found

@@ -11,7 +11,7 @@ from flax import nnx
 
 from score_sde import sections
 from score_sde.fields import Field
-from score_sde.models.layers import Dense
+from score_sde.models.layers import Dense, unit_rms
 from score_sde.values import between
 
 
@@ -62,6 +62,23 @@ class Condition:
             ValueError: the field is of another kind.
         """
         raise NotImplementedError
+
+    def unit_embedding(
+        self, field: Field, features: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs
+    ) -> nnx.Module:
+        """The same for a network that preserves magnitudes, as EDM2's; see `embedding`."""
+        return Unit(self.embedding(field, features, param_dtype=param_dtype, rngs=rngs))
+
+
+class Unit(nnx.Module):
+    """An embedding of root mean square 1, that of another over its own; see layers.unit_rms."""
+
+    def __init__(self, embedding: nnx.Module):
+        self.embedding = embedding
+
+    def __call__(self, value: jax.Array | None, batch: int, key: jax.Array | None) -> jax.Array:
+        """As the other, [batch, features]; zeros stay zeros."""
+        return unit_rms(self.embedding(value, batch, key), (1,))
 
 
 def check_value(kind: str, value: jax.Array, shape: tuple[int, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -10,9 +11,29 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.fields import Field
+from score_sde.models.conditions.base import Condition, Unit
+
 # Makes the module of a condition: make(features, param_dtype=..., rngs=...), such as
-# functools.partial(Label().embedding, field).
+# Make(Label(), field) or functools.partial(Label().embedding, field).
 MakeEmbedding = Callable[..., nnx.Module]
+
+
+@dataclasses.dataclass(frozen=True)
+class Make:
+    """Makes the module of a condition; `unit` that of a network that preserves magnitudes."""
+
+    options: Condition
+    field: Field
+
+    def __call__(self, features: int, **layer: Any) -> nnx.Module:
+        """See Condition.embedding."""
+        return self.options.embedding(self.field, features, **layer)
+
+    def unit(self, features: int, **layer: Any) -> nnx.Module:
+        """See Condition.unit_embedding."""
+        return self.options.unit_embedding(self.field, features, **layer)
+
 
 NO_CONDITIONS: Mapping[str, MakeEmbedding] = types.MappingProxyType({})
 
@@ -34,18 +55,32 @@ class Embeddings(nnx.Dict):
         Raises:
             ValueError: cond has a name that is not among the conditions.
         """
-        check_told(cond, self)
-        values, parts = cond or {}, []
-        for i, name in enumerate(sorted(self)):
-            own_key = None if key is None else jax.random.fold_in(key, i)
-            parts.append(self[name](values.get(name), batch, own_key))
-        return sum(parts)
+        return sum(embed_each(self, cond, batch, key))
+
+
+def embed_each(
+    embeddings: Embeddings,
+    cond: Mapping[str, jax.Array] | None,
+    batch: int,
+    key: jax.Array | None,
+) -> list[jax.Array]:
+    """The embedding of each condition, in the order of their names; see Embeddings.__call__.
+
+    A function, not a method: a condition may have any name.
+    """
+    check_told(cond, embeddings)
+    values, parts = cond or {}, []
+    for i, name in enumerate(sorted(embeddings)):
+        own_key = None if key is None else jax.random.fold_in(key, i)
+        parts.append(embeddings[name](values.get(name), batch, own_key))
+    return parts
 
 
 def make_embeddings(
     conditions: Mapping[str, MakeEmbedding],
     features: int,
     *,
+    unit: bool = False,
     param_dtype: jnp.dtype,
     rngs: nnx.Rngs,
 ) -> Embeddings | None:
@@ -54,13 +89,19 @@ def make_embeddings(
     Args:
         conditions: what makes the module of each, by name.
         features: size of the embedding.
+        unit: whether each is of unit size, for a network that preserves magnitudes.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
     if not conditions:
         return None
     layer = {"param_dtype": param_dtype, "rngs": rngs}
-    return Embeddings({name: conditions[name](features, **layer) for name in sorted(conditions)})
+    make = {name: _unit(one) if unit else one for name, one in conditions.items()}
+    return Embeddings({name: make[name](features, **layer) for name in sorted(make)})
+
+
+def _unit(make: MakeEmbedding) -> MakeEmbedding:
+    return getattr(make, "unit", lambda *args, **layer: Unit(make(*args, **layer)))
 
 
 def check_told(cond: Mapping[str, Any] | None, told: Collection[str]) -> None:
@@ -75,4 +116,5 @@ def refuse_conditions(conditions: Mapping[str, MakeEmbedding]) -> None:
     """Raise ValueError if a network that takes no conditions is given some."""
     if conditions:
         names = ", ".join(sorted(conditions))
-        raise ValueError(f"this network cannot be told {names}: use the network unet or mlp")
+        others = "use the network unet, dit, uvit, adm, edm2 or mlp"
+        raise ValueError(f"this network cannot be told {names}: {others}")

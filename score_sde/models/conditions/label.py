@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,9 @@ from flax import nnx
 from score_sde.checks import check_count
 from score_sde.fields import Field
 from score_sde.models.conditions.base import Condition, check_value, shown
-from score_sde.models.layers import init_kernel
+from score_sde.models.layers import UnitParam, init_kernel, unit_rms
+
+T = TypeVar("T")
 
 
 class LabelEmbedding(nnx.Module):
@@ -53,7 +55,36 @@ class LabelEmbedding(nnx.Module):
         known = (label >= 0) & (label < self.classes)
         row = jnp.where(shown(known, self.dropout, key), label, self.classes)
         row = jnp.where(label > self.classes, label, row)
-        return self.table[...].at[row].get(mode="fill", fill_value=jnp.nan)
+        return self.rows().at[row].get(mode="fill", fill_value=jnp.nan)
+
+    def rows(self) -> jax.Array:
+        """[classes + 1, features]."""
+        return self.table[...]
+
+
+class UnitLabelEmbedding(LabelEmbedding):
+    """Each feature has root mean square 1 over the classes, and no class is zero.
+
+    So a class has about that size too: the dense layer on one-hot vectors of Karras et al. 2023
+    (arXiv 2312.02696, Appendix B), whose weights are of unit size. See LabelEmbedding for the rest.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        features: int,
+        *,
+        dropout: float,
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        drawn = jax.random.normal(rngs.params(), (classes, features), param_dtype)
+        self.table = UnitParam(drawn)
+        self.classes, self.dropout = classes, dropout
+
+    def rows(self) -> jax.Array:
+        """[classes + 1, features]."""
+        return jnp.pad(unit_rms(self.table[...]), ((0, 1), (0, 0)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +101,15 @@ class Label(Condition):
         Raises:
             ValueError: the field is of another kind, or does not say how many classes there are.
         """
+        return self._table(LabelEmbedding, field, features, param_dtype=param_dtype, rngs=rngs)
+
+    def unit_embedding(
+        self, field: Field, features: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs
+    ) -> UnitLabelEmbedding:
+        """A table of unit size; see Condition.unit_embedding."""
+        return self._table(UnitLabelEmbedding, field, features, param_dtype=param_dtype, rngs=rngs)
+
+    def _table(self, kind: type[T], field: Field, features: int, **layer: Any) -> T:
         self.check(field)
         check_count(f"the number of classes of {field.name}", field.values)
-        return LabelEmbedding(
-            field.values, features, dropout=self.dropout, param_dtype=param_dtype, rngs=rngs
-        )
+        return kind(field.values, features, dropout=self.dropout, **layer)

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from score_sde import fields
-from score_sde.models.conditions import Label
+from score_sde.models.conditions import Label, Make
 
 
 def embedding(dropout=0.0):
@@ -41,6 +41,17 @@ def test_labels_are_dropped_at_their_rate_and_only_with_a_key():
     dropped = (told == embed.table[...][10][None]).all(axis=1)
     assert abs(float(dropped.mean()) - 0.2) < 4 * np.sqrt(0.2 * 0.8 / 20000)
     assert (told[~dropped] == embed.table[...][3][None]).all()
+
+
+def test_a_table_of_unit_size_and_no_class_is_zero():
+    """Root mean square 1 over the classes, whatever size the parameters have."""
+    make = Make(Label(), fields.label(10))
+    embed = make.unit(8, param_dtype=jnp.float32, rngs=nnx.Rngs(0))
+    embed.table[...] = 5 * embed.table[...]
+    rows = np.asarray(embed(jnp.arange(11), 11, None))
+    np.testing.assert_allclose((rows[:10] ** 2).mean(axis=0), 1, atol=1e-3)
+    np.testing.assert_array_equal(rows[10], 0)
+    assert np.isnan(embed(jnp.array([11]), 1, None)).all()
 
 
 def test_what_cannot_work_is_refused():

@@ -1,0 +1,116 @@
+"""How PyTorch keeps the arrays of a layer, as slots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from flax import nnx
+
+from score_sde.interop.slots import Shape, Slot, Slots
+from score_sde.models.layers import Conv, Dense, GroupNorm
+from score_sde.models.transformer import TokenNorm
+
+
+class Layout(NamedTuple):
+    """How another project keeps an array.
+
+    Attributes:
+        theirs: our shape to theirs.
+        ours: their array to ours.
+        back: our array to theirs.
+    """
+
+    theirs: Callable[[Shape], Shape]
+    ours: Callable[[np.ndarray], np.ndarray]
+    back: Callable[[np.ndarray], np.ndarray]
+
+
+SAME = Layout(lambda shape: shape, lambda array: array, lambda array: array)
+LINEAR = Layout(lambda shape: shape[::-1], lambda array: array.T, lambda array: array.T)
+CONV = Layout(
+    lambda s: (s[3], s[2], s[0], s[1]),
+    lambda array: array.transpose(2, 3, 1, 0),
+    lambda array: array.transpose(3, 2, 0, 1),
+)
+# A convolution of kernel 1, of one dimension and of two, here is a Dense.
+CONV_1 = Layout(
+    lambda s: (s[1], s[0], 1),
+    lambda array: array[:, :, 0].T,
+    lambda array: array.T[:, :, None],
+)
+CONV_1X1 = Layout(
+    lambda s: (s[1], s[0], 1, 1),
+    lambda array: array[:, :, 0, 0].T,
+    lambda array: array.T[:, :, None, None],
+)
+# Theirs has an axis of length 1 in front.
+LED = Layout(lambda shape: (1, *shape), lambda array: array[0], lambda array: array[None])
+
+
+def patches(side: int) -> Layout:
+    """A convolution of this size and stride, which here is a Dense on patches."""
+
+    def split(array: np.ndarray) -> np.ndarray:
+        return CONV.back(array.reshape(side, side, -1, array.shape[-1]))
+
+    return Layout(
+        lambda s: (s[1], s[0] // side**2, side, side),
+        lambda array: CONV.ours(array).reshape(-1, len(array)),
+        split,
+    )
+
+
+def one(name: str, variable: nnx.Variable, layout: Layout = SAME) -> Slot:
+    """One official array that is one of ours."""
+    return Slot(
+        {name: layout.theirs(tuple(variable.shape))},
+        (variable,),
+        lambda array: (layout.ours(array),),
+        lambda array: (layout.back(array),),
+    )
+
+
+def stack(names: Sequence[str], variable: nnx.Variable, layout: Layout = SAME) -> Slot:
+    """Official arrays that are one of ours, one after the other; see models.stacked."""
+    shape = layout.theirs(tuple(variable.shape[1:]))
+    return Slot(
+        dict.fromkeys(names, shape),
+        (variable,),
+        lambda *arrays: (np.stack([layout.ours(array) for array in arrays]),),
+        lambda array: tuple(layout.back(part) for part in array),
+    )
+
+
+def fixed(name: str, value: Any) -> Slot:
+    """An official array that here is no array: it must be this one."""
+    value = np.asarray(value, np.float32)
+    return Slot({name: value.shape}, (), lambda array: (), lambda: (value,))
+
+
+def affine(
+    prefix: str, layer: Dense | Conv | GroupNorm | TokenNorm, layout: Layout | None = None
+) -> Slots:
+    """`weight` and, if there is one, `bias` of a layer; of a norm the weight is its scale."""
+    for name, variable, kept in _affine(layer, layout):
+        yield one(f"{prefix}.{name}", variable, kept)
+
+
+def affine_stack(
+    prefixes: Sequence[str], layer: Dense | Conv | TokenNorm, layout: Layout | None = None
+) -> Slots:
+    """The same of layers that are one of ours, one after the other; see models.stacked."""
+    for name, variable, kept in _affine(layer, layout):
+        yield stack([f"{prefix}.{name}" for prefix in prefixes], variable, kept)
+
+
+def _affine(layer: Any, layout: Layout | None) -> list[tuple[str, nnx.Variable, Layout]]:
+    match layer:
+        case GroupNorm() | TokenNorm():
+            found = [("weight", layer.scale, SAME)]
+        case Conv():
+            found = [("weight", layer.kernel, layout or CONV)]
+        case _:
+            found = [("weight", layer.kernel, layout or LINEAR)]
+    return found if layer.bias is None else [*found, ("bias", layer.bias, SAME)]

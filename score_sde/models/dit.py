@@ -1,0 +1,281 @@
+"""The diffusion transformer DiT (Peebles and Xie 2022, arXiv 2212.09748), which SiT has too.
+
+An image is a sequence of patches. With c the swish of what is told, the embedding of the noise
+level and those of the conditions,
+
+    h = W patches(x) + p,                       p fixed positions, see tokens.sine_cosine
+    h <- h + g_1 * attention((1 + s_1) * norm(h) + b_1)
+    h <- h + g_2 * layers((1 + s_2) * norm(h) + b_2)        in each block                  (1)
+    out = W ((1 + s) * norm(h) + b),
+
+where norm learns nothing, and a dense layer of c gives each block its b_1, s_1, g_1, b_2, s_2, g_2
+and the last layer its b, s. These layers and the last one start near zero, so that each block is
+nearly the identity ("adaLN-zero") and the network the zero function.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from score_sde.models import arguments, sizes, tokens
+from score_sde.models.arguments import Given
+from score_sde.models.conditions.combined import (
+    NO_CONDITIONS,
+    MakeEmbedding,
+    check_told,
+    make_embeddings,
+)
+from score_sde.models.embeddings import TimestepEmbedding
+from score_sde.models.layers import Constant, Dense, dropout
+from score_sde.models.shapes import check_state, image_shape
+from score_sde.models.sizes import Published
+from score_sde.models.stacked import Stacked
+from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm
+from score_sde.values import Share, between, one_of
+
+# Table 1 of the paper.
+SIZES = {
+    "S": Published(384, 12, 6),
+    "B": Published(768, 12, 12),
+    "L": Published(1024, 24, 16),
+    "XL": Published(1152, 28, 16),
+}
+WORDS = sizes.words(SIZES, (2, 4, 8))
+
+
+def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
+    """(1 + scale) * x + shift; x [batch, tokens, features], the others [batch, 1, features]."""
+    return x * (1 + scale) + shift
+
+
+class DiTBlock(nnx.Module):
+    """Equation (1).
+
+    Args:
+        channels: features of a token.
+        heads: of attention.
+        mlp_ratio: see DiT; feed_forward, norm and qk_norm too.
+        dropout_rate: in [0, 1).
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        *,
+        mlp_ratio: float,
+        feed_forward: Literal["gelu_tanh", "swiglu"],
+        norm: Literal["layer", "rms"],
+        qk_norm: bool,
+        dropout_rate: float,
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        normal = {"kind": norm, "affine": False, "param_dtype": param_dtype}
+        self.norm_0, self.norm_1 = (TokenNorm(channels, **normal) for _ in range(2))
+        self.attention = SelfAttention(channels, heads, qk_norm=qk_norm, **layer)
+        hidden = round(channels * mlp_ratio)
+        self.feed_forward = FeedForward(channels, hidden, kind=feed_forward, **layer)
+        self.modulation = Dense(channels, 6 * channels, scale=0, **layer)
+        self.dropout_rate = dropout_rate
+
+    def __call__(
+        self,
+        h: jax.Array,
+        told: jax.Array,
+        angles: jax.Array | None,
+        key: jax.Array | None,
+    ) -> jax.Array:
+        """One block.
+
+        Args:
+            h: [batch, tokens, channels].
+            told: [batch, channels], after its swish.
+            angles: of rotary positions, see SelfAttention; None for none.
+            key: for dropout; None for none.
+        """
+        b_1, s_1, g_1, b_2, s_2, g_2 = jnp.split(self.modulation(told)[:, None], 6, axis=-1)
+        key_1, key_2 = (None, None) if key is None else jax.random.split(key)
+        added = self.attention(modulate(self.norm_0(h), b_1, s_1), angles)
+        h = h + g_1 * dropout(added, self.dropout_rate, key_1)
+        added = self.feed_forward(modulate(self.norm_1(h), b_2, s_2))
+        return h + g_2 * dropout(added, self.dropout_rate, key_2)
+
+
+class DiT(nnx.Module):
+    """The diffusion transformer, for images of any size that the patch divides.
+
+    All dense layers start as the house's do, uniformly as DiT's blocks; its embeddings are
+    published with a normal distribution of standard deviation 0.02.
+
+    Args:
+        shape: of the data, (height, width, channels).
+        size: the published size and, after a /, the side of a patch in pixels.
+        patch: side of a patch in pixels; 0: as size says.
+        channels: features of a token, a multiple of 4 and of heads; 0: as size says.
+        depth: number of blocks; 0: as size says.
+        heads: of attention; 0: as size says.
+        mlp_ratio: size of the hidden layer of each block, as a multiple of channels.
+        feed_forward: what is between the two layers of each token alone, see FeedForward.
+        norm: "layer" or "rms", see TokenNorm.
+        qk_norm: normalise queries and keys, see SelfAttention.
+        rope: rotary positions on both axes in each attention, beside the fixed ones at first.
+        registers: learned tokens that are no patches, for what belongs to the whole image
+          (Darcet et al. 2023, arXiv 2309.16588).
+        out_channels: of the output; 0: as many as the data have. Twice as many where the variance
+          is learned too (Nichol and Dhariwal 2021, arXiv 2102.09672); a denoiser reads the first.
+        dropout: rate of the dropout of what attention and layers add in each block.
+        centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
+        conditions: what makes the embedding of each condition, by name; see conditions.combined.
+        dtype: of the computation; statistics, softmax and output stay in float32.
+        param_dtype: of the parameters.
+        remat: recompute each block in the backward pass instead of keeping its activations.
+        rngs: random streams `params` and `constants` of the initialisation. None is kept.
+
+    Raises:
+        ValueError: an option that is unknown, or a patch that does not divide the image.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: Given[Sequence[int]] = (32, 32, 3),
+        size: Annotated[str, one_of(WORDS)] = "S/2",
+        patch: sizes.Own = 0,
+        channels: sizes.Own = 0,
+        depth: sizes.Own = 0,
+        heads: sizes.Own = 0,
+        mlp_ratio: sizes.Ratio = 4.0,
+        feed_forward: Literal["gelu_tanh", "swiglu"] = "gelu_tanh",
+        norm: Literal["layer", "rms"] = "layer",
+        qk_norm: bool = False,
+        rope: bool = False,
+        registers: Annotated[int, between(0, 1024)] = 0,
+        out_channels: sizes.Own = 0,
+        dropout: Share = 0.0,
+        centered: Given[bool] = True,
+        conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
+        dtype: jnp.dtype = jnp.float32,
+        param_dtype: Given[jnp.dtype] = jnp.float32,
+        remat: bool = False,
+        rngs: Given[nnx.Rngs],
+    ):
+        arguments.check(DiT, locals())
+        self.shape = image_shape(shape, 0)
+        own = {"channels": channels, "depth": depth, "heads": heads, "patch": patch}
+        chosen = sizes.size(size, SIZES, **own)
+        n_out = sizes.outputs(out_channels, self.shape[-1])
+        channels, self.patch = chosen.channels, chosen.patch
+        self.rows, self.columns = tokens.grid(self.shape, self.patch)
+        if channels % 4:
+            raise ValueError(f"channels={channels} must be a multiple of 4")
+        self.head_features = channels // chosen.heads if rope else None
+        if rope and self.head_features % 4:
+            raise ValueError(f"rope: {self.head_features} features a head are no multiple of 4")
+        self.centered, self.dtype = centered, jnp.dtype(dtype)
+
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        pixels = self.patch**2
+        self.noise_embedding = TimestepEmbedding(channels, **layer)
+        self.conditions = make_embeddings(conditions, channels, **layer)
+        self.dense_in = Dense(pixels * self.shape[-1], channels, **layer)
+        self.positions = Constant(
+            tokens.sine_cosine(self.rows, self.columns, channels, param_dtype)
+        )
+        first = jax.nn.initializers.normal(0.02)
+        self.registers = (
+            nnx.Param(first(rngs.params(), (registers, channels), param_dtype))
+            if registers
+            else None
+        )
+        self.blocks = Stacked(
+            lambda rngs: DiTBlock(
+                channels,
+                chosen.heads,
+                mlp_ratio=mlp_ratio,
+                feed_forward=feed_forward,
+                norm=norm,
+                qk_norm=qk_norm,
+                dropout_rate=dropout,
+                param_dtype=param_dtype,
+                rngs=rngs,
+            ),
+            chosen.depth,
+            remat=remat,
+            rngs=rngs,
+        )
+        self.norm = TokenNorm(channels, kind=norm, affine=False, param_dtype=param_dtype)
+        self.modulation = Dense(channels, 2 * channels, scale=0, **layer)
+        self.dense_out = Dense(channels, pixels * n_out, scale=0, **layer)
+
+    def __call__(
+        self,
+        x: jax.Array,
+        noise_label: jax.Array,
+        cond: Mapping[str, jax.Array] | None = None,
+        *,
+        key: jax.Array | None = None,
+    ) -> jax.Array:
+        """The network's output at x.
+
+        Args:
+            x: noisy images, [batch, height, width, channels]; float64 is kept.
+            noise_label: noise level of each, [batch], at most about 1000: 999 t.
+            cond: conditions by name, [batch, ...] each, see conditions.combined; None for none.
+            key: JAX random key of dropout, of features and of conditions; None for neither.
+
+        Returns:
+            [batch, height, width, out_channels], in float32 (float64 for float64).
+
+        Raises:
+            ValueError: x is not of the network's shape, or cond has what it is not told.
+        """
+        check_state(x, self.shape)
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        compute = wide if wide == jnp.float64 else self.dtype
+        keys = (None, None) if key is None else jax.random.split(key)
+        told = self._told(noise_label.astype(wide), cond, keys[0]).astype(compute)
+        h, angles = self._tokens(x.astype(compute))
+        h, _ = self.blocks.scan(
+            lambda block, h, _, key: (block(h, told, angles, key), None), h, keys[1]
+        )
+        h = h[:, h.shape[1] - self.rows * self.columns :]
+        shift, scale = jnp.split(self.modulation(told)[:, None], 2, axis=-1)
+        out = self.dense_out(modulate(self.norm(h), shift, scale)).astype(wide)
+        return tokens.unpatchify(out, self.rows, self.columns, self.patch)
+
+    def _told(
+        self,
+        noise_label: jax.Array,
+        cond: Mapping[str, jax.Array] | None,
+        key: jax.Array | None,
+    ) -> jax.Array:
+        """What the blocks are told, [batch, channels], after its swish."""
+        told = self.noise_embedding(noise_label)
+        if self.conditions is None:
+            check_told(cond, ())
+        else:
+            told = told + self.conditions(cond, len(noise_label), key)
+        return jax.nn.silu(told)
+
+    def _tokens(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        """The tokens of images, registers before patches, and their rotary angles."""
+        x = x if self.centered else 2 * x - 1
+        h = self.dense_in(tokens.patchify(x, self.patch))
+        h = h + self.positions[...].astype(x.dtype)[None]
+        n = 0
+        if self.registers is not None:
+            own = self.registers[...].astype(x.dtype)
+            n = len(own)
+            h = jnp.concatenate([jnp.broadcast_to(own[None], (len(x), *own.shape)), h], axis=1)
+        if self.head_features is None:
+            return h, None
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        angles = tokens.rotary_angles(self.rows, self.columns, self.head_features, wide)
+        return h, jnp.pad(angles, ((n, 0), (0, 0)))  # registers are nowhere: they are not turned

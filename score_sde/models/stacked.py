@@ -1,0 +1,64 @@
+"""Blocks of one kind in one loop: what is compiled does not grow with their number."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from score_sde.models.functional import streams
+
+# (block, state, the block's own x, its key) -> (state, the block's own y).
+Step = Callable[[Any, jax.Array, Any, jax.Array | None], tuple[jax.Array, Any]]
+
+
+class Stacked(nnx.Module):
+    """Several blocks whose arrays are stacked: array i of all is one, [depth, ...].
+
+    Args:
+        make: makes a block of its random streams.
+        depth: how many blocks there are.
+        remat: recompute each block in the backward pass instead of keeping its activations.
+        rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[nnx.Rngs], nnx.Module],
+        depth: int,
+        *,
+        remat: bool,
+        rngs: nnx.Rngs,
+    ):
+        structure, _ = nnx.split(nnx.eval_shape(lambda: make(streams(0))))
+        arrays = jax.vmap(lambda key: nnx.split(make(streams(key)))[1])(
+            jax.random.split(rngs.params(), depth)
+        )
+        self.block = nnx.merge(structure, arrays)
+        self.depth, self.remat = depth, remat
+
+    def scan(
+        self, step: Step, h: jax.Array, key: jax.Array | None, xs: Any = None
+    ) -> tuple[jax.Array, Any]:
+        """Take a state through all blocks.
+
+        Args:
+            step: takes it through one.
+            h: the state.
+            key: JAX random key; block i is given fold_in(key, i). None gives each None.
+            xs: what each block is given of its own, arrays of [depth, ...]; None for nothing.
+
+        Returns:
+            The state after the last block, and what each gave of its own, [depth, ...].
+        """
+        structure, arrays = nnx.split(self.block)
+
+        def one(h: jax.Array, given: Any) -> tuple[jax.Array, Any]:
+            index, arrays, x = given
+            own_key = None if key is None else jax.random.fold_in(key, index)
+            return step(nnx.merge(structure, arrays), h, x, own_key)
+
+        # In a loop nothing can be shared with the forward pass: XLA need not be kept from it.
+        body = jax.checkpoint(one, prevent_cse=False) if self.remat else one
+        return jax.lax.scan(body, h, (jnp.arange(self.depth), arrays, xs))

@@ -1,0 +1,128 @@
+"""Optimisers and learning rates by name, against their formulas and golden numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from score_sde.errors import UserError
+from score_sde.training.optimizer import (
+    OPTIMIZERS,
+    inverse_sqrt,
+    learning_rate_schedule,
+    optimizer,
+)
+from score_sde.training.options import OptimOptions
+
+RANDOM = np.random.RandomState(0)
+PARAMS = {"kernel": jnp.asarray(RANDOM.randn(6, 4)), "bias": jnp.asarray(RANDOM.randn(4))}
+GRADIENT = {"kernel": jnp.asarray(RANDOM.randn(6, 4)), "bias": jnp.asarray(RANDOM.randn(4))}
+
+
+def steps(number=1, params=PARAMS, gradient=GRADIENT, **options):
+    """The updates of some steps with the same gradient; the learning rate is 0.1."""
+    options = OptimOptions(**({"learning_rate": 0.1, "warmup": 0, "clip": 0.0} | options))
+    transform = optimizer(options, 10)
+    state = transform.init(params)
+    for _ in range(number):
+        updates, state = jax.jit(transform.update)(gradient, state, params)
+    return updates
+
+
+def test_the_default_is_adamw_of_the_options_bit_for_bit():
+    options = OptimOptions(warmup=2)
+    by_hand = optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.adamw(learning_rate_schedule(options, 10), 0.9, 0.999, 1e-8, weight_decay=0.0),
+    )
+    one, other = optimizer(options, 10), by_hand
+    states = one.init(PARAMS), other.init(PARAMS)
+    assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
+    for state, transform in zip(states, (one, other), strict=True):
+        updates, _ = transform.update(GRADIENT, state, PARAMS)
+        np.testing.assert_array_equal(updates["kernel"], 0)  # the warm-up begins at 0
+    assert OptimOptions().name == "adamw"
+
+
+def test_adam_is_adamw_without_decay():
+    for one, other in zip(*map(jax.tree.leaves, (steps(3, name="adam"), steps(3))), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_radam_begins_with_momentum_alone(x64):
+    """Below 5 degrees of freedom, as in the first steps, the update is -rate m / (1 - beta1^t)."""
+    np.testing.assert_allclose(steps(name="radam")["bias"], -0.1 * GRADIENT["bias"], rtol=1e-6)
+
+
+def test_lion_moves_by_the_sign(x64):
+    found = steps(name="lion", beta2=0.99, weight_decay=0.5)
+    expected = -0.1 * (np.sign(GRADIENT["bias"]) + 0.5 * np.asarray(PARAMS["bias"]))
+    np.testing.assert_allclose(found["bias"], expected, rtol=1e-6)
+
+
+def test_muon_turns_matrices_into_orthogonal_ones_and_leaves_the_rest_to_adam():
+    """Newton-Schulz brings singular values near 1; then 0.2 sqrt(max(in, out)) is Adam's size."""
+    wide = {
+        "kernel": jnp.asarray(RANDOM.randn(64, 16), jnp.float32),
+        "conv": jnp.asarray(RANDOM.randn(3, 3, 8, 16), jnp.float32),
+        "stacked": jnp.asarray(RANDOM.randn(2, 32, 16), jnp.float32),
+        "bias": jnp.asarray(RANDOM.randn(16), jnp.float32),
+    }
+    found = steps(params=wide, gradient=wide, name="muon")
+    flat = {"kernel": found["kernel"], "conv": found["conv"].reshape(72, 16)}
+    flat |= {f"stacked {i}": found["stacked"][i] for i in range(2)}
+    for name, matrix in flat.items():
+        singular = np.linalg.svd(matrix, compute_uv=False) / (0.1 * 0.2 * len(matrix) ** 0.5)
+        assert (np.abs(singular - 1) < 0.35).all(), (name, singular)
+    nesterov = 1 + 0.9 * 0.1 / (1 - 0.9**2)  # of a first step, in place of 1
+    np.testing.assert_allclose(found["bias"], -0.1 * nesterov * np.sign(wide["bias"]), rtol=1e-4)
+
+
+def test_inverse_square_root_is_the_golden_one_of_edm2(shared, x64):
+    """0.01 / sqrt(max(t / 70000, 1)), in batches of 2048, after a rise over 10 million images."""
+    golden = np.load(shared / "golden" / "modern" / "objectives.npz")
+    batches = golden["edm2/lr_nimg"] / 2048
+    warmup = 1e7 / 2048  # not whole, so the two parts are put together here
+    after = inverse_sqrt(0.01, after=70_000, warmup=warmup)
+    found = np.where(batches < warmup, 0.01 * batches / warmup, after(batches - warmup))
+    np.testing.assert_allclose(found, golden["edm2/lr"], rtol=1e-10, atol=1e-15)
+    options = OptimOptions(
+        learning_rate=0.01, warmup=4883, decay="inverse_sqrt", decay_steps=70_000
+    )
+    schedule = learning_rate_schedule(options, 10**6)
+    found = [schedule(step) for step in (0, 4883, 70_000, 280_000)]
+    np.testing.assert_allclose(found, [0, 0.01, 0.01, 0.005], rtol=1e-6)
+
+
+def test_warm_up_stable_decay():
+    """100 steps up, constant to step 800, a line to 0 at step 1000; a fifth if nothing is said."""
+    for given in ({"decay_steps": 200}, {}):
+        options = OptimOptions(learning_rate=1.0, warmup=100, decay="wsd", **given)
+        schedule = learning_rate_schedule(options, 1000)
+        found = [float(schedule(step)) for step in (50, 100, 800, 900, 1000)]
+        np.testing.assert_allclose(found, [0.5, 1, 1, 0.5, 0], atol=1e-6)
+        assert options.ends
+    assert not OptimOptions().ends
+
+
+def test_every_optimizer_keeps_the_dtype():
+    params = {"w": jnp.ones((4, 4), jnp.float32)}
+    for name in OPTIMIZERS:
+        assert steps(params=params, gradient=params, name=name)["w"].dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "sgd"}, "unknown config.optim.name 'sgd'"),
+        ({"momentum": 0.9}, "optim.momentum=0.9 is of config.optim.name=muon, not of adamw"),
+        ({"name": "adam", "weight_decay": 0.1}, "weight_decay=0.1 is of config.optim.name=adamw"),
+        ({"decay_steps": 5}, "decay_steps=5 is of config.optim.decay=inverse_sqrt or wsd, not of"),
+        ({"decay": "inverse_sqrt"}, "inverse_sqrt needs config.optim.decay_steps, at least config"),
+        ({"decay": "inverse_sqrt", "decay_steps": 9}, "at least config.optim.warmup=5000: the"),
+    ],
+)
+def test_options_that_do_not_go_together(options, message):
+    with pytest.raises(UserError, match=message):
+        OptimOptions(**options)
