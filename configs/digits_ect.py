@@ -1,10 +1,18 @@
-r"""Handwritten digits, 8x8, in one evaluation of the network: consistency tuning.
+r"""Handwritten digits, 8x8, in one evaluation: consistency tuning of configs/digits_flow.py.
 
-The denoiser, of EDM's process and loss, is the first command; the second tunes it. What it gives
-has not been measured yet.
+What it gives, measured on 2 cores of an AMD EPYC on 2026-11-26 (JAX 0.10.2, Python 3.11), of 500
+samples by the sampler jump:
 
-    python main.py --config=configs/digits_ect.py:denoiser --workdir=runs/digits_ect_denoiser
-    python main.py --config=configs/digits_ect.py --init_from=runs/digits_ect_denoiser
+    evaluations                            1                2
+    Fréchet distance in pixel space        1.24 +- 0.01     1.08 +- 0.02   times held-out images'
+    distance to nearest training image     1.14             1.06           times theirs (medians)
+    smallest share of a class              7.0 %            7.4 %
+
+These are means of three sets of samples of one run, and the smallest share of all. 1,200 steps in
+six stages gave 1.57 and 1.26. Beside other programs 3,000 steps took 10 min.
+
+    python main.py --config=configs/digits_flow.py
+    python main.py --config=configs/digits_ect.py --init_from=runs/digits_flow
     python main.py --config=configs/digits_ect.py --mode=sample --num_samples=500 --overwrite
     python -m score_sde.evaluation.digit_quality runs/digits_ect/samples.npz
 """
@@ -14,31 +22,16 @@ from ml_collections import ConfigDict
 from score_sde.runs import recipes
 
 
-def get_config(part: str = "tuning") -> ConfigDict:
-    """The recipe.
-
-    Args:
-        part: "tuning", or "denoiser" for what is tuned.
-    """
-    config = recipes.get("digits_vp")
-    config.sde.name = "edm"
-    config.sde.t_min = 0.005
-    config.sde.t_max = 10.0  # about the largest distance of two digits: 9
-    config.model.parametrization = "edm"
-    config.model.noise_label = "sigma"
-    config.model.embedding = "fourier"
-    config.model.fourier_scale = 0.5
-    config.model.sigma_data = 0.75
-    if part == "denoiser":
-        config.objective.denoising.weighting = "edm"
-        config.objective.denoising.times = "log_normal"
-        config.objective.denoising.time_mean = -0.5
-        return config
+def get_config() -> ConfigDict:
+    """The recipe."""
+    config = recipes.get("digits_flow")
     config.objective.name = "ect"
-    config.objective.ect.time_mean = 0.0
+    config.objective.ect.time_mean = 0.0  # of log(sigma / alpha); t is 0.5 there
     config.objective.ect.time_std = 1.5
-    config.training.steps = 1000
-    config.optim.learning_rate = 5e-4
+    config.objective.ect.stages = 8
+    config.training.steps = 3000
+    config.training.ema_decays = (0.998,)
+    config.optim.learning_rate = 1e-3
     config.sampling.sampler = "jump"
     config.sampling.steps = 1
     return config

@@ -8,8 +8,8 @@ Of the 2,000 held-out points:
     their difference      -0.023 +- 0.005
     KL(data || model)      0.028 nats, on a grid of 60 x 60 points
 
-evaluation/density_map.png shows log p beside the exact one, samples, and the score at two noise
-levels.
+evaluation/density_map.png shows log p beside the exact one, samples, the score at two noise levels,
+and paths of the probability flow from noise to data.
 
     python main.py --config=configs/toy_moons.py
     python main.py --config=configs/toy_moons.py --mode=sample --num_samples=2000

@@ -8,12 +8,16 @@ from score_sde.checks import check_name
 
 # What the values of a field can mean. A space models the fields of some kind, a condition embeds
 # those of some kind.
-KINDS = ("image", "vector", "label", "number", "mask", "text")
+KINDS = ("image", "vector", "label", "number", "mask", "text", "latent")
 
 ABOUT = "about"  # in files of samples: JSON text that says what they are
 
 # What stands beside the fields in batches and in files of samples.
 RESERVED = ("counts", "samples", "observed", ABOUT)
+
+
+# Values of anything, and of an image.
+_MOST = (2**31 - 1, 2**16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,15 +27,16 @@ class Field:
     Attributes:
         name: by which examples hold it, such as "image".
         kind: what it means, one of KINDS.
-        shape: of one example: (height, width, channels) of an image, (d,) of a vector, () of a
-            label or a number.
+        shape: of one example: (height, width, channels) of an image or a latent, (d,) of a vector,
+            () of a label or a number.
         dtype: NumPy's name of it.
         values: how many distinct values an element takes: levels of an image, classes of a label;
             0 if it is continuous.
         names: one for each class of a label; or empty.
 
     Raises:
-        ValueError: there is no such kind, or the name cannot be one.
+        ValueError: there is no such kind, the name cannot be one, or there are more values than
+            levels of 16 bits or classes of 31.
     """
 
     name: str
@@ -43,6 +48,8 @@ class Field:
 
     def __post_init__(self):
         check_name("kind of field", self.kind, KINDS)
+        if not 0 <= self.values <= _MOST[self.kind == "image"]:
+            raise ValueError(f"the field {self.name} cannot have {self.values} values")
         if not self.name.isidentifier() or self.name in RESERVED:
             raise ValueError(
                 f"a field cannot be named {self.name!r}: letters, digits and _, and none of "
@@ -89,6 +96,11 @@ def label(classes: int, names: tuple[str, ...] = (), name: str = "label") -> Fie
 def number(name: str) -> Field:
     """A float32 number."""
     return Field(name, "number")
+
+
+def latent(shape: tuple[int, int, int], name: str = "latent") -> Field:
+    """What an autoencoder made of an image, float32, (height, width, channels)."""
+    return Field(name, "latent", tuple(shape))
 
 
 def vector(d: int, name: str = "vector") -> Field:

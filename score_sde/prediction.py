@@ -311,6 +311,11 @@ NOISE_LABELS: dict[str, Callable[[SDE, jax.Array], jax.Array]] = {
     "level": lambda sde, t: jnp.round((1 - t) * (sde.scales - 1)),
     # Index of the nearest level of a discrete sequence with the least noise first, as DDPM counts.
     "nearest_level": lambda sde, t: nearest_level(sde, t),
+    # The same count from 1 and, of N levels, in units of N / 1000; both also between two levels.
+    "level_from_one": lambda sde, t: 1 + (sde.scales - 1) * t,
+    "level_per_thousand": lambda sde, t: 1000 * (sde.scales - 1) / sde.scales * t,
+    # From noise, 0, to data, 1, as flow matching counts time.
+    "reversed_time": lambda sde, t: 1 - t,
     # c_noise = log(sigma / alpha) / 4 (Karras et al. 2022, Table 1).
     "log_sigma": lambda sde, t: -sde.log_snr(t) / 8,
     # log(sigma / (2 alpha)): as VE models whose data were in [0, 1] are told it of data in [-1, 1].
@@ -336,7 +341,7 @@ def nearest_level(sde: SDE, t: jax.Array) -> jax.Array:
 
 def check_levels(noise_label: str, sde: SDE) -> None:
     """Raise ValueError if a network is to be told levels that a process does not have."""
-    if noise_label in ("level", "nearest_level") and sde.scales is None:
+    if "level" in noise_label and sde.scales is None:
         raise ValueError(
             f"noise_label={noise_label} needs a discrete sequence: use config.sde.name=smld or ddpm"
         )

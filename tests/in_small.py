@@ -49,6 +49,7 @@ NAMES = {
     "experiments/NAME": "experiments/digits_solvers",
     "NAME": "digits",
     "--data_dir=DIR": "--data_dir=tfds",
+    "--data_dir=PATH": "--data_dir=pictures",
     "--config.data.dir=PATH": "--config.data.dir=pictures",
     "--config.data.dir=FILE.npz": "--config.data.dir=mine.npz",
 }
@@ -72,8 +73,10 @@ SMALL = {
     "evaluation.bits_per_dim.dequantization_steps": 2,
     "evaluation.log_likelihood.rtol": 0.1,
     "evaluation.log_likelihood.atol": 0.1,
+    "evaluation.continuous_bound.draws": 4,
     "evaluation.density_map.points": 8,
     "evaluation.density_map.samples": 0,
+    "evaluation.density_map.paths": 0,
     "evaluation.samples.num_samples": 32,
 }
 UNET = {
@@ -88,9 +91,11 @@ NETWORK = {
     "mlp": {"model.channels": 16, "model.depth": 1},
     "dit": {"model.channels": 8, "model.depth": 1, "model.heads": 1},
     "uvit": {"model.channels": 8, "model.depth": 3, "model.heads": 1},
+    "edm2": UNET | {"model.head_channels": 4},
 }
 # Eight pixels in place of 32, and these in place of the features of a network.
 PICTURES = {"data.image_size": 8, "evaluation.samples.features": "pixels"}
+LARGE = ("cifar10", "folder", "imagenet_resized/64x64")
 # Of runs/digits_vp, which has all that the README says of a run's folder.
 WHOLE = {"training.eval_every": 2, "training.sample_every": 2}
 
@@ -101,7 +106,7 @@ def recipe(words):
     if line is None:
         return words
     fields = SMALL | NETWORK[line.config.model.name]
-    fields |= PICTURES if line.config.data.name in ("cifar10", "folder") else {}
+    fields |= PICTURES if line.config.data.name in LARGE else {}
     fields |= WHOLE if str(line.workdir) == "runs/digits_vp" else {}
     more = {f"--config.{name}": str(value).replace(" ", "") for name, value in fields.items()}
     more |= {"--num_samples": "16"} if line.num_samples else {}

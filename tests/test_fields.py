@@ -39,3 +39,11 @@ def changed(field, **values):
 def test_what_is_different_is_said_of_both(one, other, words):
     assert one.differs(other) == words
     assert other.differs(one) == (words and words[::-1])
+
+
+def test_a_field_has_as_many_values_as_can_be():
+    """Levels of 16 bits: a space makes a list of them."""
+    assert fields.image((8, 6, 1), 2**16).values == 2**16
+    for make in (lambda: fields.image((8, 6, 1), 2**16 + 1), lambda: fields.label(-1)):
+        with pytest.raises(ValueError, match="cannot have"):
+            make()

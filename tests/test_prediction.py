@@ -130,6 +130,18 @@ def test_the_nearest_level_is_that_of_sigma_over_alpha(x64, sde):
     np.testing.assert_array_equal(nearest_level(sde, levels / 999.0), levels)
 
 
+def test_other_counts_of_levels_and_of_time(x64):
+    """Of level i of N at t = i / (N - 1): i + 1, and 1000 i / N; and 1 - t."""
+    levels = np.arange(0, 4000, 37)
+    sde, t = DDPM(scales=4000), jnp.asarray(levels / 3999)
+    np.testing.assert_allclose(NOISE_LABELS["level_from_one"](sde, t), levels + 1, rtol=1e-12)
+    np.testing.assert_allclose(NOISE_LABELS["level_per_thousand"](sde, t), levels / 4, atol=1e-9)
+    np.testing.assert_allclose(NOISE_LABELS["reversed_time"](sde, t), 1 - t)
+    for label in ("level_from_one", "level_per_thousand"):
+        with pytest.raises(ValueError, match=f"noise_label={label} needs a discrete sequence"):
+            PredictionOptions(noise_label=label).denoiser(VP())
+
+
 @each_sde
 @each_parametrization
 def test_float32_is_finite_at_both_ends(sde, name):

@@ -4,6 +4,7 @@ They run in the order of their pages, so that later ones find the runs of earlie
 in_small.py. Recipes that no page but their own trains are in test_recipes.py.
 """
 
+import argparse
 import configparser
 import contextlib
 import importlib
@@ -17,6 +18,7 @@ from program import ROOT
 
 from score_sde.cli import help
 from score_sde.data import selection
+from score_sde.data.__main__ import add_suggest_flags
 from score_sde.errors import UserError
 from score_sde.evaluation import statistics
 from score_sde.models import NETWORKS
@@ -26,7 +28,9 @@ from score_sde.sweep.__main__ import HELP as SWEEP
 
 pytestmark = pytest.mark.slow
 
-FLAGS = help.HELP + SWEEP + statistics.parser().format_help()
+SUGGEST = argparse.ArgumentParser()
+add_suggest_flags(SUGGEST)
+FLAGS = help.HELP + SWEEP + statistics.parser().format_help() + SUGGEST.format_help()
 
 PAGES = [page for page in in_small.TEXTS if page not in in_small.ALONE]
 COMMANDS = [command for page in PAGES for command in in_small.COMMANDS[page]]

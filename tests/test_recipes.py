@@ -5,15 +5,23 @@ looked at is what a change can break, the flags, the options and the files that 
 """
 
 import contextlib
+import dataclasses
+import re
+from pathlib import PurePath
 
 import in_small
+import jax
+import numpy as np
 import pytest
+from filled import filled, quick_jit
 from made_info import image_info
 from program import ROOT
 
-from score_sde.data import selection
+from score_sde import fields
+from score_sde.data import Info, selection
 from score_sde.evaluation import asked
 from score_sde.runs import build, recipes
+from score_sde.runs.config import set_field
 from score_sde.runs.ignored import ignored
 
 pytestmark = pytest.mark.slow
@@ -33,7 +41,7 @@ def test_a_command_is_understood(command, data_dir):
         return
     small = in_small.parsed(in_small.recipe(words))
     with contextlib.chdir(ROOT):
-        info = selection.read({**small.config.data, "dir": str(data_dir)}).describe()
+        info = described(small.config, str(data_dir))
     experiment = build.experiment(small.config, info)
     assert ignored(experiment, typed.config, typed.overrides) == []
     if typed.mode == "evaluate":
@@ -53,12 +61,105 @@ def test_small_images_are_of_any_multiple_of_4(size):
     assert len({name.split("/")[1] for name in down if "attentions" in name}) == 1
 
 
-@pytest.mark.parametrize(
-    ("recipe", "shape", "parameters"),
-    [("digits_dit", (8, 8, 1), 722_788), ("cifar_dit", (32, 32, 3), 32_483_340)],
-)
-def test_the_parameters_of_transformers(recipe, shape, parameters):
-    """As many as their recipes say, without making any."""
-    info = image_info("mine", "train", 20, shape, classes=10)
-    assert build.experiment(recipes.get(recipe), info).parameters == parameters
-    assert f"{parameters:,} parameters" in (ROOT / "configs" / f"{recipe}.py").read_text()
+# Of every recipe, what it says: trainable parameters of its network at full size.
+PARAMETERS = {
+    "cifar_classifier": 39_181_770,
+    "cifar_dit": 32_483_340,
+    "cifar_ect": 61_869_955,
+    "cifar_edm": 55_733_891,
+    "cifar_fast": 20_131_011,
+    "cifar_flow_ot": 61_804_419,
+    "cifar_subvp": 61_804_419,
+    "cifar_vdm": 30_651_876,
+    "cifar_ve": 62_758_787,
+    "cifar_vp": 61_804_419,
+    "digits_cfg": 583_321,
+    "digits_classifier": 324_938,
+    "digits_dit": 722_788,
+    "digits_ect": 582_265,
+    "digits_edm": 584_569,
+    "digits_flow": 582_265,
+    "digits_flow_ot": 582_265,
+    "digits_likelihood": 582_265,
+    "digits_meanflow": 596_377,
+    "digits_progressive": 582_265,
+    "digits_rgb_vp": 583_131,
+    "digits_subvp": 582_265,
+    "digits_vdm": 585_530,
+    "digits_ve": 584_569,
+    "digits_vp": 582_265,
+    "imagenet256_dit": 674_834_720,
+    "imagenet64_edm2": 280_209_510,
+    "small_images": 1_754_147,
+    "toy_gaussians": 56_130,
+    "toy_moons": 56_130,
+    "toy_spirals": 56_130,
+}
+# Those that no test trains in small; test_paper.py is of the paper's, and
+# runs/test_distilled_runs.py of what has a run for its teacher.
+ELSEWHERE = ("paper", "digits_progressive")
+UNTRAINED = [name for page in in_small.ALONE if (name := PurePath(page).stem) not in ELSEWHERE]
+COMPILED = {}
+
+
+def described(config, folder=None):
+    """What is known of the data of a recipe; of those that are not there, a guess."""
+    if config.space.name == "latents":
+        latent, label = fields.latent((32, 32, 4)), fields.label(1000)
+        return Info("arrays", "train", 20, (latent, label))
+    if config.data.name == "folder" and folder is None:
+        return image_info("folder", "train", 20, (32, 32, 3))
+    return selection.read({**config.data, "dir": folder or config.data.dir}).describe()
+
+
+def in_little(name):
+    """An experiment with a tiny network, and a batch of images of eight pixels or of vectors."""
+    config, rng = recipes.get(name), np.random.default_rng(0)
+    for path, value in (in_small.SMALL | in_small.NETWORK[config.model.name]).items():
+        set_field(config, path, value)
+    info, batch = described(config), {}
+    for field in info.fields:
+        if field.kind in ("image", "latent"):
+            field = dataclasses.replace(field, shape=(8, 8, *field.shape[2:]))
+        shape, values = (8, *field.shape), field.values
+        drawn = rng.integers(values, size=shape) if values else rng.standard_normal(shape)
+        batch[field] = drawn.astype(field.dtype)
+    info = dataclasses.replace(info, fields=tuple(batch))
+    return build.experiment(config, info), {field.name: a for field, a in batch.items()}
+
+
+def test_every_recipe_has_its_number():
+    names = {PurePath(page).stem for page in in_small.RECIPES}
+    assert names == {*PARAMETERS, "paper"}, "each recipe is a line of PARAMETERS"
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_parameters_of_a_recipe(name):
+    """At full size, of which no array is made; where its file says a number it is this one."""
+    config, parameters = recipes.get(name), PARAMETERS[name]
+    assert build.experiment(config, described(config)).parameters == parameters
+    said = re.findall(r"[\d,]{5,}(?= parameters)", (ROOT / "configs" / f"{name}.py").read_text())
+    assert not said or f"{parameters:,}" in said
+
+
+@pytest.mark.parametrize("name", UNTRAINED)
+def test_a_step_of_a_recipe_along_its_gradient(name):
+    """Which is finite and not zero, and so is what it leads to; of few features."""
+    experiment, batch = in_little(name)
+
+    def loss(params, constants, fixed, batch, key):
+        return experiment.loss(key, params, constants, fixed, batch, 0).mean()
+
+    params, *others = *filled(experiment.network), experiment.fixed, batch, jax.random.key(0)
+    lowered = quick_jit(jax.value_and_grad(loss)).lower(params, *others)
+    text = lowered.as_text()
+    if text not in COMPILED:  # some differ in their data only
+        COMPILED[text] = lowered.compile()
+    for _ in range(2):
+        value, gradient = COMPILED[text](params, *others)
+        assert np.isfinite(value)
+        assert all(np.isfinite(array).all() for array in gradient.values())
+        squared = sum(np.sum(np.square(array, dtype=np.float64)) for array in gradient.values())
+        assert squared > 0
+        rate = np.float32(1e-2 * abs(value) / squared)
+        params = {path: array - rate * gradient[path] for path, array in params.items()}

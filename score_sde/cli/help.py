@@ -28,7 +28,8 @@ Flags:
   --config=RECIPE     a file such as configs/digits_vp.py, or the name of a recipe that comes with
                       the code (paper:NAME for those of the paper; paper:help lists them). Or a
                       run's config.json: with another --workdir, a new run with its config.
-                      --mode=import: auto (default) proposes one that fits the file; those of
+                      --mode=import: auto (default) proposes one that fits the file, of EDM, EDM2,
+                      DiT, SiT, U-ViT, guided- or improved-diffusion, NCSN or NCSNv2; those of
                       score_sde_pytorch need their paper:NAME
   --config.A.B=VALUE  change any field of it, such as --config.training.batch_size=64
   --mode=MODE         train (default), sample, evaluate or import

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from score_sde.cli import arguments
 from score_sde.errors import UserError
 from score_sde.files import expanded
 from score_sde.runs import config as configs
@@ -34,12 +35,14 @@ class Origin:
         file: of the recipe, which exists, perhaps with :ARGUMENT; "" for a run.
         run: the folder of a run, whose config.json is the config; None for a recipe.
         checkpoint: the released file whose config is proposed; None for a recipe or a run.
+        image_size: of its data, if the command line says it.
     """
 
     recipe: str = ""
     file: str = ""
     run: Path | None = None
     checkpoint: Path | None = None
+    image_size: int | None = None
 
     def __str__(self) -> str:
         if self.checkpoint is not None:
@@ -68,7 +71,7 @@ class Origin:
             # It knows every network, and so needs JAX, which no mistake in flags waits for.
             from score_sde.interop.importer import propose
 
-            return propose(self.checkpoint)
+            return propose(self.checkpoint, self.image_size)
         return None if self.run is None else configs.read(self.run)[0]
 
 
@@ -90,7 +93,9 @@ def find(argv: Sequence[str]) -> Origin:
     if file == AUTO and not imports:
         raise UserError(f"--config={AUTO} goes with --mode=import --checkpoint=FILE")
     if imports and (file == AUTO or not files):
-        return Origin(checkpoint=expanded(checkpoint))
+        size = dict(arguments.overrides(list(argv))).get("data.image_size") or ""
+        number = int(size) if re.fullmatch(r"[1-9]\d{0,5}", size) else None
+        return Origin(checkpoint=expanded(checkpoint), image_size=number)
     if Path(file.partition(":")[0]).suffix.lower() == ".json":
         return _record(expanded(file))
     if file:

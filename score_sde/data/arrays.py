@@ -31,7 +31,7 @@ from score_sde.data.base import (
     digest,
 )
 from score_sde.errors import UserError, first_line
-from score_sde.fields import Field, image, label, number, vector
+from score_sde.fields import Field, image, label, latent, number, vector
 from score_sde.files import expanded, regular
 from score_sde.formats import npz
 
@@ -66,8 +66,8 @@ def source(
 
     What a field means follows from its array: uint8 [n, H, W, C] or [n, H, W] is an image of 256
     levels; float [n, d] a vector; integer [n] a label, whose classes are 0 to the largest of all
-    splits; float [n] a number. Fields that are given take the place of this, and arrays without one
-    are left out.
+    splits; float [n] a number; float [n, H, W, C] that is named latent a latent. Fields that are
+    given take the place of this, and arrays without one are left out.
 
     Args:
       arrays: by the names of the fields; or one array, whose name is its kind; or either for each
@@ -337,6 +337,8 @@ def _inferred(name: str, parts: dict[str, dict[str, np.ndarray]]) -> Field:
         return image((*array.shape[1:], 1)[:3], name=name)
     if kind == "vector":
         return vector(array.shape[1], name)
+    if name == "latent" and array.dtype.kind == "f" and array.ndim == 4:
+        return latent(array.shape[1:])
     if kind == "number":
         return number(name)
     if kind == "label":

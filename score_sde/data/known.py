@@ -21,6 +21,7 @@ _KNOWN: dict[str, tuple[tuple[int | None, int | None, int], int, int]] = {
     "lsun/church_outdoor": ((None, None, 3), 0, 256),
     "celeb_a_hq/256": ((256, 256, 3), 0, 256),
     "celeb_a_hq/1024": ((1024, 1024, 3), 0, 256),
+    "imagenet_resized/64x64": ((64, 64, 3), 1000, 256),
 }
 
 

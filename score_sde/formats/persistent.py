@@ -108,6 +108,8 @@ def state_dict(record: Record) -> dict[str, np.ndarray]:
     arrays = {}
     for name, module in modules(record):
         passing = module.state.get("_non_persistent_buffers_set", [])
+        if not isinstance(passing, list | tuple | set):
+            raise ValueError(f"the buffers of {line(name)} that pass are no names")
         for group in ("_parameters", "_buffers"):
             for part, array in _items(module, group):
                 whole = f"{name}.{part}" if name else part

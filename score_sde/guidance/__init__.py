@@ -8,6 +8,7 @@ from typing import Any
 from score_sde import sections
 from score_sde.guidance.autoguidance import Autoguidance, autoguidance
 from score_sde.guidance.classifiers import classifier
+from score_sde.guidance.distilled import Distilled
 from score_sde.guidance.free import ClassifierFree, classifier_free
 from score_sde.guidance.gradients import dps, moments, pigdm
 from score_sde.guidance.measurement import Measurement
@@ -33,6 +34,7 @@ __all__ = [
     "ChannelMean",
     "ClassifierFree",
     "Colorization",
+    "Distilled",
     "Elements",
     "Function",
     "Inpainting",
@@ -58,6 +60,7 @@ RULES: dict[str, type[Rule]] = {
     "classifier_free": ClassifierFree,
     "autoguidance": Autoguidance,
     "adaptive_projected": AdaptiveProjected,
+    "distilled": Distilled,
 }
 
 # Options that several of them have; the others are in a section of each one's name.

@@ -40,6 +40,7 @@ class Rule(Composite):
         ASKS: which denoiser is asked for D_0, by the name of its field.
         NEEDS_CONDITION: whether there is nothing to guide to without a condition.
         NEEDS_WEAK: whether it asks a weaker model, its field `weak`.
+        TELLS: what it tells the model beside its conditions, by name; empty for nothing.
         scale: how far to go, w: 0 to the model asked to be left, 1 to that asked for (no
             guidance), above 1 beyond it.
         interval: (low, high) of sigma / alpha, ends included, where it guides; () for everywhere.
@@ -49,6 +50,7 @@ class Rule(Composite):
     ASKS: ClassVar[str] = "denoise"
     NEEDS_CONDITION: ClassVar[bool] = True
     NEEDS_WEAK: ClassVar[bool] = False
+    TELLS: ClassVar[str] = ""
 
     scale: float = 1.0
     interval: tuple[NotNegative, ...] = ()

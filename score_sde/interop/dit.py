@@ -1,8 +1,7 @@
 """The released DiT and SiT (arXiv 2212.09748, 2401.08740), and the arrays of our DiT.
 
 A state dict of either has the same names. That of a SiT has as many output channels as the data or
-twice as many, of which its own code reads the first half, as a denoiser does here. Its network is
-told the time from noise, 0, to data, 1, and gives the velocity of that time: the sign of ours.
+twice as many, of which its own code reads the first half; see Flow.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from score_sde.interop.layouts import LED, affine, affine_stack, one, patches
-from score_sde.interop.slots import Slots
+from score_sde.interop.layouts import LED, LINEAR, SAME, Layout, affine, affine_stack, one, patches
+from score_sde.interop.slots import Shape, Slots
 from score_sde.models.conditions.combined import Embeddings
 from score_sde.models.conditions.label import LabelEmbedding
 from score_sde.models.dit import SIZES, DiT
@@ -38,6 +37,37 @@ class Described(NamedTuple):
     options: dict[str, Any]
 
 
+class Flow(NamedTuple):
+    """The last layer of a SiT, whose output is the negative of ours.
+
+    Attributes:
+        doubled: whether each pixel of a patch has as many channels again, which nobody reads; zero
+            where they are made here.
+    """
+
+    doubled: bool
+
+    def layout(self, pixels: int, inner: Layout) -> Layout:
+        """Of the arrays of that layer, for so many pixels in a patch."""
+        parts = 1 + self.doubled
+
+        def theirs(shape: Shape) -> Shape:
+            first, *rest = inner.theirs(shape)
+            return (parts * first, *rest)
+
+        def ours(array: np.ndarray) -> np.ndarray:
+            split = array.reshape(pixels, parts, -1, *array.shape[1:])
+            return -inner.ours(split[:, 0].reshape(-1, *array.shape[1:]))
+
+        def back(array: np.ndarray) -> np.ndarray:
+            first = -inner.back(array)
+            split = first.reshape(pixels, 1, -1, *first.shape[1:])
+            unread = [np.zeros_like(split)] * self.doubled
+            return np.concatenate([split, *unread], axis=1).reshape(-1, *first.shape[1:])
+
+        return Layout(theirs, ours, back)
+
+
 def is_dit(arrays: Mapping[str, np.ndarray]) -> bool:
     """Whether a state dict is that of a DiT or SiT, by its names."""
     return {"x_embedder.proj.weight", "final_layer.linear.weight", TABLE} <= arrays.keys()
@@ -56,7 +86,7 @@ def describe(arrays: Mapping[str, np.ndarray]) -> Described:
         "channels": channels,
         "depth": depth(arrays, "blocks"),
         "mlp_ratio": hidden / channels,
-        "out_channels": arrays["final_layer.linear.weight"].shape[0] // patch**2,
+        "learn_variance": arrays["final_layer.linear.weight"].shape[0] == 2 * data * patch**2,
         **heads(channels, SIZES),
     }
     side = math.isqrt(arrays["pos_embed"].shape[1]) * patch
@@ -89,12 +119,13 @@ def label_table(conditions: Embeddings | None) -> LabelEmbedding | None:
     return modules[0]
 
 
-def slots(model: DiT) -> Slots:
+def slots(model: DiT, flow: Flow | None = None) -> Slots:
     """Every array of the official network, by its name; see slots.
 
     Args:
         model: the network; an abstract one will do. The last row of the label's table means no
             class: of a network that was trained without it, count one class less.
+        flow: of a SiT.
 
     Raises:
         ValueError: it is told something else than a label.
@@ -115,5 +146,10 @@ def slots(model: DiT) -> Slots:
         ("adaLN_modulation.1", block.modulation),
     ):
         yield from affine_stack([f"{prefix}.{name}" for prefix in blocks], layer)
-    yield from affine("final_layer.linear", model.dense_out)
+    if flow is None:
+        yield from affine("final_layer.linear", model.dense_out)
+    else:
+        last = model.dense_out
+        for name, variable, kept in (("weight", last.kernel, LINEAR), ("bias", last.bias, SAME)):
+            yield one(f"final_layer.linear.{name}", variable, flow.layout(model.patch**2, kept))
     yield from affine("final_layer.adaLN_modulation.1", model.modulation)

@@ -80,8 +80,7 @@ def fields(kind: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     size, channels = given.pop("img_resolution"), given.pop("img_channels")
     found |= {"shape": (size, size, channels), "classes": given.pop("label_dim", 0)}
     found["augment"] = given.pop("augment_dim", 0)
-    if given.pop("use_fp16", False):
-        found["model.dtype"] = "bfloat16"
+    given.pop("use_fp16", None)  # of a GPU; here it is for model.dtype to say
     if dropout := given.pop("label_dropout", 0):
         found["conditions.label.dropout"] = dropout
     default = "SongUNet" if kind in ("VPPrecond", "VEPrecond") else "DhariwalUNet"
@@ -90,7 +89,8 @@ def fields(kind: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"unknown network {network!r:.60}: there are {', '.join(_NETWORKS)}")
     found |= {f"model.{name}": value for name, value in _NETWORKS[network](given).items()}
     if kind == "iDDPMPrecond":
-        found["model.learned_sigma"] = True
+        found["objective.denoising.times"] = "discrete"
+        found["objective.denoising.learned_variance"] = True
     if given:
         raise ValueError(f"{network} has no option {next(iter(given))!r:.60} here")
     return found

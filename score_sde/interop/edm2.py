@@ -57,8 +57,7 @@ def fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
         "shape": (size, size, channels),
         "classes": given.pop("label_dim", 0),
     }
-    if given.pop("use_fp16", False):
-        found["model.dtype"] = "bfloat16"
+    given.pop("use_fp16", None)  # of a GPU; here it is for model.dtype to say
     for theirs, (ours, usual) in _OPTIONS.items():
         value = given.pop(theirs, usual)
         found[f"model.{ours}"] = tuple(value) if isinstance(value, list | tuple) else value

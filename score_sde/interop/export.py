@@ -1,12 +1,14 @@
-"""`python -m score_sde.interop.export RUN OUT.pth`: a run as an official PyTorch checkpoint.
+"""`python -m score_sde.interop.export RUN OUT.safetensors`: a run by its authors' names for arrays.
 
-OUT.safetensors: the averaged parameters alone.
+OUT.pth: an official PyTorch checkpoint, of the networks whose authors have them as plain data.
 
 A command of its own, not a mode of main.py: a run's folder holds its config, so it needs none.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -20,11 +22,17 @@ from score_sde import files, terminal
 from score_sde.errors import UserError
 from score_sde.formats import safetensors, torch_writer
 from score_sde.interop import song
+from score_sde.interop.families import FAMILIES
+from score_sde.interop.recognise import ABOUT
+from score_sde.interop.slots import from_params
 from score_sde.models.functional import Arrays, split, streams
 from score_sde.objectives import OWN
+from score_sde.runs import config as configs
 from score_sde.runs import folder
+from score_sde.runs.build import Experiment
 from score_sde.samplers import PredictorCorrector
 from score_sde.training.options import OptimOptions
+from score_sde.values import is_path
 
 # The official networks keep these even where their SDE has no sigma.
 _DEFAULT_SIGMAS = (0.01, 50.0)
@@ -35,22 +43,27 @@ def export_run(
 ) -> int:
     """Write the parameters of a run as the official networks have them.
 
-    What is written follows from how the file's name ends, see FORMATS:
+    Whose networks these are, follows from the run, see families. What is written follows from how
+    the file's name ends:
 
-    - .pth or .pt: an official checkpoint, of the raw and the averaged parameters. The official code
-      and `--mode=import` read it. Of several moving averages the first is written. The optimiser's
-      state is not: the file holds that of an Adam before its first step.
     - .safetensors: the averaged parameters, by the names that the official network has for them;
-      its metadata say step and decay. What an objective has learnt for itself (u of
-      objective.denoising.uncertainty) follows under "objective."; the official layout has no place
-      for it.
+      its metadata say step and decay, and the run's config, with which `--mode=import` makes a run
+      of it again. What an objective has learnt for itself (u of objective.denoising.uncertainty)
+      follows under "objective."; the official layout has no place for it.
+    - .pth or .pt: of the networks of Song et al. an official checkpoint, of the raw and the
+      averaged parameters. The official code and `--mode=import` read it. The optimiser's state is
+      not written: the file holds that of an Adam before its first step. Of DiT, SiT, U-ViT,
+      guided-diffusion and its classifier, the averaged parameters alone, as their authors have it.
+
+    Of several moving averages the first is written.
 
     Args:
         workdir: the run's folder.
         path: the file, which must not exist.
         step: which checkpoint; the newest if None.
-        num_scales: the official config's model.num_scales, which sizes a buffer of the file; by
-            default as many as the process has levels or, in continuous time, the sampler steps.
+        num_scales: of Song et al., the official config's model.num_scales, which sizes a buffer of
+            the file; by default as many as the process has levels or, in continuous time, the
+            sampler steps.
 
     Returns:
         The step that was written.
@@ -62,44 +75,84 @@ def export_run(
     """
     if path.suffix not in FORMATS:
         raise UserError(f"{path} must end with {' or '.join(FORMATS)}, which says what is written")
-    raw = folder.load(workdir, weights="raw", step=step)
-    average = folder.load(workdir, weights="ema", step=raw.step)
-    if raw.config.model.name != "unet":
-        raise UserError(f"only networks of config.model.name=unet are exported, not {workdir}")
-    model = nnx.eval_shape(lambda: raw.experiment.module(streams(0)))
+    raw = folder.opened(workdir, weights="raw", step=step)
+    average = folder.opened(workdir, weights="ema", step=raw.step)
+    name = _family(raw.experiment, workdir)
+    if name != "song" and num_scales is not None:
+        raise UserError(
+            f"--num_scales is of the networks of Song et al., not of {name}: leave it out"
+        )
     try:
-        arrays, trainable = song.from_params(model, *_network(raw))
-        averages, _ = song.from_params(model, *_network(average))
+        if name == "song":
+            found = _of_song(raw, average, num_scales)
+        else:
+            found = _of_family(name, raw, average, path)
+        FORMATS[path.suffix](path, found)
     except ValueError as error:
         raise UserError(f"{workdir} cannot be exported: {error}") from error
-    learnt = (split(arrays, OWN)[1] for arrays in (average.params, average.constants))
-    own = {path: np.asarray(array) for part in learnt for path, array in part.items()}
-    found = _Found(raw, _sigmas(raw, num_scales), arrays, averages, trainable, own)
-    try:
-        FORMATS[path.suffix](path, found)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     return raw.step
 
 
-def _network(run: folder.Run) -> tuple[Arrays, Arrays]:
+def _family(experiment: Experiment, workdir: Path) -> str:
+    """Whose network that of a run is, a key of FAMILIES."""
+    network = experiment.config.model.name
+    for name, family in FAMILIES.items():
+        written = name == "song" or family.export is not None
+        if written and network in family.networks and family.exports(experiment):
+            return name
+    known = {n for family in FAMILIES.values() if family.export for n in family.networks}
+    raise UserError(
+        f"{workdir} is of config.model.name={network}, whose arrays have no official names: "
+        f"exported are {', '.join(sorted(known))}, with the options of released networks"
+    )
+
+
+def _of_song(raw: folder.Opened, average: folder.Opened, num_scales: int | None) -> _Found:
+    model = nnx.eval_shape(lambda: raw.experiment.module(streams(0)))
+    arrays, trainable = song.from_params(model, *_network(raw))
+    averages, _ = song.from_params(model, *_network(average))
+    sigmas = {song.SIGMAS: _sigmas(raw, num_scales)}
+    return _Found("song", raw, sigmas | averages, _own(average), sigmas | arrays, trainable)
+
+
+def _of_family(name: str, raw: folder.Opened, average: folder.Opened, path: Path) -> _Found:
+    experiment = raw.experiment
+    model = nnx.eval_shape(lambda: experiment.module(streams(0)))
+    try:
+        places = FAMILIES[name].export(model, experiment, path)
+        averages = from_params(model, places, *_network(average))
+    except AttributeError as error:  # a layer of another kind, which an option of ours chooses
+        raise ValueError(f"the networks of {name} have no such layer: {error}") from error
+    return _Found(name, raw, averages, _own(average))
+
+
+def _own(average: folder.Opened) -> dict[str, np.ndarray]:
+    """The averages that are the objective's own, by their paths."""
+    learnt = (split(arrays, OWN)[1] for arrays in (average.params, average.constants))
+    return {path: np.asarray(array) for part in learnt for path, array in part.items()}
+
+
+def _network(run: folder.Opened) -> tuple[Arrays, Arrays]:
     """Parameters and constants of the network alone."""
     params, constants = (split(arrays, OWN)[0] for arrays in (run.params, run.constants))
     return params, constants
 
 
 class _Found(NamedTuple):
-    """What is written: a run, its noise levels, its arrays by their official names.
+    """What is written: of which family, a run, its averages by their official names.
 
-    Last, the averages that are the objective's own, by their paths.
+    Then the averages that are the objective's own, by their paths; of a checkpoint of Song et al.
+    the raw parameters too, and the names of those that are trained.
     """
 
-    run: folder.Run
-    sigmas: np.ndarray
-    raw: dict[str, np.ndarray]
+    family: str
+    run: folder.Opened
     averages: dict[str, np.ndarray]
-    trainable: list[str]
     own: dict[str, np.ndarray]
+    raw: dict[str, np.ndarray] | None = None
+    trainable: Sequence[str] = ()
 
     @property
     def decay(self) -> float:
@@ -107,9 +160,16 @@ class _Found(NamedTuple):
 
 
 def _checkpoint(path: Path, found: _Found) -> None:
+    if FAMILIES[found.family].alone:
+        torch_writer.save(path, OrderedDict(found.averages))
+        return
+    if found.raw is None:
+        raise ValueError(
+            f"the files of {found.family} hold the source of its code: give NAME.safetensors"
+        )
     checkpoint = {
-        "optimizer": _adam(found.run.experiment.optim, len(found.raw)),
-        "model": OrderedDict({song.SIGMAS: found.sigmas, **found.raw}),
+        "optimizer": _adam(found.run.experiment.optim, len(found.raw) - 1),
+        "model": OrderedDict(found.raw),
         "ema": {
             "decay": found.decay,
             "num_updates": found.run.step,
@@ -121,11 +181,22 @@ def _checkpoint(path: Path, found: _Found) -> None:
 
 
 def _tensors(path: Path, found: _Found) -> None:
-    arrays = {song.SIGMAS: found.sigmas, **found.averages}
-    named = {name.removeprefix(song.WRAPPER): array for name, array in arrays.items()}
+    named = {name.removeprefix(song.WRAPPER): array for name, array in found.averages.items()}
     named |= {f"{OWN}.{path.replace('/', '.')}": array for path, array in found.own.items()}
     about = {"format": "pt", "step": str(found.run.step), "ema_decay": str(found.decay)}
-    safetensors.save(path, named, about)
+    safetensors.save(path, named, about | {ABOUT: json.dumps(_about(found))})
+
+
+def _about(found: _Found) -> dict[str, Any]:
+    """What recognise reads: the family, the run's config without its paths, the data's fields."""
+    config = configs.to_json(found.run.config)
+    config["training"] |= {"ema_decays": [found.decay], "ema_profiles": []}
+    for path, entry in configs.entries(found.run.config.model.name).items():
+        if is_path(entry.annotation):
+            *parts, name = path.split(".")
+            functools.reduce(dict.__getitem__, parts, config)[name] = ""
+    fields = found.run.experiment.data.to_json()["fields"]
+    return {"family": found.family, "config": config, "fields": fields}
 
 
 # How a file's name ends, and what writes it.
@@ -136,7 +207,7 @@ FORMATS: dict[str, Callable[[Path, _Found], None]] = {
 }
 
 
-def _sigmas(run: folder.Run, num_scales: int | None) -> np.ndarray:
+def _sigmas(run: folder.Opened, num_scales: int | None) -> np.ndarray:
     """The noise levels that the official networks keep as a buffer: geometric, descending."""
     low, high = (
         getattr(run.sde, name, default)
@@ -175,13 +246,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = terminal.Parser(
         prog="python -m score_sde.interop.export",
-        description="Write a run as an official PyTorch checkpoint, or its averages as tensors.",
+        description="Write the averages of a run by the official names, or an official checkpoint.",
     )
     parser.add_argument("run", type=files.typed, help="the run's folder")
     parser.add_argument(
         "out",
         type=files.typed,
-        help="the file to write: NAME.pth, an official checkpoint, or NAME.safetensors",
+        help="the file to write: NAME.safetensors, or NAME.pth, an official checkpoint",
     )
     parser.add_argument("--step", type=int, help="which checkpoint [the newest]")
     parser.add_argument(

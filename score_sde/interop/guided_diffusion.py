@@ -14,9 +14,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from score_sde.interop.layouts import CONV_1, CONV_1X1, LINEAR, Layout, affine, one
+from score_sde.interop.layouts import CONV_1, CONV_1X1, LINEAR, NO_LAST, affine, one
 from score_sde.interop.qkv import qkv
 from score_sde.interop.slots import Slot, Slots
 from score_sde.models.adm import ADM, Encoder
@@ -60,11 +58,10 @@ def fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
     heads, heads_up = given.pop("num_heads", 1), given.pop("num_heads_upsample", -1)
     found |= {"heads": heads} if head_channels == -1 else {"head_channels": head_channels}
-    if given.pop("use_fp16", False):
-        found["dtype"] = "bfloat16"
+    given.pop("use_fp16", None)  # of a GPU; here it is for model.dtype to say
     pool = given.pop("pool", None)
     if pool is None:
-        found |= {"learned_sigma": outputs == 2 * channels, "classes": classes or 0}
+        found |= {"learn_variance": outputs == 2 * channels, "classes": classes or 0}
         found |= {"heads_up": heads_up} if head_channels == -1 and heads_up != -1 else {}
     elif pool == "attention":
         found |= {"name": "adm_classifier", "classes": outputs}
@@ -153,12 +150,7 @@ def _part(prefix: str, part: ResBlock | Attention | Downsample | Upsample, order
 
 def _labels(table: Any) -> Slot:
     """A row for each class, and here one for none, which begins at zero."""
-    with_none = Layout(
-        lambda shape: (shape[0] - 1, shape[1]),
-        lambda a: np.concatenate([a, np.zeros((1, a.shape[1]), a.dtype)]),
-        lambda a: a[:-1],
-    )
-    return one("label_emb.weight", table, with_none)
+    return one("label_emb.weight", table, NO_LAST)
 
 
 def _pool(pool: AttentionPool) -> Slots:

@@ -7,6 +7,7 @@ our network has them: what a family adds to that stands in families.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +20,8 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from score_sde import files
-from score_sde.data import selection
-from score_sde.errors import UserError
+from score_sde.data import Info, selection
+from score_sde.errors import UserError, first_line
 from score_sde.interop.families import FAMILIES, Family
 from score_sde.interop.recognise import recognise
 from score_sde.interop.released import Released
@@ -54,11 +55,13 @@ class Imported(NamedTuple):
     averaged: bool
 
 
-def propose(checkpoint: Path) -> ConfigDict:
+def propose(checkpoint: Path, image_size: int | None = None) -> ConfigDict:
     """The config that fits a released file: --config=auto.
 
     Args:
         checkpoint: the file, see recognise.recognise.
+        image_size: of the data, if the user says it: some files do not, and other fields depend on
+            it.
 
     Raises:
         UserError: the file cannot be read, or there is none.
@@ -66,10 +69,13 @@ def propose(checkpoint: Path) -> ConfigDict:
     with _reading(checkpoint):
         released = recognise(checkpoint)
         family = _family(released)
-        try:
+        if image_size is not None:
+            arguments = {**released.arguments, "image_size": image_size}
+            released = dataclasses.replace(released, arguments=arguments)
+        with _fitting(released):
+            if released.run is not None:
+                return configs.from_json(released.run["config"])
             return family.propose(released)
-        except ValueError as error:
-            raise ValueError(f"{checkpoint}: {error}") from error
 
 
 def import_run(
@@ -79,7 +85,8 @@ def import_run(
 
     The raw parameters and their moving average are taken. The state of PyTorch's optimiser is not:
     Adam's moments start at zero, at the file's step of the learning rate's schedule. The images
-    need not be there: their size and classes come from the config, see data.known.
+    need not be there: their size and classes come from the file, or else from the config, see
+    data.known.
 
     Args:
         config: of the network in the file. A wrong size is found; whatever leaves no trace in the
@@ -104,7 +111,6 @@ def import_run(
             "a released checkpoint holds no power-function averages: leave out "
             "config.training.ema_profiles"
         )
-    experiment = build.experiment(config, selection.read(config.data).describe())
     with _reading(checkpoint):
         released = recognise(checkpoint)
         family = _family(released)
@@ -113,14 +119,18 @@ def import_run(
                 f"{checkpoint} is of {released.family}, which no config.model.name="
                 f"{config.model.name} has: give --config=auto"
             )
+        with _fitting(released):
+            info = _data(released, family, config)
+        experiment = build.experiment(config, info)
+        if experiment.own is not None:
+            raise UserError(
+                f"{checkpoint} holds a network, and nothing that an objective learns beside it: "
+                "leave out config.objective.denoising.uncertainty, or give another objective"
+            )
         model = nnx.eval_shape(lambda: experiment.module(streams(0)))
-        try:
+        with _fitting(released):
             family.check(experiment, released)
             found = family.fill(model, released, averaged)
-        except ValueError as error:
-            text = str(error)
-            named = text.startswith(str(checkpoint))
-            raise UserError(text if named else f"{checkpoint}: {text}") from error
     decay = decays[0]
     state = TrainState(
         step=jnp.asarray(found.step, jnp.int32),
@@ -150,6 +160,34 @@ def _family(released: Released) -> Family:
             f"{released.path} is of {released.family}, which is recognised but cannot be imported"
         )
     return FAMILIES[released.family]
+
+
+def _data(released: Released, family: Family, config: ConfigDict) -> Info:
+    """What is known of the data that a network was trained on."""
+    if released.run is not None:
+        values = {"name": config.data.name, "split": "train", "size": 0}
+        return Info.from_json({**values, "fields": released.run["fields"]})
+    if family.fields is None:
+        return selection.read(config.data).describe()
+    return Info(config.data.name, "train", 0, family.fields(released, config))
+
+
+@contextlib.contextmanager
+def _fitting(released: Released) -> Iterator[None]:
+    """Say in one line that begins with the file what does not fit, or what it lacks."""
+    path = str(released.path)
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        raise UserError(text if text.startswith(path) else f"{path}: {text}") from error
+    except KeyError as error:
+        raise UserError(f"{path}: it lacks {error.args[0]} of {released.family}") from error
+    except (ArithmeticError, AttributeError, IndexError, TypeError) as error:
+        raise UserError(
+            f"{path}: what it or the file beside it says is not of {released.family}: "
+            f"{first_line(error)}"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -47,6 +47,12 @@ CONV_1X1 = Layout(
 )
 # Theirs has an axis of length 1 in front.
 LED = Layout(lambda shape: (1, *shape), lambda array: array[0], lambda array: array[None])
+# Theirs has no last row.
+NO_LAST = Layout(
+    lambda shape: (shape[0] - 1, *shape[1:]),
+    lambda array: np.concatenate([array, np.zeros_like(array[:1])]),
+    lambda array: array[:-1],
+)
 
 
 def patches(side: int) -> Layout:

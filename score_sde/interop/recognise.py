@@ -16,7 +16,9 @@ those of the released files do: DiT-XL-2-256x256.pt, SiT-XL-2-256x256.pt.
 guided-diffusion and improved-diffusion have the same names, too, and guided-diffusion's network
 reads both. If sizes change by residual blocks it is guided-diffusion; else the file's name says
 that it is improved-diffusion: cifar10_uncond_50M_500K.pt, or whatever begins with "improved". The
-number of heads and the order in their projection leave no trace in the arrays.
+number of heads and the order in their projection leave no trace in the arrays; see beside.
+
+A .safetensors file by interop.export says its family and the run that it is from.
 """
 
 from __future__ import annotations
@@ -28,10 +30,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from score_sde import records
+from score_sde.errors import first_line
 from score_sde.formats import persistent, safetensors, torch_file, torch_legacy
 from score_sde.formats.restricted import line
-from score_sde.interop import recognise_edm, refinenet_files
+from score_sde.interop import beside, recognise_edm, refinenet_files
 from score_sde.interop.released import Arrays, Released, is_state, state
+from score_sde.objectives import OWN
 
 # Of each family, names that all its networks have, and names that none has; one that ends with a
 # point is what names begin with. The first that fits is taken.
@@ -55,6 +60,7 @@ FAMILIES = ("edm", "edm2", "sit", "improved_diffusion", *_LAYOUTS)
 _RAW = ("guided_diffusion_classifier", "ncsn", "song")
 _ZIP = b"PK\x03\x04"
 _LARGEST_STEP = 2**31 - 1
+ABOUT = "score_sde"  # the text of a safetensors file that says what run it is from
 
 
 def recognise(path: str | Path) -> Released:
@@ -76,6 +82,8 @@ def recognise(path: str | Path) -> Released:
     except ValueError as error:
         text = str(error)
         raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {first_line(error)}") from error
 
 
 def _load(path: Path) -> Any:
@@ -97,7 +105,7 @@ def _family(path: Path, value: Any) -> Released:
         case {"ema": persistent.Record()}:
             return recognise_edm.released(path, value)
         case {"arrays": arrays, "about": about}:
-            found = _alone(path, state(arrays))
+            found = _exported(path, arrays, about) or _alone(path, state(arrays))
             if found.family == "song":
                 return found
             decay = _number(float, about.get("ema_decay"))
@@ -126,7 +134,20 @@ def _alone(path: Path, arrays: Arrays) -> Released:
         family = "improved_diffusion"
     step, decay = _named(path)
     ema, raw = (None, arrays) if family in _RAW else (arrays, None)
-    return Released(path, family, ema, raw, step, decay)
+    known = {} if family == "song" else beside.arguments(path)
+    return Released(path, family, ema, raw, step, decay, known)
+
+
+def _exported(path: Path, arrays: Arrays, about: Mapping[str, str]) -> Released | None:
+    """Of a file by interop.export that says what it is; None of another."""
+    if ABOUT not in about:
+        return None
+    match said := records.parse(about[ABOUT]):
+        case {"family": str(family), "config": dict(), "fields": list()} if family in FAMILIES:
+            learnt = [name for name in arrays if name.startswith(f"{OWN}.")]
+            kept = {name: array for name, array in arrays.items() if name not in learnt}
+            return Released(path, family, state(kept), None, run=said)
+    raise ValueError("what it says of its run is damaged")
 
 
 def _layout(arrays: Arrays) -> str:
@@ -153,8 +174,9 @@ def _expect(family: str, families: tuple[str, ...], path: Path) -> None:
 def _transformer(path: Path, ema: Arrays, raw: Arrays | None, args: Mapping) -> Released:
     """Of DiT or SiT; see the module."""
     _expect_same(_layout(ema), "dit")
-    named = args.get("model") or path.stem
-    match = re.match(r"(dit|sit)", str(named)[:100], re.IGNORECASE)
+    model = args.get("model")
+    named = model if isinstance(model, str) and model else path.stem
+    match = re.match(r"(dit|sit)", named[:100], re.IGNORECASE)
     if match is None:
         raise ValueError(
             "DiT and SiT have the same arrays, and nothing says which of them it is: begin the "
@@ -165,7 +187,8 @@ def _transformer(path: Path, ema: Arrays, raw: Arrays | None, args: Mapping) -> 
     step = _step(int(path.stem)) if is_step else 0
     # Both training scripts have this decay, and no argument for it.
     decay = 0.9999 if raw is not None else None
-    return Released(path, match[1].lower(), ema, raw, step, decay, facts=training)
+    known = beside.arguments(path)
+    return Released(path, match[1].lower(), ema, raw, step, decay, known, training)
 
 
 def _expect_same(family: str, expected: str) -> None:

@@ -29,9 +29,11 @@ class Released:
         raw: the parameters themselves; None if there are only averages.
         step: training steps, 0 if the file does not say.
         ema_decay: of the moving average; None if the file does not say.
-        arguments: of the network's constructor, and what the file says of the class around it; {}
-            if the file says nothing, and all has to come from the arrays.
+        arguments: of the network's constructor, and what the file says of the class around it; of
+            a file that says nothing what stands beside it, see beside, or {}.
         facts: what else there is; see recognise.
+        run: what interop.export wrote of the run that the file is from, or None: "config", and
+            "fields" of the data, as plain values.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class Released:
     ema_decay: float | None = None
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    run: Mapping[str, Any] | None = None
 
     @property
     def arrays(self) -> Arrays:

@@ -83,7 +83,7 @@ def to_params(model: nnx.Module, slots: Iterable[Slot], arrays: Mapping[str, np.
     for slot in slots:
         found = [_finite(name, arrays[name]) for name in slot.shapes]
         if not slot.variables:
-            _check_fixed(slot, found)
+            check_fixed(slot, found)
             continue
         for variable, value in zip(slot.variables, slot.ours(*found), strict=True):
             group = constants if isinstance(variable, Constant) else params
@@ -108,7 +108,7 @@ def from_params(
         placed.update(ours)
         values = [np.asarray(params[n] if n in params else constants[n]) for n in ours]
         for name, array in zip(slot.shapes, slot.back(*values), strict=True):
-            arrays[name] = np.ascontiguousarray(array)
+            arrays[name] = np.asarray(array, order="C")  # ascontiguousarray adds an axis to none
     if extra := sorted((params.keys() | constants.keys()) - placed):
         raise ValueError(f"the official network has no place for {extra[0]}")
     return arrays
@@ -121,9 +121,16 @@ def _finite(name: str, array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _check_fixed(slot: Slot, found: Iterable[np.ndarray]) -> None:
+def check_fixed(slot: Slot, found: Iterable[np.ndarray]) -> None:
+    """Compare arrays of a slot without variables with what it says.
+
+    Raises:
+        ValueError: they differ; the message names the array.
+    """
     for name, theirs, ours in zip(slot.shapes, found, slot.back(), strict=True):
-        if not np.allclose(theirs, ours, rtol=1e-3, atol=1e-6):  # it may have been in half
+        if theirs.shape != ours.shape or not np.allclose(
+            theirs, ours, rtol=1e-3, atol=1e-6
+        ):  # it may have been in half
             raise ValueError(
                 f"the config does not fit the checkpoint, first at {name}: it says "
                 f"{_few(theirs)}, the model {_few(ours)}"

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from score_sde.interop.dit import Described, depth, heads, label_table
-from score_sde.interop.layouts import LED, affine, affine_stack, one, patches
+from score_sde.interop.layouts import LED, NO_LAST, SAME, affine, affine_stack, one, patches
+from score_sde.interop.proposal import IMAGENET_CLASSES
 from score_sde.interop.slots import Slots
 from score_sde.models.layers import Dense
 from score_sde.models.stacked import Stacked
@@ -36,21 +37,26 @@ def describe(arrays: Mapping[str, np.ndarray]) -> Described:
         "channels": channels,
         "depth": 2 * depth(arrays, "in_blocks") + 1,
         "mlp_ratio": hidden / channels,
-        "out_channels": arrays["decoder_pred.weight"].shape[0] // patch**2,
+        "learn_variance": arrays["decoder_pred.weight"].shape[0] == 2 * data * patch**2,
         "final_conv": "final_layer.weight" in arrays,
         **heads(channels, SIZES),
     }
     told = TABLE in arrays
     side = math.isqrt(arrays["pos_embed"].shape[1] - 1 - told) * patch
-    return Described((side, side, data), len(arrays[TABLE]) - 1 if told else None, options)
+    rows = len(arrays[TABLE]) if told else 0
+    # ImageNet's classes alone; with one that means none there are 1001.
+    classes = rows - (rows != IMAGENET_CLASSES) if told else None
+    return Described((side, side, data), classes, options)
 
 
-def slots(model: UViT) -> Slots:
+def slots(model: UViT, rows: int = 0) -> Slots:
     """Every array of the official network, by its name; see slots.
 
     Args:
         model: the network; an abstract one will do. The last row of the label's table means no
             class: the released networks count it as a class, the 1001st of ImageNet.
+        rows: of their table; as many as classes, where none of them means no class; 0 for one
+            more.
 
     Raises:
         ValueError: it is told something else than a label.
@@ -58,7 +64,7 @@ def slots(model: UViT) -> Slots:
     yield one("pos_embed", model.positions, LED)
     yield from affine("patch_embed.proj", model.dense_in, patches(model.patch))
     if (label := label_table(model.conditions)) is not None:
-        yield one(TABLE, label.table)
+        yield one(TABLE, label.table, NO_LAST if rows == label.classes else SAME)
     yield from _blocks("in_blocks", model.down)
     for name, layer in _layers(model.middle).items():
         yield from affine(f"mid_block.{name}", layer)

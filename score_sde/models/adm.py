@@ -1,7 +1,7 @@
 """ADM, the U-Net of Dhariwal and Nichol (2021, arXiv 2105.05233), and its classifier.
 
-    ADM                      the defaults, and learned_sigma=True, as released
-    improved DDPM            resblock_resample=False, heads=4, learned_sigma=True, as released
+    ADM                      the defaults, and learn_variance=True, as released
+    improved DDPM            resblock_resample=False, heads=4, learn_variance=True, as released
                              (Nichol and Dhariwal 2021, arXiv 2102.09672)
     EDM's ADM                early_conditions=("augment",) (Karras et al. 2022, arXiv 2206.00364)
 
@@ -109,7 +109,8 @@ class ADM(nnx.Module):
         dropout: rate of the dropout in each residual block.
         scale_shift: the embedding scales and shifts; else it is added.
         resblock_resample: change the size inside a residual block; else by a convolution.
-        learned_sigma: twice the channels of the data come out, the second half for the variance.
+        learn_variance: whether there are as many output channels again, of a variance; see
+          prediction.with_variance.
         embedding_multiple: features of the embedding as a multiple of `channels`.
         early_conditions: names of conditions that are added to the features of noise_label, before
           their two dense layers; the others are added after these.
@@ -140,7 +141,7 @@ class ADM(nnx.Module):
         dropout: Share = 0.1,
         scale_shift: bool = True,
         resblock_resample: bool = True,
-        learned_sigma: bool = False,
+        learn_variance: Given[bool] = False,
         embedding_multiple: Annotated[int, between(1, 64)] = 4,
         early_conditions: Sequence[Name] = ("augment",),
         init_scale: NotNegative = 0.0,
@@ -183,8 +184,7 @@ class ADM(nnx.Module):
         )
         self.encoder = Encoder(build, data_channels)
         self.up = nnx.List(build.decoder(heads_up or heads))
-        outputs = data_channels * (2 if learned_sigma else 1)
-        self.head = build.head(build.widths[0], outputs)
+        self.head = build.head(build.widths[0], data_channels * (1 + learn_variance))
 
     def __call__(
         self,

@@ -128,8 +128,8 @@ class DiT(nnx.Module):
         rope: rotary positions on both axes in each attention, beside the fixed ones at first.
         registers: learned tokens that are no patches, for what belongs to the whole image
           (Darcet et al. 2023, arXiv 2309.16588).
-        out_channels: of the output; 0: as many as the data have. Twice as many where the variance
-          is learned too (Nichol and Dhariwal 2021, arXiv 2102.09672); a denoiser reads the first.
+        learn_variance: whether there are as many output channels again, of a variance; see
+          prediction.with_variance.
         dropout: rate of the dropout of what attention and layers add in each block.
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
@@ -157,7 +157,7 @@ class DiT(nnx.Module):
         qk_norm: bool = False,
         rope: bool = False,
         registers: Annotated[int, between(0, 1024)] = 0,
-        out_channels: sizes.Own = 0,
+        learn_variance: Given[bool] = False,
         dropout: Share = 0.0,
         centered: Given[bool] = True,
         conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
@@ -170,7 +170,7 @@ class DiT(nnx.Module):
         self.shape = image_shape(shape, 0)
         own = {"channels": channels, "depth": depth, "heads": heads, "patch": patch}
         chosen = sizes.size(size, SIZES, **own)
-        n_out = sizes.outputs(out_channels, self.shape[-1])
+        n_out = self.shape[-1] * (1 + learn_variance)
         channels, self.patch = chosen.channels, chosen.patch
         self.rows, self.columns = tokens.grid(self.shape, self.patch)
         if channels % 4:
@@ -231,7 +231,8 @@ class DiT(nnx.Module):
             key: JAX random key of dropout, of features and of conditions; None for neither.
 
         Returns:
-            [batch, height, width, out_channels], in float32 (float64 for float64).
+            The shape of x, or twice its channels with learn_variance, in float32 (float64 for
+            float64).
 
         Raises:
             ValueError: x is not of the network's shape, or cond has what it is not told.

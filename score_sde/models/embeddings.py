@@ -1,6 +1,7 @@
 """Embeddings of the noise level, and the features of a number that they are made of."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import jax
@@ -93,6 +94,22 @@ class TimestepEmbedding(nnx.Module):
     def __call__(self, label: jax.Array) -> jax.Array:
         """[batch] to [batch, features], in the label's dtype."""
         return self.dense_1(jax.nn.silu(self.dense_0(timestep(label, self.FREQUENCIES))))
+
+
+def with_fourier_features(x: jax.Array, powers: Sequence[int]) -> jax.Array:
+    """A state with sines and cosines of its numbers beside them.
+
+    Args:
+        x: [batch, ..., channels].
+        powers: n of each pair sin(2^n pi x), cos(2^n pi x).
+
+    Returns:
+        [batch, ..., channels (1 + 2 len(powers))]: x, all sines, all cosines.
+    """
+    if not powers:
+        return x
+    angles = [2**n * math.pi * x for n in powers]
+    return jnp.concatenate([x, *map(jnp.sin, angles), *map(jnp.cos, angles)], axis=-1)
 
 
 class NoiseEmbedding(nnx.Module):

@@ -113,8 +113,12 @@ def beside(
         found = (split(arrays, name)[1] for arrays in (params, constants))
         return other.apply(*found, *args, **kwargs)
 
+    def project(params: Arrays) -> Arrays:
+        ours, theirs = split(params, name)
+        return _joined(network.project(ours), other.project(theirs), name)
+
     shapes = tuple(_joined(*pair, name) for pair in zip(network.shapes, other.shapes, strict=True))
-    return Functional(init, apply, shapes), apply_other
+    return Functional(init, apply, shapes, project), apply_other
 
 
 def split(arrays: Arrays, name: str) -> tuple[Arrays, Arrays]:

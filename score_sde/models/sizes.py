@@ -69,18 +69,3 @@ def size(word: str, published: Mapping[str, Published], **own: int) -> Size:
     name, _, patch = word.partition("/")
     given = {**published[name]._asdict(), "patch": int(patch)}
     return Size(**{field: own[field] or value for field, value in given.items()})
-
-
-def outputs(asked: int, data: int) -> int:
-    """Channels of the output.
-
-    Args:
-        asked: how many; 0 for as many as the data have.
-        data: those of the data.
-
-    Raises:
-        ValueError: there are fewer than the data have.
-    """
-    if asked and asked < data:
-        raise ValueError(f"out_channels={asked} must be 0 or at least the {data} of the data")
-    return asked or data

@@ -33,13 +33,16 @@ from score_sde.models.blocks import (
     ResBlock,
 )
 from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding
-from score_sde.models.embeddings import NoiseEmbedding, check_label
+from score_sde.models.embeddings import NoiseEmbedding, check_label, with_fourier_features
 from score_sde.models.layers import Conv
 from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.running import Runner, key_sequence
 from score_sde.models.shapes import check_attention, check_state, image_shape, level_sizes
 from score_sde.models.told import embed, make_early_and_late
 from score_sde.values import Count, Length, Name, NotNegative, Positive, Share, between
+
+# 2^n pi z of more than 2^16 periods would be noise in float32.
+Powers = Annotated[Sequence[Annotated[int, between(0, 16)]], Length(0, 17)]
 
 
 class DownLevel(nnx.Module):
@@ -106,6 +109,10 @@ class UNet(nnx.Module):
         embedding: of noise_label: "positional" is for labels from 0 to about 1000, "fourier" takes
           their logarithm and is for sigma, "fourier_label" is for logarithms themselves.
         fourier_scale: standard deviation of the frequencies of a Fourier embedding.
+        fourier_features: powers n, for each of which sin and cos of 2^n pi z of the input z, in
+          [-1, 1], stand beside z: details of the size of data's levels (VDM, Kingma et al. 2021,
+          arXiv 2107.00630, Appendix C). A period is as long as one level if 2^n is the number of
+          levels less one, and as two for the power before.
         conditional: whether the network is told noise_label.
         early_conditions: names of conditions that are added to the features of noise_label, before
           their two dense layers; the others are added after these.
@@ -146,6 +153,7 @@ class UNet(nnx.Module):
         progressive_combine: Literal["sum", "cat"] = "sum",
         embedding: Literal["positional", "fourier", "fourier_label"] = "positional",
         fourier_scale: Positive = 16.0,
+        fourier_features: Powers = (),
         conditional: bool = True,
         early_conditions: Sequence[Name] = (),
         scale_by_sigma: bool = False,
@@ -185,7 +193,9 @@ class UNet(nnx.Module):
         self.early_conditions, self.conditions = make_early_and_late(
             conditions, early_conditions, self.noise_embedding, 4 * channels, **layer
         )
-        self.conv_in = Conv(data_channels, channels, **layer)
+        self.fourier_features = tuple(fourier_features)
+        inputs = data_channels * (1 + 2 * len(self.fourier_features))
+        self.conv_in = Conv(inputs, channels, **layer)
         build = _Builder(
             sizes=level_sizes(self.shape, len(channel_mult)),
             data_channels=data_channels,
@@ -251,15 +261,18 @@ class UNet(nnx.Module):
         )
         run = Runner(None if told is None else told.astype(compute), keys, self.remat)
         x = x if self.centered else 2 * x - 1
-        h, skips = self._encode(x.astype(compute), run)
+        seen = with_fourier_features(x.astype(wide), self.fourier_features).astype(compute)
+        h, skips = self._encode(x.astype(compute), seen, run)
         for block in self.middle:
             h = run(block, h)
         out = self._decode(h, skips, run).astype(wide)
         return out / noise_label.astype(wide)[:, None, None, None] if self.scale_by_sigma else out
 
-    def _encode(self, x: jax.Array, run: Runner) -> tuple[jax.Array, list[jax.Array]]:
+    def _encode(
+        self, x: jax.Array, seen: jax.Array, run: Runner
+    ) -> tuple[jax.Array, list[jax.Array]]:
         """Features of the smallest size, and all that the decoder is shown."""
-        pyramid, h = x, self.conv_in(x)
+        pyramid, h = x, self.conv_in(seen)
         skips = [h]
         for level in self.down:
             for block, attention in itertools.zip_longest(level.blocks, level.attentions):

@@ -104,8 +104,8 @@ class UViT(nnx.Module):
         heads: of attention; 0: as size says.
         mlp_ratio: size of the hidden layer of each block, as a multiple of channels.
         final_conv: whether a convolution smooths the image at last; those of latents have none.
-        out_channels: of the output; 0: as many as the data have. Twice as many where the variance
-          is learned too (Nichol and Dhariwal 2021, arXiv 2102.09672); a denoiser reads the first.
+        learn_variance: whether there are as many output channels again, of a variance; see
+          prediction.with_variance.
         dropout: rate of the dropout of what attention and layers add in each block.
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
@@ -129,7 +129,7 @@ class UViT(nnx.Module):
         heads: sizes.Own = 0,
         mlp_ratio: sizes.Ratio = 4.0,
         final_conv: bool = True,
-        out_channels: sizes.Own = 0,
+        learn_variance: Given[bool] = False,
         dropout: Share = 0.0,
         centered: Given[bool] = True,
         conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
@@ -142,7 +142,7 @@ class UViT(nnx.Module):
         self.shape = image_shape(shape, 0)
         own = {"channels": channels, "depth": depth, "heads": heads, "patch": patch}
         chosen = sizes.size(size, SIZES, **own)
-        n_out = sizes.outputs(out_channels, self.shape[-1])
+        n_out = self.shape[-1] * (1 + learn_variance)
         channels, self.patch = chosen.channels, chosen.patch
         self.rows, self.columns = tokens.grid(self.shape, self.patch)
         if chosen.depth % 2 == 0 or chosen.depth < 3:
@@ -196,7 +196,8 @@ class UViT(nnx.Module):
             key: JAX random key of dropout, of features and of conditions; None for neither.
 
         Returns:
-            [batch, height, width, out_channels], in float32 (float64 for float64).
+            The shape of x, or twice its channels with learn_variance, in float32 (float64 for
+            float64).
 
         Raises:
             ValueError: x is not of the network's shape, or cond has what it is not told.

@@ -18,10 +18,13 @@ from score_sde.objectives.classification import Classification
 from score_sde.objectives.denoising import Denoising
 from score_sde.objectives.ect import ECT
 from score_sde.objectives.flow_matching import FlowMatching
+from score_sde.objectives.guidance_distillation import GuidanceDistillation
 from score_sde.objectives.ict import ICT
 from score_sde.objectives.mean_flow import MeanFlow
+from score_sde.objectives.progressive import Progressive
 from score_sde.objectives.scm import SCM
 from score_sde.objectives.shortcut import Shortcut
+from score_sde.objectives.variational_diffusion import VariationalDiffusion
 
 __all__ = [
     "CLASSIFIER",
@@ -37,9 +40,12 @@ __all__ = [
     "Classification",
     "Denoising",
     "FlowMatching",
+    "GuidanceDistillation",
     "MeanFlow",
     "Objective",
+    "Progressive",
     "Shortcut",
+    "VariationalDiffusion",
     "is_a",
     "read",
 ]
@@ -47,11 +53,14 @@ __all__ = [
 OBJECTIVES: dict[str, type[Objective]] = {
     "denoising": Denoising,
     "flow_matching": FlowMatching,
+    "variational": VariationalDiffusion,
     "mean_flow": MeanFlow,
     "shortcut": Shortcut,
     "ect": ECT,
     "ict": ICT,
     "scm": SCM,
+    "progressive": Progressive,
+    "guidance_distillation": GuidanceDistillation,
     "classification": Classification,
 }
 

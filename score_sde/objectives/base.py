@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, Self
 
 import jax
@@ -34,11 +34,17 @@ class Objective:
 
     Attributes:
         TRAINS: what the network becomes: DENOISER, CLASSIFIER, FLOW_MAP or CONSISTENCY.
+        REFUSES: parametrisations that it cannot train: a consistency model that is compared with
+            itself alone has to be the identity at t = 0 by what its output means.
         NUMBERS: names of what the network is told beside its conditions, a number each.
+        SAME_PROCESS: whether a teacher is asked as a denoiser, and so has to be of its process;
+            the flow of any other process is followed by that one's own sampler.
     """
 
     TRAINS: ClassVar[str]
+    REFUSES: ClassVar[tuple[str, ...]] = ()
     NUMBERS: ClassVar[tuple[str, ...]] = ()
+    SAME_PROCESS: ClassVar[bool] = False
 
     @property
     def draws(self) -> bool:
@@ -81,9 +87,24 @@ class Objective:
     def check(self, process: SDE) -> None:
         """Raise ValueError if these options cannot work for a process; nothing is computed."""
 
+    def check_conditions(self, told: Mapping[str, tuple[str, float]]) -> None:
+        """Raise ValueError if it cannot train a model that is told these conditions.
+
+        Args:
+            told: of each condition, by name, its kind and the share of examples that are not told.
+        """
+
     def at(self, done: jax.Array) -> Self:
         """The objective when a share of the training is done, from 0 to 1, []."""
         return self
+
+    def check_teacher(self, taught: Objective, conditions: Collection[str]) -> None:
+        """Raise ValueError if a model cannot be the teacher of this objective.
+
+        Args:
+            taught: what the teacher was trained with.
+            conditions: names of what it is told.
+        """
 
     def given(self, teacher: Any) -> Self:
         """The objective with the teacher that it names; see runs.teacher."""

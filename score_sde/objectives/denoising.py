@@ -34,6 +34,7 @@ from score_sde.objectives.times import (
     LARGEST_MODE_SCALE,
     TIMES,
     TimeDistribution,
+    check_end,
     check_t_min,
     draw_times,
     shifted_times,
@@ -169,9 +170,9 @@ class Denoising(Objective):
             levels in bits/dim (Nichol and Dhariwal 2021, arXiv 2102.09672, equation 16). It is for
             the sde ddpm or smld, with times="discrete"; the sampler improved_ddpm uses it.
         vlb_weight: of that bound; 0.001 if None.
-        data_levels: how many values a number of the data can have, which are in [-1, 1], for the
-            bound's first level; 256 if None.
         sigma_data: standard deviation of the data, of the weighting "edm".
+        values: those that a number of discrete data can have in a state, for the first level of the
+            bound of learned_variance, 256 in [-1, 1] if None, as the published code has on latents.
 
     Raises:
         ValueError: a name is unknown, a value cannot work, or an option is not of what is chosen.
@@ -197,16 +198,20 @@ class Denoising(Objective):
     uncertainty: bool = False
     learned_variance: bool = False
     vlb_weight: NotNegative | None = None
-    data_levels: Annotated[int, between(2, 65_536)] | None = None
     sigma_data: float = dataclasses.field(default=0.5, metadata=DERIVED)
+    values: tuple[float, ...] | None = dataclasses.field(default=None, metadata=DERIVED)
 
     def __post_init__(self):
         sections.check(self)
         for option, of in (*_OPTIONS.items(), ("time_shift", _Of("times", _SHIFTED, ""))):
             self._check_of(of.field, of.members, option)
-        for option in ("vlb_weight", "data_levels"):
-            if getattr(self, option) is not None and not self.learned_variance:
-                raise ValueError(f"{option} is of learned_variance=True: leave it out")
+        if self.vlb_weight is not None and not self.learned_variance:
+            raise ValueError("vlb_weight is of learned_variance=True: leave it out")
+        ends = (-1, 1) if self.values is None else (self.values[0], self.values[-1])
+        if self.learned_variance and not np.allclose(ends, (-1, 1)):
+            raise ValueError(
+                "learned_variance is of data in [-1, 1]: use config.space.pixels.centered=True"
+            )
         if self.learned_variance and self.times != "discrete":
             raise ValueError(
                 f"learned_variance is of times=discrete, the levels of a sequence, not {self.times}"
@@ -228,6 +233,8 @@ class Denoising(Objective):
         check_t_min(self.t_min, process)
         if self.times == "discrete" and process.scales is None:
             raise ValueError("times=discrete needs a discrete sequence: use the sde smld or ddpm")
+        if self.times == "importance":
+            check_end("the weight of times=importance", process)
         if self.weighting == "likelihood" and not process.alpha(np.asarray(process.t_max)):
             raise ValueError(
                 f"weighting=likelihood is infinite where no signal is left, as at the end of "
@@ -288,7 +295,8 @@ class Denoising(Objective):
 
     def _bound(self, sde: SDE, *of_example: Any) -> jax.Array:
         weight = 0.001 if self.vlb_weight is None else self.vlb_weight
-        term = variational.bound(sde, *of_example, data_levels=self.data_levels or 256)
+        levels = 256 if self.values is None else len(self.values)
+        term = variational.bound(sde, *of_example, data_levels=levels)
         return weight * sde.scales * term
 
     def _given(self, field: str) -> dict[str, Any]:

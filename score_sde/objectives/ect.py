@@ -94,4 +94,5 @@ class ECT(ConsistencyObjective):
         low = jnp.where(low > ratio(process, jnp.asarray(process.t_min, u.dtype)), low, 0)
         r = jnp.where(low > 0, time_at_ratio(process, jnp.where(low > 0, low, u)), 0)
         squared = ends_apart(key_eps, model, process, x0, cond, t, r)
-        return pseudo_huber(squared, self.width) / (u - low)
+        apart = jnp.maximum(u - low, jnp.finfo(u.dtype).eps * u)  # late stages bring them together
+        return pseudo_huber(squared, self.width) / apart

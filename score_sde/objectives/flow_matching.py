@@ -18,13 +18,14 @@ makes of eps.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 from score_sde.objectives.couplings import COUPLINGS, Coupling
 from score_sde.objectives.denoising import Denoising
 from score_sde.objectives.weightings import WEIGHTINGS
 from score_sde.sections import DERIVED
-from score_sde.values import Count, Path, Positive, one_of
+from score_sde.values import Count, Path, Positive, between, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,8 @@ class FlowMatching(Denoising):
         coupling: of noise and data in a batch, a name in couplings.COUPLINGS.
         teacher: of reflow, the folder of a run whose flow gives the data of each noise, in place
             of the data set and the coupling; empty for none. See runs.teacher.
+        pairs: how many of these are drawn once, before training, and kept in the run's folder; 0 to
+            draw them anew in each step. Of a model that is told no condition.
         regularization: of the coupling sinkhorn; its own if None.
         iterations: of the coupling sinkhorn; its own if None.
         taught: the coupling of the teacher, while it trains.
@@ -47,6 +50,7 @@ class FlowMatching(Denoising):
     weighting: Annotated[str, one_of(WEIGHTINGS)] = "uniform"
     coupling: Annotated[str, one_of(COUPLINGS)] = "independent"
     teacher: Path = ""
+    pairs: Annotated[int, between(0, 100_000_000)] = 0
     regularization: Positive | None = None
     iterations: Count | None = None
     taught: Coupling | None = dataclasses.field(default=None, metadata=DERIVED)
@@ -58,7 +62,18 @@ class FlowMatching(Denoising):
                 f"coupling={self.coupling} is of the data, which teacher={self.teacher} replaces: "
                 "give one of them"
             )
+        if self.pairs and not self.teacher:
+            raise ValueError(f"pairs={self.pairs} are of a teacher: give the folder of its run")
         self._check_of("coupling", ("sinkhorn",), "regularization", "iterations")
+
+    def check_conditions(self, told: Mapping[str, tuple[str, float]]) -> None:
+        """Raise ValueError if noise is assigned within classes of what is no class."""
+        for name, (kind, _) in told.items():
+            if self.coupling != "independent" and kind != "label":
+                raise ValueError(
+                    f"coupling={self.coupling} is within classes, and {name} is no class: no two "
+                    "examples need share it. Use coupling=independent"
+                )
 
     def given(self, teacher: Coupling) -> Self:
         """See Objective."""

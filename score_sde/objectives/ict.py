@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Self
+from typing import ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,7 @@ from score_sde.objectives.consistency import (
     ratio,
     time_at_ratio,
 )
+from score_sde.objectives.times import check_end
 from score_sde.processes import SDE
 from score_sde.sections import DERIVED
 from score_sde.values import Count, NotNegative, Positive
@@ -53,6 +54,8 @@ class ICT(ConsistencyObjective):
         ValueError: the steps do not grow.
     """
 
+    REFUSES: ClassVar[tuple[str, ...]] = ("x0",)
+
     time_mean: float = -1.1
     time_std: Positive = 2.0
     first: Count = 10
@@ -64,6 +67,10 @@ class ICT(ConsistencyObjective):
         sections.check(self)
         if self.last < self.first:
             raise ValueError(f"last={self.last} steps are fewer than first={self.first}")
+
+    def check(self, process: SDE) -> None:
+        """Raise ValueError if the process has no largest level."""
+        check_end("the largest level of ict", process)
 
     def at(self, done: jax.Array) -> Self:
         """See Objective: with the steps of that share."""

@@ -65,6 +65,15 @@ class MeanFlow(StraightFlowMap):
     def __post_init__(self):
         sections.check(self)
 
+    def check_conditions(self, told: Mapping[str, tuple[str, float]]) -> None:
+        """Raise ValueError if guidance has no model without conditions to compare with."""
+        guides = self.guidance != 1 or self.mix
+        if guides and not any(dropout for _, dropout in told.values()):
+            raise ValueError(
+                f"guidance={self.guidance:g} and mix={self.mix:g} compare with the model that is "
+                "told nothing: give config.conditions.fields, and their dropout"
+            )
+
     def held_out(self) -> Self:
         """Unweighted (the weight leaves little of the loss), with times that are spread evenly."""
         return dataclasses.replace(self, power=0.0, stratified=True)
@@ -72,8 +81,9 @@ class MeanFlow(StraightFlowMap):
     def times(self, key: jax.Array, sde: SDE, batch: int) -> tuple[jax.Array, jax.Array]:
         """t and s <= t of a batch, [batch] each."""
         drawn = logit_normal_times(self.time_mean, self.time_std)
-        one, other, key_share = jax.random.split(key, 3)
+        one, other, key_share, key_order = jax.random.split(key, 4)
         a, b = (draw_times(k, sde, batch, drawn, self.stratified)[0] for k in (one, other))
+        b = jax.random.permutation(key_order, b)  # each is spread evenly, and not beside the other
         apart = jax.random.uniform(key_share, (batch,)) < self.share
         t = jnp.maximum(a, b)
         return t, jnp.where(apart, jnp.minimum(a, b), t)

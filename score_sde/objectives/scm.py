@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +49,8 @@ class SCM(ConsistencyObjective):
         sigma_data: standard deviation of the data.
         done: share of the training that is done, from 0 to 1.
     """
+
+    REFUSES: ClassVar[tuple[str, ...]] = ("x0",)
 
     time_mean: float = -1.0
     time_std: Positive = 1.4

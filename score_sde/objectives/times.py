@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import ndtri
 
 from score_sde.processes import SDE
@@ -219,6 +220,15 @@ def draw_times(
     # The quantile functions of the normal distributions are infinite at 0 and 1.
     tiny = jnp.finfo(u.dtype).eps
     return times(sde, jnp.clip(u, tiny, 1 - tiny))
+
+
+def check_end(what: str, sde: SDE) -> None:
+    """Raise ValueError if a process has no signal left at its end, where `what` is infinite."""
+    if not sde.alpha(np.asarray(sde.t_max)):
+        raise ValueError(
+            f"{what} is infinite where no signal is left, as at the end of {sde}: use a smaller "
+            "config.sde.t_max"
+        )
 
 
 def check_t_min(t_min: float | None, sde: SDE) -> None:

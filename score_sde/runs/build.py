@@ -17,6 +17,7 @@ from score_sde.data import Info, Source, selection
 from score_sde.errors import UserError, first_line
 from score_sde.fields import Field
 from score_sde.models import conditions
+from score_sde.models.conditions.augment import AugmentEmbedding
 from score_sde.models.functional import Arrays, Functional, beside, functional
 from score_sde.objectives import Objective
 from score_sde.prediction import Denoiser, PredictionOptions
@@ -25,6 +26,7 @@ from score_sde.runs.config import check_fields
 from score_sde.spaces import Space
 from score_sde.training.options import OptimOptions, TrainingOptions
 
+AUGMENT = "augment"  # the condition that tells of a space's distortions
 # (parameters, constants, dropout key or None) -> what the objective trains.
 Make = Callable[..., Denoiser | Classifier]
 
@@ -122,9 +124,11 @@ class Experiment:
         """
         train, (space, teacher) = step is not None, fixed
         key_augment, key_encode, key_loss, key_dropout = jax.random.split(key, 4)
+        key_distort = jax.random.fold_in(key, 4)  # a fifth, which leaves the four as they are
         examples = batch[self.field.name]
         if train:
             examples = space.augment(key_augment, examples)
+        x0 = space.encode(examples, key_encode)
         names = dict.fromkeys((*self.conditions, *self.objective.fields))
         if train:
             objective = self.objective.at(step / self.training.steps)
@@ -133,12 +137,15 @@ class Experiment:
         if teacher is not None:
             objective = objective.given(teacher)
         own = {"own": functools.partial(self.own, params, constants)} if self.own else {}
+        cond = {name: batch[name] for name in names}
+        if train and space.told:  # who is told nothing of it takes an example as it is
+            x0, cond[AUGMENT] = space.distort(key_distort, x0)
         return objective(
             key_loss,
             self.make(params, constants, key_dropout if train else None),
             self.sde,
-            space.encode(examples, key_encode),
-            {name: batch[name] for name in names} or None,
+            x0,
+            cond or None,
             **own,
         )
 
@@ -159,23 +166,30 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         space = spaces.read(config.space, field)
         process = processes.read(config.sde)
         predicts = _prediction(config)
-        trained = objective(config, process)
+        trained = objective(config, process, space)
         draw, guiding = sampler(config.sampling), rule(config.guidance)
         if trained.draws:
             check_sampler(draw, process, trained.TRAINS)
-            check_rule(guiding, config.conditions.fields, draw)
+            check_rule(guiding, config.conditions.fields, draw, trained.NUMBERS)
         make_denoiser = predicts.denoiser(process)
         answers = (field.name, *trained.fields)
         given = {
             "shape": space.shape,
             "conditions": conditions.read(config.conditions, info.__getitem__, answers)
-            | _numbers(trained, config.conditions.fields),
+            | _numbers(trained, config.conditions.fields)
+            | _augmentation(space, config.conditions.fields),
             "noise_label": predicts.noise_label,
             "num_scales": process.scales,
             "learn_variance": False,
             **space.facts,
         }
         facts = trained.facts({name: info[name] for name in trained.fields})
+        _check_trained(trained, config, given["conditions"])
+        if draw.NEEDS_VARIANCE and not facts.get("learn_variance"):
+            raise UserError(
+                f"config.sampling.sampler={config.sampling.sampler} uses a variance that the model "
+                "has learnt: train with config.objective.denoising.learned_variance=True"
+            )
         module = models.read(config.model, given, facts)
         try:
             network = functional(module)  # abstractly, which checks its arguments
@@ -303,7 +317,7 @@ def drawing(config: ConfigDict, draw: samplers.Sampler) -> Callable[[Experiment]
     def change(experiment: Experiment) -> Experiment:
         check_sampler(draw, experiment.sde, experiment.objective.TRAINS)
         if experiment.objective.draws:
-            check_rule(guiding, experiment.conditions, draw)
+            check_rule(guiding, experiment.conditions, draw, experiment.objective.NUMBERS)
         return dataclasses.replace(experiment, sampler=draw, rule=guiding)
 
     return change
@@ -328,8 +342,26 @@ def rule(section: Mapping[str, Any]) -> guidance.Rule:
     return found
 
 
-def check_rule(rule: guidance.Rule, conditions: Sequence[str], sampler: samplers.Sampler) -> None:
-    """Raise UserError if a model told these conditions cannot be drawn from by a rule so."""
+def check_rule(
+    rule: guidance.Rule,
+    conditions: Sequence[str],
+    sampler: samplers.Sampler,
+    numbers: Sequence[str],
+) -> None:
+    """Raise UserError if a model told these conditions cannot be drawn from by a rule so.
+
+    Args:
+        rule: the rule.
+        conditions: names of those of the data.
+        sampler: what draws.
+        numbers: names of what the model's objective tells it; see objectives.Objective.
+    """
+    if rule.TELLS and not rule.idle and rule.TELLS not in numbers:
+        raise UserError(
+            f"config.guidance.scale={rule.scale:g}: this model was not taught to be told a scale: "
+            "use config.guidance.name=classifier_free, or train "
+            "config.objective.name=guidance_distillation"
+        )
     if sampler.JUMPS and not rule.idle:
         raise UserError(
             f"config.guidance.scale={rule.scale:g}: guidance bends the path and a jump does not "
@@ -343,14 +375,20 @@ def check_rule(rule: guidance.Rule, conditions: Sequence[str], sampler: samplers
         )
 
 
-def objective(config: ConfigDict, process: SDE) -> Objective:
+def objective(config: ConfigDict, process: SDE, space: Space | None = None) -> Objective:
     """The objective that the section `objective` names, for a process.
+
+    Args:
+        config: the config.
+        process: the process.
+        space: of the data; None where they are not known, and it is not for use.
 
     Raises:
         UserError: there is none, or an option cannot work.
     """
     try:
-        found = objectives.read(config.objective, {"sigma_data": config.model.sigma_data})
+        given = {"sigma_data": config.model.sigma_data, "values": space and space.values}
+        found = objectives.read(config.objective, given)
     except ValueError as error:
         raise UserError(str(error)) from error
     try:
@@ -372,6 +410,39 @@ def _numbers(trained: Objective, fields: Sequence[str]) -> dict[str, conditions.
         name: functools.partial(conditions.Number().embedding, Field(name, "number"))
         for name in trained.NUMBERS
     }
+
+
+def _augmentation(space: Space, fields: Sequence[str]) -> dict[str, conditions.MakeEmbedding]:
+    """What embeds how an example was distorted, by name; nothing where none is."""
+    if space.told and AUGMENT in fields:
+        raise UserError(
+            f"config.conditions.fields: {AUGMENT} is what this space tells the network itself: "
+            "give the field of the data another name"
+        )
+    return {AUGMENT: functools.partial(AugmentEmbedding, space.told)} if space.told else {}
+
+
+def _check_trained(
+    trained: Objective, config: ConfigDict, told: Mapping[str, conditions.MakeEmbedding]
+) -> None:
+    """Raise UserError if an objective cannot train such a model."""
+    name, output = config.objective.name, config.model.parametrization
+    if output in trained.REFUSES:
+        raise UserError(
+            f"config.model.parametrization={output} does not go with config.objective.name={name}: "
+            "what it trains has to be the identity without noise, as by eps, v, velocity or edm"
+        )
+    kinds = {
+        of: (make.field.kind, make.options.dropout)
+        if isinstance(make, conditions.Make)
+        else ("numbers", 0.0)
+        for of, make in told.items()
+        if of not in trained.NUMBERS
+    }
+    try:
+        trained.check_conditions(kinds)
+    except ValueError as error:
+        raise UserError(f"config.objective.{name}: {error}") from error
 
 
 def _prediction(config: ConfigDict) -> PredictionOptions:

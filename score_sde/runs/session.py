@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from score_sde.data import Source, SplitError
 from score_sde.evaluation import asked as evaluation
-from score_sde.runs import build, folder, ignored, init_from, teacher
+from score_sde.runs import build, folder, ignored, init_from, pairs, teacher
 from score_sde.runs import train as loop
 from score_sde.runs.held import held
 from score_sde.training.sharding import make_mesh
@@ -65,7 +65,8 @@ def train(
         if begun:  # a run that goes on keeps what was measured when it began
             space = folder.same_data(workdir, begun, train_set.info, space)
         experiment = dataclasses.replace(experiment, space=space)
-        experiment = dataclasses.replace(experiment, teacher=teacher.opened(experiment))
+        taught = teacher.opened(experiment, workdir if begun else None)
+        experiment = dataclasses.replace(experiment, teacher=taught)
         start = init_from.start(workdir, asked, experiment, again)
         # Every process has looked at the folder before the first one writes to it.
         multihost_utils.sync_global_devices("the run's folder was checked")
@@ -73,6 +74,8 @@ def train(
         def begin() -> None:
             if jax.process_index() == 0:
                 folder.begin(workdir, config, experiment, start.record)
+                if isinstance(taught, pairs.Pairs):
+                    pairs.write(workdir, taught)
                 announce(experiment, mesh, train_set, held_out, start)
 
         outcome = loop.train(experiment, mesh, train_set, held_out, workdir, start.weights, begin)

@@ -1,9 +1,12 @@
-"""Reflow: a run teaches another where its flow leads from each noise.
+"""What a run learns from beside its data: another run, its teacher.
 
-Liu et al. 2022 (arXiv 2209.03003), Section 2.1: pairs of noise and what the probability flow of a
-trained model makes of it keep both distributions, and the paths of a model trained on them cross
-less, so that it takes fewer steps. They are drawn anew in each training step, by the teacher's own
-sampler with its own number of steps; the data give the conditions alone.
+Reflow (Liu et al. 2022, arXiv 2209.03003, Section 2.1): pairs of noise and what the probability
+flow of a trained model makes of it keep both distributions, and the paths of a model trained on
+them cross less, so that it takes fewer steps. They are drawn by the teacher's own sampler with its
+own number of steps, anew in each training step, or once and kept (runs.pairs); the data give the
+conditions alone.
+
+Distillation asks the teacher's denoiser itself (objectives.distillation).
 """
 
 from __future__ import annotations
@@ -18,16 +21,21 @@ from score_sde.errors import UserError
 from score_sde.objectives.couplings import Cond
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
-from score_sde.runs import folder
+from score_sde.runs import folder, pairs
 from score_sde.runs.build import Experiment
 from score_sde.runs.guide import Weak, check_same
+from score_sde.runs.pairs import Pairs
 from score_sde.samplers import Sampler
+
+_PAIRS = 5  # folded into the seed's key: 0 to 4 are those of training and sampling
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Teacher:
-    """A coupling of objectives.couplings: noise, and where a model's flow leads from it; a pytree.
+    """A model that teaches; called, it is a coupling of objectives.couplings. A pytree.
+
+    The coupling is of noise, and where the model's flow leads from it.
 
     Attributes:
         denoise: the model, told of what it knows alone.
@@ -52,24 +60,57 @@ class Teacher:
         return jax.lax.stop_gradient(out.x), eps
 
 
-def opened(experiment: Experiment) -> Teacher | None:
-    """The teacher that an experiment's objective names; None if it names none.
+def opened(experiment: Experiment, begun: Path | None = None) -> Teacher | Pairs | None:
+    """The teacher that an experiment's objective names, or its pairs; None if it names none.
+
+    Args:
+        experiment: what is to be trained.
+        begun: the folder of the run, if it has begun, which keeps its pairs.
 
     Raises:
-        UserError: the run cannot be opened, or is of another space or of conditions that the model
-            is not told.
+        UserError: the run cannot be opened, or cannot teach this objective, or is of another space
+            or of conditions that the model is not told.
     """
-    path = getattr(experiment.objective, "teacher", "")
-    if not path:
+    objective = experiment.objective
+    number = getattr(objective, "pairs", 0)
+    if not getattr(objective, "teacher", ""):
         return None
-    try:
-        run = folder.load(Path(path))
-    except UserError as error:
-        raise UserError(f"config.objective.flow_matching.teacher: {error}") from error
-    check_same("config.objective.flow_matching.teacher", run, experiment, process=False)
-    taught = run.experiment
-    if taught.sampler.JUMPS:
+    if not number:
+        return _teacher(experiment)
+    if experiment.conditions:
         raise UserError(
-            f"config.objective.flow_matching.teacher={path} jumps: its own steps are as few already"
+            f"{_section(experiment)}.pairs={number}: pairs that are kept are of no condition: give "
+            "0, for pairs that are drawn in each step"
+        )
+    shape = experiment.space.shape
+    if begun and (begun / pairs.NAME).exists():
+        return pairs.read(begun, number, shape)
+    key = jax.random.fold_in(jax.random.key(experiment.seed), _PAIRS)
+    return pairs.drawn(key, _teacher(experiment), number, shape)
+
+
+def _teacher(experiment: Experiment) -> Teacher:
+    objective = experiment.objective
+    field = f"{_section(experiment)}.teacher"
+    try:
+        run = folder.load(Path(objective.teacher))
+    except UserError as error:
+        raise UserError(f"{field}: {error}") from error
+    check_same(field, run, experiment, process=objective.SAME_PROCESS)
+    taught, named = run.experiment, f"{field}={objective.teacher}"
+    try:
+        objective.check_teacher(taught.objective, taught.conditions)
+    except ValueError as error:
+        raise UserError(f"{named}: {error}") from error
+    if taught.sampler.JUMPS and not objective.SAME_PROCESS:
+        raise UserError(f"{named} jumps: its own steps are as few already")
+    if not objective.SAME_PROCESS and not taught.sampler.follows_flow(run.sde):
+        raise UserError(
+            f"{named} draws by a sampler that adds noise, so that its samples are not of the noise "
+            "they begin with: give a run whose config.sampling.sampler is dpmpp_2m, for example"
         )
     return Teacher(Weak(run.denoise, taught.conditions), run.sde, taught.sampler)
+
+
+def _section(experiment: Experiment) -> str:
+    return f"config.objective.{experiment.config.objective.name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class ImprovedDDPM(FixedStep):
     min = max sigma_s^2 / sigma_t^2 that of p(x_s | x_t, x_0) (Nichol and Dhariwal 2021, arXiv
     2102.09672, Section 3.1). It is for denoisers of networks that have learnt v.
     """
+
+    NEEDS_VARIANCE: ClassVar[bool] = True
 
     def rows(self, points: Points, sde: SDE) -> Iterator[Row]:
         """See FixedStep."""

@@ -206,6 +206,10 @@ class PredictorCorrector(TimeGrid, TabularSampler):
         noise = None if none else noise_of_rows(key, x)
         return run(plan.table, state, denoise, noise, first, last, cond, correct)
 
+    def follows_flow(self, sde: SDE) -> bool:
+        """See Sampler: correctors draw noise too."""
+        return self.corrector == "none" and super().follows_flow(sde)
+
     def _correction(
         self, key: jax.Array, plan: Plan, denoise: Denoiser, sde: SDE, like: jax.Array, cond: Any
     ) -> Callable[[jax.Array, State], State] | None:

@@ -42,9 +42,15 @@ class Sampler:
 
     Attributes:
         JUMPS: whether its denoiser must be a flow map; see score_sde.flow_map.
+        NEEDS_VARIANCE: whether it must have learnt a variance; see prediction.with_variance.
     """
 
     JUMPS: ClassVar[bool] = False
+    NEEDS_VARIANCE: ClassVar[bool] = False
+
+    def follows_flow(self, sde: SDE) -> bool:
+        """Whether the state at the beginning alone gives the sample: no noise is drawn after it."""
+        return True
 
     def __call__(
         self,

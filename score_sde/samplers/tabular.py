@@ -25,6 +25,10 @@ class TabularSampler(Sampler):
         """See Sampler: by making the table."""
         self.table(sde)
 
+    def follows_flow(self, sde: SDE) -> bool:
+        """See Sampler: by the noise of the rows."""
+        return self.table(sde).deterministic
+
     @property
     def coupling(self) -> str:
         """Nothing makes a sample depend on the others of its batch."""

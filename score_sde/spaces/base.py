@@ -51,6 +51,11 @@ class Space:
         return None
 
     @property
+    def values(self) -> tuple[float, ...] | None:
+        """Those that a number of a state can have, ascending; None if it can have any."""
+        return None
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What else a network may be told of the states, by the name of its argument."""
         return {}
@@ -86,6 +91,23 @@ class Space:
             examples: [batch, *shape of the field].
         """
         return examples
+
+    @property
+    def told(self) -> int:
+        """How many numbers say what `distort` did to a state; 0 where it does nothing."""
+        return 0
+
+    def distort(self, key: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Random changes that make other states, which a network is told of; in training only.
+
+        Args:
+            key: JAX random key, or one for each example, [batch].
+            x: [batch, *shape].
+
+        Returns:
+            States, and the numbers of each, [batch, told]: zero for one that was left as it is.
+        """
+        return x, jnp.zeros((len(x), self.told), x.dtype)
 
     def encode(self, examples: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """States of examples.

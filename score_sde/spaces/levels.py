@@ -10,9 +10,19 @@ batch is sharded; i is the position in the global batch.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from score_sde import keys
+
+
+def pixels(levels: int) -> np.ndarray:
+    """The pixels that stand for each of L levels, equation (1), on the host; float64 [L].
+
+    Args:
+      levels: L.
+    """
+    return np.round(np.arange(levels) * (255 / (levels - 1)))
 
 
 def to_model(images: jax.Array, centered: bool, dtype: DTypeLike = jnp.float32) -> jax.Array:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from score_sde import sections
 from score_sde.fields import Field
 from score_sde.sections import DERIVED
-from score_sde.spaces import levels, pictures
+from score_sde.spaces import augmentation, levels, pictures
+from score_sde.spaces.augmentation import TRANSFORMS
 from score_sde.spaces.base import Space
 from score_sde.spaces.dequantization import Lattice
+from score_sde.values import between, one_of
 
 
 @jax.tree_util.register_static
@@ -28,6 +31,12 @@ class Pixels(Space):
         centered: whether states are in [-1, 1]; else they are in [0, 1].
         flip: mirror images left to right, at random, in training.
         dequantize: add uniform noise to the levels, for which `decode` has intervals, not points.
+        augmentations: transforms of images in training that the network is told of, names in
+            spaces.augmentation.TRANSFORMS; EDM's are xflip, yflip, scale, rotate, aniso, translate.
+        augmentation_probability: of each, but for xflip, which is applied to half of the images.
+
+    Raises:
+        ValueError: there is no such transform, or it is of other colours.
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ("image",)
@@ -37,6 +46,19 @@ class Pixels(Space):
     centered: bool = True
     flip: bool = False
     dequantize: bool = False
+    augmentations: tuple[Annotated[str, one_of(TRANSFORMS)], ...] = ()
+    augmentation_probability: Annotated[float, between(0, 1)] = 0.12
+
+    def __post_init__(self):
+        sections.check(self)
+        channels = self.shape[-1]
+        coloured = {1: augmentation.OF_GRAY, 3: augmentation.COLOURS}.get(channels, ())
+        for name in self.augmentations:
+            if name in augmentation.COLOURS and name not in coloured:
+                raise ValueError(
+                    f"the augmentation {name} is of colours, and these images have {channels} "
+                    f"channel{'s' * (channels > 1)}: leave it out"
+                )
 
     @classmethod
     def of(cls, field: Field, **options: Any) -> Self:
@@ -52,6 +74,14 @@ class Pixels(Space):
     def lattice(self) -> Lattice:
         """Where the levels lie."""
         return Lattice(self.levels, self.centered, self.dequantize)
+
+    @property
+    def values(self) -> tuple[float, ...] | None:
+        """What `encode` makes of the levels; None of dequantised data."""
+        if self.dequantize:
+            return None
+        unit = levels.pixels(self.levels) / 255
+        return tuple((2 * unit - 1 if self.centered else unit).tolist())
 
     @property
     def states(self) -> dict[str, Any]:
@@ -70,6 +100,19 @@ class Pixels(Space):
     def augment(self, key: jax.Array, examples: jax.Array) -> jax.Array:
         """Flipped or not."""
         return levels.random_flip(key, examples) if self.flip else examples
+
+    @property
+    def told(self) -> int:
+        """The numbers of the augmentations."""
+        return augmentation.size(self.augmentations)
+
+    def distort(self, key: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Augmented images, and by how much; see spaces.augmentation."""
+        if not self.augmentations:
+            return super().distort(key, x)
+        drawn = augmentation.draw(key, len(x), self.augmentations, self.augmentation_probability)
+        found = augmentation.apply(x if self.centered else 2 * x - 1, drawn)
+        return found if self.centered else (found + 1) / 2, augmentation.numbers(drawn)
 
     def encode(self, examples: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """Scaled; of dequantised data with noise from `key`, or in the middle of their interval."""

@@ -132,6 +132,7 @@ def _expanded(
         "python": sys.executable,
         "run": os.path.relpath(run, root),
         "steps": str(row.config.training.steps),
+        "seed": str(row.config.seed),
     }
     expanded = tuple(program.expand(values, flags(changes)) for program in programs)
     if (root / MAIN).is_file():

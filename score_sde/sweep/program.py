@@ -1,8 +1,8 @@
 """What is run for a row: command lines, and what they leave behind.
 
 A program's arguments may hold {python}, the interpreter; {run}, the folder of the run; {steps}, the
-number of training steps; and, as an argument of its own, {config}: --config=FILE and a flag for
-each field that the row changes.
+number of training steps; {seed}, that of the training; and, as an argument of its own, {config}:
+--config=FILE and a flag for each field that the row changes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Program:
         """The same with the placeholders filled in.
 
         Args:
-            values: of {python}, {run} and {steps}.
+            values: of {python}, {run}, {steps} and {seed}.
             config: the arguments that {config} stands for.
 
         Raises:

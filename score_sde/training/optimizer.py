@@ -105,15 +105,20 @@ def _muon(rate: optax.Schedule, options: OptimOptions) -> optax.GradientTransfor
 def _matrices(params: Arrays) -> dict[str, optax.contrib.MuonDimensionNumbers | None]:
     """How each array is one matrix or several; None for one that is not.
 
-    The last axis counts outputs, all before it inputs: [in, out], or [height, width, in, out] of a
-    convolution. An odd number of axes is that of layers that are stacked along the first.
+    Matrices are the kernels of layers. The last axis counts outputs, all before it inputs: [in,
+    out], or [height, width, in, out] of a convolution. An odd number of axes is that of layers that
+    are stacked along the first.
     """
 
     def one(array: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
         inputs = tuple(range(array.ndim % 2, array.ndim - 1))
         return optax.contrib.MuonDimensionNumbers(inputs, (array.ndim - 1,)) if inputs else None
 
-    return jax.tree.map(one, params)
+    def of(path: str) -> Callable[[jax.Array], optax.contrib.MuonDimensionNumbers | None]:
+        return one if path.endswith("kernel") else lambda array: None
+
+    # What optax has masked is no array, but a tree without leaves.
+    return {path: jax.tree.map(of(path), array) for path, array in params.items()}
 
 
 OPTIMIZERS: dict[str, Callable[[optax.Schedule, OptimOptions], optax.GradientTransformation]] = {

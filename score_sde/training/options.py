@@ -129,13 +129,14 @@ class OptimOptions:
 
     def __post_init__(self):
         sections.check(self, "config.optim.")
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
         for option, choice, members in (
             ("momentum", "name", ("muon",)),
             ("weight_decay", "name", DECAYING),
             ("decay_steps", "decay", TIMED),
         ):
             value, chosen = getattr(self, option), getattr(self, choice)
-            if value and chosen not in members:
+            if value != defaults[option] and chosen not in members:
                 raise OptionError(
                     f"config.optim.{option}={value} is of config.optim.{choice}="
                     f"{' or '.join(members)}, not of {chosen}: leave it out"

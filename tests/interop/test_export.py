@@ -203,6 +203,8 @@ def test_a_run_becomes_safetensors(exported, tmp_path, capsys):
     assert export.main([str(run), str(out)]) == 0
     arrays, about = read_safetensors(out)
     official = song.read(file)
+    run_of = json.loads(about.pop("score_sde"))
+    assert run_of["config"]["data"]["dir"] == ""
     assert about == {"format": "pt", "step": "1234", "ema_decay": str(official["ema_decay"])}
     assert {f"module.{name}" for name in arrays} == official["model"].keys()
     constant = "all_modules.0.W"  # is not trained, so it has no average

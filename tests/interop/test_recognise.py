@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from pickled import Call, dumps
+from pickled import Call, dumps, nested
 
 from score_sde.formats import safetensors, torch_file, torch_writer
 from score_sde.interop.recognise import FAMILIES, recognise
@@ -164,6 +164,7 @@ def described(name, state):
     return Call("torch_utils.persistence", "_reconstruct_persistent_obj", meta)
 
 
+ODD = {"_parameters": {}, "_buffers": {}, "_modules": {}, "_non_persistent_buffers_set": 3}
 INSIDE = {"_modules": {"model": described("SongUNet", {"_modules": {"a": described("Odd", {})}})}}
 
 
@@ -176,6 +177,10 @@ INSIDE = {"_modules": {"model": described("SongUNet", {"_modules": {"a": describ
         ({"G_ema": 1, "D": 2}, "no known checkpoint: it holds a dictionary of G_ema, D"),
         ([1, "x"], "no known checkpoint: it holds a list of int, str"),
         (described("EDMPrecond", {}), "no known checkpoint: it holds a EDMPrecond"),
+        (
+            {"ema": described("EDMPrecond", {"_modules": {"model": described("SongUNet", ODD)}})},
+            "the buffers of model that pass are no names",
+        ),
     ],
 )
 def test_pickles_of_others(tmp_path, value, reason):
@@ -202,6 +207,15 @@ def test_torch_files_of_others(tmp_path, value, reason):
     torch_writer.save(tmp_path / "a.pt", value)
     with pytest.raises(ValueError, match=rf"a\.pt: .*{reason}"):
         recognise(tmp_path / "a.pt")
+
+
+def test_a_name_that_is_no_text_is_none(tmp_path):
+    """It is not made a text, which could be of any size; the file's own name counts."""
+    names = ("x_embedder.proj.weight", "t_embedder.mlp.0.weight", "final_layer.linear.weight")
+    arrays = {name: np.zeros(1, np.float32) for name in names}
+    value = {"model": arrays, "ema": arrays, "opt": {}, "args": {"model": nested(3)}}
+    torch_writer.save(tmp_path / "DiT-x.pt", value)
+    assert recognise(tmp_path / "DiT-x.pt").family == "dit"
 
 
 def test_other_files(tmp_path):

@@ -44,7 +44,7 @@ def make(**options):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameter_counts_as_published(name):
     millions, options = PUBLISHED[name]
-    options |= {"conditions": LABEL, "learned_sigma": True}
+    options |= {"conditions": LABEL, "learn_variance": True}
     model = nnx.eval_shape(lambda: ADM(**options, rngs=streams(0)))
     count = sum(a.size for a in jax.tree.leaves(nnx.state(model, nnx.Param)))
     assert round(count / 1e6) == millions
@@ -53,7 +53,7 @@ def test_parameter_counts_as_published(name):
 def test_every_parameter_matters_with_remat_too():
     """Of images that are not square. The biases of keys shift all logits alike: no gradient."""
     conditions = {"augment": functools.partial(AugmentEmbedding, 9)}
-    model = make(remat=True, conditions=conditions, learned_sigma=True, heads_up=1)
+    model = make(remat=True, conditions=conditions, learn_variance=True, heads_up=1)
     params, constants = filled(model)
     x, noise = jax.random.normal(jax.random.key(1), (1, 4, 8, 1)), jnp.array([3.0])
 

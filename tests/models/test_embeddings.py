@@ -11,7 +11,22 @@ from score_sde.models.embeddings import (
     cosines_first,
     fourier,
     positional,
+    with_fourier_features,
 )
+
+
+def test_fourier_features_of_levels_stand_beside_a_state(x64):
+    """Of 17 levels in [-1, 1], 2^4 pi is a period a level, and 2^3 pi one of two levels."""
+    levels = jnp.linspace(-1, 1, 17)[:, None]
+    out = with_fourier_features(levels + 0.01, (3, 4))
+    assert out.shape == (17, 5)
+    np.testing.assert_allclose(out[:, 0], levels[:, 0] + 0.01, rtol=1e-14)
+    np.testing.assert_allclose(out[:, 2], np.sin(0.16 * np.pi), rtol=1e-10)
+    np.testing.assert_allclose(out[:, 4], np.cos(0.16 * np.pi), rtol=1e-10)
+    signs = (-1.0) ** np.arange(17)
+    np.testing.assert_allclose(out[:, 1], signs * np.sin(0.08 * np.pi), rtol=1e-10)
+    np.testing.assert_allclose(out[:, 3], signs * np.cos(0.08 * np.pi), rtol=1e-10)
+    assert with_fourier_features(levels, ()) is levels
 
 
 def test_positional_frequencies_go_from_one_to_one_ten_thousandth(x64):

@@ -59,6 +59,7 @@ WAYS = {
         "progressive_output": "residual",
         "skip_rescale": False,
     },
+    "levels": {"fourier_features": (3, 4)},
 }
 
 

@@ -189,3 +189,11 @@ def test_a_small_network_learns_the_map_of_a_gaussian(objective, sde):
     x = sde.alpha(sde.t_max) * MEAN + end * k
     error = model.jump(x, sde.t_max, 0.0) - (MEAN + STD * k)
     assert jnp.sqrt(jnp.mean(error**2)) < 0.1 * STD
+
+
+def test_stages_that_bring_levels_together_leave_a_finite_loss():
+    """In float32 1 - 9 / 100^8 is 1: both ends are one, and their distance 0."""
+    objective, process = ECT(q=100.0, stages=8).at(1.0), EDM()
+    model = analytic.GaussianFlowMap(process, jnp.zeros(1), 1.0)
+    loss = objective(KEY, model, process, jnp.ones((64, 1), jnp.float32))
+    assert np.isfinite(loss).all()

@@ -1,5 +1,6 @@
 """Runs of flow maps and of reflow: what draws from them, what is refused, what teaches them."""
 
+import dataclasses
 import json
 
 import jax
@@ -14,7 +15,7 @@ import score_sde
 from score_sde import samplers
 from score_sde.errors import UserError
 from score_sde.fields import ABOUT
-from score_sde.runs import build, recipes, teacher
+from score_sde.runs import build, folder, recipes, teacher
 from score_sde.runs import config as configs
 
 pytestmark = pytest.mark.slow
@@ -92,8 +93,8 @@ def test_a_flow_map_is_a_denoiser_for_other_samplers():
     assert build.experiment(config_of("digits_ect", **{"sampling.steps": 2}), DIGITS).sampler
 
 
-def test_a_run_is_trained_by_its_teacher(folders, tmp_path):
-    """The command takes a step; a teacher of another shape, or that jumps, is one line."""
+def test_a_run_is_trained_by_its_teacher(folders, tmp_path, monkeypatch):
+    """The command takes a step; one of another shape, that jumps or draws noise, is a line."""
     flags = [f"--config.{name}={str(value).replace(' ', '')}" for name, value in TINY.items()]
     few = ("training.batch_size=4", "training.steps=1", "training.steps_per_call=1",
            "training.sample_every=0", "training.eval_every=0")  # fmt: skip
@@ -112,6 +113,15 @@ def test_a_run_is_trained_by_its_teacher(folders, tmp_path):
     with pytest.raises(UserError, match="jumps: its own steps are as few already"):
         teacher.opened(experiment)
     named = {"objective.flow_matching.teacher": str(folders["digits_flow"])}
+    taught = folder.load(folders["digits_flow"]).experiment
+    noisy = dataclasses.replace(taught, sampler=samplers.get("dpmpp_2m_sde"))
+    with monkeypatch.context() as patch:
+        load = folder.load
+        patch.setattr(
+            folder, "load", lambda path: dataclasses.replace(load(path), experiment=noisy)
+        )
+        with pytest.raises(UserError, match="draws by a sampler that adds noise"):
+            teacher.opened(build.experiment(config_of("digits_flow", **named), DIGITS))
     wide = image_info("digits", "train", 20, (16, 16, 1))
     with pytest.raises(UserError, match=r"is of the shape .* the model of .* config\.space"):
         teacher.opened(build.experiment(config_of("digits_flow", **named), wide))

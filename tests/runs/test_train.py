@@ -40,13 +40,16 @@ def test_sigkill_and_resume_is_bit_exact(finished, small, tmp_path):
 
     It is one run that all of these meet: what each left is what the next one went on from.
     """
-    workdir = tmp_path / "killed"
+    workdir, saved = tmp_path / "killed", []
     for at in ("step 2/", "step 6/", "step 8/", "step 12/"):
         code, printed = run_until(at, SIGKILL, *small, f"--workdir={workdir}")
         assert code == -SIGKILL
-        assert ("going on from step" in printed) == (at in ("step 8/", "step 12/"))
+        assert ("going on from step" in printed) == bool(saved)
+        # That of step 4 is written beside the next steps, and may not have come to its end.
+        saved = [path for path in workdir.glob("checkpoints/*") if path.name.isdigit()]
         # It is written with the first checkpoint, at step 4.
         assert (workdir / "report.html").exists() == (at != "step 2/")
+    assert saved
     result = called(*small, f"--workdir={workdir}")
     assert result.returncode == 0, result.stderr
     assert_same_state(finished[0], workdir)

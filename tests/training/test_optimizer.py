@@ -65,18 +65,21 @@ def test_muon_turns_matrices_into_orthogonal_ones_and_leaves_the_rest_to_adam():
     """Newton-Schulz brings singular values near 1; then 0.2 sqrt(max(in, out)) is Adam's size."""
     wide = {
         "kernel": jnp.asarray(RANDOM.randn(64, 16), jnp.float32),
-        "conv": jnp.asarray(RANDOM.randn(3, 3, 8, 16), jnp.float32),
-        "stacked": jnp.asarray(RANDOM.randn(2, 32, 16), jnp.float32),
+        "conv/kernel": jnp.asarray(RANDOM.randn(3, 3, 8, 16), jnp.float32),
+        "blocks/kernel": jnp.asarray(RANDOM.randn(2, 32, 16), jnp.float32),
         "bias": jnp.asarray(RANDOM.randn(16), jnp.float32),
+        "blocks/bias": jnp.asarray(RANDOM.randn(2, 16), jnp.float32),  # two vectors, no matrix
     }
     found = steps(params=wide, gradient=wide, name="muon")
-    flat = {"kernel": found["kernel"], "conv": found["conv"].reshape(72, 16)}
-    flat |= {f"stacked {i}": found["stacked"][i] for i in range(2)}
+    flat = {"kernel": found["kernel"], "conv": found["conv/kernel"].reshape(72, 16)}
+    flat |= {f"stacked {i}": found["blocks/kernel"][i] for i in range(2)}
     for name, matrix in flat.items():
         singular = np.linalg.svd(matrix, compute_uv=False) / (0.1 * 0.2 * len(matrix) ** 0.5)
         assert (np.abs(singular - 1) < 0.35).all(), (name, singular)
     nesterov = 1 + 0.9 * 0.1 / (1 - 0.9**2)  # of a first step, in place of 1
-    np.testing.assert_allclose(found["bias"], -0.1 * nesterov * np.sign(wide["bias"]), rtol=1e-4)
+    for name in ("bias", "blocks/bias"):
+        expected = -0.1 * nesterov * np.sign(wide[name])
+        np.testing.assert_allclose(found[name], expected, rtol=1e-4)
 
 
 def test_inverse_square_root_is_the_golden_one_of_edm2(shared, x64):
@@ -116,6 +119,7 @@ def test_every_optimizer_keeps_the_dtype():
     ("options", "message"),
     [
         ({"name": "sgd"}, "unknown config.optim.name 'sgd'"),
+        ({"momentum": 0.0}, "optim.momentum=0.0 is of config.optim.name=muon, not of adamw"),
         ({"momentum": 0.9}, "optim.momentum=0.9 is of config.optim.name=muon, not of adamw"),
         ({"name": "adam", "weight_decay": 0.1}, "weight_decay=0.1 is of config.optim.name=adamw"),
         ({"decay_steps": 5}, "decay_steps=5 is of config.optim.decay=inverse_sqrt or wsd, not of"),

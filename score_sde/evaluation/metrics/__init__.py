@@ -3,6 +3,7 @@
 from score_sde.evaluation.metric import Metric, SampleMetric
 from score_sde.evaluation.metrics.accuracy import Accuracy
 from score_sde.evaluation.metrics.bits_per_dim import BitsPerDim
+from score_sde.evaluation.metrics.continuous_bound import ContinuousBound
 from score_sde.evaluation.metrics.density_map import DensityMap
 from score_sde.evaluation.metrics.fid import FID
 from score_sde.evaluation.metrics.inception_score import InceptionScore
@@ -16,6 +17,7 @@ METRICS: dict[str, type[Metric] | type[SampleMetric]] = {
     "bits_per_dim": BitsPerDim,
     "log_likelihood": LogLikelihood,
     "variational_bound": VariationalBound,
+    "continuous_bound": ContinuousBound,
     "loss_by_time": LossByTime,
     "density_map": DensityMap,
     "accuracy": Accuracy,

@@ -6,8 +6,9 @@ On a grid of points over the data, with cells of area A, and with log p as log_l
 
 q the exact density of made-up data. mass is near 1 if nearly all that the model draws is on the
 grid, whose cells must be finer than the details of p. The picture, evaluation/density_map.png,
-shows both densities on one scale, samples of the model over examples, and the score. It shows that
-at y = x_t / alpha, noise and data in units of the data, where
+shows both densities on one scale, samples of the model over examples, the score, and paths of the
+probability flow from noise to data (flow_paths.py). The score is shown at y = x_t / alpha, noise
+and data in units of the data, where
 
     E[x_0 | x_t] = y + (sigma / alpha)^2 grad_y log p(y):                                       (2)
 
@@ -30,7 +31,7 @@ from score_sde.data import Info, Source
 from score_sde.evaluation import figures, per_example
 from score_sde.evaluation.likelihood_metric import LikelihoodMetric, check_continuous
 from score_sde.evaluation.metric import Entries
-from score_sde.evaluation.metrics import density_picture
+from score_sde.evaluation.metrics import density_picture, flow_paths
 from score_sde.evaluation.metrics.density_picture import Grid, Map
 from score_sde.evaluation.subject import Subject
 from score_sde.prediction import Denoiser
@@ -49,11 +50,13 @@ class DensityMap(LikelihoodMetric):
         points: of the grid, along each side.
         noise: noise levels sigma / alpha at which to show the score, in units of a state.
         samples: how many to draw and show; 0 for none.
+        paths: of the probability flow, how many to show; 0 for none.
     """
 
     points: Annotated[int, between(2, 10_000)] = 60
     noise: Annotated[tuple[Positive, ...], Length(0, 100)] = (0.2, 1.0)
     samples: Every = 1000
+    paths: Every = 60
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:
         """See Metric.
@@ -92,15 +95,18 @@ def density_map(subject: Subject, options: DensityMap) -> dict[str, Any]:
     examples = subject.source.gather(np.arange(subject.number))[subject.field]
     grid = Grid.over(examples, options.points)
     protocol = options.protocol(subject, process) | {"extent": grid.extent}
-    del protocol["samples"]  # which are drawn for the picture only
+    for name in ("samples", "paths"):  # which are drawn for the picture only
+        del protocol[name]
     found = _on_grid(subject, options, process, grid, protocol)
     samples = _drawn(subject, options.samples)
+    paths = flow_paths.of_subject(subject, options.paths) if options.paths else np.zeros((0, 1, 2))
     if jax.process_index() == 0:
         with files.writing(subject.workdir):
             path = subject.folder / "density_map.png"
-            about = {"metric": "density_map", **protocol, "samples": len(samples)}
+            drawn = {"samples": len(samples), "paths": len(paths)}
+            about = {"metric": "density_map", **protocol, **drawn}
             shown = examples[:_SHOWN]
-            density_picture.save(path, grid, found, options.noise, shown, samples, about)
+            density_picture.save(path, grid, found, options.noise, shown, samples, paths, about)
     numbers = {"value": float(grid.area * np.exp(found.logp).sum())}
     if found.exact is not None:
         q = grid.area * np.exp(found.exact)

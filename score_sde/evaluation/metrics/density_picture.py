@@ -82,9 +82,10 @@ def save(
     noise: Sequence[float],
     examples: np.ndarray,
     samples: np.ndarray,
+    paths: np.ndarray,
     about: Mapping[str, Any],
 ) -> None:
-    """Write a PNG of the densities on one scale, of samples over examples, and of the score.
+    """Write a PNG of the densities on one scale, samples over examples, the score, and paths.
 
     Args:
         path: where; its folder is made.
@@ -93,11 +94,13 @@ def save(
         noise: the levels sigma / alpha of `found.denoised`.
         examples: [m, 2].
         samples: of the model, [k, 2].
+        paths: from noise to data, [k, points, 2].
         about: what the picture is of, JSON values, which the file says of itself.
     """
     known = found.exact is not None
-    columns = 3 if known else 2
-    rows = math.ceil(((3 if known else 1) + 1 + len(noise)) / columns)
+    panels = (3 if known else 1) + 1 + len(noise) + bool(len(paths))
+    columns = min(max(math.ceil(panels / 2), 2), 4)
+    rows = math.ceil(panels / columns)
     width, height = grid.high - grid.low
     tall = _SIDE * float(np.clip(height / width, 0.5, 2))
     drawn = figures.figure(columns * (_SIDE + 1.3), rows * (tall + 0.7))
@@ -121,6 +124,11 @@ def save(
         _scatter(panel, examples, _DATA)
         _arrows(panel, grid, ends)
         _frame(panel, grid, f"score at σ/α = {level:g}")
+    if len(paths):
+        panel = next(axes)
+        _scatter(panel, examples, _DATA)
+        _lines(panel, paths)
+        _frame(panel, Grid.over(paths.reshape(-1, 2), 1), "from noise (blue) to data (red)")
     for panel in axes:
         panel.set_axis_off()
     figures.save(path, drawn, about)
@@ -151,6 +159,13 @@ def _frame(panel: Axes, grid: Grid, title: str) -> None:
 def _scatter(panel: Axes, points: np.ndarray, colour: str) -> None:
     size = float(np.clip(4000 / max(len(points), 1), 1, 12))
     panel.scatter(points[:, 0], points[:, 1], s=size, c=colour, linewidths=0, alpha=0.7)
+
+
+def _lines(panel: Axes, paths: np.ndarray) -> None:
+    """Paths, with a dot at each end."""
+    panel.plot(*np.moveaxis(paths, (2, 1), (0, 1)), color="#1d4ed8", linewidth=0.5, alpha=0.6)
+    for ends, colour in ((paths[:, 0], "#1d4ed8"), (paths[:, -1], _MODEL)):
+        panel.scatter(*ends.T, s=10, c=colour, linewidths=0, zorder=3)
 
 
 def _arrows(panel: Axes, grid: Grid, ends: np.ndarray) -> None:

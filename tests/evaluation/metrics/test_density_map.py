@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ SDE = score_sde.VP(beta_max=50.0, t_min=1e-4)
 SCALE = np.float32([1.5, 0.8])
 SPACE = Vectors(np.float32([1.0, -2.0]), SCALE)
 STD = 0.4
-QUICK = DensityMap(points=24, samples=0, rtol=1e-4, atol=1e-4)
+QUICK = DensityMap(points=24, samples=0, paths=0, rtol=1e-4, atol=1e-4)
 
 
 def log_density(means):
@@ -84,11 +83,11 @@ def test_what_is_drawn(tmp_path, monkeypatch):
         yield np.full((10, 2), 2.0), 5
 
     what, _ = subject(tmp_path, [[0.3, 0.1]], known=False, draw=draw)
-    options = dataclasses.replace(QUICK, points=4, noise=(0.5, 1.0), samples=30)
+    options = dataclasses.replace(QUICK, points=4, noise=(0.5, 1.0), samples=30, paths=7)
     entry = density_map(what, options)
     assert {"kl", "exact_mass"}.isdisjoint(entry)
-    ((grid, found, noise, examples, samples, about),) = seen
-    assert (about["metric"], about["samples"]) == ("density_map", 30)
+    ((grid, found, noise, examples, samples, paths, about),) = seen
+    assert (about["metric"], about["samples"], about["paths"]) == ("density_map", 30, 7)
     assert {**entry["protocol"], **about} == about
     assert found.exact is None
     assert noise == (0.5, 1.0)
@@ -100,6 +99,15 @@ def test_what_is_drawn(tmp_path, monkeypatch):
         expected = 0.3, 0.1
         expected = expected + STD**2 / (STD**2 + level**2) * (states - expected)
         np.testing.assert_allclose((ends - SPACE.mean) / SCALE, expected, atol=1e-4)
+    # x_t - alpha m keeps its share of the scale sqrt(alpha^2 s^2 + sigma^2) along a path.
+    assert paths.shape == (7, 65, 2)
+    ends = (paths[:, [0, -1]] - SPACE.mean) / SCALE
+    t = np.array([SDE.t_max, SDE.t_min])
+    alpha, sigma = SDE.alpha(t)[:, None], SDE.sigma(t)[:, None]
+    centred = ends * np.hypot(alpha, sigma) - alpha * (0.3, 0.1)
+    shares = centred / np.hypot(alpha * STD, sigma)
+    np.testing.assert_allclose(shares[:, 1], shares[:, 0], rtol=0.02, atol=0.01)
+    assert np.abs(shares).max() > 0.5
 
 
 def test_what_cannot_be_had(tmp_path):
@@ -142,18 +150,20 @@ def test_the_grid():
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("noise", [(), (0.2, 1.0, 3.0)])
 def test_the_picture(tmp_path, known, noise):
-    """A row of three panels where the exact density is known, of two where it is not."""
+    """Its panels are in two rows, of at most four."""
     from PIL import Image
 
     grid = density_picture.Grid.over(np.array([[-1.0, -0.1], [1.0, 0.1]]), 9)
     logp = -(grid.middles**2).sum(1)
     found = density_picture.Map(logp, logp if known else None, np.zeros((81, len(noise), 2)))
     samples = grid.middles if noise else np.zeros((0, 2))
+    paths = np.zeros((len(noise), 4, 2))
     density_picture.save(
-        tmp_path / "map.png", grid, found, noise, grid.middles, samples, {"step": 8}
+        tmp_path / "map.png", grid, found, noise, grid.middles, samples, paths, {"step": 8}
     )
     assert json.loads(images.about(tmp_path / "map.png")) == {"step": 8}
-    columns = 3 if known else 2
-    rows = math.ceil(((3 if known else 1) + 1 + len(noise)) / columns)
+    columns, rows = {4: (2, 2), 8: (4, 2), 2: (2, 1), 6: (3, 2)}[
+        (3 if known else 1) + 1 + len(noise) + bool(noise)
+    ]
     size = 120 * columns * (3.4 + 1.3), 120 * rows * (3.4 / 2 + 0.7)
     assert Image.open(tmp_path / "map.png").size == pytest.approx(size, abs=1)

@@ -1,0 +1,38 @@
+r"""Handwritten digits, 8x8, in N evaluations: progressive distillation of configs/digits_flow.py.
+
+The student of N steps learns from one of 2 N, and the first from the model itself. What it gives
+has not been measured yet.
+
+    python main.py --config=configs/digits_flow.py
+    python main.py --config=configs/digits_progressive.py:8 --workdir=runs/digits_8 \
+        --init_from=runs/digits_flow
+    python main.py --config=configs/digits_progressive.py:4 --workdir=runs/digits_4 \
+        --config.objective.progressive.teacher=runs/digits_8 --init_from=runs/digits_8
+    python main.py --config=configs/digits_progressive.py:4 --workdir=runs/digits_4 \
+        --mode=sample --num_samples=500 --overwrite
+    python -m score_sde.evaluation.digit_quality runs/digits_4/samples.npz
+"""
+
+from ml_collections import ConfigDict
+
+from score_sde.runs import recipes
+
+
+def get_config(steps: str = "8") -> ConfigDict:
+    """The recipe.
+
+    Args:
+        steps: N.
+    """
+    config = recipes.get("digits_flow")
+    config.objective.name = "progressive"
+    config.objective.progressive.teacher = "runs/digits_flow"
+    config.objective.progressive.steps = int(steps)
+    config.training.steps = 500
+    config.optim.learning_rate = 5e-4
+    config.optim.decay = "cosine"
+    config.sampling.sampler = "ddim"
+    config.sampling.grid = "uniform"
+    config.sampling.denoise_final = "none"
+    config.sampling.steps = int(steps)
+    return config

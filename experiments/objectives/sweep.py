@@ -1,0 +1,178 @@
+"""The same U-Net on digits under each objective: quality by evaluations, and by training time."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from experiments import small
+from score_sde.sweep import DIGITS, EVALUATE, SAMPLE, TRAIN, Metric, Plot, Point, Program, Study
+
+Changes = dict[str, Any]
+
+EVALUATIONS = (1, 2, 5, 10, 50)
+STEPS = (500, 1000, 2000)
+FLOW = "configs/digits_flow.py"  # which the flow maps begin as
+FEW = 2  # evaluations, with which a solver that remembers is none
+
+
+class Objective(NamedTuple):
+    """How a network is trained, and drawn from.
+
+    Attributes:
+        changes: of the recipe, which is one of them.
+        jumps: whether it is a flow map, whose steps are jumps; else it is a denoiser.
+        bits: the metric of its bits/dim; "" for none.
+        first: what is trained for the first of STEPS, and tuned from there on; "" for nothing.
+        grid: of the solver that draws.
+    """
+
+    changes: Changes
+    jumps: bool = False
+    bits: str = "bits_per_dim"
+    first: str = ""
+    grid: str = "uniform"
+
+
+OBJECTIVES: Mapping[str, Objective] = {
+    "noise of VP": Objective({"config": "configs/digits_vp.py"}),
+    "EDM": Objective({"config": "configs/digits_edm.py"}, grid="karras"),
+    "likelihood": Objective({"config": "configs/digits_likelihood.py"}),
+    "variational": Objective({"config": "configs/digits_vdm.py"}, bits="continuous_bound"),
+    "flow matching": Objective({"config": FLOW}),
+    "flow matching, optimal transport": Objective({"config": "configs/digits_flow_ot.py"}),
+    "MeanFlow": Objective(
+        {"config": "configs/digits_meanflow.py"}, jumps=True, bits="", first=FLOW
+    ),
+    "consistency tuning": Objective(
+        {"config": "configs/digits_ect.py"}, jumps=True, bits="", first=FLOW
+    ),
+}
+
+
+def points(
+    objectives: Sequence[str], evaluations: Sequence[int], steps: Sequence[int]
+) -> list[Point]:
+    """By evaluations at the last step, and of the fewest and of ten at every other."""
+    asked = [(name, steps[-1], n) for name in objectives for n in evaluations]
+    asked += [
+        (name, step, n)
+        for name in objectives
+        for step in steps[1 if OBJECTIVES[name].first else 0 : -1]
+        for n in (evaluations[0], 10)
+    ]
+    return [_point(name, step, n, steps) for name, step, n in asked]
+
+
+def _point(name: str, trained: int, evaluations: int, steps: Sequence[int]) -> Point:
+    """Samples of so many evaluations each, after so many steps of training."""
+    objective = OBJECTIVES[name]
+    before = steps[0] if objective.first else 0
+    changes = {
+        **objective.changes,
+        "training.steps": steps[-1] - before,
+        "sampling.steps": evaluations,
+        **_drawn(objective, evaluations),
+    }
+    step = trained - before
+    programs = [at(SAMPLE, step), DIGITS]
+    if objective.bits and evaluations == 10:
+        changes["evaluation.metrics"] = (objective.bits,)
+        programs.append(at(EVALUATE, step))
+    labels = {"objective": name, "trained": str(trained), "evaluations": str(evaluations)}
+    return Point(labels, changes, tuple(programs), _trained(objective, before))
+
+
+def _drawn(objective: Objective, evaluations: int) -> Changes:
+    """The sampler: for a flow map its jumps, for a denoiser a solver of order 3."""
+    if objective.jumps:
+        return {"sampling.sampler": "jump"}
+    if evaluations <= FEW:
+        return {"sampling.sampler": "ddim", "sampling.grid": objective.grid}
+    solver = {"sampling.sampler": "ipndm", "sampling.ipndm.order": 3}
+    return {**solver, "sampling.grid": objective.grid}
+
+
+def at(program: Program, step: int) -> Program:
+    """A program that reads the checkpoint of a step."""
+    return dataclasses.replace(program, argv=(*program.argv, f"--step={step}"))
+
+
+def _trained(objective: Objective, before: int) -> tuple[Program, ...]:
+    """What trains it, if that is not one command."""
+    if not objective.first:
+        return ()
+    folder = "{run}/first"
+    argv = ("{python}", "main.py", f"--config={objective.first}", f"--workdir={folder}")
+    options = (
+        "--config.seed={seed}",
+        f"--config.training.steps={before}",
+        *(f"--config.{name}={TRAINING[name]}" for name in ("training.ema_decays", "optim.decay")),
+    )
+    return (
+        Program((*argv, *options), creates=f"first/checkpoints/{before}"),
+        dataclasses.replace(TRAIN, argv=(*TRAIN.argv, f"--init_from={folder}")),
+    )
+
+
+TRAINING: Changes = {
+    "training.checkpoint_every": STEPS[0],
+    "training.keep_every": STEPS[0],
+    "training.eval_every": 0,
+    "training.sample_every": 0,
+    "training.ema_decays": (0.998,),
+    "optim.decay": "constant",
+    "sampling.num_samples": 500,
+}
+
+
+def study() -> Study:
+    """Every objective, three times."""
+    return Study(
+        title="Digits: sample quality and bits/dim by objective, evaluations and training",
+        note=(
+            "The U-Net of configs/digits_vp.py (with Fourier features for the variational one, and "
+            "a second time for MeanFlow), a constant learning rate. Fréchet ratio: Fréchet "
+            "distance in pixel space of 500 samples to the training images, over that of the 500 "
+            "held-out images. The steps of flow maps count those of the flow that they begin as."
+        ),
+        points=points(tuple(OBJECTIVES), EVALUATIONS, STEPS),
+        base=TRAINING,
+        seed_fields=("seed", "sampling.seed", "evaluation.seed"),
+        seeds=(0, 1, 2),
+        evaluate=[],
+        metrics=METRICS,
+        plots=[
+            Plot(
+                "evaluations",
+                "NFE",
+                "Fréchet ratio",
+                along="evaluations",
+                log_x=True,
+                log_y=True,
+                levels={"held-out images": 1.0},
+                only={"trained": (str(STEPS[-1]),)},
+            ),
+        ],
+    )
+
+
+METRICS = [
+    Metric("NFE", "sampling.nfe", 0),
+    Metric("Fréchet ratio", "digits.frechet_ratio"),
+    Metric("bits/dim", "bits_per_dim", 3),
+    Metric("bound, bits/dim", "continuous_bound", 3),
+]
+
+
+def smoke() -> Study:
+    """Two of them, of networks trained for half a minute."""
+    some = ("flow matching", "consistency tuning")
+    return Study(
+        title="Digits in small: sample quality by objective, evaluations and training",
+        note="The networks are trained for half a minute: this shows that the study runs.",
+        points=points(some, (1, 10), (50, 100)),
+        base={**small.SMALL, "training.checkpoint_every": 50, "training.keep_every": 50},
+        evaluate=[],
+        metrics=METRICS[:2],
+        plots=study().plots,
+    )

@@ -1,0 +1,102 @@
+"""What an objective cannot train or a sampler cannot draw is said when it is built."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from filled import filled
+from made_info import image_info
+
+from score_sde.errors import UserError
+from score_sde.runs import build
+from score_sde.runs import config as configs
+
+INFO = image_info("digits", "train", 9, (8, 8, 1), 10, 17)
+FLOW = {
+    "sde.name": "rectified_flow",
+    "model.parametrization": "velocity",
+    "sampling.sampler": "euler",
+    "sampling.grid": "uniform",
+}
+JUMP = FLOW | {"sampling.sampler": "jump", "objective.name": "mean_flow", "sde.t_max": 1.0}
+ICT = {
+    "sde.name": "edm",
+    "model.parametrization": "edm",
+    "objective.name": "ict",
+    "sampling.sampler": "jump",
+}
+LEARNED = {
+    "sde.name": "ddpm",
+    "objective.denoising.times": "discrete",
+    "objective.denoising.learned_variance": True,
+}
+AUGMENTED = {"space.pixels.augmentations": ("xflip", "yflip")}
+COUPLED = FLOW | {
+    "objective.name": "flow_matching",
+    "objective.flow_matching.coupling": "optimal_transport",
+}
+
+
+def built(changes, network="unet"):
+    """An experiment of digits with a tiny network."""
+    config = configs.default(network)
+    small = {"channels": 4, "channel_mult": (1,), "num_res_blocks": 1, "attn_resolutions": ()}
+    fields = {f"model.{name}": v for name, v in small.items()} | dict(changes)
+    for path, value in fields.items():
+        configs.set_field(config, path, value)
+    return build.experiment(config, INFO)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (JUMP | {"objective.mean_flow.guidance": 2.0}, "compare with the model that is told noth"),
+        (
+            JUMP | {"objective.mean_flow.mix": 0.5, "conditions.fields": ("label",)},
+            "give config.conditions.fields, and their dropout",
+        ),
+        (ICT | {"model.parametrization": "x0"}, "parametrization=x0 does not go with config.obj"),
+        (ICT | FLOW | {"sampling.sampler": "jump", "sde.t_max": 1.0}, "level of ict is infinite"),
+        (
+            FLOW | {"sde.t_max": 1.0, "objective.denoising.times": "importance"},
+            "weight of times=importance is infinite where no signal is left",
+        ),
+        (COUPLED | AUGMENTED, "within classes, and augment is no class"),
+        (LEARNED | {"space.pixels.centered": False}, r"learned_variance is of data in \[-1, 1\]"),
+        (
+            {"sde.name": "ddpm", "sampling.sampler": "improved_ddpm"},
+            "sampler=improved_ddpm uses a variance that the model has learnt",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_when_it_is_built(changes, message):
+    with pytest.raises(UserError, match=message):
+        built(changes.items())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        JUMP
+        | {
+            "objective.mean_flow.guidance": 2.0,
+            "conditions.fields": ("label",),
+            "conditions.label.dropout": 0.1,
+        },
+        COUPLED | {"conditions.fields": ("label",)},
+        LEARNED | {"sampling.sampler": "improved_ddpm"},
+    ],
+)
+def test_what_can_work_is_not(changes):
+    assert built(changes.items()).parameters > 0
+
+
+def test_an_objective_with_arrays_of_its_own_leaves_a_network_its_unit_size():
+    """The learned uncertainty beside EDM2's network, which forces its weights in each step."""
+    changes = {"sde.name": "edm", "objective.denoising.uncertainty": True}
+    network = built(changes.items(), "edm2").network
+    params = {path: 3 * jnp.ones_like(array) for path, array in filled(network)[0].items()}
+    projected = network.project(params)
+    assert projected.keys() == params.keys()
+    name = next(path for path in params if path.endswith("conv_in/kernel"))
+    np.testing.assert_allclose(jnp.sqrt(jnp.mean(projected[name] ** 2)), 1, rtol=1e-3)
+    assert all((projected[path] == 3).all() for path in params if path.startswith("objective/"))
