@@ -9,7 +9,8 @@ has not been measured yet.
     python main.py --config=configs/digits_progressive.py:4 --workdir=runs/digits_4 \
         --config.objective.progressive.teacher=runs/digits_8 --init_from=runs/digits_8
     python main.py --config=configs/digits_progressive.py:4 --workdir=runs/digits_4 \
-        --mode=sample --num_samples=500 --overwrite
+        --config.objective.progressive.teacher=runs/digits_8 --mode=sample --num_samples=500 \
+        --overwrite
     python -m score_sde.evaluation.digit_quality runs/digits_4/samples.npz
 """
 

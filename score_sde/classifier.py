@@ -9,7 +9,7 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
-from score_sde.prediction import NOISE_LABELS
+from score_sde.noise_labels import NOISE_LABELS
 from score_sde.processes import SDE, expand
 
 
@@ -31,7 +31,7 @@ class Classifier:
     Attributes:
         network: maps a state [batch, *data] and noise levels [batch] to logits [batch, classes].
         sde: the forward process.
-        noise_label: how the network is told the time; one of prediction.NOISE_LABELS.
+        noise_label: how the network is told the time; one of noise_labels.NOISE_LABELS.
     """
 
     network: Callable[[jax.Array, jax.Array], jax.Array]

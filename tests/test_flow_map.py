@@ -7,7 +7,8 @@ import pytest
 
 from score_sde import VP, analytic
 from score_sde.flow_map import INTERVAL, Consistency, OfDenoiser, angle, levels
-from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, from_network
+from score_sde.noise_labels import NOISE_LABELS
+from score_sde.prediction import PARAMETRIZATIONS, from_network
 from score_sde.processes import CONTINUOUS
 
 KEY = jax.random.key(4)

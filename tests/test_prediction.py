@@ -5,13 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from score_sde.noise_labels import NOISE_LABELS, nearest_level
 from score_sde.prediction import (
-    NOISE_LABELS,
     PARAMETRIZATIONS,
     Prediction,
     PredictionOptions,
     from_network,
-    nearest_level,
 )
 from score_sde.processes import DDPM, EDM, VE, VP, CosineVP, RectifiedFlow, SubVP
 

@@ -18,7 +18,7 @@ from program import ROOT
 
 from score_sde.cli import help
 from score_sde.data import selection
-from score_sde.data.__main__ import add_suggest_flags
+from score_sde.data.__main__ import add_emoji_flags, add_info_flags, add_suggest_flags
 from score_sde.errors import UserError
 from score_sde.evaluation import statistics
 from score_sde.models import NETWORKS
@@ -28,9 +28,10 @@ from score_sde.sweep.__main__ import HELP as SWEEP
 
 pytestmark = pytest.mark.slow
 
-SUGGEST = argparse.ArgumentParser()
-add_suggest_flags(SUGGEST)
-FLAGS = help.HELP + SWEEP + statistics.parser().format_help() + SUGGEST.format_help()
+OF_DATA = argparse.ArgumentParser()
+for add_flags in (add_suggest_flags, add_emoji_flags, add_info_flags):
+    add_flags(OF_DATA)
+FLAGS = help.HELP + SWEEP + statistics.parser().format_help() + OF_DATA.format_help()
 
 PAGES = [page for page in in_small.TEXTS if page not in in_small.ALONE]
 COMMANDS = [command for page in PAGES for command in in_small.COMMANDS[page]]
@@ -106,6 +107,8 @@ def place(tmp_path_factory, data_dir):
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.where)
 def test_a_command_runs(place, command, request):
     """It ends with exit code 0, and leaves what it is to leave."""
+    if in_small.lacks_packages(command):
+        pytest.skip('needs the packages of pip install -e ".[emoji]"')
     if not place.run(command):
         shared = request.getfixturevalue("shared")  # skips where it is absent, and fails in CI
         pytest.fail(f"to run, it needs CIFAR-10, which is not in {shared}")

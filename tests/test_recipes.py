@@ -89,7 +89,7 @@ PARAMETERS = {
     "digits_ve": 584_569,
     "digits_vp": 582_265,
     "imagenet256_dit": 674_834_720,
-    "imagenet64_edm2": 280_209_510,
+    "imagenet64_edm2": 280_209_381,
     "small_images": 1_754_147,
     "toy_gaussians": 56_130,
     "toy_moons": 56_130,

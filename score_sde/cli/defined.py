@@ -35,6 +35,10 @@ def define() -> flags.FlagValues:
     flags.DEFINE_enum("method", None, METHODS, "", flag_values=values)
     flags.DEFINE_integer("sweeps", None, "", flag_values=values)
     flags.DEFINE_multi_string("condition", [], "", flag_values=values)
+    flags.DEFINE_multi_string("prompt", [], "", flag_values=values)
+    flags.DEFINE_string("negative", None, "", flag_values=values)
+    flags.DEFINE_integer("height", None, "", flag_values=values)
+    flags.DEFINE_integer("width", None, "", flag_values=values)
     flags.DEFINE_string("checkpoint", None, "", flag_values=values)
     flags.DEFINE_string("init_from", None, "", flag_values=values)
     flags.DEFINE_bool("distributed", False, "", flag_values=values)
@@ -60,7 +64,7 @@ def check_values(values: flags.FlagValues) -> None:
     """Raise UserError if a number is out of its range, or a path cannot be one."""
     kinds = {
         "scale": NotNegative,
-        **dict.fromkeys(("num_samples", "factor", "sweeps"), Count),
+        **dict.fromkeys(("num_samples", "factor", "sweeps", "height", "width"), Count),
         **dict.fromkeys(("step", "label"), Every),
         **dict.fromkeys(("workdir", "classifier", "checkpoint", "init_from", "mask", "out"), Path),
     }
@@ -82,6 +86,11 @@ def check_mode(values: flags.FlagValues) -> None:
             raise UserError(f"--{name} goes with {' or '.join(f'--mode={mode}' for mode in modes)}")
     if values.init_from is not None and values.mode != "train":
         raise UserError("--init_from goes with --mode=train")
+    for name in ("negative", "height", "width"):
+        if values[name].value is not None and not values.prompt:
+            raise UserError(f"--{name} goes with --prompt")
+    if values.prompt and (values.mode != "sample" or values.task):
+        raise UserError("--prompt goes with --mode=sample, without --task")
     for name in ("out", "overwrite"):
         if values[name].value and values.mode != "sample":
             raise UserError(f"--{name} goes with --mode=sample")

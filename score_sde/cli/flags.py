@@ -75,6 +75,10 @@ class CommandLine:
         checkpoint: the file to import; given in the mode import and in no other.
         init_from: the run or checkpoint whose weights a new run starts from, or None.
         question: what to sample.
+        prompts: texts, or files of texts, to draw pictures of.
+        negative: a text that these are to lead away from, or None.
+        height: of such pictures, in pixels; None for that of training.
+        width: likewise.
         distributed: whether this is one process of several.
         recipe: the recipe that the config comes from; "" if it comes from a run's config.json.
         rerun: the command that opens this run, to which a mode can be added.
@@ -92,6 +96,10 @@ class CommandLine:
     checkpoint: Path | None
     init_from: str | None
     question: Options
+    prompts: tuple[str, ...]
+    negative: str | None
+    height: int | None
+    width: int | None
     distributed: bool
     recipe: str
     rerun: str
@@ -148,6 +156,10 @@ def parse(argv: list[str]) -> CommandLine:
         checkpoint=expanded(values.checkpoint) if values.checkpoint else None,
         init_from=str(expanded(values.init_from)) if values.init_from else values.init_from,
         question=question,
+        prompts=tuple(values.prompt),
+        negative=values.negative,
+        height=values.height,
+        width=values.width,
         distributed=values.distributed,
         recipe=origin.recipe,
         rerun=_rerun(argv, origin, values.config, workdir),
@@ -160,14 +172,13 @@ def _opened(origin: Origin, argv: list[str]) -> ConfigDict | None:
     The flag that names another network says which fields there are: it is obeyed first.
     """
     opened = origin.opened()
+    return _without_overrides(origin, argv) if _network(argv) else opened
+
+
+def _network(argv: list[str]) -> str:
+    """The network that a flag names; "" for none."""
     name = dict(arguments.overrides(argv)).get(configs.NETWORK)
-    if name not in NETWORKS:
-        return opened
-    config = _config_alone(origin)
-    if config is None or config.model.name == name:
-        return opened
-    configs.use_network(config, name)
-    return config
+    return name if name in NETWORKS else ""
 
 
 def _rerun(argv: list[str], origin: Origin, config: ConfigDict, workdir: Path) -> str:
@@ -249,10 +260,10 @@ def _takes(message: str, origin: Origin, argv: list[str]) -> str:
 
 def _without_overrides(origin: Origin, argv: list[str]) -> ConfigDict | None:
     """The config before flags change its fields, or None if its file itself is wrong."""
-    try:
-        return _opened(origin, argv) or _config_alone(origin)
-    except Exception:  # reported by parse, which has met it too
-        return None
+    config, network = _config_alone(origin), _network(argv)
+    if config is not None and network not in ("", config.model.name):
+        configs.use_network(config, network)
+    return config
 
 
 def _config_alone(origin: Origin) -> ConfigDict | None:

@@ -21,6 +21,8 @@ Draw samples from a run, or go on training it without --mode; its folder says al
   PROGRAM --workdir=runs/digits_vp --mode=sample --num_samples=64
 Measure a run on held-out examples, by its config.evaluation.metrics:
   PROGRAM --workdir=runs/digits_vp --mode=evaluate
+Draw a picture of a text, by a released pipeline that was imported:
+  PROGRAM --workdir=runs/sd15 --mode=sample --prompt="a corgi"
 Make a run of a released checkpoint (back again: python -m score_sde.interop.export):
   PROGRAM --mode=import --checkpoint=FILE --workdir=DIR
 
@@ -43,6 +45,13 @@ Flags:
   --condition=NAME=V  what a conditional model is told: a class, a number, or numbers with commas;
                       once for each condition. A class that is not given is drawn, another condition
                       is that of a training example
+  --prompt=TEXT       what a model that is told of texts is to draw; once for each picture. Or a
+                      file of texts: FILE.txt, a line each, or FILE.csv with the columns prompt and
+                      negative. PNGs go to the run's prompts/, or to the folder --out, with their
+                      parameters inside; --num_samples=N draws N of each
+  --negative=TEXT     --prompt: what to lead away from
+  --height=N          --prompt: of the picture, in pixels; --width=N too. That of training if not
+                      given
   --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
                       a PNG file, white where pixels are known
   --factor=N          --task=superres: side of a square in pixels, 2 by default

@@ -42,14 +42,15 @@ def say_ignored(line: CommandLine, experiment: Experiment) -> None:
     """Say what of a command line has no effect on a run."""
     from score_sde.runs import config as configs
     from score_sde.runs import folder, guide
-    from score_sde.runs.ignored import ignored
+    from score_sde.runs.ignored import ignored, unusual
 
     # The network is the run's, whatever a recipe says: it is asked how to sample and to evaluate.
     other = configs.difference(experiment.config, line.config, folder.FIXED)
     if other:
         text = f"note: {line.workdir} was trained with another config, which counts: {other}"
         print(text, flush=True)
-    for note in (*ignored(experiment, line.config, line.overrides), *guide.notes(experiment)):
+    notes = [*ignored(experiment, line.config, line.overrides), *guide.notes(experiment)]
+    for note in (*notes, *unusual(experiment, line.config)):
         print(f"note: {note}", flush=True)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from score_sde.data import Source
     from score_sde.runs.build import Experiment
+    from score_sde.runs.folder import Opened
     from score_sde.runs.init_from import Start
 
 
@@ -119,6 +120,13 @@ def _sample(line: CommandLine) -> int:
     _check_trained(line)
     drawing = build.drawing(config, tuned.sampler(config, workdir))
     run = folder.load(workdir, weights=line.weights, step=line.step)
+    if line.prompts and run.experiment.text.ENCODERS:
+        from score_sde.cli import prompts
+
+        return prompts.draw(line, run)
+    if line.prompts:
+        raise UserError(f"--prompt: {workdir} is of a model that is told of no text")
+    _check_no_text(run)
     experiment = drawing(run.experiment)
     run = dataclasses.replace(run, experiment=experiment)
     guided = guide.opened(run, config.guidance)
@@ -249,6 +257,7 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
     asked = evaluation.read(config.evaluation)
     drawing = build.drawing(config, tuned.sampler(config, workdir))
     run = folder.opened(workdir, weights=line.weights, step=line.step)
+    _check_no_text(run)
     run = dataclasses.replace(run, experiment=drawing(run.experiment))
     guided = guide.opened(run, config.guidance)
     opened = functools.partial(build.matching, config, experiment=run.experiment, who=str(workdir))
@@ -274,6 +283,15 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
     return evaluate(what, asked, write)
 
 
+def _check_no_text(run: Opened) -> None:
+    """Raise UserError if a model has to be told of a text, for which there is no flag."""
+    if run.experiment.text.ENCODERS:
+        raise UserError(
+            f"{run.workdir} draws pictures of texts: give --mode=sample --prompt=TEXT, without a "
+            "task or another mode"
+        )
+
+
 def _import(line: CommandLine) -> int:
     from score_sde import report
     from score_sde.interop.importer import import_run
@@ -281,6 +299,12 @@ def _import(line: CommandLine) -> int:
     averaged = line.weights == "ema"
     imported = import_run(line.config, line.checkpoint, line.workdir, averaged)
     report.refresh(line.workdir)
+    if imported.prompts:
+        print(
+            f"{line.checkpoint} is now the run {line.workdir}: {imported.parameters:,} parameters "
+            f"and what it is released with. Next: {line.rerun} --mode=sample --prompt='a corgi'"
+        )
+        return 0
     in_file = "" if imported.file_decay is None else f"by {imported.file_decay} in the file, "
     by = f"({in_file}by {imported.decay} from here on)"
     kinds = f"raw and averaged {by}" if imported.raw else f"averaged {by}, in place of raw ones too"
@@ -291,7 +315,12 @@ def _import(line: CommandLine) -> int:
         f"{imported.parameters:,} parameters, {kinds}. The optimiser's state was not read: "
         "training would go on at this step of the schedule with new Adam moments."
     )
-    print(f"Next: {line.rerun} --mode=sample")
+    if imported.draws:
+        print(f"Next: {line.rerun} --mode=sample")
+    else:
+        print(
+            f"Next: a model of these images samples with --task=class --classifier={line.workdir}"
+        )
     return 0
 
 

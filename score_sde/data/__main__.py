@@ -9,11 +9,18 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
 
 from score_sde import files, interrupts, terminal
-from score_sde.data import selection
+from score_sde.data import gallery, selection
 from score_sde.data.load import prepare
 from score_sde.errors import UserError
+from score_sde.fields import decode_texts
+
+_TEXTS = 5  # that `info` shows of each field of texts
+_NAMES = 20  # of classes that it shows in full
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,21 +31,57 @@ def _parser() -> argparse.ArgumentParser:
         dest="command", required=True, metavar="{prepare,info,suggest}"
     )
 
-    command = commands.add_parser("prepare", help="download a TFDS set and write it as ArrayRecord")
-    command.add_argument("name", help="TFDS name, such as cifar10, or digits")
+    command = commands.add_parser(
+        "prepare", help="download a TFDS set, or draw the emoji, and write it as ArrayRecord"
+    )
+    command.add_argument("name", help="TFDS name, such as cifar10; digits or emoji")
     command.add_argument(
         "--data_dir",
         type=files.typed,
         help="TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets]",
     )
+    add_emoji_flags(command)
 
     command = commands.add_parser("info", help="describe one split of a set")
     selection.add_flags(command)
+    add_info_flags(command)
 
     command = commands.add_parser("suggest", help="look at a sample and suggest a config for it")
     selection.add_flags(command)
     add_suggest_flags(command)
     return parser
+
+
+def add_emoji_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `prepare` the options of data.emoji.prepare, absent where they are not given."""
+    absent = {"default": argparse.SUPPRESS}
+    group = parser.add_argument_group("emoji")
+    group.add_argument(
+        "--size", type=_number(1), help="side of the pictures in pixels [32]", **absent
+    )
+    group.add_argument(
+        "--styles",
+        type=_paths,
+        metavar="PATH,...",
+        help="folders or .tgz files of npm pack with further styles, as @iconify-json/noto",
+        **absent,
+    )
+    group.add_argument(
+        "--skip_damaged", action="store_true", help="leave out SVGs that cannot be drawn", **absent
+    )
+
+
+def add_info_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `info` the options that it has beside those of data.selection."""
+    parser.add_argument(
+        "--picture", type=files.typed, metavar="FILE.png", help="draw some examples into it"
+    )
+
+
+def _paths(text: str) -> list[Path]:
+    if not all(text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} has no path between its commas")
+    return [files.typed(path) for path in text.split(",")]
 
 
 def add_suggest_flags(parser: argparse.ArgumentParser) -> None:
@@ -77,13 +120,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser().parse_args(argv)
         if args.command == "prepare":
             interrupts.listen()  # TFDS removes what it has written in part
-            print(f"{args.name} is ready in {prepare(args.name, data_dir=args.data_dir)}")
+            given = {key: value for key, value in vars(args).items() if key != "command"}
+            print(f"{args.name} is ready in {prepare(**given)}")
             return 0
         if args.command == "suggest":
             # By its name, because nothing in this package imports what stands above it.
             importlib.import_module("score_sde.cli.suggest").run(args)
             return 0
         source = selection.from_flags(args)
+        if args.picture:
+            gallery.save(source, args.picture)
     except UserError as error:
         print(f"score_sde.data: {error}", file=sys.stderr)
         return 2
@@ -91,7 +137,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"name: {info.name}\nsplit: {info.split}\nsize: {info.size}\nfields:")
     for field in info.fields:
         about = {k: v for k, v in dataclasses.asdict(field).items() if k != "name" and v}
+        if len(field.names) > _NAMES:
+            about["names"] = f"{', '.join(field.names[:_TEXTS])}, ... {field.names[-1]}"
         print(f"  {field.name}: " + ", ".join(f"{key} {value}" for key, value in about.items()))
+    for field in info.fields:
+        if field.kind == "text":
+            first = source.gather(np.arange(min(info.size, _TEXTS)))[field.name]
+            print(f"{field.name}, the first: {'; '.join(decode_texts(first))}")
+    if source.license:
+        print(f"license: {source.license}")
     if source.note:
         print(f"note: {source.note}")
     return 0

@@ -31,7 +31,7 @@ from score_sde.data.base import (
     digest,
 )
 from score_sde.errors import UserError, first_line
-from score_sde.fields import Field, image, label, latent, number, vector
+from score_sde.fields import Field, encode_texts, image, label, latent, number, text, vector
 from score_sde.files import expanded, regular
 from score_sde.formats import npz
 
@@ -45,7 +45,7 @@ _SPLITS = ("train", "test")
 _HOLD_OUT = 10
 _USABLE = (
     "an image is uint8 [n, height, width, channels] or [n, height, width], a vector float [n, d], "
-    "a label integer [n], a number float [n]"
+    "a label integer [n], a number float [n], a text str [n]"
 )
 _STARTS = (np.lib.format.MAGIC_PREFIX, b"PK\x03\x04", b"PK\x05\x06")  # of .npy, .npz, empty .npz
 _CHUNK = 2**20  # elements of a mapped array that are looked at together
@@ -66,8 +66,8 @@ def source(
 
     What a field means follows from its array: uint8 [n, H, W, C] or [n, H, W] is an image of 256
     levels; float [n, d] a vector; integer [n] a label, whose classes are 0 to the largest of all
-    splits; float [n] a number; float [n, H, W, C] that is named latent a latent. Fields that are
-    given take the place of this, and arrays without one are left out.
+    splits; float [n] a number; str [n] a text; float [n, H, W, C] that is named latent a latent.
+    Fields that are given take the place of this, and arrays without one are left out.
 
     Args:
       arrays: by the names of the fields; or one array, whose name is its kind; or either for each
@@ -206,15 +206,18 @@ def _source(
 
     def read(indices: np.ndarray) -> Examples:
         taken = rows[indices]
-        return {
-            field.name: np.asarray(chosen[field.name][taken])
-            .reshape(len(taken), *field.shape)
-            .astype(field.dtype, copy=False)
-            for field in fields
-        }
+        return {field.name: _values(field, chosen[field.name][taken]) for field in fields}
 
     info = Info(name, split, len(rows), fields, _fingerprint(read, len(rows), fields))
     return Source(info, read, cache_bytes=0, log_density=log_density)
+
+
+def _values(field: Field, array: np.ndarray) -> np.ndarray:
+    """Values of a field, [n, *shape], of what holds them."""
+    if array.dtype.kind == "U":
+        return encode_texts(map(str, array), *field.shape)
+    array = np.asarray(array).reshape(len(array), *field.shape)
+    return array.astype(field.dtype, copy=False)
 
 
 def _fingerprint(read: Read, size: int, fields: Sequence[Field]) -> str:
@@ -325,6 +328,8 @@ def _kind(array: np.ndarray) -> str:
         return "image"
     if array.dtype.kind == "f" and array.ndim in (1, 2):
         return ("number", "vector")[array.ndim - 1]
+    if array.dtype.kind == "U" and array.ndim == 1:
+        return "text"
     return "label" if array.dtype.kind in "iu" and array.ndim == 1 else ""
 
 
@@ -341,6 +346,9 @@ def _inferred(name: str, parts: dict[str, dict[str, np.ndarray]]) -> Field:
         return latent(array.shape[1:])
     if kind == "number":
         return number(name)
+    if kind == "text":
+        texts = [one for part in parts.values() if _kind(part[name]) == kind for one in part[name]]
+        return text(max(1, max(len(one.encode()) for one in texts)), name)
     if kind == "label":
         labels = [part[name] for part in parts.values() if _kind(part[name]) == kind]
         classes = 1 + max(int(array.max()) for array in labels)
@@ -357,6 +365,12 @@ def _check(field: Field, array: np.ndarray, where: str) -> None:
     """Raises a DataError unless the array can be read as the field."""
     dtype = np.dtype(field.dtype)
     named = f"array {field.name!r} of {where}"
+    if field.kind == "text" and _kind(array) == "text":
+        try:
+            encode_texts(map(str, array), *field.shape)
+        except ValueError as error:
+            raise DataError(f"{named}: {error}") from error
+        return
     grey = (1,) if field.kind == "image" and array.ndim == 3 else ()
     if array.shape[1:] + grey != field.shape or not np.can_cast(array.dtype, dtype, "same_kind"):
         shape = ", ".join(map(str, ("n", *field.shape)))

@@ -144,6 +144,7 @@ class Source:
     Attributes:
       info: the description of the set.
       note: what its user should know besides, one line; or empty.
+      license: what the makers of the set say of its use, one line; or empty.
       log_density: of made-up data that know it: from values of the modelled field, [n, ...], to the
         natural logarithm of their density, float64 [n]; None of others.
     """
@@ -156,6 +157,7 @@ class Source:
         cache_bytes: int = CACHE_BYTES,
         log_density: Callable[[np.ndarray], np.ndarray] | None = None,
         note: str = "",
+        license: str = "",
     ):
         """Makes a source.
 
@@ -166,8 +168,9 @@ class Source:
           cache_bytes: the largest decoded size, in bytes, that is kept in memory.
           log_density: see the attribute.
           note: see the attribute.
+          license: see the attribute.
         """
-        self.info, self.log_density, self.note = info, log_density, note
+        self.info, self.log_density, self.note, self.license = info, log_density, note, license
         self._read = read
         size = sum(int(np.prod(f.shape)) * np.dtype(f.dtype).itemsize for f in info.fields)
         self._cached = info.size * size <= cache_bytes

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from score_sde.data import arrays, toy
 from score_sde.data.base import DataError, Source
@@ -40,8 +41,9 @@ def load(
     Args:
       name: "digits" or "digits_rgb" (built on first use, no download); "folder" (the images under
         `data_dir`); "arrays" (the .npz or .npy file `data_dir`); "moons", "spirals" or "gaussians"
-        (points of the plane); a name that `register` was given; or any set of tensorflow-datasets,
-        such as "cifar10", prepared before by `python -m score_sde.data prepare cifar10`.
+        (points of the plane); a name that `register` was given; "emoji" or any set of
+        tensorflow-datasets, such as "cifar10", prepared before by
+        `python -m score_sde.data prepare cifar10`.
       split: "train", "test" or what the set has; TFDS sets take slices such as "train[:1000]".
       data_dir: TFDS folder, by default $TFDS_DATA_DIR or ~/tensorflow_datasets; or the folder of
         images, or the file of arrays.
@@ -80,7 +82,9 @@ def load(
         from score_sde.data import image_folder
 
         if data_dir is None:
-            raise DataError("a folder of images needs data_dir, the path of that folder")
+            raise DataError(
+                "a folder of images needs its path as data_dir: config.data.dir of a run"
+            )
         return image_folder.load(split, os.fspath(data_dir), options)
     from score_sde.data import tfds_source
 
@@ -109,7 +113,7 @@ def register(name: str, open: Open) -> None:
         raise ValueError(
             f"cannot register {name!r}: a name is of letters, digits, _ and -, and no path"
         )
-    taken = (*_AS_THEY_ARE, "folder", "digits", "digits_rgb")
+    taken = (*_AS_THEY_ARE, "folder", "digits", "digits_rgb", "emoji")
     if name in taken:
         raise ValueError(
             f"cannot register {name!r}: {', '.join(taken)} have a meaning, use another name"
@@ -117,12 +121,13 @@ def register(name: str, open: Open) -> None:
     _REGISTERED[name] = open
 
 
-def prepare(name: str, *, data_dir: DataDir = None) -> str:
-    """Downloads a TFDS set and writes it in the format that `load` reads.
+def prepare(name: str, *, data_dir: DataDir = None, **options: Any) -> str:
+    """Downloads a TFDS set, or draws the emoji, and writes it in the format that `load` reads.
 
     Args:
-      name: TFDS name, "digits" or "digits_rgb".
+      name: TFDS name, "digits", "digits_rgb" or "emoji".
       data_dir: TFDS folder, by default $TFDS_DATA_DIR or ~/tensorflow_datasets.
+      **options: of emoji; see data.emoji.prepare.
 
     Returns:
       The TFDS folder.
@@ -132,6 +137,13 @@ def prepare(name: str, *, data_dir: DataDir = None) -> str:
     """
     if is_as_it_is(name) or name in BY_PATH:
         raise DataError(f"{name} needs no preparation")
+    if name == "emoji":
+        from score_sde.data import emoji
+
+        emoji.prepare(_tfds_dir(data_dir), **options)
+        return _tfds_dir(data_dir)
+    if options:
+        raise DataError(f"{name} is prepared as it is: leave out {', '.join(options)}")
     from score_sde.data import tfds_source
 
     tfds_source.prepare(name, _tfds_dir(data_dir))

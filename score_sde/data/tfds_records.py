@@ -17,7 +17,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from score_sde.data import prepared
 from score_sde.data.base import DataError
-from score_sde.fields import Field
+from score_sde.fields import Field, encode_texts
 
 
 class Records:
@@ -86,6 +86,9 @@ class Records:
         if field.kind == "image":
             (value,) = values
             return value
+        if field.kind == "text":
+            (value,) = values
+            return encode_texts([value.decode()], *field.shape)[0]
         if kind == "bytes_list":  # an encoded tensor
             values = self._features[field.name].decode_example_np(values[0])
         value = np.array(values, field.dtype).reshape(field.shape)

@@ -1,6 +1,7 @@
 """The sets of tensorflow-datasets, read from ArrayRecord files without TensorFlow.
 
-Of a set's features the images of 8 bits, class labels, floating numbers and vectors are fields.
+Of a set's features the images of 8 bits, class labels, floating numbers and vectors are fields, and
+texts that `text_feature` made.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from score_sde.data.base import (
     digest,
 )
 from score_sde.data.decoding import ImageOptions
+from score_sde.data.emoji import NAME as EMOJI
 from score_sde.data.survey import note, survey
+from score_sde.data.text_feature import most_bytes
 from score_sde.data.tfds_records import Records
 from score_sde.errors import UserError, first_line
 from score_sde.fields import Field
@@ -66,10 +69,10 @@ def load(name: str, split: str, data_dir: str, options: ImageOptions) -> Source:
     )
     if not kept:
         raise DataError(
-            f"{name} has no 8-bit image, label, number or vector: it has {', '.join(found)}"
+            f"{name} has no 8-bit image, label, number, vector or text: it has {', '.join(found)}"
         )
     records = _records(builder, name, split, data_dir, kept)
-    about = _fingerprint(builder, split)
+    about, license = _fingerprint(builder, split), _license(builder)
 
     def decoded(example: dict[str, Any], field: Field, index: int) -> np.ndarray:
         value = example[field.name]
@@ -86,12 +89,12 @@ def load(name: str, split: str, data_dir: str, options: ImageOptions) -> Source:
         }
 
     if not options.skip_damaged:
-        return Source(Info(name, split, len(records), kept, about), read)
+        return Source(Info(name, split, len(records), kept, about), read, license=license)
     seen = survey(lambda index: read(np.array([index])).keys(), range(len(records)), True)
     whole = np.flatnonzero([not isinstance(one, UserError) for one in seen])
     about = digest([about, whole.tobytes()]) if len(whole) < len(records) else about
     info = Info(name, split, len(whole), kept, about)
-    return Source(info, lambda indices: read(whole[indices]), note=note(seen))
+    return Source(info, lambda indices: read(whole[indices]), note=note(seen), license=license)
 
 
 def prepare(name: str, data_dir: str) -> None:
@@ -127,8 +130,14 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
     given = _NAME.fullmatch(name)
     base = given["base"] if given else ""
     folder = Path(data_dir, base)
+    if base == EMOJI and not folder.is_dir():
+        raise DataError(
+            f"{name} is not prepared in {data_dir}: run `python -m score_sde.data prepare {EMOJI} "
+            f"--data_dir={data_dir}`"
+        )
     if not base or not (base in known or base in digits.BUILDERS or folder.is_dir()):
-        near = difflib.get_close_matches(name.lower(), [*known, *digits.BUILDERS, "folder"], n=3)
+        names = dict.fromkeys((*known, *digits.BUILDERS, EMOJI, "folder"))
+        near = difflib.get_close_matches(name.lower(), list(names), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "see tfds.list_builders()"
         if Path(name).exists():
             kind = "folder" if Path(name).is_dir() else "arrays"
@@ -199,6 +208,11 @@ def _fingerprint(builder: tfds.core.DatasetBuilder, split: str) -> str:
     return digest([str(builder.version), *taken])
 
 
+def _license(builder: tfds.core.DatasetBuilder) -> str:
+    """What the metadata say of it, in one line."""
+    return " ".join((builder.info.redistribution_info.license or "").split())
+
+
 def _field(
     name: str,
     key: str,
@@ -222,6 +236,8 @@ def _field(
                 f"{MOST_CLASSES:,}"
             )
         return fields.label(feature.num_classes, tuple(feature.names), key)
+    if most := most_bytes(feature):
+        return fields.text(most, key)
     if isinstance(feature, tfds.features.Tensor) and np.issubdtype(feature.np_dtype, np.floating):
         if feature.shape == ():
             return fields.number(key)

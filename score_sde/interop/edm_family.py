@@ -68,6 +68,7 @@ def propose2(released: Released) -> ConfigDict:
     shape, classes = found.pop("shape"), found.pop("classes")
     found |= proposal.data(shape, classes)
     found |= _weighted(released, -0.4, 1.0) | _heun(32)
+    found["objective.denoising.uncertainty"] = True  # by u of the file
     found |= proposal.training(0.01, 2048)
     encoder = released.facts.get("encoder") or {}
     if proposal.is_latent(shape) and {"scale", "bias"} <= encoder.keys():

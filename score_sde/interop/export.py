@@ -1,5 +1,6 @@
 """`python -m score_sde.interop.export RUN OUT.safetensors`: a run by its authors' names for arrays.
 
+A network that has no authors, or an option that they do not have, is written by our own names.
 OUT.pth: an official PyTorch checkpoint, of the networks whose authors have them as plain data.
 
 A command of its own, not a mode of main.py: a run's folder holds its config, so it needs none.
@@ -21,9 +22,9 @@ from flax import nnx
 from score_sde import files, terminal
 from score_sde.errors import UserError
 from score_sde.formats import safetensors, torch_writer
-from score_sde.interop import song
+from score_sde.interop import own_family, song
 from score_sde.interop.families import FAMILIES
-from score_sde.interop.recognise import ABOUT
+from score_sde.interop.recognise import ABOUT, OURS
 from score_sde.interop.slots import from_params
 from score_sde.models.functional import Arrays, split, streams
 from score_sde.objectives import OWN
@@ -38,18 +39,32 @@ from score_sde.values import is_path
 _DEFAULT_SIGMAS = (0.01, 50.0)
 
 
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+        step: of the checkpoint.
+        family: whose names for the arrays these are, a key of FAMILIES.
+        says_run: whether the file says the run's config; else the arrays are all it holds.
+    """
+
+    step: int
+    family: str
+    says_run: bool
+
+
 def export_run(
     workdir: Path, path: Path, *, step: int | None = None, num_scales: int | None = None
-) -> int:
+) -> Exported:
     """Write the parameters of a run as the official networks have them.
 
     Whose networks these are, follows from the run, see families. What is written follows from how
     the file's name ends:
 
-    - .safetensors: the averaged parameters, by the names that the official network has for them;
-      its metadata say step and decay, and the run's config, with which `--mode=import` makes a run
-      of it again. What an objective has learnt for itself (u of objective.denoising.uncertainty)
-      follows under "objective."; the official layout has no place for it.
+    - .safetensors: the averaged parameters, by the names that the official network has for them,
+      or by ours where no official network has all of them; its metadata say step and decay, and
+      the run's config, with which `--mode=import` makes a run of it again. What an objective has
+      learnt for itself (u of objective.denoising.uncertainty) follows under "objective.".
     - .pth or .pt: of the networks of Song et al. an official checkpoint, of the raw and the
       averaged parameters. The official code and `--mode=import` read it. The optimiser's state is
       not written: the file holds that of an Adam before its first step. Of DiT, SiT, U-ViT,
@@ -65,48 +80,66 @@ def export_run(
             the file; by default as many as the process has levels or, in continuous time, the
             sampler steps.
 
-    Returns:
-        The step that was written.
-
     Raises:
-        UserError: there is no such run or checkpoint, its network has no place in the official
-            layout, num_scales is below 2, the file's name ends otherwise, or it exists or cannot be
-        written.
+        UserError: there is no such run or checkpoint, a .pth file is asked for of a network that
+            has no place in the official layout, num_scales is below 2, the file's name ends
+            otherwise, or it exists or cannot be written.
     """
     if path.suffix not in FORMATS:
         raise UserError(f"{path} must end with {' or '.join(FORMATS)}, which says what is written")
     raw = folder.opened(workdir, weights="raw", step=step)
     average = folder.opened(workdir, weights="ema", step=raw.step)
-    name = _family(raw.experiment, workdir)
-    if name != "song" and num_scales is not None:
+    families = _families(raw.experiment, path)
+    if "song" not in families and num_scales is not None:
         raise UserError(
-            f"--num_scales is of the networks of Song et al., not of {name}: leave it out"
+            f"--num_scales is of the networks of Song et al., not of {families[0]}: leave it out"
         )
     try:
-        if name == "song":
-            found = _of_song(raw, average, num_scales)
-        else:
-            found = _of_family(name, raw, average, path)
+        found = _found(families, raw, average, path, num_scales)
         FORMATS[path.suffix](path, found)
     except ValueError as error:
         raise UserError(f"{workdir} cannot be exported: {error}") from error
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    return raw.step
+    return Exported(raw.step, found.family, path.suffix == ".safetensors")
 
 
-def _family(experiment: Experiment, workdir: Path) -> str:
-    """Whose network that of a run is, a key of FAMILIES."""
-    network = experiment.config.model.name
-    for name, family in FAMILIES.items():
-        written = name == "song" or family.export is not None
-        if written and network in family.networks and family.exports(experiment):
-            return name
-    known = {n for family in FAMILIES.values() if family.export for n in family.networks}
-    raise UserError(
-        f"{workdir} is of config.model.name={network}, whose arrays have no official names: "
-        f"exported are {', '.join(sorted(known))}, with the options of released networks"
-    )
+def _families(experiment: Experiment, path: Path) -> list[str]:
+    """Whose network that of a run may be, keys of FAMILIES, the likeliest first."""
+    found = [
+        name
+        for name, family in FAMILIES.items()
+        if name != OURS
+        and experiment.config.model.name in family.networks
+        and (name == "song" or (family.export is not None and family.exports(experiment)))
+    ]
+    if path.suffix == ".safetensors":
+        return [*found, OURS]
+    if not found:
+        raise UserError(
+            f"config.model.name={experiment.config.model.name} with the options of this run is no "
+            f"network of a {path.suffix} file: give NAME.safetensors, which has all others too"
+        )
+    return found
+
+
+def _found(
+    families: Sequence[str],
+    raw: folder.Opened,
+    average: folder.Opened,
+    path: Path,
+    num_scales: int | None,
+) -> _Found:
+    """By the names of the first family that has a place for every array."""
+    for name in families:
+        try:
+            if name == "song":
+                return _of_song(raw, average, num_scales)
+            return _of_family(name, raw, average, path)
+        except ValueError:
+            if name == families[-1]:
+                raise
+    raise AssertionError("there is a family at least")
 
 
 def _of_song(raw: folder.Opened, average: folder.Opened, num_scales: int | None) -> _Found:
@@ -182,19 +215,24 @@ def _checkpoint(path: Path, found: _Found) -> None:
 
 def _tensors(path: Path, found: _Found) -> None:
     named = {name.removeprefix(song.WRAPPER): array for name, array in found.averages.items()}
-    named |= {f"{OWN}.{path.replace('/', '.')}": array for path, array in found.own.items()}
+    named |= {own_family.named(f"{OWN}/{path}"): array for path, array in found.own.items()}
     about = {"format": "pt", "step": str(found.run.step), "ema_decay": str(found.decay)}
     safetensors.save(path, named, about | {ABOUT: json.dumps(_about(found))})
 
 
 def _about(found: _Found) -> dict[str, Any]:
-    """What recognise reads: the family, the run's config without its paths, the data's fields."""
+    """What recognise reads: the family, the run's config, and the data's fields.
+
+    Of a path the last name is kept, which says what was meant and not where it lies here; that of
+    the data is the reader's own.
+    """
     config = configs.to_json(found.run.config)
     config["training"] |= {"ema_decays": [found.decay], "ema_profiles": []}
     for path, entry in configs.entries(found.run.config.model.name).items():
         if is_path(entry.annotation):
             *parts, name = path.split(".")
-            functools.reduce(dict.__getitem__, parts, config)[name] = ""
+            section = functools.reduce(dict.__getitem__, parts, config)
+            section[name] = "" if parts == ["data"] else Path(section[name]).name
     fields = found.run.experiment.data.to_json()["fields"]
     return {"family": found.family, "config": config, "fields": fields}
 
@@ -262,11 +300,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         args = parser.parse_args(argv)
-        step = export_run(args.run, args.out, step=args.step, num_scales=args.num_scales)
+        found = export_run(args.run, args.out, step=args.step, num_scales=args.num_scales)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"wrote step {step} of {args.run} to {args.out}")
+    whose = "our own names" if found.family == OURS else f"the names of {found.family}"
+    print(f"wrote step {found.step} of {args.run} to {args.out}, by {whose}")
+    if not found.says_run:
+        print(
+            "note: the file says nothing of the run's process; a .safetensors file does, and is "
+            "read by --mode=import without a config"
+        )
     return 0
 
 

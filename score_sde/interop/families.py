@@ -36,13 +36,16 @@ from score_sde.fields import Field
 from score_sde.interop import (
     adm_family,
     edm_family,
+    own_family,
     refinenet,
     song_family,
     transformer_family,
 )
+from score_sde.interop.recognise import OURS
 from score_sde.interop.released import Arrays, Released
 from score_sde.interop.slots import Slot, to_params
 from score_sde.interop.weights import Weights
+from score_sde.models import NETWORKS
 from score_sde.runs.build import Experiment
 
 # (our abstract network, the file, whether its averages are asked for) -> arrays.
@@ -147,6 +150,7 @@ FAMILIES: Mapping[str, Family] = {
         named(transformer_family.slots_dit),
         fields=transformer_family.fields_dit,
         export=transformer_family.export_dit,
+        exports=transformer_family.is_dit,
         alone=True,
     ),
     "uvit": Family(
@@ -163,4 +167,7 @@ FAMILIES: Mapping[str, Family] = {
         ("adm_classifier",), adm_family.propose_classifier, *_ADM
     ),
     "song": Family(("unet",), song_family.propose, song_family.fill, song_family.check),
+    OURS: Family(
+        tuple(NETWORKS), own_family.propose, named(own_family.places), export=own_family.export
+    ),
 }

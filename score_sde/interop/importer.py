@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 from score_sde import files
 from score_sde.data import Info, selection
 from score_sde.errors import UserError, first_line
+from score_sde.interop import own_family, pipelines
 from score_sde.interop.families import FAMILIES, Family
 from score_sde.interop.recognise import recognise
 from score_sde.interop.released import Released
@@ -45,6 +46,8 @@ class Imported(NamedTuple):
         decay: the decay under which the run keeps that average.
         raw: whether it has raw parameters; else those of the run are the average, too.
         averaged: whether averages were read; else the raw parameters begin them.
+        draws: whether samples can be drawn from it.
+        prompts: whether it is a pipeline, which draws pictures of prompts.
     """
 
     step: int
@@ -53,6 +56,8 @@ class Imported(NamedTuple):
     decay: float
     raw: bool
     averaged: bool
+    draws: bool
+    prompts: bool = False
 
 
 def propose(checkpoint: Path, image_size: int | None = None) -> ConfigDict:
@@ -67,6 +72,8 @@ def propose(checkpoint: Path, image_size: int | None = None) -> ConfigDict:
         UserError: the file cannot be read, or there is none.
     """
     with _reading(checkpoint):
+        if pipelines.is_pipeline(checkpoint):
+            return pipelines.propose(checkpoint)
         released = recognise(checkpoint)
         family = _family(released)
         if image_size is not None:
@@ -111,6 +118,10 @@ def import_run(
             "a released checkpoint holds no power-function averages: leave out "
             "config.training.ema_profiles"
         )
+    if pipelines.is_pipeline(checkpoint):
+        with _reading(checkpoint):
+            parameters = pipelines.import_pipeline(config, checkpoint, workdir)
+        return Imported(0, parameters, None, decays[0], False, True, True, prompts=True)
     with _reading(checkpoint):
         released = recognise(checkpoint)
         family = _family(released)
@@ -122,15 +133,12 @@ def import_run(
         with _fitting(released):
             info = _data(released, family, config)
         experiment = build.experiment(config, info)
-        if experiment.own is not None:
-            raise UserError(
-                f"{checkpoint} holds a network, and nothing that an objective learns beside it: "
-                "leave out config.objective.denoising.uncertainty, or give another objective"
-            )
         model = nnx.eval_shape(lambda: experiment.module(streams(0)))
         with _fitting(released):
             family.check(experiment, released)
-            found = family.fill(model, released, averaged)
+            found = own_family.objectives(
+                family.fill(model, released, averaged), released, experiment
+            )
     decay = decays[0]
     state = TrainState(
         step=jnp.asarray(found.step, jnp.int32),
@@ -145,7 +153,13 @@ def import_run(
         _check_free(workdir)
         _write(workdir, state, experiment)
     return Imported(
-        found.step, experiment.parameters, found.decay, decay, found.has_raw, found.has_average
+        found.step,
+        experiment.parameters,
+        found.decay,
+        decay,
+        found.has_raw,
+        found.has_average,
+        experiment.objective.draws,
     )
 
 

@@ -55,6 +55,32 @@ NO_LAST = Layout(
 )
 
 
+def swapped(inner: Layout) -> Layout:
+    """Theirs has the halves of our last axis the other way round."""
+
+    def swap(array: np.ndarray) -> np.ndarray:
+        return np.roll(array, array.shape[-1] // 2, axis=-1)
+
+    return Layout(
+        inner.theirs, lambda array: swap(inner.ours(array)), lambda array: inner.back(swap(array))
+    )
+
+
+def channels_slowest(inner: Layout, pixels: int, axis: int) -> Layout:
+    """Theirs has, on an axis of ours, the pixels of a patch within each channel, not around all."""
+
+    def turn(array: np.ndarray, slowest: int) -> np.ndarray:
+        last = np.moveaxis(array, axis, -1)
+        split = last.reshape(*last.shape[:-1], slowest, last.shape[-1] // slowest)
+        return np.moveaxis(split.swapaxes(-1, -2).reshape(last.shape), -1, axis)
+
+    return Layout(
+        inner.theirs,
+        lambda array: turn(found := inner.ours(array), found.shape[axis] // pixels),
+        lambda array: inner.back(turn(array, pixels)),
+    )
+
+
 def patches(side: int) -> Layout:
     """A convolution of this size and stride, which here is a Dense on patches."""
 
@@ -89,29 +115,73 @@ def stack(names: Sequence[str], variable: nnx.Variable, layout: Layout = SAME) -
     )
 
 
+def joined(names: Sequence[Sequence[str]], variable: nnx.Variable, layout: Layout = SAME) -> Slot:
+    """Official arrays that here are one of stacked blocks, side by side on the last axis.
+
+    Args:
+        names: of each block, those of its equal parts in order.
+        variable: [blocks, ..., parts times as many].
+        layout: of a part.
+    """
+    blocks, *shape, last = variable.shape
+    parts = len(names[0])
+    theirs = layout.theirs((*shape, last // parts))
+
+    def ours(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        # Filled in place, for these are the largest arrays of a large network.
+        found = np.empty((blocks, *shape, parts, last // parts), arrays[0].dtype)
+        for i, array in enumerate(arrays):
+            found[i // parts, ..., i % parts, :] = layout.ours(array)
+        return (found.reshape(blocks, *shape, last),)
+
+    def back(array: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(layout.back(part) for block in array for part in np.split(block, parts, -1))
+
+    return Slot({name: theirs for block in names for name in block}, (variable,), ours, back)
+
+
 def fixed(name: str, value: Any) -> Slot:
     """An official array that here is no array: it must be this one."""
     value = np.asarray(value, np.float32)
     return Slot({name: value.shape}, (), lambda array: (), lambda: (value,))
 
 
+def computed(variable: nnx.Variable, value: Callable[[], Any]) -> Slot:
+    """A constant of ours, this one, that official files do not have."""
+    return Slot({}, (variable,), lambda: (value(),), lambda array: ())
+
+
 def affine(
-    prefix: str, layer: Dense | Conv | GroupNorm | TokenNorm, layout: Layout | None = None
+    prefix: str,
+    layer: Dense | Conv | GroupNorm | TokenNorm,
+    layout: Layout | None = None,
+    bias: Layout = SAME,
 ) -> Slots:
     """`weight` and, if there is one, `bias` of a layer; of a norm the weight is its scale."""
-    for name, variable, kept in _affine(layer, layout):
+    for name, variable, kept in _affine(layer, layout, bias):
         yield one(f"{prefix}.{name}", variable, kept)
 
 
 def affine_stack(
-    prefixes: Sequence[str], layer: Dense | Conv | TokenNorm, layout: Layout | None = None
+    prefixes: Sequence[str],
+    layer: Dense | Conv | TokenNorm,
+    layout: Layout | None = None,
+    bias: Layout = SAME,
 ) -> Slots:
     """The same of layers that are one of ours, one after the other; see models.stacked."""
-    for name, variable, kept in _affine(layer, layout):
+    for name, variable, kept in _affine(layer, layout, bias):
         yield stack([f"{prefix}.{name}" for prefix in prefixes], variable, kept)
 
 
-def _affine(layer: Any, layout: Layout | None) -> list[tuple[str, nnx.Variable, Layout]]:
+def affine_joined(prefixes: Sequence[Sequence[str]], layer: Dense) -> Slots:
+    """The same of several layers of each block, which here are one, side by side; see joined."""
+    for name, variable, kept in _affine(layer, None, SAME):
+        yield joined([[f"{part}.{name}" for part in block] for block in prefixes], variable, kept)
+
+
+def _affine(
+    layer: Any, layout: Layout | None, bias: Layout
+) -> list[tuple[str, nnx.Variable, Layout]]:
     match layer:
         case GroupNorm() | TokenNorm():
             found = [("weight", layer.scale, SAME)]
@@ -119,4 +189,4 @@ def _affine(layer: Any, layout: Layout | None) -> list[tuple[str, nnx.Variable, 
             found = [("weight", layer.kernel, layout or CONV)]
         case _:
             found = [("weight", layer.kernel, layout or LINEAR)]
-    return found if layer.bias is None else [*found, ("bias", layer.bias, SAME)]
+    return found if layer.bias is None else [*found, ("bias", layer.bias, bias)]

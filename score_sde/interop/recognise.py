@@ -18,7 +18,8 @@ reads both. If sizes change by residual blocks it is guided-diffusion; else the 
 that it is improved-diffusion: cifar10_uncond_50M_500K.pt, or whatever begins with "improved". The
 number of heads and the order in their projection leave no trace in the arrays; see beside.
 
-A .safetensors file by interop.export says its family and the run that it is from.
+A .safetensors file by interop.export says its family and the run that it is from; arrays under
+"objective." are the objective's own.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ _LAYOUTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "song": (("all_modules.",), ()),
 }
-FAMILIES = ("edm", "edm2", "sit", "improved_diffusion", *_LAYOUTS)
+OURS = "score_sde"  # any network, by our own names for arrays; see own_family
+FAMILIES = ("edm", "edm2", "sit", "improved_diffusion", *_LAYOUTS, OURS)
 # What their authors released are averages, except for these.
 _RAW = ("guided_diffusion_classifier", "ncsn", "song")
 _ZIP = b"PK\x03\x04"
@@ -144,9 +146,9 @@ def _exported(path: Path, arrays: Arrays, about: Mapping[str, str]) -> Released 
         return None
     match said := records.parse(about[ABOUT]):
         case {"family": str(family), "config": dict(), "fields": list()} if family in FAMILIES:
-            learnt = [name for name in arrays if name.startswith(f"{OWN}.")]
-            kept = {name: array for name, array in arrays.items() if name not in learnt}
-            return Released(path, family, state(kept), None, run=said)
+            found = state(arrays)
+            own = {name: found.pop(name) for name in [*found] if name.startswith(f"{OWN}.")}
+            return Released(path, family, found, None, run=said, own=own)
     raise ValueError("what it says of its run is damaged")
 
 

@@ -34,6 +34,8 @@ class Released:
         facts: what else there is; see recognise.
         run: what interop.export wrote of the run that the file is from, or None: "config", and
             "fields" of the data, as plain values.
+        own: what an objective has learnt beside the network, which interop.export wrote, by its
+            names in the file.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Released:
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     run: Mapping[str, Any] | None = None
+    own: Arrays = dataclasses.field(default_factory=dict)
 
     @property
     def arrays(self) -> Arrays:

@@ -167,11 +167,22 @@ def export_uvit(model: UViT, experiment: Experiment, path: Path) -> Slots:
     return uvit.slots(model)
 
 
+def is_dit(experiment: Experiment) -> bool:
+    """Whether a network has no option that the authors' does not have and no array shows."""
+    model = experiment.config.model
+    return (
+        model.norm == "layer"
+        and model.feed_forward == "gelu_tanh"
+        and not (model.qk_norm or model.rope or model.registers)
+    )
+
+
 def is_sit(experiment: Experiment) -> bool:
-    """Whether a DiT's time and output are those of a SiT, but for their signs."""
+    """The same, and whether its time and output are those of a SiT, but for their signs."""
     config = experiment.config
     return (
-        config.sde.name == "rectified_flow"
+        is_dit(experiment)
+        and config.sde.name == "rectified_flow"
         and config.model.parametrization == "velocity"
         and config.model.noise_label == "reversed_time"
     )

@@ -12,10 +12,14 @@ from score_sde.checks import check_name
 from score_sde.models import arguments
 from score_sde.models.adm import ADM
 from score_sde.models.adm_classifier import ADMClassifier
+from score_sde.models.cross_unet import CrossUNet
 from score_sde.models.dit import DiT
 from score_sde.models.edm2 import EDM2
+from score_sde.models.flux import Flux
 from score_sde.models.mlp import MLP
+from score_sde.models.mmdit import MMDiT
 from score_sde.models.ncsn import NCSN, NCSNv2
+from score_sde.models.pixart import PixArt
 from score_sde.models.unet import UNet
 from score_sde.models.uvit import UViT
 from score_sde.models.wide_resnet import WideResNet
@@ -44,6 +48,10 @@ NETWORKS: dict[str, type[nnx.Module]] = {
     "edm2": EDM2,
     "dit": DiT,
     "uvit": UViT,
+    "cross_unet": CrossUNet,
+    "mmdit": MMDiT,
+    "flux": Flux,
+    "pixart": PixArt,
     "ncsn": NCSN,
     "ncsnv2": NCSNv2,
     "mlp": MLP,

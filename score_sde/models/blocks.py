@@ -37,7 +37,7 @@ class ResBlock(nnx.Module):
         dropout_rate: in [0, 1).
         skip_rescale: see `add`.
         init_scale: of the last convolution, see `init_kernel`.
-        group_size: see `GroupNorm`.
+        group_size: see `GroupNorm`; groups too.
         eps: see `GroupNorm`.
         scale_shift: the embedding scales and shifts the second norm, y (1 + a) + b, in place of
           being added before it (Nichol and Dhariwal 2021, arXiv 2102.09672, Section 3).
@@ -57,13 +57,14 @@ class ResBlock(nnx.Module):
         dropout_rate: float,
         skip_rescale: bool,
         init_scale: float,
-        group_size: int,
+        group_size: int = 4,
+        groups: int = 0,
         eps: float = 1e-6,
         scale_shift: bool = False,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        norm = {"group_size": group_size, "eps": eps, "param_dtype": param_dtype}
+        norm = {"groups": groups, "group_size": group_size, "eps": eps, "param_dtype": param_dtype}
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.norm_0 = GroupNorm(n_in, **norm)
         self.conv_0 = Conv(n_in, n_out, **layer)
@@ -115,7 +116,7 @@ class Attention(nnx.Module):
         channels: channels of input and output.
         skip_rescale: see `add`.
         init_scale: of the last layer, see `init_kernel`.
-        group_size: see `GroupNorm`.
+        group_size: see `GroupNorm`; groups too.
         heads: into which the channels are divided, in order.
         eps: see `GroupNorm`.
         param_dtype: dtype of the parameters.
@@ -128,7 +129,8 @@ class Attention(nnx.Module):
         *,
         skip_rescale: bool,
         init_scale: float,
-        group_size: int,
+        group_size: int = 4,
+        groups: int = 0,
         heads: int = 1,
         eps: float = 1e-6,
         param_dtype: jnp.dtype,
@@ -137,7 +139,8 @@ class Attention(nnx.Module):
         if channels % heads:
             raise ValueError(f"{channels} features cannot be divided into {heads} heads")
         layer = {"param_dtype": param_dtype, "rngs": rngs}
-        self.norm = GroupNorm(channels, group_size=group_size, eps=eps, param_dtype=param_dtype)
+        norm = {"groups": groups, "group_size": group_size, "eps": eps}
+        self.norm = GroupNorm(channels, **norm, param_dtype=param_dtype)
         # The released networks start their queries, keys and values at a tenth of the variance.
         self.query = Dense(channels, channels, scale=0.1, **layer)
         self.key = Dense(channels, channels, scale=0.1, **layer)
@@ -153,7 +156,13 @@ class Attention(nnx.Module):
         return add(x, self.out(attended).reshape(x.shape), self.skip_rescale)
 
 
-def attend(query: jax.Array, key: jax.Array, value: jax.Array, heads: int) -> jax.Array:
+def attend(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    heads: int,
+    mask: jax.Array | None = None,
+) -> jax.Array:
     """softmax(q k^T / sqrt(d)) v of each head (Vaswani et al. 2017, arXiv 1706.03762, Section 3.2).
 
     Args:
@@ -161,6 +170,7 @@ def attend(query: jax.Array, key: jax.Array, value: jax.Array, heads: int) -> ja
         key: [batch, keys, channels].
         value: [batch, keys, channels].
         heads: into which the channels are divided, in order.
+        mask: which keys there are, bool [batch, keys]; None for all. Without any, all count.
 
     Returns:
         The shape and dtype of query; the softmax is in float32 or better.
@@ -168,14 +178,21 @@ def attend(query: jax.Array, key: jax.Array, value: jax.Array, heads: int) -> ja
     wide = jnp.promote_types(query.dtype, jnp.float32)
     if heads == 1:  # without an axis of one head, over which XLA transposes
         logits = jnp.einsum("bqc,bkc->bqk", query, key, preferred_element_type=wide)
-        scale = 1 / math.sqrt(query.shape[-1])
-        weights = jax.nn.softmax(logits * scale, axis=-1).astype(query.dtype)
+        logits = logits * (1 / math.sqrt(query.shape[-1]))
+        logits = logits if mask is None else _hide(logits, mask[:, None])
+        weights = jax.nn.softmax(logits, axis=-1).astype(query.dtype)
         return jnp.einsum("bqk,bkc->bqc", weights, value)
     split = [a.reshape(*a.shape[:2], heads, -1) for a in (query, key, value)]
     logits = jnp.einsum("bqhd,bkhd->bhqk", *split[:2], preferred_element_type=wide)
-    scale = 1 / math.sqrt(query.shape[-1] // heads)
-    weights = jax.nn.softmax(logits * scale, axis=-1).astype(query.dtype)
+    logits = logits * (1 / math.sqrt(query.shape[-1] // heads))
+    logits = logits if mask is None else _hide(logits, mask[:, None, None])
+    weights = jax.nn.softmax(logits, axis=-1).astype(query.dtype)
     return jnp.einsum("bhqk,bkhd->bqhd", weights, split[2]).reshape(query.shape)
+
+
+def _hide(logits: jax.Array, mask: jax.Array) -> jax.Array:
+    """The logits where a mask of as many axes is true, and else the least that there is."""
+    return jnp.where(mask, logits, jnp.finfo(logits.dtype).min)
 
 
 class InputSkip(nnx.Module):
@@ -248,7 +265,7 @@ class Head(nnx.Module):
         n_in: channels of the features.
         n_out: channels of the output.
         scale: of the convolution, see `init_kernel`.
-        group_size: see `GroupNorm`.
+        group_size: see `GroupNorm`; groups too.
         eps: see `GroupNorm`.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
@@ -260,12 +277,14 @@ class Head(nnx.Module):
         n_out: int,
         *,
         scale: float,
-        group_size: int,
+        group_size: int = 4,
+        groups: int = 0,
         eps: float = 1e-6,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        self.norm = GroupNorm(n_in, group_size=group_size, eps=eps, param_dtype=param_dtype)
+        norm = {"groups": groups, "group_size": group_size, "eps": eps}
+        self.norm = GroupNorm(n_in, **norm, param_dtype=param_dtype)
         self.conv = Conv(n_in, n_out, scale=scale, param_dtype=param_dtype, rngs=rngs)
 
     def __call__(self, h: jax.Array) -> jax.Array:

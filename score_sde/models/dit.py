@@ -10,10 +10,12 @@ level and those of the conditions,
 
 where norm learns nothing, and a dense layer of c gives each block its b_1, s_1, g_1, b_2, s_2, g_2
 and the last layer its b, s. These layers and the last one start near zero, so that each block is
-nearly the identity ("adaLN-zero") and the network the zero function.
+nearly the identity ("adaLN-zero") and the network the zero function. Each block may have
+embeddings of its own, and so a c; the last layer's is then that of the first block.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal
 
 import jax
@@ -33,8 +35,8 @@ from score_sde.models.layers import Constant, Dense, dropout
 from score_sde.models.shapes import check_state, image_shape
 from score_sde.models.sizes import Published
 from score_sde.models.stacked import Stacked
-from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm
-from score_sde.values import Share, between, one_of
+from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm, modulate
+from score_sde.values import Positive, Share, between, one_of
 
 # Table 1 of the paper.
 SIZES = {
@@ -46,9 +48,50 @@ SIZES = {
 WORDS = sizes.words(SIZES, (2, 4, 8))
 
 
-def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
-    """(1 + scale) * x + shift; x [batch, tokens, features], the others [batch, 1, features]."""
-    return x * (1 + scale) + shift
+class Told(nnx.Module):
+    """Embeddings of the noise level and of the conditions.
+
+    Args:
+        channels: features of the embedding.
+        conditions: see DiT; closed too.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        conditions: Mapping[str, MakeEmbedding],
+        *,
+        closed: bool,
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        self.noise_embedding = TimestepEmbedding(channels, closed=closed, **layer)
+        self.conditions = make_embeddings(conditions, channels, **layer)
+
+
+def told(
+    by: nnx.Module,
+    noise_label: jax.Array,
+    cond: Mapping[str, jax.Array] | None,
+    key: jax.Array | None,
+) -> jax.Array:
+    """c of equation (1), [batch, channels].
+
+    Args:
+        by: what has the embeddings, a DiT or Told.
+        noise_label: [batch].
+        cond: conditions by name; None for none.
+        key: of their dropout; None for none.
+    """
+    found = by.noise_embedding(noise_label)
+    if by.conditions is None:
+        check_told(cond, ())
+    else:
+        found = found + by.conditions(cond, len(noise_label), key)
+    return jax.nn.silu(found)
 
 
 class DiTBlock(nnx.Module):
@@ -57,8 +100,9 @@ class DiTBlock(nnx.Module):
     Args:
         channels: features of a token.
         heads: of attention.
-        mlp_ratio: see DiT; feed_forward, norm and qk_norm too.
+        mlp_ratio: see DiT; feed_forward, norm, qk_norm and layers_eps too.
         dropout_rate: in [0, 1).
+        embeddings: makes the embeddings of what is told; None where the block is told c.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -72,13 +116,17 @@ class DiTBlock(nnx.Module):
         feed_forward: Literal["gelu_tanh", "swiglu"],
         norm: Literal["layer", "rms"],
         qk_norm: bool,
+        layers_eps: float,
         dropout_rate: float,
+        embeddings: Callable[..., Told] | None,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         normal = {"kind": norm, "affine": False, "param_dtype": param_dtype}
-        self.norm_0, self.norm_1 = (TokenNorm(channels, **normal) for _ in range(2))
+        self.told = None if embeddings is None else embeddings(**layer)
+        self.norm_0 = TokenNorm(channels, **normal)
+        self.norm_1 = TokenNorm(channels, eps=layers_eps, **normal)
         self.attention = SelfAttention(channels, heads, qk_norm=qk_norm, **layer)
         hidden = round(channels * mlp_ratio)
         self.feed_forward = FeedForward(channels, hidden, kind=feed_forward, **layer)
@@ -125,6 +173,9 @@ class DiT(nnx.Module):
         feed_forward: what is between the two layers of each token alone, see FeedForward.
         norm: "layer" or "rms", see TokenNorm.
         qk_norm: normalise queries and keys, see SelfAttention.
+        layers_eps: what the norm before the two layers of each block adds to the variance.
+        own_embeddings: whether each block has embeddings of its own of all that is told.
+        closed: frequencies of the noise level, see embeddings.cosines_first.
         rope: rotary positions on both axes in each attention, beside the fixed ones at first.
         registers: learned tokens that are no patches, for what belongs to the whole image
           (Darcet et al. 2023, arXiv 2309.16588).
@@ -155,6 +206,9 @@ class DiT(nnx.Module):
         feed_forward: Literal["gelu_tanh", "swiglu"] = "gelu_tanh",
         norm: Literal["layer", "rms"] = "layer",
         qk_norm: bool = False,
+        layers_eps: Positive = 1e-6,
+        own_embeddings: bool = False,
+        closed: bool = False,
         rope: bool = False,
         registers: Annotated[int, between(0, 1024)] = 0,
         learn_variance: Given[bool] = False,
@@ -182,8 +236,10 @@ class DiT(nnx.Module):
 
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         pixels = self.patch**2
-        self.noise_embedding = TimestepEmbedding(channels, **layer)
-        self.conditions = make_embeddings(conditions, channels, **layer)
+        embeddings = functools.partial(Told, channels, conditions, closed=closed)
+        shared = None if own_embeddings else embeddings(**layer)
+        self.noise_embedding = shared and shared.noise_embedding
+        self.conditions = shared and shared.conditions
         self.dense_in = Dense(pixels * self.shape[-1], channels, **layer)
         self.positions = Constant(
             tokens.sine_cosine(self.rows, self.columns, channels, param_dtype)
@@ -202,7 +258,9 @@ class DiT(nnx.Module):
                 feed_forward=feed_forward,
                 norm=norm,
                 qk_norm=qk_norm,
+                layers_eps=layers_eps,
                 dropout_rate=dropout,
+                embeddings=embeddings if own_embeddings else None,
                 param_dtype=param_dtype,
                 rngs=rngs,
             ),
@@ -241,29 +299,23 @@ class DiT(nnx.Module):
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
         keys = (None, None) if key is None else jax.random.split(key)
-        told = self._told(noise_label.astype(wide), cond, keys[0]).astype(compute)
+
+        def c(by: nnx.Module) -> jax.Array:
+            return told(by, noise_label.astype(wide), cond, keys[0]).astype(compute)
+
+        shared = None if self.noise_embedding is None else c(self)
         h, angles = self._tokens(x.astype(compute))
-        h, _ = self.blocks.scan(
-            lambda block, h, _, key: (block(h, told, angles, key), None), h, keys[1]
-        )
+
+        def step(block, h, _, key):
+            own = None if block.told is None else c(block.told)
+            return block(h, shared if own is None else own, angles, key), own
+
+        h, own = self.blocks.scan(step, h, keys[1])
         h = h[:, h.shape[1] - self.rows * self.columns :]
-        shift, scale = jnp.split(self.modulation(told)[:, None], 2, axis=-1)
+        last = self.modulation(shared if own is None else own[0])
+        shift, scale = jnp.split(last[:, None], 2, axis=-1)
         out = self.dense_out(modulate(self.norm(h), shift, scale)).astype(wide)
         return tokens.unpatchify(out, self.rows, self.columns, self.patch)
-
-    def _told(
-        self,
-        noise_label: jax.Array,
-        cond: Mapping[str, jax.Array] | None,
-        key: jax.Array | None,
-    ) -> jax.Array:
-        """What the blocks are told, [batch, channels], after its swish."""
-        told = self.noise_embedding(noise_label)
-        if self.conditions is None:
-            check_told(cond, ())
-        else:
-            told = told + self.conditions(cond, len(noise_label), key)
-        return jax.nn.silu(told)
 
     def _tokens(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         """The tokens of images, registers before patches, and their rotary angles."""

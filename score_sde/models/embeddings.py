@@ -6,6 +6,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from score_sde.models.layers import Constant, Dense
@@ -28,18 +29,23 @@ def positional(label: jax.Array, features: int) -> jax.Array:
     return jnp.pad(both, ((0, 0), (0, features - 2 * half)))
 
 
-def cosines_first(label: jax.Array, features: int) -> jax.Array:
-    """As `positional`, in the order and with the frequencies of guided-diffusion, DiT and SiT.
+def cosines_first(label: jax.Array, features: int, closed: bool = False) -> jax.Array:
+    """As `positional`, in the order and with the frequencies of guided-diffusion, DiT and U-ViT.
 
     Args:
         label: [batch].
         features: size of the embedding; an odd one ends with a zero.
+        closed: the frequencies of `positional` instead.
 
     Returns:
         [batch, features]: cosines of label * 10000^(-i / (features // 2)), then sines.
     """
     half = features // 2
-    frequencies = jnp.exp(jnp.arange(half, dtype=label.dtype) * -(math.log(1e4) / half))
+    # Rounded as in released networks, which see the last bit of a frequency of labels near 1000:
+    # XLA would make one factor of the two, and has another exp for constants.
+    wide = jnp.promote_types(label.dtype, jnp.float32).type
+    exponents = np.arange(half, dtype=wide) * wide(-math.log(1e4)) / wide(half - closed)
+    frequencies = jnp.exp(jax.lax.optimization_barrier(jnp.asarray(exponents)))
     angles = label[:, None] * frequencies[None]
     both = jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
     return jnp.pad(both, ((0, 0), (0, features - 2 * half)))
@@ -59,41 +65,61 @@ def fourier(label: jax.Array, frequencies: jax.Array) -> jax.Array:
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
 
-def timestep(label: jax.Array, features: int) -> jax.Array:
-    """Cosines and sines as in the released ADM, DiT and U-ViT: other frequencies than `positional`.
-
-    Args:
-        label: [batch], of the size of time steps: 0 to 999.
-        features: size of the embedding, even.
-
-    Returns:
-        [batch, features]: cosines of label * 10000^(-2 i / features), then sines.
-    """
-    half = features // 2
-    frequencies = jnp.exp(jnp.arange(half, dtype=label.dtype) * -(math.log(1e4) / half))
-    angles = label[:, None] * frequencies[None]
-    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
-
-
 class TimestepEmbedding(nnx.Module):
     """256 cosines and sines of the noise label, then two dense layers with a swish between.
 
     Args:
         features: size of the embedding.
+        closed: see cosines_first.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
 
     FREQUENCIES = 256
 
-    def __init__(self, features: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(
+        self, features: int, *, closed: bool = False, param_dtype: jnp.dtype, rngs: nnx.Rngs
+    ):
         layer = {"param_dtype": param_dtype, "rngs": rngs}
+        self.closed = closed
         self.dense_0 = Dense(self.FREQUENCIES, features, **layer)
         self.dense_1 = Dense(features, features, **layer)
 
     def __call__(self, label: jax.Array) -> jax.Array:
         """[batch] to [batch, features], in the label's dtype."""
-        return self.dense_1(jax.nn.silu(self.dense_0(timestep(label, self.FREQUENCIES))))
+        waves = cosines_first(label, self.FREQUENCIES, self.closed)
+        return self.dense_1(jax.nn.silu(self.dense_0(waves)))
+
+
+class TwoLayers(nnx.Module):
+    """Two dense layers on each vector, with a swish or the GELU's tanh form between.
+
+    Args:
+        n_in: features of the vectors.
+        features: of the result, and between.
+        kind: what is between.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        features: int,
+        *,
+        kind: Literal["swish", "gelu_tanh"],
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        self.kind = kind
+        self.dense_0 = Dense(n_in, features, **layer)
+        self.dense_1 = Dense(features, features, **layer)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[..., n_in] to [..., features]."""
+        h = self.dense_0(x)
+        return self.dense_1(jax.nn.silu(h) if self.kind == "swish" else jax.nn.gelu(h))
 
 
 def with_fourier_features(x: jax.Array, powers: Sequence[int]) -> jax.Array:
@@ -176,7 +202,7 @@ def check_label(label: str | None, embedding: str, conditional: bool, scale_by_s
     """Raise ValueError if a network cannot work with what it is told of the time.
 
     Args:
-        label: what it is called with, a name in prediction.NOISE_LABELS; None if not known.
+        label: what it is called with, a name in noise_labels.NOISE_LABELS; None if not known.
         embedding: of the label, a kind of NoiseEmbedding.
         conditional: whether it embeds the label.
         scale_by_sigma: whether it divides its output by the label.

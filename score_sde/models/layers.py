@@ -123,8 +123,12 @@ class GroupNorm(nnx.Module):
     Args:
         channels: channels of the input.
         group_size: the fewest channels in a group.
+        groups: how many there are, whatever group_size says; 0: as that says.
         eps: what is added to the variance.
         param_dtype: dtype of the parameters.
+
+    Raises:
+        ValueError: groups do not divide the channels.
     """
 
     def __init__(
@@ -132,12 +136,15 @@ class GroupNorm(nnx.Module):
         channels: int,
         *,
         group_size: int = 4,
+        groups: int = 0,
         eps: float = 1e-6,
         param_dtype: jnp.dtype = jnp.float32,
     ):
+        if groups and channels % groups:
+            raise ValueError(f"{channels} channels cannot be divided into {groups} groups")
         self.eps = eps
         most = max(1, min(channels // group_size, 32))
-        self.groups = next(n for n in range(most, 0, -1) if channels % n == 0)
+        self.groups = groups or next(n for n in range(most, 0, -1) if channels % n == 0)
         self.scale = nnx.Param(jnp.ones(channels, param_dtype))
         self.bias = nnx.Param(jnp.zeros(channels, param_dtype))
 

@@ -90,8 +90,8 @@ class MLP(nnx.Module):
         conditional: whether the network is told noise_label.
         scale_by_sigma: divide the output by noise_label, which must then be sigma.
         init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
-        noise_label: what of the time it is called with, a name in prediction.NOISE_LABELS, which is
-          checked; None if that is not known.
+        noise_label: what of the time it is called with, a name in noise_labels.NOISE_LABELS, which
+          is checked; None if that is not known.
         learn_variance: whether there are as many output channels again, of a variance; see
           prediction.with_variance.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.

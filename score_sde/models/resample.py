@@ -165,8 +165,16 @@ class Upsample(nnx.Module):
         options = {"padding": (edge, edge), "param_dtype": param_dtype, "rngs": rngs}
         self.conv = Conv(n_in, n_out, **options) if with_conv else None
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, height, width, n_in] to [batch, 2 height, 2 width, n_out]."""
+    def __call__(self, x: jax.Array, size: tuple[int, int] | None = None) -> jax.Array:
+        """[batch, height, width, n_in] to [batch, 2 height, 2 width, n_out].
+
+        Args:
+            x: images.
+            size: (height, width) of the result, each twice that of x or one less, which is what an
+                odd size was before `Downsample`: the last pixels once. None for twice. Only without
+                a filter.
+        """
         if self.conv is None:
             return double(x, self.fir)
-        return self.conv(double(x, self.fir, margin=0 if self.fir is None else 1))
+        larger = double(x, self.fir, margin=0 if self.fir is None else 1)
+        return self.conv(larger if size is None else larger[:, : size[0], : size[1]])

@@ -10,7 +10,7 @@ from flax import nnx
 from score_sde.models.functional import streams
 
 # (block, state, the block's own x, its key) -> (state, the block's own y).
-Step = Callable[[Any, jax.Array, Any, jax.Array | None], tuple[jax.Array, Any]]
+Step = Callable[[Any, Any, Any, jax.Array | None], tuple[Any, Any]]
 
 
 class Stacked(nnx.Module):
@@ -38,14 +38,12 @@ class Stacked(nnx.Module):
         self.block = nnx.merge(structure, arrays)
         self.depth, self.remat = depth, remat
 
-    def scan(
-        self, step: Step, h: jax.Array, key: jax.Array | None, xs: Any = None
-    ) -> tuple[jax.Array, Any]:
+    def scan(self, step: Step, h: Any, key: jax.Array | None, xs: Any = None) -> tuple[Any, Any]:
         """Take a state through all blocks.
 
         Args:
             step: takes it through one.
-            h: the state.
+            h: the state, an array or several.
             key: JAX random key; block i is given fold_in(key, i). None gives each None.
             xs: what each block is given of its own, arrays of [depth, ...]; None for nothing.
 
@@ -54,7 +52,7 @@ class Stacked(nnx.Module):
         """
         structure, arrays = nnx.split(self.block)
 
-        def one(h: jax.Array, given: Any) -> tuple[jax.Array, Any]:
+        def one(h: Any, given: Any) -> tuple[Any, Any]:
             index, arrays, x = given
             own_key = None if key is None else jax.random.fold_in(key, index)
             return step(nnx.merge(structure, arrays), h, x, own_key)

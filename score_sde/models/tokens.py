@@ -5,6 +5,7 @@ token r C + c.
 """
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +46,9 @@ def unpatchify(tokens: jax.Array, rows: int, columns: int, patch: int) -> jax.Ar
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(len(x), rows * patch, columns * patch, -1)
 
 
-def sine_cosine(rows: int, columns: int, features: int, dtype: jnp.dtype) -> jax.Array:
+def sine_cosine(
+    rows: int, columns: int, features: int, dtype: jnp.dtype, span: float | None = None
+) -> jax.Array:
     """Fixed positions in two dimensions (Vaswani et al. 2017, arXiv 1706.03762, for each).
 
     Args:
@@ -53,17 +56,30 @@ def sine_cosine(rows: int, columns: int, features: int, dtype: jnp.dtype) -> jax
         columns: patches from left to right.
         features: of a token, a multiple of 4.
         dtype: of the result.
+        span: how long either side is, whatever the number of its patches; None: as many as these.
 
     Returns:
-        [rows * columns, features]: of the column i the sines of i 10000^(-4 j / features),
-        0 <= j < features / 4, then the cosines; of the row the same.
+        [rows * columns, features]: of the column the features of `sines_and_cosines`, half as many,
+        then of the row the same.
     """
+    of_row, of_column = (sines_and_cosines(n, features // 2, span) for n in (rows, columns))
+    return on_grid(of_row, of_column, dtype)
 
-    def one(size: int) -> np.ndarray:
-        angles = _angles(size, features // 4, _BASE)
-        return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 
-    return _on_grid(one(rows), one(columns), dtype)
+def sines_and_cosines(size: int, features: int, span: float | None = None) -> np.ndarray:
+    """Fixed positions in one dimension.
+
+    Args:
+        size: how many there are.
+        features: of each, a multiple of 2.
+        span: where they would end; None: at size.
+
+    Returns:
+        [size, features], float64: with p_i = i span / size the sines of
+        p_i 10000^(-2 j / features), 0 <= j < features / 2, then the cosines.
+    """
+    angles = _angles(size, features // 2, _BASE) * (1 if span is None else span / size)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 
 
 def rotary_angles(rows: int, columns: int, features: int, dtype: jnp.dtype) -> jax.Array:
@@ -80,10 +96,34 @@ def rotary_angles(rows: int, columns: int, features: int, dtype: jnp.dtype) -> j
         0 <= j < features / 4; of the row the same.
     """
     row, column = (_angles(size, features // 4, _ROTARY_BASE) for size in (rows, columns))
-    return _on_grid(row, column, dtype)
+    return on_grid(row, column, dtype)
 
 
-def rotate(x: jax.Array, angles: jax.Array) -> jax.Array:
+def axes_angles(rows: int, columns: int, axes: Sequence[int], dtype: jnp.dtype) -> jax.Array:
+    """Angles of rotary positions on three axes (Su et al. 2021, arXiv 2104.09864, for each).
+
+    Args:
+        rows: patches from top to bottom.
+        columns: patches from left to right.
+        axes: features of a head, even numbers, that turn with the place of an image among several,
+            which is 0 for the only one, with its row and with its column.
+        dtype: of the result.
+
+    Returns:
+        [rows * columns, sum(axes) / 2]: zeros, of the row i the angles i 10000^(-2 j / features),
+        0 <= j < features / 2, of the column the same.
+    """
+    first, *halves = (n // 2 for n in axes)
+    row, column = (_angles(*size, _BASE) for size in zip((rows, columns), halves, strict=True))
+    parts = (
+        jnp.zeros((rows, columns, first), dtype),
+        jnp.broadcast_to(jnp.asarray(row, dtype)[:, None], (rows, columns, halves[0])),
+        jnp.broadcast_to(jnp.asarray(column, dtype)[None], (rows, columns, halves[1])),
+    )
+    return jnp.concatenate(parts, axis=-1).reshape(rows * columns, -1)
+
+
+def rotate(x: jax.Array, angles: jax.Array, adjacent: bool = False) -> jax.Array:
     """Turn features j and j + d / 2 of each token, as coordinates of a plane, by its j-th angle.
 
     The product of a query and a key, both turned, depends on their angles by the difference alone
@@ -92,6 +132,7 @@ def rotate(x: jax.Array, angles: jax.Array) -> jax.Array:
     Args:
         x: [batch, tokens, heads, d].
         angles: [tokens, d / 2].
+        adjacent: turn features 2 j and 2 j + 1 instead.
 
     Returns:
         The shape and dtype of x; turned in float32 or better.
@@ -99,8 +140,10 @@ def rotate(x: jax.Array, angles: jax.Array) -> jax.Array:
     wide = jnp.promote_types(x.dtype, jnp.float32)
     angles = jnp.asarray(angles, wide)[None, :, None]
     cos, sin = jnp.cos(angles), jnp.sin(angles)
-    a, b = jnp.split(x.astype(wide), 2, axis=-1)
-    return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1).astype(x.dtype)
+    wide_x = x.astype(wide)
+    a, b = (wide_x[..., ::2], wide_x[..., 1::2]) if adjacent else jnp.split(wide_x, 2, axis=-1)
+    turned = jnp.stack([a * cos - b * sin, b * cos + a * sin], axis=-1 if adjacent else -2)
+    return turned.reshape(x.shape).astype(x.dtype)
 
 
 def grid(shape: tuple[int, int, int], patch: int) -> tuple[int, int]:
@@ -128,7 +171,9 @@ def _angles(size: int, waves: int, base: float) -> np.ndarray:
     return np.arange(size)[:, None] * base ** -(np.arange(waves) / waves)[None]
 
 
-def _on_grid(of_row: np.ndarray, of_column: np.ndarray, dtype: jnp.dtype) -> jax.Array:
+def on_grid(
+    of_row: np.ndarray | jax.Array, of_column: np.ndarray | jax.Array, dtype: jnp.dtype
+) -> jax.Array:
     """What belongs to the column of each token, then to its row: [tokens, features].
 
     Where the program runs, so that whoever counts parameters makes no array of many tokens.

@@ -1,6 +1,7 @@
 """What transformers are made of. Tokens are [batch, tokens, features]."""
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -52,16 +53,61 @@ class TokenNorm(nnx.Module):
         return y.astype(x.dtype)
 
 
+def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
+    """(1 + scale) * x + shift; x [batch, tokens, features], the others [batch, 1, features]."""
+    return x * (1 + scale) + shift
+
+
+def attend(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None = None,
+    *,
+    added: jax.Array | None = None,
+    scaled: bool = True,
+) -> jax.Array:
+    """softmax(q k^T / sqrt d + a) v of each head (Vaswani et al. 2017, arXiv 1706.03762).
+
+    Args:
+        query: [batch, queries, heads, d].
+        key: [batch, keys, heads, d].
+        value: [batch, keys, heads, d].
+        mask: bool [batch, keys], whether a key is seen; None for all.
+        added: a, [1 or batch, 1 or heads, queries, keys], -inf where a query does not see a key;
+            None for nothing.
+        scaled: whether logits are divided by sqrt d.
+
+    Returns:
+        [batch, queries, heads, d]; the softmax is in float32 or better.
+    """
+    wide = jnp.promote_types(query.dtype, jnp.float32)
+    logits = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=wide)
+    if scaled:
+        logits = logits * (1 / math.sqrt(query.shape[-1]))
+    if added is not None:
+        logits = logits + added.astype(wide)
+    if mask is not None:
+        logits = jnp.where(mask[:, None, None], logits, jnp.finfo(wide).min)
+    weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
+    return jnp.einsum("bhqk,bkhd->bqhd", weights, value)
+
+
 class SelfAttention(nnx.Module):
     """Attention with several heads (Vaswani et al. 2017, arXiv 1706.03762).
 
     Args:
-        features: of a token, a multiple of `heads`.
+        features: of a token, a multiple of `heads` unless head_features says how many there are.
         heads: number of heads.
+        head_features: of a head; None for features / heads.
         bias: whether queries, keys and values have one.
+        out: whether a layer follows.
+        out_bias: whether that layer has one.
+        scaled: divide logits by the square root of the features of a head.
         qk_norm: normalise each head's queries and keys by their mean square, with a learned scale,
           so that logits stay small (Dehghani et al. 2023, arXiv 2302.05442; Esser et al. 2024,
           arXiv 2403.03206).
+        adjacent: which features rotary positions turn together, see tokens.rotate.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -71,53 +117,119 @@ class SelfAttention(nnx.Module):
         features: int,
         heads: int,
         *,
+        head_features: int | None = None,
         bias: bool = True,
+        out: bool = True,
+        out_bias: bool = True,
+        scaled: bool = True,
         qk_norm: bool = False,
+        adjacent: bool = False,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         norm = {"kind": "rms", "affine": True, "param_dtype": param_dtype}
-        self.heads = heads
-        self.qkv = Dense(features, 3 * features, bias=bias, **layer)
-        self.query_norm = TokenNorm(features // heads, **norm) if qk_norm else None
-        self.key_norm = TokenNorm(features // heads, **norm) if qk_norm else None
-        self.out = Dense(features, features, **layer)
+        size = features // heads if head_features is None else head_features
+        self.heads, self.head_features = heads, size
+        self.scaled, self.adjacent = scaled, adjacent
+        self.qkv = Dense(features, 3 * heads * size, bias=bias, **layer)
+        self.query_norm = TokenNorm(size, **norm) if qk_norm else None
+        self.key_norm = TokenNorm(size, **norm) if qk_norm else None
+        self.out = Dense(heads * size, features, bias=out_bias, **layer) if out else None
 
-    def __call__(self, x: jax.Array, angles: jax.Array | None = None) -> jax.Array:
-        """[batch, tokens, features] to the same; the softmax is in float32 or better.
+    def __call__(
+        self,
+        x: jax.Array,
+        angles: jax.Array | None = None,
+        added: jax.Array | None = None,
+    ) -> jax.Array:
+        """[batch, tokens, features] to the same.
 
         Args:
             x: tokens.
             angles: of rotary positions, [tokens, features of a head / 2], see tokens.rotate; None
                 for none.
+            added: to the logits, see attend; None for nothing.
         """
-        batch, tokens, features = x.shape
-        qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, features // self.heads)
+        return self.join(attend(*self.split(x, angles), added=added, scaled=self.scaled))
+
+    def split(
+        self, x: jax.Array, angles: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Queries, keys and values, [batch, tokens, heads, d] each; see __call__."""
+        batch, tokens, _ = x.shape
+        qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, self.head_features)
         query, key, value = (qkv[:, :, i] for i in range(3))
         if self.query_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)
         if angles is not None:
-            query, key = rotate(query, angles), rotate(key, angles)
-        wide = jnp.promote_types(x.dtype, jnp.float32)
-        logits = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=wide)
-        logits = logits * (1 / math.sqrt(features // self.heads))
-        weights = jax.nn.softmax(logits, axis=-1).astype(x.dtype)
-        return self.out(jnp.einsum("bhqk,bkhd->bqhd", weights, value).reshape(x.shape))
+            query, key = (rotate(one, angles, self.adjacent) for one in (query, key))
+        return query, key, value
+
+    def join(self, attended: jax.Array) -> jax.Array:
+        """What is added to the tokens, from what their queries found, [batch, tokens, heads, d]."""
+        y = attended.reshape(*attended.shape[:2], -1)
+        return y if self.out is None else self.out(y)
+
+
+class CrossAttention(nnx.Module):
+    """Queries of one sequence, keys and values of another (Vaswani et al. 2017).
+
+    Args:
+        features: of a token that asks, a multiple of `heads`.
+        others: features of a token of the other sequence.
+        heads: number of heads.
+        scale: of the last layer, see layers.init_kernel.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        others: int,
+        heads: int,
+        *,
+        scale: float = 1.0,
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        self.heads = heads
+        self.query = Dense(features, features, **layer)
+        self.key_value = Dense(others, 2 * features, **layer)
+        self.out = Dense(features, features, scale=scale, **layer)
+
+    def __call__(self, x: jax.Array, other: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+        """[batch, tokens, features] to the same.
+
+        Args:
+            x: tokens that ask.
+            other: tokens that are asked, [batch, n, others].
+            mask: bool [batch, n], which of them are seen; None for all.
+        """
+        size = (self.heads, x.shape[-1] // self.heads)
+        key_value = self.key_value(other).reshape(*other.shape[:2], 2, *size)
+        query = self.query(x).reshape(*x.shape[:2], *size)
+        return self.out(
+            attend(query, key_value[:, :, 0], key_value[:, :, 1], mask).reshape(x.shape)
+        )
 
 
 class FeedForward(nnx.Module):
     """Two layers on each token alone.
 
     "gelu" has the exact GELU between them (Hendrycks and Gimpel 2016, arXiv 1606.08415),
-    "gelu_tanh" its approximation by a tanh. In "swiglu" (Shazeer 2020, arXiv 2002.05202) the swish
-    of one half of the first layer multiplies the other; a hidden layer of two thirds the size has
-    as many parameters as the others.
+    "gelu_tanh" and "gelu_sigmoid" its approximations by a tanh and by x sigmoid(1.702 x). In
+    "swiglu" and "geglu_tanh" (Shazeer 2020, arXiv 2002.05202) the swish or the GELU of one half of
+    the first layer multiplies the other; in "geglu" the exact GELU of the second half the first.
 
     Args:
         features: of a token.
-        hidden: size of the hidden layer of "gelu" and "gelu_tanh".
-        kind: which of the three.
+        hidden: size of the hidden layer; of "swiglu" it is two thirds of that, so that there are as
+            many parameters.
+        kind: which of them.
+        bias: whether the layers have one.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -127,20 +239,34 @@ class FeedForward(nnx.Module):
         features: int,
         hidden: int,
         *,
-        kind: Literal["gelu", "gelu_tanh", "swiglu"],
+        kind: Literal["gelu", "gelu_tanh", "gelu_sigmoid", "swiglu", "geglu", "geglu_tanh"],
+        bias: bool = True,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer = {"bias": bias, "param_dtype": param_dtype, "rngs": rngs}
         self.kind = kind
         hidden = round(hidden * 2 / 3) if kind == "swiglu" else hidden
-        self.dense_0 = Dense(features, 2 * hidden if kind == "swiglu" else hidden, **layer)
+        self.dense_0 = Dense(features, 2 * hidden if kind in _GATED else hidden, **layer)
         self.dense_1 = Dense(hidden, features, **layer)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[..., features] to the same."""
         h = self.dense_0(x)
-        if self.kind == "swiglu":
+        if self.kind in _GATED:
             gate, h = jnp.split(h, 2, axis=-1)
-            return self.dense_1(jax.nn.silu(gate) * h)
-        return self.dense_1(jax.nn.gelu(h, approximate=self.kind == "gelu_tanh"))
+            gate, h = (h, gate) if self.kind == "geglu" else (gate, h)
+            return self.dense_1(_GATED[self.kind](gate) * h)
+        return self.dense_1(_BETWEEN[self.kind](h))
+
+
+_BETWEEN: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "gelu": lambda h: jax.nn.gelu(h, approximate=False),
+    "gelu_tanh": lambda h: jax.nn.gelu(h, approximate=True),
+    "gelu_sigmoid": lambda h: h * jax.nn.sigmoid(1.702 * h),
+}
+_GATED: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "swiglu": jax.nn.silu,
+    "geglu": _BETWEEN["gelu"],
+    "geglu_tanh": _BETWEEN["gelu_tanh"],
+}

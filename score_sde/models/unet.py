@@ -120,8 +120,8 @@ class UNet(nnx.Module):
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
         init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
         group_size: fewest channels in a group of a group norm; there are at most 32 groups.
-        noise_label: what of the time it is called with, a name in prediction.NOISE_LABELS, which is
-          checked; None if that is not known.
+        noise_label: what of the time it is called with, a name in noise_labels.NOISE_LABELS, which
+          is checked; None if that is not known.
         learn_variance: whether there are as many output channels again, of a variance; see
           prediction.with_variance.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.

@@ -25,7 +25,7 @@ from score_sde.models.conditions.combined import (
     embed_each,
     make_embeddings,
 )
-from score_sde.models.embeddings import timestep
+from score_sde.models.embeddings import cosines_first
 from score_sde.models.layers import Conv, Dense, dropout
 from score_sde.models.shapes import check_state, image_shape
 from score_sde.models.sizes import Published
@@ -232,7 +232,7 @@ class UViT(nnx.Module):
         key: jax.Array | None,
     ) -> list[jax.Array]:
         """What the network is told, a token [batch, channels] each; the noise level last."""
-        noise = timestep(noise_label, self.channels)
+        noise = cosines_first(noise_label, self.channels)
         if self.conditions is None:
             check_told(cond, ())
             return [noise]

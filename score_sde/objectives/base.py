@@ -39,17 +39,25 @@ class Objective:
         NUMBERS: names of what the network is told beside its conditions, a number each.
         SAME_PROCESS: whether a teacher is asked as a denoiser, and so has to be of its process;
             the flow of any other process is followed by that one's own sampler.
+        IN_NETWORK: the method of a network that is the model of `module` itself, of noise labels,
+            where a network has one; "" for none.
     """
 
     TRAINS: ClassVar[str]
     REFUSES: ClassVar[tuple[str, ...]] = ()
     NUMBERS: ClassVar[tuple[str, ...]] = ()
     SAME_PROCESS: ClassVar[bool] = False
+    IN_NETWORK: ClassVar[str] = ""
 
     @property
     def draws(self) -> bool:
         """Whether samples can be drawn from what it trains."""
         return self.TRAINS != CLASSIFIER
+
+    @property
+    def sampling(self) -> Mapping[str, Any]:
+        """Fields of the section `sampling` that what it trains was made for; none for most."""
+        return {}
 
     def module(self) -> Callable[[nnx.Rngs], nnx.Module] | None:
         """What makes a model of the objective's own, which it is given as `own`; None for none.

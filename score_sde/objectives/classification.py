@@ -19,9 +19,10 @@ import jax
 from score_sde import sections
 from score_sde.classifier import Classifier, LogProb
 from score_sde.fields import Field
+from score_sde.noise_labels import NOISE_LABELS, check_levels
 from score_sde.objectives.base import CLASSIFIER, Network, Objective
 from score_sde.objectives.times import TimeDistribution, check_t_min, draw_times, uniform_times
-from score_sde.prediction import NOISE_LABELS, Denoiser, check_levels
+from score_sde.prediction import Denoiser
 from score_sde.processes import SDE, expand
 from score_sde.values import Name, Positive, one_of
 
@@ -66,7 +67,7 @@ class Classification(Objective):
         field: of the data set, the label that is predicted.
         t_min: smallest time to train on; the process's own if None.
         stratified: spread the times of a batch evenly; see times.draw_times.
-        noise_label: how the network is told the time, a name in prediction.NOISE_LABELS: "ratio"
+        noise_label: how the network is told the time, a name in noise_labels.NOISE_LABELS: "ratio"
             for wide_resnet, "time" for adm_classifier.
     """
 

@@ -16,7 +16,7 @@ objectives.uncertainty.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import jax
@@ -27,7 +27,7 @@ from flax import nnx
 from score_sde import sections
 from score_sde.checks import check_positive
 from score_sde.fields import Field
-from score_sde.objectives import variational
+from score_sde.objectives import multiscale, variational
 from score_sde.objectives.base import DENOISER, Objective
 from score_sde.objectives.couplings import Coupling, independent
 from score_sde.objectives.times import (
@@ -45,7 +45,7 @@ from score_sde.objectives.weightings import QUANTITIES, WEIGHTINGS, Weighting, s
 from score_sde.prediction import Denoiser, Prediction, with_variance
 from score_sde.processes import SDE, expand
 from score_sde.sections import DERIVED
-from score_sde.values import NotNegative, Positive, between, one_of
+from score_sde.values import Length, NotNegative, Positive, between, one_of
 
 # (process, t, x, x0, prediction, v) -> what is added to the loss, [batch]; see `variational.bound`.
 Bound = Callable[[SDE, jax.Array, jax.Array, jax.Array, Prediction, jax.Array], jax.Array]
@@ -71,6 +71,7 @@ def denoising_score_matching(
     couple: Coupling | None = None,
     uncertainty: Callable[[SDE, jax.Array], jax.Array] | None = None,
     bound: Bound | None = None,
+    coarse: Sequence[int] = (),
 ) -> jax.Array:
     """The loss of each example, equation (1).
 
@@ -87,6 +88,7 @@ def denoising_score_matching(
         couple: draws eps for the data; independent of them if None. See objectives.couplings.
         uncertainty: u of objectives.uncertainty, a function of the process and t; None for none.
         bound: what is added for a learned variance; None for none.
+        coarse: the error counts at lower resolutions too, see objectives.multiscale.
 
     Returns:
         [batch]; its mean is the training loss. With an uncertainty the value is that without, and
@@ -107,7 +109,8 @@ def denoising_score_matching(
         prediction, v = with_variance(denoise, x, t, cond)
         added = bound(sde, t, x, x0, prediction, v)
     error = quantity(sde, t, prediction) - quantity(sde, t, Prediction(x0, eps))
-    loss = correction * weighting.weight(sde, t) * REDUCTIONS[reduction](error**2)
+    found = multiscale.reduced(error, coarse, REDUCTIONS[reduction])
+    loss = correction * weighting.weight(sde, t) * found
     if uncertainty is not None:
         loss = reported(loss, uncertain(loss, uncertainty(sde, t)))
     return loss + added
@@ -163,6 +166,8 @@ class Denoising(Objective):
             process's own if None.
         stratified: spread the times of a batch evenly; see times.draw_times.
         reduction: over the axes of an example, a name in REDUCTIONS.
+        multiscale: sides, in pixels, of squares over which the error is averaged and counts once
+            more, for large images; see objectives.multiscale.
         uncertainty: learn what loss to expect at each noise level, and divide by it in training;
             what is reported is the loss without. See objectives.uncertainty.
         learned_variance: the network has twice the channels and learns the variance of reverse
@@ -171,6 +176,7 @@ class Denoising(Objective):
             the sde ddpm or smld, with times="discrete"; the sampler improved_ddpm uses it.
         vlb_weight: of that bound; 0.001 if None.
         sigma_data: standard deviation of the data, of the weighting "edm".
+        shape: of the data, which multiscale has to divide; None if it is not known.
         values: those that a number of discrete data can have in a state, for the first level of the
             bound of learned_variance, 256 in [-1, 1] if None, as the published code has on latents.
 
@@ -179,6 +185,7 @@ class Denoising(Objective):
     """
 
     TRAINS: ClassVar[str] = DENOISER
+    IN_NETWORK: ClassVar[str] = "log_variance"
 
     weighting: Annotated[str, one_of(WEIGHTINGS)] = "simple"
     quantity: Annotated[str, one_of(QUANTITIES)] | None = None
@@ -195,14 +202,17 @@ class Denoising(Objective):
     t_min: Positive | None = None
     stratified: bool = False
     reduction: Annotated[str, one_of(REDUCTIONS)] = "mean"
+    multiscale: Annotated[Sequence[Annotated[int, between(2, 4096)]], Length(0, 8)] = ()
     uncertainty: bool = False
     learned_variance: bool = False
     vlb_weight: NotNegative | None = None
     sigma_data: float = dataclasses.field(default=0.5, metadata=DERIVED)
     values: tuple[float, ...] | None = dataclasses.field(default=None, metadata=DERIVED)
+    shape: tuple[int, ...] | None = dataclasses.field(default=None, metadata=DERIVED)
 
     def __post_init__(self):
         sections.check(self)
+        multiscale.check(self.multiscale, self.shape)
         for option, of in (*_OPTIONS.items(), ("time_shift", _Of("times", _SHIFTED, ""))):
             self._check_of(of.field, of.members, option)
         if self.vlb_weight is not None and not self.learned_variance:
@@ -277,6 +287,7 @@ class Denoising(Objective):
             couple=self.couple(),
             uncertainty=own,
             bound=self._bound if self.learned_variance else None,
+            coarse=self.multiscale,
         )
 
     def couple(self) -> Coupling:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Collection, Mapping
-from typing import Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -35,8 +35,6 @@ Cond = Mapping[str, jax.Array] | None
 class Progressive(Distillation):
     """Equation (1) of the module; see Distillation for the other options.
 
-    The student is sampled by ddim on the uniform grid, with denoise_final="none".
-
     Attributes:
         steps: N; a teacher that is such a student has 2 N.
         stratified: spread the steps evenly over a batch.
@@ -47,6 +45,12 @@ class Progressive(Distillation):
 
     steps: Count = 16
     stratified: bool = False
+
+    @property
+    def sampling(self) -> Mapping[str, Any]:
+        """N steps of ddim, of which the last is the end."""
+        final = {"grid": "uniform", "denoise_final": "none"}
+        return {"sampler": "ddim", "steps": self.steps, **final}
 
     def held_out(self) -> Self:
         """With steps that are spread evenly."""

@@ -5,7 +5,8 @@ The loss L(t) of a noise level is divided by what is expected of it, which a sma
     e^(-u(t)) L(t) + u(t),    least at u(t) = log E[L(t)],                                  (1)
 
 so that every noise level has the same share in the gradient of the network (Karras et al. 2023,
-arXiv 2312.02696; Kendall et al. 2018, arXiv 1705.07115).
+arXiv 2312.02696; Kendall et al. 2018, arXiv 1705.07115). The network of EDM2 has a u itself, which
+stands in for this one there (models.edm2.LogVariance).
 """
 
 from __future__ import annotations

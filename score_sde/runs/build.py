@@ -11,7 +11,16 @@ import jax
 from flax import nnx
 from ml_collections import ConfigDict
 
-from score_sde import guidance, models, objectives, processes, samplers, sections, spaces
+from score_sde import (
+    guidance,
+    models,
+    objectives,
+    processes,
+    prompting,
+    samplers,
+    sections,
+    spaces,
+)
 from score_sde.classifier import Classifier
 from score_sde.data import Info, Source, selection
 from score_sde.errors import UserError, first_line
@@ -19,9 +28,11 @@ from score_sde.fields import Field
 from score_sde.models import conditions
 from score_sde.models.conditions.augment import AugmentEmbedding
 from score_sde.models.functional import Arrays, Functional, beside, functional
+from score_sde.noise_labels import NOISE_LABELS
 from score_sde.objectives import Objective
 from score_sde.prediction import Denoiser, PredictionOptions
 from score_sde.processes import SDE
+from score_sde.prompting import System
 from score_sde.runs.config import check_fields
 from score_sde.spaces import Space
 from score_sde.training.options import OptimOptions, TrainingOptions
@@ -58,10 +69,11 @@ class Experiment:
         network: the network as a pure function.
         make: makes of the network's arrays what the objective trains.
         own: of (parameters, constants), then its own arguments: the model of the objective's own,
-            whose arrays stand beside the network's; None if it has none.
+            whose arrays stand beside the network's or are of it; None if it has none.
         objective: what is trained.
         sampler: what draws from it.
         rule: how its drawing is guided; see runs.guide.
+        text: how it is told of prompts.
         training: the section `training`.
         optim: the section `optim`.
         teacher: what the objective learns from beside the data, while it trains; see runs.teacher.
@@ -80,6 +92,7 @@ class Experiment:
     objective: Objective
     sampler: samplers.Sampler
     rule: guidance.Rule
+    text: System
     training: TrainingOptions
     optim: OptimOptions
     teacher: Any = None
@@ -168,9 +181,10 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         predicts = _prediction(config)
         trained = objective(config, process, space)
         draw, guiding = sampler(config.sampling), rule(config.guidance)
+        text = prompting.read(config.text)
         if trained.draws:
             check_sampler(draw, process, trained.TRAINS)
-            check_rule(guiding, config.conditions.fields, draw, trained.NUMBERS)
+            check_rule(guiding, _told(config.conditions.fields, text), draw, trained.NUMBERS)
         make_denoiser = predicts.denoiser(process)
         answers = (field.name, *trained.fields)
         given = {
@@ -195,9 +209,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             network = functional(module)  # abstractly, which checks its arguments
         except ValueError as error:
             raise UserError(f"config.model: {first_line(error)}") from error
-        own, make_own = None, trained.module()
-        if make_own is not None:
-            network, own = beside(network, functional(make_own), objectives.OWN)
+        network, own = _with_own(network, config, trained)
 
         def make(
             params: Arrays, constants: Arrays, key: jax.Array | None = None
@@ -219,6 +231,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             objective=trained,
             sampler=draw,
             rule=guiding,
+            text=text,
             training=TrainingOptions(**config.training),
             optim=OptimOptions(**config.optim),
         )
@@ -226,6 +239,24 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         raise
     except ValueError as error:  # the classes below check their own arguments
         raise UserError(first_line(error)) from error
+
+
+def _with_own(
+    network: Functional, config: ConfigDict, trained: Objective
+) -> tuple[Functional, Callable[..., Any] | None]:
+    """A network with what its objective learns beside it, and that; see Experiment.own."""
+    make = trained.module()
+    if make is None:
+        return network, None
+    method = trained.IN_NETWORK
+    if not (method and hasattr(models.NETWORKS[config.model.name], method)):
+        return beside(network, functional(make), objectives.OWN)
+    label = NOISE_LABELS[config.model.noise_label]
+
+    def own(params: Arrays, constants: Arrays, process: SDE, t: jax.Array) -> jax.Array:
+        return network.apply(params, constants, label(process, t), method=method)
+
+    return network, own
 
 
 def source(config: ConfigDict, split: str) -> Source:
@@ -317,10 +348,16 @@ def drawing(config: ConfigDict, draw: samplers.Sampler) -> Callable[[Experiment]
     def change(experiment: Experiment) -> Experiment:
         check_sampler(draw, experiment.sde, experiment.objective.TRAINS)
         if experiment.objective.draws:
-            check_rule(guiding, experiment.conditions, draw, experiment.objective.NUMBERS)
+            told = _told(experiment.conditions, experiment.text)
+            check_rule(guiding, told, draw, experiment.objective.NUMBERS)
         return dataclasses.replace(experiment, sampler=draw, rule=guiding)
 
     return change
+
+
+def _told(fields: Sequence[str], text: System) -> tuple[str, ...]:
+    """What a model can be guided to."""
+    return (*fields, *(["text"] if text.ENCODERS else []))
 
 
 def rule(section: Mapping[str, Any]) -> guidance.Rule:
@@ -387,7 +424,8 @@ def objective(config: ConfigDict, process: SDE, space: Space | None = None) -> O
         UserError: there is none, or an option cannot work.
     """
     try:
-        given = {"sigma_data": config.model.sigma_data, "values": space and space.values}
+        of_data = {"values": space and space.values, "shape": space and space.shape}
+        given = {"sigma_data": config.model.sigma_data, **of_data}
         found = objectives.read(config.objective, given)
     except ValueError as error:
         raise UserError(str(error)) from error

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from ml_collections import ConfigDict, config_dict
 
-from score_sde import files, guidance, objectives, records, samplers, sections, values
+from score_sde import files, guidance, objectives, prompting, records, samplers, sections, values
 from score_sde.checks import check_name
 from score_sde.data.selection import DataOptions
 from score_sde.errors import UserError
@@ -96,6 +96,10 @@ def schema(network: str = "unet") -> dict[str, Any]:
             "fields": Entry((), tuple[Name, ...], "of the data set, which the network is told"),
             **sections.of_family(CONDITIONS),
         },
+        "text": {
+            "name": _member("none", prompting.SYSTEMS, "whose way prompts are told in"),
+            **sections.of_family(prompting.SYSTEMS, prompting.SHARED),
+        },
         "model": {
             "name": _member(network, NETWORKS, "the network, which a recipe is made for"),
             **sections.entries(PredictionOptions),
@@ -141,6 +145,18 @@ def default(network: str = "unet") -> ConfigDict:
     return ConfigDict(_values(schema(network))).lock()  # no field can be added by mistake
 
 
+@functools.cache
+def _reference(network: str) -> ConfigDict:
+    """The same one each time, to look at alone."""
+    return default(network)
+
+
+@functools.cache
+def _defaults(network: str) -> dict[str, str]:
+    """How the defaults are written, by dotted path."""
+    return {path: repr(value) for path, value in flatten(_reference(network).to_dict())}
+
+
 def _values(entries: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults; an empty, typed field where that is None."""
     return {
@@ -161,7 +177,7 @@ def check_fields(config: ConfigDict) -> None:
         raise UserError("this is not a config of score_sde: start from runs.config.default()")
     try:
         check_name("config.model.name", config.model.name, NETWORKS)
-        fields = default(config.model.name)
+        fields = _reference(config.model.name)
         given = dict(flatten(config.to_dict()))
         for name in config.model:
             if name not in fields.model:  # a config is locked: it was made for another network
@@ -173,9 +189,11 @@ def check_fields(config: ConfigDict) -> None:
                 )
         for path in given:
             check_path(fields, path)
+        usual = _defaults(config.model.name)
         for path, entry in entries(config.model.name).items():
             check_path(config, path)
-            values.check(f"config.{path}", given[path], entry.annotation)
+            if repr(given[path]) != usual[path]:  # a default has been checked once
+                values.check(f"config.{path}", given[path], entry.annotation)
     except UserError:
         raise
     except ValueError as error:

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,9 +30,11 @@ from score_sde.models.functional import Arrays
 from score_sde.objectives import CLASSIFIER, CONSISTENCY, FLOW_MAP
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE
-from score_sde.runs import build, posthoc
+from score_sde.prompting import Encoder
+from score_sde.runs import build, kept, posthoc, prompted
 from score_sde.runs import config as configs
 from score_sde.runs.held import LOCK
+from score_sde.runs.prompted import Generated, Prompts
 from score_sde.spaces import Space
 from score_sde.training import checkpoint_folder, snapshots
 from score_sde.training.checkpoints import Checkpoints
@@ -165,6 +168,19 @@ class Run(Opened):
 
     denoise: Denoiser
 
+    @functools.cached_property
+    def encoders(self) -> Sequence[Encoder | None]:
+        """What tells the model of prompts; read on first use."""
+        return kept.encoders(self.workdir, self.experiment.text)
+
+    def text(self, *prompts: Prompts) -> dict[str, jax.Array]:
+        """What the network is told of prompts; see prompted.told."""
+        return prompted.told(self, *prompts)
+
+    def generate(self, *args: Any, **kwargs: Any) -> Generated:
+        """Pictures of prompts; see prompted.generate."""
+        return prompted.generate(self, *args, **kwargs)
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class ClassifierRun(Opened):
@@ -274,7 +290,8 @@ def _experiment(workdir: Path) -> build.Experiment:
     """What a run's config names."""
     config, found = configs.read(workdir)
     experiment = build.experiment(config, _data(workdir, found))
-    return dataclasses.replace(experiment, space=_space(workdir, found, experiment.space))
+    space = kept.space(workdir, _space(workdir, found, experiment.space))
+    return dataclasses.replace(experiment, space=space)
 
 
 def _data(workdir: Path, found: Mapping[str, Any]) -> Info:
@@ -288,11 +305,11 @@ def _data(workdir: Path, found: Mapping[str, Any]) -> Info:
 def _space(workdir: Path, found: Mapping[str, Any], space: Space) -> Space:
     """A space as it was measured when a run began."""
     try:
-        kept = space.with_arrays(found["space"])
-        for name, array in kept.arrays().items():
+        measured = space.with_arrays(found["space"])
+        for name, array in measured.arrays().items():
             if array.shape != space.arrays()[name].shape or not np.isfinite(array).all():
                 raise ValueError(f"finite numbers {list(space.arrays()[name].shape)} of {name}")
-        return kept
+        return measured
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{workdir / 'config.json'} is not a run's config: its space lacks {error}"
@@ -308,6 +325,10 @@ def _weights(
     wanted = posthoc.asked(weights, experiment.training)
     if item not in ("raw", *averages) and wanted is None:
         raise UserError(f"weights={weights!r}: choose from ema, raw, {', '.join(averages)}")
+    if imported := kept.network(workdir, experiment.network):
+        if step not in (None, 0) or weights not in ("ema", "raw"):
+            raise UserError(f"{workdir} is an imported model: it has one step, 0, and one average")
+        return *imported, 0, "imported"
     checkpoints = Checkpoints(workdir / "checkpoints")
     try:
         step = checkpoints.latest_step() if step is None else step
@@ -342,6 +363,7 @@ def check(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
     """
     if not occupied(workdir):
         return None
+    check_not_imported(workdir)
     if (workdir / "config.json").exists():
         if not _trained(workdir):
             configs.read(workdir)  # it is a run's, and may be overwritten
@@ -359,6 +381,15 @@ def check(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
             )
         return found
     raise UserError(f"{workdir} holds files but no run; give another --workdir")
+
+
+def check_not_imported(workdir: Path) -> None:
+    """Raise UserError if a folder holds a model that was imported with all that belongs to it."""
+    if kept.path(workdir, kept.NETWORK).exists():
+        raise UserError(
+            f"{workdir} is an imported model, which stays as it is: give another --workdir, with "
+            f"--init_from={workdir} to start from it"
+        )
 
 
 def occupied(workdir: Path) -> bool:
@@ -390,9 +421,9 @@ def same_data(workdir: Path, found: Mapping[str, Any], info: Info, space: Space)
     Raises:
         UserError: the data have changed: their fields, their number, or what was measured on them.
     """
-    before, kept = _data(workdir, found), _space(workdir, found, space)
+    before, measured = _data(workdir, found), _space(workdir, found, space)
     changed = difference(before, info) if before.size else None  # an imported run has seen none
-    for name, array in kept.arrays().items():
+    for name, array in measured.arrays().items():
         now, slack = space.arrays()[name], 1e-3 * np.abs(array).max()
         if now.shape != array.shape or not np.allclose(now, array, rtol=0, atol=slack):
             changed = changed or f"the {name} of {info.name} is another"
@@ -401,7 +432,7 @@ def same_data(workdir: Path, found: Mapping[str, Any], info: Info, space: Space)
             f"{workdir} was begun with other data than {info.name} holds now: {changed}. Give "
             "another --workdir, or the data that it was begun with"
         )
-    return kept
+    return measured
 
 
 def begin(
@@ -409,6 +440,7 @@ def begin(
     config: ConfigDict,
     experiment: build.Experiment,
     init_from: Mapping[str, Any] | None = None,
+    teacher: Mapping[str, Any] | None = None,
 ) -> None:
     """Make a run's folder and write its config.json.
 
@@ -420,6 +452,7 @@ def begin(
         config: the config.
         experiment: what it names.
         init_from: what the run started from, as init_from.Start records it; None for nothing.
+        teacher: what it learns from, as teacher.Taught records it; None for nothing.
 
     Raises:
         UserError: the folder cannot be written.
@@ -434,6 +467,7 @@ def begin(
         "parameters": experiment.parameters,
         "versions": {"score_sde": __version__, **versions},
         **({"init_from": dict(init_from)} if init_from else {}),
+        **({"teacher": dict(teacher)} if teacher else {}),
     }
     with files.writing(workdir):
         if not _trained(workdir):

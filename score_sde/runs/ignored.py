@@ -19,6 +19,7 @@ from score_sde.models.conditions import CONDITIONS
 from score_sde.models.shapes import level_sizes
 from score_sde.prediction import PredictionOptions
 from score_sde.runs.build import Experiment
+from score_sde.samplers.grids import OPTIONS
 from score_sde.spaces import SPACES
 
 
@@ -40,6 +41,21 @@ def ignored(experiment: Experiment, config: ConfigDict, paths: Sequence[str]) ->
                 found.append(f"config.{path} has no effect with config.{choice}={value}")
                 break
     return found
+
+
+def unusual(experiment: Experiment, config: ConfigDict) -> list[str]:
+    """A line for samples that are drawn otherwise than a model was made for.
+
+    Args:
+        experiment: what was trained.
+        config: what is asked of it now.
+    """
+    made_for = experiment.objective.sampling
+    if all(config.sampling[name] == value for name, value in made_for.items()):
+        return []
+    named = " ".join(f"--config.sampling.{name}={value}" for name, value in made_for.items())
+    objective = config.objective.name
+    return [f"a model of config.objective.name={objective} draws well with {named} alone"]
 
 
 def check_parts(experiment: Experiment, paths: Sequence[str]) -> None:
@@ -81,8 +97,8 @@ def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
         for choice, options in found.items()
         for option in options
     }
-    for option, grid in {"rho": "karras", "shift": "shift"}.items():
-        if config.sampling.grid != grid:
+    for option in {name for options in OPTIONS.values() for name in options}:
+        if option not in OPTIONS.get(config.sampling.grid, ()):
             fields.setdefault(f"sampling.{option}", "sampling.grid")
     if config.sampling.times:
         for option in ("steps", "grid"):

@@ -47,6 +47,7 @@ def train(
         UserError: the config, the data or the folder cannot work; nothing was written.
         NotFiniteError: the loss or its gradient is no longer finite.
     """
+    folder.check_not_imported(workdir)
     train_set = build.source(config, "train")
     experiment = build.experiment(config, train_set.info)
     ignored.check_parts(experiment, given)
@@ -66,16 +67,16 @@ def train(
             space = folder.same_data(workdir, begun, train_set.info, space)
         experiment = dataclasses.replace(experiment, space=space)
         taught = teacher.opened(experiment, workdir if begun else None)
-        experiment = dataclasses.replace(experiment, teacher=taught)
+        experiment = dataclasses.replace(experiment, teacher=taught.by)
         start = init_from.start(workdir, asked, experiment, again)
         # Every process has looked at the folder before the first one writes to it.
         multihost_utils.sync_global_devices("the run's folder was checked")
 
         def begin() -> None:
             if jax.process_index() == 0:
-                folder.begin(workdir, config, experiment, start.record)
-                if isinstance(taught, pairs.Pairs):
-                    pairs.write(workdir, taught)
+                folder.begin(workdir, config, experiment, start.record, taught.record)
+                if isinstance(taught.by, pairs.Pairs):
+                    pairs.write(workdir, taught.by)
                 announce(experiment, mesh, train_set, held_out, start)
 
         outcome = loop.train(experiment, mesh, train_set, held_out, workdir, start.weights, begin)

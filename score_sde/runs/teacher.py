@@ -12,15 +12,19 @@ Distillation asks the teacher's denoiser itself (objectives.distillation).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from score_sde.errors import UserError
+from score_sde.evaluation.subject import fingerprint
 from score_sde.objectives.couplings import Cond
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
+from score_sde.runs import config as configs
 from score_sde.runs import folder, pairs
 from score_sde.runs.build import Experiment
 from score_sde.runs.guide import Weak, check_same
@@ -60,23 +64,37 @@ class Teacher:
         return jax.lax.stop_gradient(out.x), eps
 
 
-def opened(experiment: Experiment, begun: Path | None = None) -> Teacher | Pairs | None:
-    """The teacher that an experiment's objective names, or its pairs; None if it names none.
+class Taught(NamedTuple):
+    """What a run learns from beside its data.
+
+    Attributes:
+        by: the teacher, its pairs, or None.
+        record: what config.json says of the teacher, as JSON values; None for none.
+    """
+
+    by: Teacher | Pairs | None = None
+    record: Mapping[str, Any] | None = None
+
+
+def opened(experiment: Experiment, begun: Path | None = None) -> Taught:
+    """The teacher that an experiment's objective names, or its pairs.
 
     Args:
         experiment: what is to be trained.
-        begun: the folder of the run, if it has begun, which keeps its pairs.
+        begun: the folder of the run, if it has begun: its config.json says of which step and
+            weights the teacher is, which may have trained on since; it keeps the pairs.
 
     Raises:
         UserError: the run cannot be opened, or cannot teach this objective, or is of another space
-            or of conditions that the model is not told.
+            or of conditions that the model is not told; or it is not what this run began with.
     """
     objective = experiment.objective
     number = getattr(objective, "pairs", 0)
     if not getattr(objective, "teacher", ""):
-        return None
+        return Taught()
+    record = _recorded(begun) if begun else None
     if not number:
-        return _teacher(experiment)
+        return _teacher(experiment, record)
     if experiment.conditions:
         raise UserError(
             f"{_section(experiment)}.pairs={number}: pairs that are kept are of no condition: give "
@@ -84,18 +102,25 @@ def opened(experiment: Experiment, begun: Path | None = None) -> Teacher | Pairs
         )
     shape = experiment.space.shape
     if begun and (begun / pairs.NAME).exists():
-        return pairs.read(begun, number, shape)
+        return Taught(pairs.read(begun, number, shape), record)
     key = jax.random.fold_in(jax.random.key(experiment.seed), _PAIRS)
-    return pairs.drawn(key, _teacher(experiment), number, shape)
+    teacher, record = _teacher(experiment, record)
+    return Taught(pairs.drawn(key, teacher, number, shape), record)
 
 
-def _teacher(experiment: Experiment) -> Teacher:
+def _teacher(experiment: Experiment, record: Mapping[str, Any] | None) -> Taught:
     objective = experiment.objective
     field = f"{_section(experiment)}.teacher"
     try:
-        run = folder.load(Path(objective.teacher))
+        run = folder.load(Path(objective.teacher), step=record["step"] if record else None)
     except UserError as error:
         raise UserError(f"{field}: {error}") from error
+    found = {"step": run.step, "weights_sha256": fingerprint(run.params, run.constants)}
+    if record is not None and found != record:
+        raise UserError(
+            f"{field}={objective.teacher} has other weights at step {run.step} than when this run "
+            "began: give it back those, or give another --workdir"
+        )
     check_same(field, run, experiment, process=objective.SAME_PROCESS)
     taught, named = run.experiment, f"{field}={objective.teacher}"
     try:
@@ -109,7 +134,17 @@ def _teacher(experiment: Experiment) -> Teacher:
             f"{named} draws by a sampler that adds noise, so that its samples are not of the noise "
             "they begin with: give a run whose config.sampling.sampler is dpmpp_2m, for example"
         )
-    return Teacher(Weak(run.denoise, taught.conditions), run.sde, taught.sampler)
+    return Taught(Teacher(Weak(run.denoise, taught.conditions), run.sde, taught.sampler), found)
+
+
+def _recorded(workdir: Path) -> Mapping[str, Any] | None:
+    """What config.json says of the teacher of a run that has begun."""
+    match configs.read(workdir)[1].get("teacher"):
+        case None:
+            return None
+        case {"step": int(), "weights_sha256": str(), **others} as record if not others:
+            return record
+    raise UserError(f"{workdir / 'config.json'} is not a run's config: see its run.teacher")
 
 
 def _section(experiment: Experiment) -> str:

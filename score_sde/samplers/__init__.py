@@ -59,6 +59,7 @@ SHARED = (
     "times",
     "rho",
     "shift",
+    "offset",
     "denoise_final",
     "lower_order_final",
     "clip",

@@ -90,7 +90,8 @@ class FixedStep(TimeGrid, TabularSampler):
         Raises:
             ValueError: the process cannot have them, or they are too few for the order.
         """
-        times = self.at(sde, self.steps + (self.denoise_final == "none"))
+        ends = self.denoise_final == "none"
+        times = self.with_end(sde, self.steps) if ends else self.at(sde, self.steps)
         order = getattr(self, "order", 1)
         if order > len(times):
             raise ValueError(

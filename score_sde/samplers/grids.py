@@ -74,20 +74,24 @@ def shift(sde: SDE, steps: int, shift: float = 3.0) -> np.ndarray:
     are u' = shift u / (1 + (shift - 1) u), which is sigma / alpha times `shift` (Esser et al. 2024,
     arXiv 2403.03206, equation 23). The ends stay t_max and t_min.
     """
-
-    def unshifted(t: np.ndarray) -> np.ndarray:
-        return sde.sigma(t) / (sde.sigma(t) + shift * sde.alpha(t))
-
-    def shifted(u: np.ndarray) -> np.ndarray:
-        return sde.time_at_log_snr(-2 * np.log(shift * u / (1 - u)))
-
-    with np.errstate(divide="ignore"):  # at u = 1, whose time is put back
-        return _line(sde, steps, unshifted, shifted)
+    return _line(sde, steps, lambda t: _unshifted(sde, t, shift), lambda u: _shifted(sde, u, shift))
 
 
-def leading(sde: SDE, steps: int) -> np.ndarray:
-    """Levels 0, k, 2k, ... with k = N // steps, from the last (Song et al. 2020, 2010.02502)."""
-    return _at_levels(sde, np.arange(steps)[::-1] * (_levels(sde, steps) // steps))
+def trailing_shift(sde: SDE, steps: int, shift: float = 3.0) -> np.ndarray:
+    """That of `shift` from t_max to the data, without these: u (1 - i / steps), as Flux has it."""
+    first = _unshifted(sde, np.float64(sde.t_max), shift)
+    t = _shifted(sde, first * (1 - np.arange(steps) / steps), shift)
+    t[0] = sde.t_max
+    return t
+
+
+def leading(sde: SDE, steps: int, offset: int = 0) -> np.ndarray:
+    """Levels 0, k, 2k, ... with k = N // steps, from the last (Song et al. 2020, 2010.02502).
+
+    With an offset of 1 they are 1, 1 + k, ..., as Stable Diffusion has them.
+    """
+    levels = offset + np.arange(steps)[::-1] * (_levels(sde, steps) // steps)
+    return _at_levels(sde, np.minimum(levels, sde.scales - 1))
 
 
 def trailing(sde: SDE, steps: int) -> np.ndarray:
@@ -101,12 +105,42 @@ def linspace(sde: SDE, steps: int) -> np.ndarray:
     return _at_levels(sde, np.round(np.linspace(0, _levels(sde, steps) - 1, steps))[::-1])
 
 
+def linspace_open(sde: SDE, steps: int) -> np.ndarray:
+    """The levels of `linspace` for one step more, without level 0."""
+    _levels(sde, steps)
+    return linspace(sde, steps + 1)[:-1]
+
+
+def between_levels(sde: SDE, steps: int) -> np.ndarray:
+    """Levels N - 1 to 0, equally spaced, not rounded: sigma / alpha is linear between two of them.
+
+    So released pipelines place the steps of methods in sigma / alpha, such as euler.
+    """
+    last = _levels(sde, steps) - 1
+    ratio = np.exp(-0.5 * sde.log_snr(np.maximum(np.arange(last + 1) / last, sde.t_min)))
+    level = np.linspace(last, 0, steps)
+    t = sde.time_at_log_snr(-2 * np.log(np.interp(level, np.arange(last + 1), ratio)))
+    return np.where(level == np.round(level), _at_levels(sde, level), t)
+
+
 def tuned(sde: SDE, steps: int) -> np.ndarray:
     """Tuned for one run and one sampler; runs.tuned puts the times in its place."""
     raise ValueError(
         "the tuned grid is of a run: tune it (python -m score_sde.samplers.tune RUN), then sample "
         "or evaluate that run"
     )
+
+
+def _unshifted(sde: SDE, t: np.ndarray, shift: float) -> np.ndarray:
+    """u of the straight path at which sigma / alpha is 1 / shift of that at t."""
+    return sde.sigma(t) / (sde.sigma(t) + shift * sde.alpha(t))
+
+
+def _shifted(sde: SDE, u: np.ndarray, shift: float) -> np.ndarray:
+    """The times at which sigma / alpha is `shift` times that of the straight path at u."""
+    with np.errstate(divide="ignore"):  # at u = 1
+        t = sde.time_at_log_snr(-2 * np.log(shift * u / (1 - u)))
+    return np.clip(t, sde.t_min, sde.t_max)
 
 
 def _levels(sde: SDE, steps: int) -> int:
@@ -126,6 +160,16 @@ def _at_levels(sde: SDE, level: np.ndarray) -> np.ndarray:
     return np.maximum(level / (sde.scales - 1), sde.t_min)
 
 
+# Those that say where a model is evaluated, and not where its last step leads: that is t_min.
+OPEN = ("leading", "trailing", "linspace_open", "trailing_shift")
+# The options that grids have, by the grid.
+OPTIONS = {
+    "karras": ("rho",),
+    "shift": ("shift",),
+    "trailing_shift": ("shift",),
+    "leading": ("offset",),
+}
+
 GRIDS: dict[str, Callable[..., np.ndarray]] = {
     "uniform": uniform,
     "log_snr": log_snr,
@@ -133,9 +177,12 @@ GRIDS: dict[str, Callable[..., np.ndarray]] = {
     "karras": karras,
     "quadratic": quadratic,
     "shift": shift,
+    "trailing_shift": trailing_shift,
     "leading": leading,
     "trailing": trailing,
     "linspace": linspace,
+    "linspace_open": linspace_open,
+    "between_levels": between_levels,
     "tuned": tuned,
 }
 
@@ -150,7 +197,8 @@ class TimeGrid:
         times: the times themselves, falling, from t_max at most to t_min at least, in place of
             `steps` and `grid`; () for those.
         rho: of the grid "karras".
-        shift: of the grid "shift".
+        shift: of the grids "shift" and "trailing_shift".
+        offset: levels by which the grid "leading" begins and ends above its own.
     """
 
     steps: Annotated[int, between(1, MOST_STEPS)] = 20
@@ -158,6 +206,7 @@ class TimeGrid:
     times: tuple[Positive, ...] = ()
     rho: Positive = 7.0
     shift: Positive = 3.0
+    offset: Annotated[int, between(0, 1000)] = 0
 
     def at(self, sde: SDE, number: int) -> np.ndarray:
         """The times, float64 NumPy: `number` of them, unless they are given.
@@ -165,12 +214,12 @@ class TimeGrid:
         Raises:
             ValueError: the process cannot have them.
         """
-        options = {"karras": {"rho": self.rho}, "shift": {"shift": self.shift}}
+        options = {name: getattr(self, name) for name in OPTIONS.get(self.grid, ())}
         if self.times:
             t = np.array(self.times, np.float64)
         else:
             with np.errstate(all="ignore"):  # reported here
-                t = GRIDS[self.grid](sde, number, **options.get(self.grid, {}))
+                t = GRIDS[self.grid](sde, number, **options)
         if not (np.diff(t) < 0).all():
             raise ValueError(
                 "times must fall from each to the next, from noise to data"
@@ -183,6 +232,27 @@ class TimeGrid:
         if not t[-1] >= sde.t_min * (1 - _ROUNDED):
             raise ValueError(f"{self.named} end at {t[-1]:g}, before t_min={sde.t_min:g} of {sde}")
         return t
+
+    @property
+    def open(self) -> bool:
+        """Whether the last of the times is no end, but one at which a model is evaluated."""
+        return self.grid in OPEN and not self.times
+
+    def with_end(self, sde: SDE, number: int) -> np.ndarray:
+        """Times of so many evaluations and where the last step leads, float64 [number + 1].
+
+        Raises:
+            ValueError: the process cannot have them.
+        """
+        if not self.open:
+            return self.at(sde, number + 1)
+        t = self.at(sde, number)
+        if t[-1] <= sde.t_min:
+            raise ValueError(
+                f"{self.named} end at t_min={sde.t_min:g}, from which no step leads on: give "
+                "denoise_final='tweedie'" + (", or offset=1" if self.grid == "leading" else "")
+            )
+        return np.append(t, sde.t_min)
 
     @property
     def named(self) -> str:

@@ -69,7 +69,7 @@ class Jump(TimeGrid, Sampler):
         Raises:
             ValueError: the process cannot have them.
         """
-        return self.at(sde, self._number + 1)[: self._number]
+        return self.at(sde, self._number + (not self.open))[: self._number]
 
     def check(self, sde: SDE) -> None:
         """See Sampler."""

@@ -157,7 +157,7 @@ class PredictorCorrector(TimeGrid, TabularSampler):
         """Where the step of each row leads: to the next row that begins one; 0 for the data."""
         end = 0.0
         if self.predictor in SOLVERS and self.denoise_final == "none":
-            end = self.at(sde, self.steps + 1)[-1]
+            end = self.with_end(sde, self.steps)[-1]
         following = np.append(table.t[1:], end)
         for row in np.flatnonzero(np.append(table.inner[1:], False))[::-1]:
             following[row] = following[row + 1]

@@ -6,17 +6,29 @@ from typing import Any
 from score_sde import sections
 from score_sde.checks import check_name
 from score_sde.fields import Field
+from score_sde.spaces.autoencoded import Autoencoded
 from score_sde.spaces.base import Space
 from score_sde.spaces.dequantization import Lattice
 from score_sde.spaces.latents import Latents
 from score_sde.spaces.pixels import Pixels
 from score_sde.spaces.vectors import Vectors
 
-__all__ = ["SPACES", "Latents", "Lattice", "Pixels", "Space", "Vectors", "kinds", "read"]
+__all__ = [
+    "SPACES",
+    "Autoencoded",
+    "Latents",
+    "Lattice",
+    "Pixels",
+    "Space",
+    "Vectors",
+    "kinds",
+    "read",
+]
 
 SPACES: dict[str, type[Space]] = {
     "pixels": Pixels,
     "latents": Latents,
+    "autoencoded": Autoencoded,
     "vectors": Vectors,
 }
 

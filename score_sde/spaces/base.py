@@ -19,6 +19,7 @@ from score_sde.fields import Field
 
 if TYPE_CHECKING:
     from score_sde.data.base import Source
+    from score_sde.parts import Part
     from score_sde.spaces.dequantization import Lattice
 
 
@@ -27,11 +28,13 @@ class Space:
 
     Attributes:
         KINDS: the kinds of fields that it models; see score_sde.fields.
+        PARTS: networks that it has, by the options that say where their files are; see parts.
         MOST: how many examples a picture shows at the most.
         shape: of a state, without the batch.
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ()
+    PARTS: ClassVar[tuple[str, ...]] = ()
     MOST: ClassVar[int] = 256
     shape: tuple[int, ...]
 
@@ -81,6 +84,10 @@ class Space:
 
     def with_arrays(self, arrays: Mapping[str, Any]) -> Self:
         """The fitted space again, from what `arrays` gave."""
+        return self
+
+    def with_parts(self, parts: Mapping[str, Part]) -> Self:
+        """This space with the networks of PARTS, by name."""
         return self
 
     def augment(self, key: jax.Array, examples: jax.Array) -> jax.Array:

@@ -68,13 +68,11 @@ class Latents(Space):
 
     def encode(self, examples: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """scale * example + bias; nothing is random."""
-        scale, bias = self._numbers()
-        return scale * examples + bias
+        return per_channel(self.scale) * examples + per_channel(self.bias)
 
     def decode(self, x: jax.Array) -> jax.Array:
         """(x - bias) / scale."""
-        scale, bias = self._numbers()
-        return (x - bias) / scale
+        return (x - per_channel(self.bias)) / per_channel(self.scale)
 
     def log_volume(self, examples: jax.Array) -> jax.Array:
         """The sum of log scale, the same for all."""
@@ -99,7 +97,7 @@ class Latents(Space):
         levels = 255 * (shown - low) / max(high - low, np.finfo(np.float32).tiny)
         pictures.save_grid(path, levels.round().astype(np.uint8), columns)
 
-    def _numbers(self) -> tuple[jax.Array, jax.Array]:
-        """Scale and bias, [1, 1, 1, channels or 1]."""
-        parts = (np.asarray(part, np.float32)[None, None, None] for part in (self.scale, self.bias))
-        return tuple(jnp.asarray(part) for part in parts)
+
+def per_channel(numbers: Sequence[float]) -> jax.Array:
+    """One number, or one for each channel, as [1, 1, 1, channels or 1] float32."""
+    return jnp.asarray(np.asarray(numbers, np.float32)[None, None, None])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -65,21 +66,26 @@ def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> Non
     save_png(path, canvas)
 
 
-def save_png(path: Path, image: np.ndarray) -> None:
+def save_png(path: Path, image: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
     """Write one image whole or not at all; its folder is made.
 
     Args:
         path: where.
         image: uint8, [H, W, C]; a PNG shows one channel as gray and the first three as colours, of
             two the third as black.
+        texts: by keyword, which the file holds too.
     """
-    from PIL import Image
+    from PIL import Image, PngImagePlugin
 
+    about = PngImagePlugin.PngInfo()
+    for keyword, text in (texts or {}).items():
+        about.add_itxt(keyword, text)
     channels = image.shape[-1]
     if channels == 2:
         image = np.concatenate([image, np.zeros_like(image[..., :1])], axis=-1)
     with replacing(path) as file:
-        Image.fromarray(image[..., 0] if channels == 1 else image[..., :3]).save(file, "PNG")
+        picture = Image.fromarray(image[..., 0] if channels == 1 else image[..., :3])
+        picture.save(file, "PNG", pnginfo=about)
 
 
 def annotate(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ an old one. (A default that changes would make two runs one; `contradiction` fin
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -158,13 +159,20 @@ def contradiction(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
 
 def _defaults(config: ConfigDict) -> Settings:
     """The defaults of all settings that have one."""
-    values = _flat(configs.default(config.model.name), without=("sde", "sampling"))
-    del values["model.name"]  # the defaults are those of this network
+    values = dict(_of_network(config.model.name))
     process, sampler = processes.read(config.sde), build.sampler(config.sampling)
     values |= {
         f"sde.{name}": entry.default for name, entry in sections.entries(type(process)).items()
     }
     values |= {_sampling(sampler, f.name): _json(f.default) for f in dataclasses.fields(sampler)}
+    return values
+
+
+@functools.cache
+def _of_network(name: str) -> Settings:
+    """The defaults of all fields, but for the process and the sampler."""
+    values = _flat(configs.default(name), without=("sde", "sampling"))
+    del values["model.name"]  # the defaults are those of this network
     return values
 
 

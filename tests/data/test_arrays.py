@@ -11,7 +11,7 @@ from made_info import described
 
 from score_sde.data import arrays
 from score_sde.data.base import DataError, Info, SplitError
-from score_sde.fields import Field, image, label, number, vector
+from score_sde.fields import Field, decode_texts, image, label, number, text, vector
 
 
 def whole(source):
@@ -203,6 +203,23 @@ def test_files_that_are_refused(tmp_path):
     assert "array 'x' of " in load("x.npz", x=np.array([1, np.nan]))
 
 
+def test_texts_are_as_long_as_the_longest_of_all_splits(tmp_path):
+    """Of a file too; a given field of fewer bytes refuses them."""
+    captions = np.array(["a cat", "", "猫猫"])
+    parts = {"train": {"text": captions[:2]}, "test": {"text": captions[2:]}}
+    for split, expected in {"train": ["a cat", ""], "test": ["猫猫"]}.items():
+        source = arrays.source(parts, split=split)
+        assert source.info.fields == (text(6),)
+        assert decode_texts(whole(source)["text"]) == expected
+    np.savez(tmp_path / "mine.npz", train_text=captions[:2], test_text=captions[2:])
+    read = arrays.load(tmp_path / "mine.npz", "test")
+    assert read.info == source.info
+    assert decode_texts(whole(read)["text"]) == ["猫猫"]
+    assert refusal(arrays.source, parts, fields=[text(5)]) == (
+        "array 'text' of split 'test' of arrays: '猫猫' has 6 bytes: a text can have 5 here"
+    )
+
+
 def test_arrays_that_are_no_field():
     """The message has the name, the shape, the dtype and what would do."""
     for array, shown in [
@@ -212,11 +229,12 @@ def test_arrays_that_are_no_field():
         (np.zeros((5, 2), np.int32), "int32 [5, 2]"),
         (np.zeros(5, bool), "bool [5]"),
         (np.zeros(5, complex), "complex128 [5]"),
-        (np.array(["a", "b"]), "<U1 [2]"),
+        (np.array([["a", "b"]]), "<U1 [1, 2]"),
     ]:
         assert refusal(arrays.source, {"x": array}) == (
             f"array 'x' of arrays is {shown}: an image is uint8 [n, height, width, channels] "
-            "or [n, height, width], a vector float [n, d], a label integer [n], a number float [n]"
+            "or [n, height, width], a vector float [n, d], a label integer [n], a number float "
+            "[n], a text str [n]"
         )
     assert "array 'array' of mine is bool [5]" in refusal(
         arrays.source, np.zeros(5, bool), name="mine"

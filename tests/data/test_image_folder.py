@@ -95,7 +95,7 @@ def test_errors_say_what_to_do(write, tmp_path):
     def load(split="train", data_dir=tmp_path, **kwargs):
         return data.load("folder", split, data_dir=data_dir, **kwargs)
 
-    with pytest.raises(data.DataError, match="data_dir, the path"):
+    with pytest.raises(data.DataError, match="its path as data_dir"):
         load(data_dir=None)
     with pytest.raises(data.DataError, match="not a folder"):
         load(data_dir=tmp_path / "none")

@@ -30,10 +30,10 @@ def test_names_that_a_recipe_registers(monkeypatch):
         assert refusal(path) == (
             f"cannot register {path!r}: a name is of letters, digits, _ and -, and no path"
         )
-    for name in ("digits", "digits_rgb", "folder", "arrays", *toy.SETS):
+    for name in ("digits", "digits_rgb", "emoji", "folder", "arrays", *toy.SETS):
         assert refusal(name) == (
             f"cannot register {name!r}: arrays, moons, spirals, gaussians, folder, digits, "
-            "digits_rgb have a meaning, use another name"
+            "digits_rgb, emoji have a meaning, use another name"
         )
     assert set(DOOR._REGISTERED) == {"my-set_2"}
     with pytest.raises(DataError, match="my-set_2 needs no preparation"):

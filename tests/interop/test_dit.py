@@ -14,7 +14,7 @@ from score_sde import fields
 from score_sde.interop import dit, slots
 from score_sde.models import DiT
 from score_sde.models.conditions import Label, Number
-from score_sde.models.embeddings import timestep
+from score_sde.models.embeddings import cosines_first
 from score_sde.models.functional import functional
 
 NAMES = ("dit_p2", "dit_p1_nosigma")
@@ -48,7 +48,7 @@ def test_positions_and_the_time_are_embedded_as_there(shared, name):
     file, _, make, _ = golden(shared, name)
     positions = quick_jit(lambda: make(nnx.Rngs(0)).positions[...])()
     np.testing.assert_allclose(positions, file["state/pos_embed"][0], atol=1e-6)
-    ours = timestep(jnp.asarray(file["t"]), 256)
+    ours = cosines_first(jnp.asarray(file["t"]), 256)
     np.testing.assert_allclose(ours, file["t_embedding"], atol=1e-4)
 
 

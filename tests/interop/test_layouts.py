@@ -51,6 +51,52 @@ def test_what_does_not_fit_is_named():
         slots.from_params(model, places, {**params, "other": jax.numpy.ones(1)}, constants)
 
 
+def _placed(slot, arrays):
+    """What `ours` makes of arrays, after `back` was seen to give them again."""
+    (ours,) = slot.ours(*arrays)
+    assert ours.shape == slot.variables[0].shape
+    for again, array in zip(slot.back(ours), arrays, strict=True):
+        np.testing.assert_array_equal(again, array)
+    return ours
+
+
+def test_arrays_of_blocks_side_by_side():
+    """Two blocks of three layers, from 4 features to 2 each."""
+    kernel = nnx.eval_shape(lambda: nnx.Param(jax.numpy.zeros((2, 4, 6))))
+    slot = layouts.joined([["a", "b", "c"], ["d", "e", "f"]], kernel, layouts.LINEAR)
+    assert slot.shapes == dict.fromkeys("abcdef", (2, 4))
+    arrays = [np.arange(8.0).reshape(2, 4) + 10 * i for i in range(6)]
+    ours = _placed(slot, arrays)
+    np.testing.assert_array_equal(ours[1, :, 2:4], arrays[4].T)
+
+
+def test_halves_the_other_way_round():
+    """Of the outputs of a layer."""
+    kernel = nnx.eval_shape(lambda: nnx.Param(jax.numpy.zeros((3, 4))))
+    theirs = np.arange(12.0).reshape(4, 3)
+    ours = _placed(layouts.one("a", kernel, layouts.swapped(layouts.LINEAR)), [theirs])
+    np.testing.assert_array_equal(ours, theirs[[2, 3, 0, 1]].T)
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_pixels_within_channels(axis):
+    """Theirs counts 3 pixels of each of 2 channels, ours 2 channels of each of 3 pixels."""
+    kernel = nnx.eval_shape(lambda: nnx.Param(jax.numpy.zeros((6, 6))))
+    layout = layouts.channels_slowest(layouts.SAME, 3, axis)
+    theirs = np.arange(36.0).reshape(6, 6)
+    ours = _placed(layouts.one("a", kernel, layout), [theirs])
+    np.testing.assert_array_equal(ours, np.take(theirs, [0, 3, 1, 4, 2, 5], axis))
+
+
+def test_a_constant_that_they_do_not_have():
+    """It is made, and not written."""
+    model = nnx.eval_shape(lambda: Dense(2, 3, bias=False, rngs=nnx.Rngs(0)))
+    places = [layouts.computed(model.kernel, lambda: np.ones((2, 3)))]
+    params, constants = slots.to_params(model, places, {})
+    np.testing.assert_array_equal(params["kernel"], np.ones((2, 3)))
+    assert slots.from_params(model, places, params, constants) == {}
+
+
 def test_levels_of_iddpm(shared):
     """The array u of a released model is sigma / alpha of the cosine schedule."""
     u = np.load(shared / "golden/checkpoints/edm_iddpm_precond.npz")["state/u"]

@@ -131,9 +131,7 @@ def test_denoised_by_a_network_of_edm2(shared, imported):
     """And u(t); weights in half are widened when they are imported, which changes 3e-6."""
     arrays, run = golden(shared, "edm2_cond_fp16"), score_sde.load(imported("edm2_cond_fp16"))
     near(denoised(run, arrays), arrays["y_denoised"])
-    label = jnp.log(jnp.asarray(arrays["sigma"])) / 4
-    apply = run.experiment.network.apply
-    u = apply(run.params, run.constants, label, method="log_variance")
+    u = run.experiment.own(run.params, run.constants, run.sde, jnp.asarray(arrays["sigma"]))
     np.testing.assert_allclose(u, arrays["y_logvar"][:, 0, 0, 0], rtol=1e-4, atol=1e-5)
     assert (run.config.objective.denoising.time_mean, run.space.shape) == (-0.4, (16, 16, 3))
 

@@ -36,6 +36,9 @@ def label(classes=4, dropout=0.0):
     return {"label": functools.partial(Label(dropout).embedding, fields.label(classes))}
 
 
+TOLD = ("noise_embedding/", "conditions/")
+
+
 class _Hashable(dict):
     """Conditions as a key of a cache."""
 
@@ -111,6 +114,28 @@ def test_every_parameter_of_every_block_matters(today):
     for name, g in gradient(today)[0].items():
         each = g if name.startswith("blocks/") else g[None]
         assert all(np.abs(one).max() > 0 for one in each), name
+
+
+def test_blocks_with_embeddings_of_their_own():
+    """As one that all share, where all are equal; the last layer sees the first block's alone."""
+    (x, noise), told = batch(), {"label": jnp.array([0, 3, -1])}
+    shared, own = make(conditions=FOUR), make(conditions=FOUR, own_embeddings=True)
+    params, constants = filled(shared)
+    moved = {
+        (f"blocks/block/told/{name}" if name.startswith(TOLD) else name): array
+        for name, array in params.items()
+    }
+    moved = {k: jnp.stack([v, v]) if "/told/" in k else v for k, v in moved.items()}
+    other = {k: v.at[1].set(0) if "/told/" in k else v for k, v in moved.items()}
+
+    @quick_jit
+    def run(params, moved, other):
+        first = shared.apply(params, constants, x, noise, told)
+        return first, *(own.apply(p, constants, x, noise, told) for p in (moved, other))
+
+    first, same, differing = run(params, moved, other)
+    np.testing.assert_allclose(same, first, rtol=1e-5, atol=1e-5)
+    assert np.abs(differing - first).max() > 1e-3
 
 
 def test_rematerialisation_changes_memory_not_numbers():

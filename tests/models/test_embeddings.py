@@ -47,6 +47,14 @@ def test_cosines_first_have_a_frequency_less(x64):
     assert out[0, 8] == 0
 
 
+def test_cosines_first_may_have_the_frequencies_of_positional(x64):
+    """The same numbers, cosines before sines."""
+    label = jnp.array([500.0])
+    sines, cosines = jnp.split(positional(label, 8), 2, axis=1)
+    expected = jnp.concatenate([cosines, sines], axis=1)
+    np.testing.assert_allclose(cosines_first(label, 8, closed=True), expected, rtol=1e-10)
+
+
 @pytest.mark.parametrize(
     ("label", "scaled", "message"),
     [

@@ -35,6 +35,13 @@ def test_the_groups_are_the_largest_divisor_that_is_allowed(channels, size, grou
     assert GroupNorm(channels, group_size=size).groups == groups
 
 
+def test_groups_that_are_asked_for():
+    """Whatever they leave for each; they have to divide the channels."""
+    assert GroupNorm(8, groups=4).groups == 4
+    with pytest.raises(ValueError, match="10 channels cannot be divided into 4 groups"):
+        GroupNorm(10, groups=4)
+
+
 def test_group_norm_of_bfloat16_has_float32_statistics():
     # In bfloat16 alone, 1000 + a standard deviation of 1 would be constant within rounding steps.
     x = 1000 + 8 * jax.random.normal(jax.random.key(0), (2, 16, 16, 8))

@@ -23,6 +23,24 @@ SMALL = {
     "mlp": {"shape": (3,), "channels": 16, "depth": 1},
     "adm_classifier": {"shape": (4, 8, 1), "classes": 3, "channels": 4, "channel_mult": (1,)},
     "wide_resnet": {"shape": (4, 8, 1), "classes": 3, "depth": 10, "width": 1},
+    "cross_unet": {
+        **{"shape": (4, 8, 1), "widths": (4,), "num_res_blocks": 1, "transformer_depth": (1,)},
+        **{"heads": (1,), "groups": 2, "text_features": 6},
+    },
+    "mmdit": {"shape": (4, 8, 1), "depth": 1, "heads": 1, "channels": 8, "text_features": 6},
+    "flux": {
+        **{"shape": (4, 8, 1), "depth": 1, "single_depth": 1, "heads": 1, "axes": (4, 2, 2)},
+        **{"text_features": 6},
+    },
+    "pixart": {"shape": (4, 8, 1), "depth": 1, "heads": 1, "channels": 12, "text_features": 6},
+}
+# What networks of texts have to be told.
+TEXT = {"text": jnp.zeros((2, 5, 6))}
+TOLD = {
+    "cross_unet": TEXT,
+    "mmdit": {**TEXT, "pooled": jnp.zeros((2, 2048))},
+    "flux": {**TEXT, "pooled": jnp.zeros((2, 768)), "guidance": jnp.ones(2)},
+    "pixart": {**TEXT, "sizes": jnp.ones((2, 3))},
 }
 each_network = pytest.mark.parametrize("name", NETWORKS)
 CONDITIONS = {"size": functools.partial(Number().embedding, fields.number("size"))}
@@ -56,7 +74,7 @@ def test_its_options_can_stand_in_a_config(name):
 @each_network
 def test_all_are_called_alike(name):
     """network(x, noise_label, cond, key=key) gives a state, or logits of the classes."""
-    out = called(name, make(name), None, jax.random.key(0))
+    out = called(name, make(name), TOLD.get(name), jax.random.key(0))
     classifies = "classes" in SMALL[name]
     assert out.shape == ((2, 3) if classifies else (2, *SMALL[name]["shape"]))
 
@@ -64,15 +82,16 @@ def test_all_are_called_alike(name):
 @each_network
 def test_conditions_are_told_or_refused(name):
     """A network without a condition says so; one that cannot have any says so when it is made."""
-    cond = {"size": jnp.zeros(2)}
-    with pytest.raises(ValueError, match="this network is not told size: it is told nothing"):
+    cond = {**TOLD.get(name, {}), "size": jnp.zeros(2)}
+    other = "text" if name in TOLD else "nothing"
+    with pytest.raises(ValueError, match=f"this network is not told size: it is told .*{other}"):
         called(name, make(name), cond)
-    if name in ("unet", "dit", "uvit", "adm", "edm2", "mlp"):
+    if name in ("unet", "dit", "uvit", "adm", "edm2", "mlp", "cross_unet"):
         told = make(name, conditions=CONDITIONS)
-        assert any(k.startswith("conditions/size/") for k in told.shapes[0])
+        assert any("conditions/size/" in k for k in told.shapes[0])
         assert called(name, told, cond, jax.random.key(0)).shape == (2, *SMALL[name]["shape"])
-        with pytest.raises(ValueError, match="is not told label: it is told size"):
-            called(name, told, {"label": jnp.zeros(2, int)})
+        with pytest.raises(ValueError, match=r"is not told label: it is told .*size"):
+            called(name, told, {**cond, "label": jnp.zeros(2, int)})
     else:
         with pytest.raises(ValueError, match="this network cannot be told size: use the network u"):
             make(name, conditions=CONDITIONS)

@@ -79,3 +79,13 @@ def test_shapes_with_and_without_convolution(fir):
                 lambda x, cls=cls, make=make: cls(3, **make, rngs=nnx.Rngs(0))(x), x
             )
             assert out.shape == (2, *sides, n_out)
+
+
+def test_doubling_to_an_odd_size_leaves_the_last_pixels_out(x64):
+    """Before the convolution, which sees zeros beyond them: the way back from a halved odd size."""
+    x = image()
+    layer = Upsample(3, 5, fir=None, param_dtype=jnp.float64, rngs=nnx.Rngs(1))
+    np.testing.assert_array_equal(layer(x, (11, 16)), layer.conv(double(x)[:, :11]))
+    np.testing.assert_array_equal(layer(x, (12, 16)), layer(x))
+    halved = Downsample(5, 5, fir=None, edge=(1, 1), rngs=nnx.Rngs(1))(layer(x, (11, 15)))
+    assert halved.shape == (2, 6, 8, 5)

@@ -27,6 +27,30 @@ def test_fixed_positions_are_those_of_the_column_and_of_the_row(x64):
     np.testing.assert_allclose(found[row * 5 + column], np.concatenate(expected), rtol=1e-12)
 
 
+def test_positions_of_a_span_end_there(x64):
+    """Half as far apart where there are twice as many; the span says how far in the end."""
+    found = tokens.sines_and_cosines(8, 4, span=4)
+    np.testing.assert_allclose(found[::2], tokens.sines_and_cosines(4, 4), rtol=1e-12)
+    by_row = tokens.sine_cosine(8, 4, 8, jnp.float64, span=4)
+    np.testing.assert_allclose(by_row[5 * 4 + 3], [*found[6], *found[5]], rtol=1e-12)
+
+
+def test_angles_of_three_axes(x64):
+    """Nothing turns with the place of the image; then rows, then columns, each with its waves."""
+    found = tokens.axes_angles(2, 3, (2, 4, 2), jnp.float64)
+    np.testing.assert_allclose(found[1 * 3 + 2], [0, 1, 0.01, 2], rtol=1e-12)
+
+
+def test_features_that_turn_together(x64):
+    """Adjacent ones turn as the halves do, in the other order."""
+    x, angles = jax.random.normal(jax.random.key(0), (1, 5, 2, 6)), jnp.arange(15.0).reshape(5, 3)
+    halves = np.asarray(x).reshape(1, 5, 2, 3, 2).swapaxes(-1, -2).reshape(x.shape)
+    expected = tokens.rotate(jnp.asarray(halves), angles)
+    found = np.asarray(tokens.rotate(x, angles, adjacent=True))
+    np.testing.assert_allclose(found[..., ::2], expected[..., :3], rtol=1e-10)
+    np.testing.assert_allclose(found[..., 1::2], expected[..., 3:], rtol=1e-10)
+
+
 def test_rotary_positions_are_relative(x64):
     """Products of turned queries and keys are the same wherever the two lie, if not how far."""
     angles = tokens.rotary_angles(3, 4, 8, jnp.float64)

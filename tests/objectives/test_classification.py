@@ -7,9 +7,9 @@ import pytest
 
 import score_sde
 from score_sde.classifier import Classifier
+from score_sde.noise_labels import NOISE_LABELS
 from score_sde.objectives import times
 from score_sde.objectives.classification import cross_entropy
-from score_sde.prediction import NOISE_LABELS
 
 pytestmark = pytest.mark.slow
 

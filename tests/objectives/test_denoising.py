@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from score_sde import analytic
+from score_sde.noise_labels import NOISE_LABELS
 from score_sde.objectives import denoising, times, weightings
-from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Prediction, from_network
+from score_sde.prediction import PARAMETRIZATIONS, Prediction, from_network
 from score_sde.processes import DDPM, EDM, SMLD, VE, VP, CosineVP, RectifiedFlow, SubVP
 
 pytestmark = pytest.mark.slow

@@ -10,10 +10,11 @@ import pytest
 
 from score_sde import EDM, VP, RectifiedFlow, TrigFlow, analytic
 from score_sde.flow_map import Consistency, OfDenoiser
+from score_sde.noise_labels import NOISE_LABELS
 from score_sde.objectives import ECT, ICT, SCM, MeanFlow, Shortcut, shortcut
 from score_sde.objectives.consistency import ends_apart, pseudo_huber
 from score_sde.objectives.frozen import frozen
-from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, Prediction, from_network
+from score_sde.prediction import PARAMETRIZATIONS, Prediction, from_network
 
 KEY = jax.random.key(6)
 MEAN, STD = 0.3, 0.5
@@ -76,7 +77,7 @@ EXACT = {
 
 @pytest.mark.parametrize("name", EXACT)
 def test_the_expected_slope_at_the_exact_map_is_zero(x64, name):
-    """Of the map's mean and standard deviation, within 4 standard errors; elsewhere it is not."""
+    """Of the mean and standard deviation, within 4 standard errors; elsewhere it leads back."""
     objective, sde = EXACT[name]
     n = 1 << 14
     x0 = MEAN + STD * jax.random.normal(jax.random.key(0), (n, 1))
@@ -88,8 +89,27 @@ def test_the_expected_slope_at_the_exact_map_is_zero(x64, name):
     slopes = jax.jit(jax.jacfwd(losses))
     exact = slopes(jnp.array([MEAN, STD]))
     assert (jnp.abs(exact.mean(0)) < 4 * exact.std(0) / np.sqrt(n)).all()
-    away = slopes(jnp.array([MEAN + 0.3, STD + 0.2]))
-    assert (jnp.abs(away.mean(0)) > 8 * away.std(0) / np.sqrt(n)).any()
+    for off in (jnp.array([0.3, 0.0]), jnp.array([0.0, 0.2])):
+        away = slopes(jnp.array([MEAN, STD]) + off) @ off  # above 0: a step downhill comes nearer
+        assert away.mean() > 8 * away.std() / np.sqrt(n)
+
+
+@pytest.mark.parametrize("sde", [EDM(), TrigFlow()], ids=["EDM", "TrigFlow"])
+def test_scm_begins_as_denoising(x64, sde):
+    """Before r rises the exact answer is the denoiser's, to which the loss leads back."""
+    objective, n = SCM(sigma_data=1.0).at(0.0), 1 << 14
+    x0 = MEAN + STD * jax.random.normal(jax.random.key(0), (n, 1))
+
+    def losses(parameters):
+        denoise = analytic.gaussian(sde, parameters[:1], parameters[1])
+        return objective(KEY, Consistency(sde, denoise), sde, x0)
+
+    slopes = jax.jit(jax.jacfwd(losses))
+    exact = slopes(jnp.array([MEAN, STD]))
+    assert (jnp.abs(exact.mean(0)) < 4 * exact.std(0) / np.sqrt(n)).all()
+    for off in (jnp.array([0.3, 0.0]), jnp.array([0.0, 0.2])):
+        away = slopes(jnp.array([MEAN, STD]) + off) @ off
+        assert away.mean() > 8 * away.std() / np.sqrt(n)
 
 
 def test_frozen_is_a_constant_for_derivatives(x64):
@@ -102,6 +122,21 @@ def test_frozen_is_a_constant_for_derivatives(x64):
     assert value(a, x) == x * 3 * a * x**2
     assert jax.grad(value)(a, x) == 0
     assert jax.grad(value, 1)(a, x) == 3 * a * x**2
+
+
+def test_times_that_are_spread_evenly_are_not_spread_together():
+    """Both ends of MeanFlow's jumps cover their quantiles, and say nothing of each other."""
+    sde, n = RectifiedFlow(t_max=1.0), 4096
+    t, s = MeanFlow(share=1.0, time_mean=0.0, stratified=True).times(KEY, sde, n)
+    both = jnp.sort(jnp.concatenate([t, s]))
+    logit = jnp.log(both) - jnp.log1p(-both)
+    quantiles = jax.scipy.special.ndtr(logit)
+    np.testing.assert_allclose(quantiles, (jnp.arange(2 * n) + 0.5) / (2 * n), atol=2e-3)
+    # Of two independent quantiles the distance is d with density 2 (1 - d): a third on average.
+    apart = jnp.abs(jax.scipy.special.ndtr(jnp.log(t / (1 - t)))
+                    - jax.scipy.special.ndtr(jnp.log(s / (1 - s))))  # fmt: skip
+    assert abs(apart.mean() - 1 / 3) < 4 * np.sqrt(1 / 18 / n)
+    assert abs(jnp.mean(apart > 0.5) - 0.25) < 4 * np.sqrt(3 / 16 / n)
 
 
 def test_shortcut_s_smallest_jump_is_made_of_slopes(x64, monkeypatch):

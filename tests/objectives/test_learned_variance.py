@@ -8,9 +8,10 @@ from flax import nnx
 
 from score_sde import composite
 from score_sde.models.mlp import MLP
+from score_sde.noise_labels import NOISE_LABELS
 from score_sde.objectives import Denoising, variational
 from score_sde.objectives.times import discrete_times, draw_times
-from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, from_network, with_variance
+from score_sde.prediction import PARAMETRIZATIONS, from_network, with_variance
 from score_sde.processes import DDPM
 from score_sde.samplers.improved_ddpm import ImprovedDDPM
 from score_sde.samplers.loop import before, run

@@ -7,8 +7,9 @@ import pytest
 from made_info import image_info
 
 from score_sde.errors import UserError
+from score_sde.noise_labels import NOISE_LABELS
 from score_sde.objectives import denoising, times, weightings
-from score_sde.prediction import NOISE_LABELS, PARAMETRIZATIONS, from_network
+from score_sde.prediction import PARAMETRIZATIONS, from_network
 from score_sde.processes import DDPM, SDE, SMLD, VP
 from score_sde.runs import build
 from score_sde.runs import config as configs

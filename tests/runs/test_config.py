@@ -7,9 +7,10 @@ import math
 import pytest
 from made_info import image_info
 
-from score_sde import fields, records
+from score_sde import fields, records, values
 from score_sde.data import Info
 from score_sde.errors import UserError
+from score_sde.models import NETWORKS
 from score_sde.runs import build
 from score_sde.runs import config as configs
 
@@ -347,3 +348,10 @@ def test_what_a_classifier_does_not_do_cannot_stop_it():
     config.model.parametrization = "nonsense"
     with pytest.raises(UserError, match=r"unknown config\.model\.parametrization"):
         build.experiment(config, DIGITS)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_default_can_be_given(network):
+    """check_fields does not look at them again."""
+    for path, value in configs.flatten(configs.default(network).to_dict()):
+        values.check(path, value, configs.entries(network)[path].annotation)

@@ -1,6 +1,7 @@
 """Runs that a run teaches: students take steps, are sampled as they were taught, keep pairs."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -91,6 +92,24 @@ def test_students_teach_those_of_half_their_steps(teachers, tmp_path):
     with pytest.raises(UserError, match=r"progressive.teacher=.* is of the process VP"):
         student(four.workdir, tmp_path / "no", "progressive", **two, **{"sde.name": "ve"})
     assert not (tmp_path / "no").exists()
+
+
+def test_a_run_goes_on_with_the_weights_that_it_began_to_learn_from(teachers, tmp_path):
+    """The teacher has trained on since; another run in its place is refused."""
+    four = {"objective.progressive.steps": 4}
+    teacher = student(teachers["plain"], tmp_path / "four", "progressive", **four).workdir
+    run = student(teacher, tmp_path / "two", "progressive", **{"objective.progressive.steps": 2})
+    began = json.loads((run.workdir / "config.json").read_text())["run"]["teacher"]
+    assert began["step"] == 2
+    aside = teacher.rename(tmp_path / "aside")
+    student(teachers["plain"], teacher, "progressive", **four, seed=1)
+    with pytest.raises(UserError, match=r"teacher=.*four has other weights at step 2 than when"):
+        score_sde.train(workdir=run.workdir, steps=3)
+    shutil.rmtree(teacher)
+    aside.rename(teacher)
+    assert score_sde.train(workdir=teacher, steps=3).step == 3
+    assert score_sde.train(workdir=run.workdir, steps=3).step == 3
+    assert json.loads((run.workdir / "config.json").read_text())["run"]["teacher"] == began
 
 
 def test_a_run_goes_on_with_the_pairs_that_it_keeps(teachers, tmp_path):

@@ -117,9 +117,8 @@ def test_a_run_is_trained_by_its_teacher(folders, tmp_path, monkeypatch):
     noisy = dataclasses.replace(taught, sampler=samplers.get("dpmpp_2m_sde"))
     with monkeypatch.context() as patch:
         load = folder.load
-        patch.setattr(
-            folder, "load", lambda path: dataclasses.replace(load(path), experiment=noisy)
-        )
+        opened = lambda path, step: dataclasses.replace(load(path, step=step), experiment=noisy)  # noqa: E731
+        patch.setattr(folder, "load", opened)
         with pytest.raises(UserError, match="draws by a sampler that adds noise"):
             teacher.opened(build.experiment(config_of("digits_flow", **named), DIGITS))
     wide = image_info("digits", "train", 20, (16, 16, 1))

@@ -91,12 +91,28 @@ def test_what_can_work_is_not(changes):
 
 
 def test_an_objective_with_arrays_of_its_own_leaves_a_network_its_unit_size():
-    """The learned uncertainty beside EDM2's network, which forces its weights in each step."""
-    changes = {"sde.name": "edm", "objective.denoising.uncertainty": True}
+    """A learned noise schedule beside EDM2's network, which forces its weights in each step."""
+    changes = {"objective.name": "variational"}
     network = built(changes.items(), "edm2").network
     params = {path: 3 * jnp.ones_like(array) for path, array in filled(network)[0].items()}
     projected = network.project(params)
     assert projected.keys() == params.keys()
     name = next(path for path in params if path.endswith("conv_in/kernel"))
     np.testing.assert_allclose(jnp.sqrt(jnp.mean(projected[name] ** 2)), 1, rtol=1e-3)
-    assert all((projected[path] == 3).all() for path in params if path.startswith("objective/"))
+    beside = [path for path in params if path.startswith("objective/")]
+    assert beside
+    assert all((projected[path] == 3).all() for path in beside)
+
+
+def test_the_uncertainty_of_edm2_is_that_of_its_network():
+    """No second one stands beside it; it is told of the noise as the network is."""
+    changes = {"sde.name": "edm", "objective.denoising.uncertainty": True}
+    changes["model.noise_label"] = "log_sigma"
+    found = built(changes.items(), "edm2")
+    assert not any(path.startswith("objective/") for path in found.network.shapes[0])
+    params, constants = filled(found.network)
+    told = jnp.log(jnp.array([0.5, 2.0])) / 4
+    expected = found.network.apply(params, constants, told, method="log_variance")
+    u = found.own(params, constants, found.sde, jnp.array([0.5, 2.0]))
+    np.testing.assert_allclose(u, expected, rtol=1e-6)
+    assert u.shape == (2,)

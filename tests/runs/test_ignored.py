@@ -3,9 +3,9 @@
 import pytest
 from made_info import image_info
 
-from score_sde.runs import build
+from score_sde.runs import build, recipes
 from score_sde.runs import config as configs
-from score_sde.runs.ignored import ignored
+from score_sde.runs.ignored import ignored, unusual
 
 DIGITS = image_info("digits", "train", 1297, (8, 8, 1), 10, 17)
 RK45 = "config.sampling.sampler=rk45"
@@ -80,3 +80,15 @@ def test_a_classifier_does_not_draw(classification, path):
     note = f"config.{path} has no effect with {CLASSIFICATION}"
     assert ignored(experiment, config, [path]) == [note]
     assert ignored(experiment, config, ["model.depth", "objective.t_min"]) == []
+
+
+def test_a_student_of_few_steps_is_drawn_by_these():
+    """Another solver or number of steps is said, with what it was made for; others say nothing."""
+    config = recipes.get("digits_progressive")
+    experiment = build.experiment(config, DIGITS)
+    assert unusual(experiment, config) == []
+    config.sampling.steps = 10
+    (said,) = unusual(experiment, config)
+    assert "sampler=ddim --config.sampling.steps=8 --config.sampling.grid=uniform" in said
+    plain = recipes.get("digits_vp")
+    assert unusual(build.experiment(plain, DIGITS), plain) == []

@@ -60,6 +60,56 @@ def test_spacings_go_through_levels(name, levels):
         GRIDS[name](DDPM(), 1001)
 
 
+# By the golden samplings of released pipelines: steps, the grid's options, the times that are used.
+OF_PIPELINES = {
+    "sd15": {
+        "e2e_ddim": {"grid": "leading", "offset": 1},
+        "e2e_dpmpp2m": {"grid": "linspace_open"},
+        "e2e_unipc": {"grid": "linspace_open"},
+        "e2e_ddim_trailing": {"grid": "trailing"},
+        "e2e_euler": {"grid": "between_levels"},
+        "e2e_nocfg": {"grid": "leading", "offset": 1},
+    },
+    "sdxl": {"e2e_euler": {"grid": "leading", "offset": 1}},
+    "dit": {"e2e": {"grid": "leading"}},
+    "pixart": {"e2e": {"grid": "linspace_open"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "case"), [(p, case) for p, cases in OF_PIPELINES.items() for case in cases]
+)
+def test_levels_are_those_of_released_pipelines(shared, pipeline, case):
+    """Their time steps; where no step leads on from level 0 but to the data, that is said."""
+    file = np.load(shared / "golden" / "latent" / "golden" / f"{pipeline}.npz")
+    expected = file[f"{case}/timesteps"]
+    grid = TimeGrid(**OF_PIPELINES[pipeline][case])
+    sde = DDPM(t_min=1e-9)
+    slack = 0.02 if grid.grid == "between_levels" else 1e-4  # sigma is told of, and not the time
+    np.testing.assert_allclose(999 * grid.at(sde, len(expected)), expected, atol=slack)
+    if grid.open and expected[-1]:
+        ends = grid.with_end(sde, len(expected))
+        np.testing.assert_allclose(999 * ends, [*expected, 0], atol=1e-4)
+    elif grid.open:
+        with pytest.raises(ValueError, match="give denoise_final='tweedie', or offset=1"):
+            grid.with_end(sde, len(expected))
+
+
+def test_times_of_flows_are_those_of_released_pipelines(shared):
+    """SD3 shifts the straight path, from 1 to its last level twice shifted; Flux 1, ... 1 / N."""
+    files = shared / "golden" / "latent" / "golden"
+    thousandth = 3 / (1000 + 2)
+    sde = RectifiedFlow(t_min=3 * thousandth / (1 + 2 * thousandth), t_max=1.0)
+    for case in ("e2e", "e2e_without_t5"):
+        expected = np.load(files / "sd35.npz")[f"{case}/timesteps"]
+        found = TimeGrid(grid="shift", shift=3.0).at(sde, len(expected))
+        np.testing.assert_allclose(1000 * found, expected, rtol=1e-6)
+    sigmas, tokens = np.load(files / "flux_dev.npz")["e2e/sigmas"], 16
+    mu = 0.5 + (1.15 - 0.5) * (tokens - 256) / (4096 - 256)
+    found = TimeGrid(grid="trailing_shift", shift=np.exp(mu)).at(RectifiedFlow(t_max=1.0), 4)
+    np.testing.assert_allclose(found, sigmas[:-1], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "levels"),
     [

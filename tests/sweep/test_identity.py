@@ -166,7 +166,8 @@ def fresh():
     """No recipe is kept that was read with other defaults, and no list of fields."""
 
     def clear():
-        for cached in (recipe, configs.schema, configs.entries):
+        of_configs = (configs.schema, configs.entries, configs._reference, configs._defaults)
+        for cached in (recipe, *of_configs, identity._of_network):
             cached.cache_clear()
 
     clear()

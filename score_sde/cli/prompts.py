@@ -1,0 +1,138 @@
+"""Pictures of prompts: --mode=sample --prompt=TEXT, from a run that is told of texts."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from score_sde import files, keys
+from score_sde.cli.flags import CommandLine
+from score_sde.errors import UserError
+from score_sde.runs import prompted
+from score_sde.runs.folder import Run
+from score_sde.spaces import pictures
+from score_sde.training.progress import Count
+
+FOLDER = "prompts"  # of a run's folder, where pictures go
+FILES = (".txt", ".csv")
+
+
+class Asked(NamedTuple):
+    """One picture.
+
+    Attributes:
+        prompt: what it is of.
+        negative: what it is not of; None for what the model was trained to be told of nothing.
+        number: which of the pictures of this prompt it is, from 0.
+    """
+
+    prompt: str
+    negative: str | None
+    number: int
+
+
+def draw(line: CommandLine, run: Run) -> int:
+    """Draw what a command line asks for, and write a PNG for each picture.
+
+    Picture `number` of a prompt is drawn with its own key, of config.sampling.seed and `number`: it
+    depends neither on the other prompts nor on the batch.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UserError: a prompt or an option cannot be, or a file is in the way. Nothing is written.
+    """
+    asked = _asked(line)
+    target = (line.workdir / FOLDER) if line.out is None else line.out
+    paths = [target / f"{i:06d}.png" for i in range(len(asked))]
+    if not line.overwrite and (there := next((p for p in paths if p.exists()), None)):
+        raise UserError(f"{there} exists: give another --out, or --overwrite")
+    pixels = prompted.size(run, line.height, line.width)
+    sampler = prompted.asked(run, line.config, line.overrides, pixels)
+    scale, seed = line.config.guidance.scale, line.config.sampling.seed
+    about = {
+        "model": str(line.workdir),
+        "sampler": line.config.sampling.sampler,
+        "steps": line.config.sampling.steps,
+        "guidance": scale,
+        "seed": seed,
+    }
+    batch = min(len(asked), line.config.sampling.batch_size)
+    print(f"drawing {len(asked)} pictures of {pixels[0]} x {pixels[1]} pixels", flush=True)
+    with files.writing(target):
+        target.mkdir(parents=True, exist_ok=True)
+    with Count(len(asked), "pictures") as count:
+        for first in range(0, len(asked), batch):
+            part = asked[first : first + batch]
+            numbers = jnp.asarray([one.number for one in part])
+            found = run.generate(
+                [one.prompt for one in part],
+                _negative(part),
+                guidance=scale,
+                sampler=sampler,
+                key=keys.of_examples(jax.random.key(seed), numbers),
+                height=pixels[0],
+                width=pixels[1],
+            )
+            levels = np.round(found.images * 255).astype(np.uint8)
+            for path, one, image in zip(paths[first:], part, levels, strict=False):
+                said = {**one._asdict(), **about, "nfe": found.nfe}
+                _write(path, image, said)
+            count.reach(first + len(part))
+    print(f"{found.nfe} function evaluations a picture. Wrote {paths[0]}" + _more(paths))
+    return 0
+
+
+def _more(paths: Sequence[Path]) -> str:
+    return f" to {paths[-1].name}" if len(paths) > 1 else ""
+
+
+def _write(path: Path, image: np.ndarray, about: dict) -> None:
+    with files.writing(path):
+        pictures.save_png(path, image, {"parameters": json.dumps(about, ensure_ascii=False)})
+
+
+def _negative(part: Sequence[Asked]) -> list[str] | None:
+    """None where none has one; a batch in which some have is told "" of the others."""
+    if all(one.negative is None for one in part):
+        return None
+    return [one.negative or "" for one in part]
+
+
+def _asked(line: CommandLine) -> list[Asked]:
+    """Every picture: of the prompts in order, as many of each as --num_samples says."""
+    rows = []
+    for text in line.prompts:
+        path = Path(text)
+        if path.suffix in FILES and len(text) < 1024 and path.is_file():
+            rows += _of_file(path, line.negative)
+        else:
+            rows.append((text, line.negative))
+    count = 1 if line.num_samples is None else line.num_samples
+    return [Asked(*row, i) for row in rows for i in range(count)]
+
+
+def _of_file(path: Path, negative: str | None) -> list[tuple[str, str | None]]:
+    """Prompts in a file: a line each, or the columns prompt and, if it is there, negative."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+    if path.suffix == ".txt":
+        rows = [(line.strip(), negative) for line in text.splitlines() if line.strip()]
+    else:
+        table = csv.DictReader(text.splitlines())
+        if "prompt" not in (table.fieldnames or ()):
+            raise UserError(f"{path} has no column named prompt")
+        rows = [(row["prompt"], row.get("negative") or negative) for row in table]
+    if not rows:
+        raise UserError(f"{path} has no prompt")
+    return rows

@@ -1,0 +1,31 @@
+"""Components of released text-to-image systems: a folder with a config.json and arrays each.
+
+To add one: a module here with a `base.Component`, and its line in COMPONENTS.
+"""
+
+from collections.abc import Mapping
+
+from score_sde.interop.components import autoencoder, controlnet, cross_unet, t2i_adapter
+from score_sde.interop.components.base import Component
+from score_sde.interop.components.clip import CLIP_TEXT, CLIP_TEXT_WITH_PROJECTION
+from score_sde.interop.components.dit import DIT, TRANSFORMER_2D
+from score_sde.interop.components.flux import FLUX
+from score_sde.interop.components.mmdit import MMDIT
+from score_sde.interop.components.pixart import PIXART
+from score_sde.interop.components.t5 import T5_ENCODER
+
+# By what config.json calls its class: "_class_name", or the one of "architectures".
+COMPONENTS: Mapping[str, Component] = {
+    "AutoencoderKL": autoencoder.COMPONENT,
+    "CLIPTextModel": CLIP_TEXT,
+    "CLIPTextModelWithProjection": CLIP_TEXT_WITH_PROJECTION,
+    "T5EncoderModel": T5_ENCODER,
+    "UNet2DConditionModel": cross_unet.COMPONENT,
+    "SD3Transformer2DModel": MMDIT,
+    "FluxTransformer2DModel": FLUX,
+    "PixArtTransformer2DModel": PIXART,
+    "DiTTransformer2DModel": DIT,
+    "Transformer2DModel": TRANSFORMER_2D,  # the old name of the last two
+    "ControlNetModel": controlnet.COMPONENT,
+    "T2IAdapter": t2i_adapter.COMPONENT,
+}

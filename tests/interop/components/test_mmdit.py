@@ -1,0 +1,98 @@
+"""Stable Diffusion 3 and 3.5's transformers: golden numbers, real sizes."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+from components import check_back, check_real, nhwc, opened, relative
+from filled import quick_jit
+
+from score_sde.interop.components import base
+from score_sde.interop.components.mmdit import MMDIT
+
+
+@pytest.fixture(scope="module")
+def folder(shared):
+    return shared / "golden" / "latent" / "pipelines" / "sd35" / "transformer"
+
+
+@functools.cache
+def golden(shared):
+    return dict(np.load(shared / "golden" / "latent" / "golden" / "sd35.npz"))
+
+
+@functools.cache
+def network(folder):
+    """The network with its arrays, compiled: of x, time, text, pooled and blocks to skip."""
+    net, placed, _ = opened(MMDIT, folder)
+
+    def apply(x, time, text, pooled, skip):
+        with jax.default_matmul_precision("highest"):
+            return net.apply(*placed, x, time, {"text": text, "pooled": pooled}, skip=skip)
+
+    compiled = {skip: quick_jit(functools.partial(apply, skip=skip)) for skip in ((), (1, 2))}
+    return lambda *args, skip=(): compiled[skip](*args)
+
+
+@pytest.mark.parametrize("case", ["b2", "nonsquare"])
+def test_numbers(shared, folder, case):
+    """Dual blocks, the last one, and the middle of the table of positions."""
+    x, text, pooled, time, out = (
+        golden(shared)[f"transformer/{case}/{name}"]
+        for name in (
+            "hidden_states",
+            "encoder_hidden_states",
+            "pooled_projections",
+            "timestep",
+            "out",
+        )
+    )
+    assert relative(network(folder)(nhwc(x), time, text, pooled), nhwc(out)) < 1e-5
+
+
+def test_steps_with_guidance_by_skipped_layers(shared, folder):
+    """Euler's steps with scale 5, and from 0.01 to 0.6 of them 2.8 times what two blocks add."""
+    arrays, apply = golden(shared), network(folder)
+    start = "encode_prompt_len24/"
+    text = np.concatenate([arrays[f"{start}{k}prompt_embeds"] for k in ("negative_", "")])
+    pooled = np.concatenate([arrays[f"{start}{k}pooled"] for k in ("negative_", "")])
+    times = arrays["e2e_skip_layer/timesteps"]
+    x = nhwc(arrays["e2e_skip_layer/init_latents"])
+    for i, (time, after) in enumerate(zip(times, [*times[1:], 0], strict=True)):
+        two, label = np.concatenate([x, x]), np.full(2, time)
+        without, with_text = apply(two, label, text, pooled)
+        v = without + 5 * (with_text - without)
+        if 4 * 0.01 < i < 4 * 0.6:
+            v = v + 2.8 * (with_text - apply(two, label, text, pooled, skip=(1, 2))[1])
+        x = x + (after - time) / 1000 * v[None]
+        expected = nhwc(arrays["e2e_skip_layer/latents_per_step"][i])
+        assert relative(x, expected) < 1e-4
+
+
+def test_it_is_written_as_it_was_read(folder):
+    """Every array, the table of positions too."""
+    check_back(MMDIT, folder)
+
+
+@pytest.mark.parametrize("name", ["sd3_medium", "sd35_medium", "sd35_large"])
+def test_real_sizes(shared, name):
+    """Names, shapes and the count; nothing is made."""
+    check_real(shared, MMDIT, f"{name}_transformer")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {"qk_norm": "layer_norm"},
+            "qk_norm='layer_norm' is not known here, None or 'rms_norm' is",
+        ),
+        ({"out_channels": 8}, "out_channels=8 is not known here, None or 16 is"),
+        ({"dual_attention_layers": [30]}, "dual: there is no block 30, for depth=18"),
+    ],
+)
+def test_what_there_is_not_is_refused(config, message):
+    """By the value of config.json."""
+    with pytest.raises(ValueError, match=message):
+        base.abstract(MMDIT, config)

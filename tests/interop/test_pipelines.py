@@ -1,0 +1,219 @@
+"""Released text-to-image pipelines through the command line: imported, and what they draw."""
+
+import functools
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+import score_sde
+from score_sde import cli
+from score_sde.errors import UserError
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
+
+PROMPT = "a small red fox resting beside a frozen lake, oil painting"
+NEGATIVE = "blurry, low quality, bad hands"
+MICRO = {"sizes": (512, 768, 16, 32, 640, 896), "negative_sizes": (256, 256, 1, 2, 128, 128)}
+# Golden samplings: how each was drawn, and how near the last latents are to be.
+CASES = {
+    ("sd15", "e2e_pndm"): ({"steps": 5, "guidance": 7.5}, 1e-3),
+    ("sd2", "e2e_euler"): ({"sampler": "euler", "steps": 5, "guidance": 7.5}, 1e-3),
+    ("sdxl", "e2e_euler_micro"): ({"steps": 4, "guidance": 5.0, **MICRO}, 1e-3),
+    ("sd35", "e2e"): ({"steps": 4, "guidance": 5.0}, 1e-4),
+    ("flux_dev", "e2e"): ({"steps": 4, "guidance": 3.5}, 1e-4),
+    ("pixart", "e2e"): ({"steps": 4, "guidance": 4.5}, 1e-3),
+}
+# Tokens of T5, which were fewer there.
+LENGTHS = {"sd35": 24, "flux_dev": 32, "pixart": 32}
+
+
+def program(*arguments):
+    return cli.main(["main.py", "--mode=import", *arguments])
+
+
+@pytest.fixture(scope="module")
+def imported(shared, tmp_path_factory):
+    """A pipeline as a run, once each."""
+
+    @functools.cache
+    def make(name):
+        workdir = tmp_path_factory.mktemp(name) / "run"
+        flags = []
+        if name in LENGTHS:
+            system = {"sd35": "sd3", "flux_dev": "flux", "pixart": "t5"}[name]
+            flags = [f"--config.text.{system}.length={LENGTHS[name]}"]
+        source = shared / "golden" / "latent" / "pipelines" / name
+        assert program(f"--checkpoint={source}", f"--workdir={workdir}", *flags) == 0
+        return score_sde.load(workdir)
+
+    return make
+
+
+def nhwc(name, latents):
+    """As ours; Flux's are patches of two by two, the channel first, of square pictures."""
+    if name != "flux_dev":
+        return latents.transpose(0, 2, 3, 1)
+    side = round(latents.shape[1] ** 0.5)
+    patches = latents.reshape(-1, side, side, latents.shape[-1] // 4, 2, 2)
+    return patches.transpose(0, 1, 4, 2, 5, 3).reshape(-1, 2 * side, 2 * side, 16)
+
+
+@pytest.mark.parametrize(("name", "case"), CASES)
+def test_a_pipeline_draws_what_it_drew(shared, imported, name, case):
+    """The last latents, and the picture where there is one."""
+    golden = np.load(shared / "golden" / "latent" / "golden" / f"{name}.npz")
+    options, tolerance = CASES[name, case]
+    key = f"{case}/init_latents{'_nchw' if name == 'flux_dev' else ''}"
+    start = jnp.asarray(golden[key].transpose(0, 2, 3, 1))
+    with jax.default_matmul_precision("highest"):
+        out = imported(name).generate(PROMPT, NEGATIVE, start=start, **options)
+    expected = nhwc(name, golden[f"{case}/latents_per_step"][-1])
+    error = np.linalg.norm(out.x - expected) / np.linalg.norm(expected)
+    assert error < tolerance
+    if f"{case}/image_nhwc" in golden:
+        np.testing.assert_allclose(out.images, golden[f"{case}/image_nhwc"], atol=1e-3)
+
+
+def test_a_picture_does_not_depend_on_its_batch(imported):
+    """Nor on what the others are of; one without guidance is of one evaluation a step."""
+    run = imported("sd15")
+    options = {"steps": 2, "sampler": "ddim", "guidance": 1.0, "key": jax.random.key(3)}
+    size = {"height": 32, "width": 48}
+    one = run.generate([NEGATIVE], **size, **options)
+    two = run.generate([NEGATIVE, PROMPT], **size, **options)
+    assert one.images.shape == (1, 32, 48, 3)
+    assert (one.nfe, two.images.shape[0]) == (2, 2)
+    np.testing.assert_allclose(two.images[0], one.images[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prompt": 3}, "a prompt is a text"),
+        ({"prompt": []}, "a prompt is a text"),
+        ({"prompt": ["a", "b"], "negative": ["c"] * 3}, "2 prompts and 3 negative ones"),
+        ({"prompt": "a", "height": 36}, "height=36: give a multiple of 8"),
+        ({"prompt": "a", "sampler": "none_such"}, "none_such"),
+        ({"prompt": "a", "prompt_2": "b"}, "2 prompts, and 1 encoders"),
+        ({"prompt": "a", "steps": 0}, "steps=0"),
+        ({"prompt": "a", "steps": 2}, "order=4 of PLMS needs 4 times"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(imported, options, message):
+    run = imported("sd15")
+    with pytest.raises(UserError, match=message):
+        run.generate(**options)
+
+
+def test_an_imported_model_is_not_trained_over(imported, capsys):
+    """Nor drawn from without a prompt, nor evaluated; its files stay as they are."""
+    workdir = imported("sd15").workdir
+    before = {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
+    for mode, message in (
+        ("train", "is an imported model, which stays as it is"),
+        ("sample", "draws pictures of texts: give --mode=sample --prompt=TEXT"),
+        ("evaluate", "draws pictures of texts: give --mode=sample --prompt=TEXT"),
+    ):
+        flags = [f"--workdir={workdir}", f"--mode={mode}", f"--config.data.dir={workdir.parent}"]
+        assert cli.main(["main.py", *flags]) == 2
+        assert message in capsys.readouterr().err.splitlines()[-1]
+    after = {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
+    assert {p: b for p, b in after.items() if p in before} == before
+
+
+def sample(run, *flags):
+    small = ("--height=16", "--width=24", "--config.sampling.steps=2")
+    small += ("--config.sampling.sampler=ddim",)
+    return cli.main(["main.py", f"--workdir={run.workdir}", "--mode=sample", *small, *flags])
+
+
+def test_prompts_of_a_file_become_pngs(imported, tmp_path, capsys):
+    """With their parameters inside; a prompt's picture is the same whatever is drawn beside it."""
+    run, out = imported("sd15"), tmp_path / "out"
+    table = tmp_path / "prompts.csv"
+    table.write_text('prompt,negative\n"a caf\u00e9, red",\na fox,blurry\n', encoding="utf-8")
+    assert sample(run, f"--prompt={table}", f"--out={out}", "--num_samples=2") == 0
+    assert sorted(p.name for p in out.iterdir()) == [f"{i:06d}.png" for i in range(4)]
+    said = [json.loads(Image.open(path).text["parameters"]) for path in sorted(out.iterdir())]
+    assert [one["prompt"] for one in said] == ["a caf\u00e9, red"] * 2 + ["a fox"] * 2
+    assert [one["negative"] for one in said] == [None, None, "blurry", "blurry"]
+    assert [one["number"] for one in said] == [0, 1, 0, 1]
+    assert (said[0]["steps"], said[0]["nfe"]) == (2, 4)  # guided
+    images = [np.asarray(Image.open(path)) for path in sorted(out.iterdir())]
+    assert images[0].shape == (16, 24, 3)
+    assert not np.array_equal(images[0], images[1])
+    alone = tmp_path / "alone"
+    assert sample(run, "--prompt=a fox", "--negative=blurry", f"--out={alone}") == 0
+    again = np.asarray(Image.open(alone / "000000.png")).astype(int)
+    assert np.abs(again - images[2]).max() <= 1
+    capsys.readouterr()
+    assert sample(run, "--prompt=a fox", f"--out={alone}") == 2
+    assert "000000.png exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--prompt=a", "--height=15"), "height=15: give a multiple of 8"),
+        (("--prompt=a", "--task=inpaint"), "--prompt goes with --mode=sample, without --task"),
+        (("--negative=a",), "goes with --prompt"),
+        (("--prompt=a", "--config.sampling.steps=0"), "steps=0"),
+        (("--prompt=a", "--config.sampling.steps=2"), "order=4 of PLMS needs 4 times"),
+        (("--prompt=EMPTY.txt",), "EMPTY.txt has no prompt"),
+        (("--prompt=ODD.csv",), "ODD.csv has no column named prompt"),
+    ],
+)
+def test_flags_of_prompts_that_cannot_be_are_one_line(imported, tmp_path, capsys, flags, message):
+    (tmp_path / "EMPTY.txt").write_text("\n")
+    (tmp_path / "ODD.csv").write_text("text\na\n")
+    flags = [f.replace("--prompt=", f"--prompt={tmp_path}/") if "." in f[-4:] else f for f in flags]
+    flags += [f"--workdir={imported('sd15').workdir}", f"--out={tmp_path / 'out'}"]
+    assert cli.main(["main.py", "--mode=sample", *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (tmp_path / "out").exists()
+
+
+def broken(source, target, change):
+    shutil.copytree(source, target)
+    for path in [target, *target.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    change(target)
+    return target
+
+
+def changed(file, **values):
+    def change(folder):
+        path = folder / file
+        path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (changed("model_index.json", _class_name="StableAudioPipeline"), "'StableAudioPipeline'"),
+        (changed("model_index.json", vae=None), "no autoencoder"),
+        (changed("unet/config.json", _class_name="UNet1DModel"), "'UNet1DModel'"),
+        (changed("unet/config.json", cross_attention_dim=32), "first at"),
+        (changed("scheduler/scheduler_config.json", beta_schedule="odd"), "beta_schedule=odd"),
+        (lambda f: (f / "vae" / "config.json").unlink(), "no config.json"),
+        (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer"),
+        (lambda f: (f / "scheduler" / "scheduler_config.json").write_text("{"), "is not JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_one_line(shared, tmp_path, capsys, change, message):
+    """And nothing is left of the run."""
+    source = shared / "golden" / "latent" / "pipelines" / "sd15"
+    folder = broken(source, tmp_path / "pipeline", change)
+    assert program(f"--checkpoint={folder}", f"--workdir={tmp_path / 'run'}") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert message in lines[-1]
+    assert len(lines) == 1
+    assert not list((tmp_path / "run").rglob("*.safetensors"))

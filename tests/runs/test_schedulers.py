@@ -1,0 +1,76 @@
+"""Schedulers of released pipelines: the times at which the network is asked, as it was there."""
+
+import json
+
+import numpy as np
+import pytest
+
+from score_sde import processes
+from score_sde.runs import build, schedulers
+from score_sde.runs import config as configs
+
+KARRAS = {"use_karras_sigmas": True}
+ZERO_SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+# By the golden sampling: the class that draws, and what is changed in the pipeline's own file.
+CASES = {
+    ("sd15", "e2e_pndm"): ("PNDMScheduler", {}),
+    ("sd15", "e2e_ddim"): ("DDIMScheduler", {}),
+    ("sd15", "e2e_euler"): ("EulerDiscreteScheduler", {}),
+    ("sd15", "e2e_dpmpp2m"): ("DPMSolverMultistepScheduler", {}),
+    ("sd15", "e2e_dpmpp2m_karras"): ("DPMSolverMultistepScheduler", KARRAS),
+    ("sd15", "e2e_unipc"): ("UniPCMultistepScheduler", {}),
+    ("sd15", "e2e_ddim_trailing"): ("DDIMScheduler", {"timestep_spacing": "trailing"}),
+    ("sd2", "e2e_ddim"): ("DDIMScheduler", {}),
+    ("sd2", "e2e_euler"): ("EulerDiscreteScheduler", {}),
+    ("sd2", "e2e_pndm"): ("PNDMScheduler", {}),
+    ("sd2", "e2e_ddim_zsnr"): ("DDIMScheduler", ZERO_SNR),
+    ("sdxl", "e2e_euler"): ("EulerDiscreteScheduler", {}),
+    ("sdxl", "e2e_euler_trailing_2x"): ("EulerDiscreteScheduler", {"timestep_spacing": "trailing"}),
+    ("sdxl", "e2e_dpmpp2m_karras"): ("DPMSolverMultistepScheduler", KARRAS),
+    ("sd35", "e2e"): ("FlowMatchEulerDiscreteScheduler", {}),
+    ("dit", "e2e"): ("DDIMScheduler", {}),
+    ("pixart", "e2e"): ("DPMSolverMultistepScheduler", {}),
+}
+
+
+def read(shared, pipeline, case):
+    folder = shared / "golden" / "latent"
+    values = json.loads(
+        (folder / "pipelines" / pipeline / "scheduler" / schedulers.FILE).read_text()
+    )
+    name, changes = CASES[pipeline, case]
+    timesteps = np.load(folder / "golden" / f"{pipeline}.npz")[f"{case}/timesteps"]
+    return {**values, schedulers.CLASS: name, **changes}, timesteps
+
+
+@pytest.mark.parametrize(("pipeline", "case"), CASES)
+def test_a_network_is_asked_at_the_times_of_the_pipeline(shared, pipeline, case):
+    """In the network's own units; of Karras' times they told it the whole part."""
+    values, expected = read(shared, pipeline, case)
+    config = configs.default()
+    for path, value in schedulers.fields(values).items():
+        configs.set_field(config, path, value)
+    more = config.sampling.sampler == "plms"  # evaluates its second time twice
+    config.sampling.steps = len(expected) - more
+    sde = processes.read(config.sde)
+    table = build.sampler(config.sampling).table(sde)
+    unit = 1000 if config.sde.name == "rectified_flow" else 999
+    asked = unit * table.t
+    asked = np.floor(asked) if config.sampling.grid == "karras" else asked
+    np.testing.assert_allclose(asked, expected, rtol=1e-6, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"_class_name": "KarrasVeScheduler"}, "is called edm here"),
+        ({"_class_name": "MyScheduler"}, "MyScheduler of a scheduler is not known"),
+        ({"beta_schedule": "sigmoid"}, "beta_schedule=sigmoid of a scheduler is none of linear"),
+        ({"prediction_type": "flow"}, "prediction_type=flow of a scheduler is none of epsilon"),
+        ({"trained_betas": [0.1]}, "trained_betas"),
+        ({"timestep_spacing": 3}, "timestep_spacing=3"),
+    ],
+)
+def test_what_is_not_here_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        schedulers.fields({"_class_name": "DDIMScheduler", **changes})
