@@ -70,7 +70,7 @@ def save(
     Raises:
         FileExistsError: the file exists.
     """
-    arrays = {path: np.asarray(array) for path, array in {**params, **constants}.items()}
+    arrays = {name: np.asarray(array) for name, array in {**params, **constants}.items()}
     about = json.dumps({"kind": kind, "options": dict(options)})
     safetensors.save(path, arrays, {"format": "pt", ABOUT: about})
 

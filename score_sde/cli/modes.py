@@ -284,7 +284,7 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
 
 
 def _check_no_text(run: Opened) -> None:
-    """Raise UserError if a model has to be told of a text, for which there is no flag."""
+    """Raise UserError if a model has to be told of a text, which only --prompt does."""
     if run.experiment.text.ENCODERS:
         raise UserError(
             f"{run.workdir} draws pictures of texts: give --mode=sample --prompt=TEXT, without a "

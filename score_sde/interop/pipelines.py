@@ -49,12 +49,10 @@ class Kind(NamedTuple):
 
 KINDS: Mapping[str, Kind] = {
     "StableDiffusionPipeline": Kind("clip", 7.5, 50),
-    "StableDiffusionInpaintPipeline": Kind("clip", 7.5, 50),
     "StableDiffusionXLPipeline": Kind("sdxl", 5.0, 50),
     "StableDiffusion3Pipeline": Kind("sd3", 7.0, 28),
     "FluxPipeline": Kind("flux", 3.5, 28),
     "PixArtAlphaPipeline": Kind("t5", 4.5, 20),
-    "DiTPipeline": Kind("none", 4.0, 50),
 }
 # What of the time a network is told, if it is not its time step.
 _LABELS = {"mmdit": "thousandths", "flux": "sigma"}
@@ -138,6 +136,9 @@ def propose(path: Path) -> ConfigDict:
     values |= schedulers.fields(_scheduler(found))
     if network in _LABELS:
         values["model.noise_label"] = _LABELS[network]
+    if found.kind.text == "sdxl":
+        zeros = found.index.get("force_zeros_for_empty_prompt", True)
+        values["text.sdxl.empty_is_zero"] = bool(zeros)
     if found.kind.text == "sd3":
         values["text.sd3.features"] = options["text_features"]
     values |= {

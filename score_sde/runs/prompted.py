@@ -215,8 +215,12 @@ def asked(run: Run, config: ConfigDict, given: Collection[str], pixels: tuple[in
 
 
 def _released(run: Run) -> Mapping[str, Any] | None:
-    """The scheduler that an imported run was released with."""
-    return records.read(run.workdir / kept.FOLDER / schedulers.FILE)
+    """The scheduler that an imported run was released with; None of another run."""
+    path = run.workdir / kept.FOLDER / schedulers.FILE
+    try:
+        return records.read(path)
+    except ValueError as error:
+        raise UserError(f"{path} {error}") from error
 
 
 def _both(

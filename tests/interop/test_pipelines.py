@@ -13,6 +13,7 @@ from PIL import Image
 import score_sde
 from score_sde import cli
 from score_sde.errors import UserError
+from score_sde.interop import pipelines
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
@@ -179,6 +180,15 @@ def test_flags_of_prompts_that_cannot_be_are_one_line(imported, tmp_path, capsys
     assert not (tmp_path / "out").exists()
 
 
+def test_whether_nothing_is_zeros_is_what_the_folder_says(shared, tmp_path):
+    """force_zeros_for_empty_prompt of SDXL, which says how a prompt that is missing is told."""
+    source = shared / "golden" / "latent" / "pipelines" / "sdxl"
+    for i, says in enumerate((True, False)):
+        change = changed("model_index.json", force_zeros_for_empty_prompt=says)
+        folder = broken(source, tmp_path / str(i), change)
+        assert pipelines.propose(folder).text.sdxl.empty_is_zero == says
+
+
 def broken(source, target, change):
     shutil.copytree(source, target)
     for path in [target, *target.rglob("*")]:
@@ -199,6 +209,7 @@ def changed(file, **values):
     ("change", "message"),
     [
         (changed("model_index.json", _class_name="StableAudioPipeline"), "'StableAudioPipeline'"),
+        (changed("model_index.json", _class_name="DiTPipeline"), "'DiTPipeline'"),
         (changed("model_index.json", vae=None), "no autoencoder"),
         (changed("unet/config.json", _class_name="UNet1DModel"), "'UNet1DModel'"),
         (changed("unet/config.json", cross_attention_dim=32), "first at"),
