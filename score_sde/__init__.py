@@ -25,8 +25,10 @@ from score_sde.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from score_sde import guidance, objectives, samplers
+    from score_sde.interop.lora.use import with_lora
     from score_sde.likelihood import log_likelihood
-    from score_sde.runs.folder import load, load_classifier
+    from score_sde.runs.controlled import Control
+    from score_sde.runs.folder import load, load_autoencoder, load_classifier
     from score_sde.runs.notebook import train
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "SMLD",
     "VE",
     "VP",
+    "Control",
     "CosineVP",
     "Prediction",
     "RectifiedFlow",
@@ -45,25 +48,30 @@ __all__ = [
     "analytic",
     "guidance",
     "load",
+    "load_autoencoder",
     "load_classifier",
     "log_likelihood",
     "objectives",
     "processes",
     "samplers",
     "train",
+    "with_lora",
 ]
 
 
 # What is imported when it is asked for: samplers, objectives and networks are many files, and runs
 # need Orbax and more, which would triple the time of `import score_sde`.
 _LATER = {
+    "Control": "score_sde.runs.controlled",
     "guidance": "score_sde.guidance",
     "objectives": "score_sde.objectives",
     "load": "score_sde.runs.folder",
+    "load_autoencoder": "score_sde.runs.folder",
     "load_classifier": "score_sde.runs.folder",
     "log_likelihood": "score_sde.likelihood",
     "samplers": "score_sde.samplers",
     "train": "score_sde.runs.notebook",
+    "with_lora": "score_sde.interop.lora.use",
 }
 
 

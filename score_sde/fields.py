@@ -11,7 +11,7 @@ from score_sde.checks import check_name
 
 # What the values of a field can mean. A space models the fields of some kind, a condition embeds
 # those of some kind.
-KINDS = ("image", "vector", "label", "number", "mask", "text", "latent")
+KINDS = ("image", "vector", "label", "number", "mask", "text", "latent", "gaussian")
 
 ABOUT = "about"  # in files of samples: JSON text that says what they are
 
@@ -30,8 +30,9 @@ class Field:
     Attributes:
         name: by which examples hold it, such as "image".
         kind: what it means, one of KINDS.
-        shape: of one example: (height, width, channels) of an image or a latent, (d,) of a vector,
-            (most bytes,) of a text, () of a label or a number.
+        shape: of one example: (height, width, channels) of an image or a latent, twice as many
+            channels of a gaussian, (d,) of a vector, (most bytes,) of a text, () of a label or a
+            number.
         dtype: NumPy's name of it.
         values: how many distinct values an element takes: levels of an image, classes of a label;
             0 if it is continuous.
@@ -106,6 +107,12 @@ def number(name: str) -> Field:
 def latent(shape: tuple[int, int, int], name: str = "latent") -> Field:
     """What an autoencoder made of an image, float32, (height, width, channels)."""
     return Field(name, "latent", tuple(shape))
+
+
+def gaussian(shape: tuple[int, int, int], name: str = "latent") -> Field:
+    """q(z | x) of latents of this shape: channels of the mean, then of the deviation; float32."""
+    height, width, channels = shape
+    return Field(name, "gaussian", (height, width, 2 * channels))
 
 
 def vector(d: int, name: str = "vector") -> Field:

@@ -136,20 +136,21 @@ def read(image: Path | bytes, name: str = "", background: Color = WHITE) -> Imag
     return seen if turn is None else seen.transpose(turn)
 
 
-def about(image: Path | bytes, name: str = "") -> str:
-    """What a PNG file says of itself, with the keyword KEYWORD; "" if it says nothing.
+def about(image: Path | bytes, name: str = "", keyword: str = KEYWORD) -> str:
+    """What a PNG file says of itself by a keyword; "" if it says nothing.
 
     Of texts before the pixels, which are not decoded.
 
     Args:
         image: as for `header`.
         name: as for `header`.
+        keyword: of the text.
 
     Raises:
         ImageError: as for `header`.
     """
     with _opened(image, name) as opened:
-        return str(opened.info.get(KEYWORD, ""))
+        return str(opened.info.get(keyword, ""))
 
 
 @contextlib.contextmanager

@@ -8,11 +8,12 @@ it: a kind is a key of KINDS.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +24,28 @@ from score_sde import records
 from score_sde.checks import check_name
 from score_sde.errors import first_line
 from score_sde.formats import safetensors
+from score_sde.formats.safetensors import Shaped
 from score_sde.models.autoencoder import Autoencoder
-from score_sde.models.functional import Arrays, Functional, functional
+from score_sde.models.controlnet import ControlNet
+from score_sde.models.functional import (
+    Arrays,
+    Functional,
+    fingerprint,
+    functional,
+    is_kernel,
+)
+from score_sde.models.t2i_adapter import T2IAdapter
 from score_sde.models.text import CLIPText, T5Encoder
+from score_sde.models.two_towers import TwoTowers
 
 ABOUT = "part"  # the text of a file that says what network it is
 KINDS: Mapping[str, type[nnx.Module]] = {
     "autoencoder": Autoencoder,
     "clip_text": CLIPText,
     "t5": T5Encoder,
+    "controlnet": ControlNet,
+    "t2i_adapter": T2IAdapter,
+    "two_towers": TwoTowers,
 }
 
 
@@ -50,9 +64,34 @@ class Part:
     params: Arrays
     constants: Arrays
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of its arrays."""
+        return fingerprint(self.params, self.constants)
+
     def __call__(self, *args: Any, method: str = "__call__", **kwargs: Any) -> Any:
         """A method of the network."""
         return self.apply(self.params, self.constants, *args, method=method, **kwargs)
+
+
+class Stored(NamedTuple):
+    """What a file holds; save(path, *stored) writes it.
+
+    Attributes:
+        kind: a key of KINDS.
+        options: of the network, by name; what is not there is the default.
+        params: by their paths.
+        constants: likewise.
+    """
+
+    kind: str
+    options: Mapping[str, Any]
+    params: Arrays
+    constants: Arrays
+
+    def part(self, dtype: jnp.dtype | None = None) -> Part:
+        """The network, which computes in this dtype; in its own if None."""
+        return Part(made(self.kind, self.options, dtype).apply, self.params, self.constants)
 
 
 def save(
@@ -71,8 +110,31 @@ def save(
         FileExistsError: the file exists.
     """
     arrays = {name: np.asarray(array) for name, array in {**params, **constants}.items()}
+    write(path, kind, options, arrays, arrays.items())
+
+
+def write(
+    path: Path,
+    kind: str,
+    options: Mapping[str, Any],
+    shapes: Mapping[str, Shaped],
+    arrays: Iterable[tuple[str, np.ndarray]],
+) -> None:
+    """Write a network of arrays that are made one at a time; else as `save`.
+
+    Args:
+        path: the file.
+        kind: a key of KINDS.
+        options: see `save`.
+        shapes: shapes and precision of its arrays in the file, by their paths.
+        arrays: path and array of each.
+
+    Raises:
+        FileExistsError: the file exists.
+    """
     about = json.dumps({"kind": kind, "options": dict(options)})
-    safetensors.save(path, arrays, {"format": "pt", ABOUT: about})
+    cast = ((name, np.asarray(array).astype(shapes[name].dtype)) for name, array in arrays)
+    safetensors.write(path, shapes, cast, {"format": "pt", ABOUT: about})
 
 
 def described(path: Path) -> tuple[str, dict[str, Any]]:
@@ -87,30 +149,35 @@ def described(path: Path) -> tuple[str, dict[str, Any]]:
 def load(
     path: Path,
     dtype: jnp.dtype | None = None,
-    param_dtype: jnp.dtype | None = None,
+    kernels: jnp.dtype | None = None,
 ) -> Part:
     """The network in a file.
 
     Args:
         path: the file.
         dtype: of the computation; the network's own if None.
-        param_dtype: of the arrays; float32 if None.
+        kernels: see `fitted`.
 
     Raises:
         ValueError: the file cannot be read, or its arrays are not those of the network it claims to
             hold; it is named.
     """
+    return stored(path, kernels).part(dtype)
+
+
+def stored(path: Path, kernels: jnp.dtype | None = None) -> Stored:
+    """What a file holds; arguments and errors as for `load`."""
     found, about = _read(path)
     kind, options = _described(path, about)
-    network = made(kind, options, dtype)
-    return Part(network.apply, *fitted(path, found, network, param_dtype))
+    arrays = fitted(path, found, made(kind, options), kernels)
+    return Stored(kind, options, *arrays)
 
 
 def fitted(
     path: Path,
     arrays: Mapping[str, np.ndarray],
     network: Functional,
-    dtype: jnp.dtype | None = None,
+    kernels: jnp.dtype | None = None,
 ) -> tuple[Arrays, Arrays]:
     """Parameters and constants of a network from the arrays of a file.
 
@@ -118,7 +185,8 @@ def fitted(
         path: the file, for messages.
         arrays: by their paths.
         network: whose they are.
-        dtype: of the result; that of the network's own if None.
+        kernels: dtype of the kernels of layers, see functional.is_kernel; None for that of the
+            network's own, as the others have.
 
     Raises:
         ValueError: they are not those of the network.
@@ -127,10 +195,13 @@ def fitted(
     asked = {name: array.shape for part in network.shapes for name, array in part.items()}
     if differing := sorted(said.items() ^ asked.items()):
         raise ValueError(f"{path} is damaged: {differing[0][0]} is not that of its network")
-    params, constants = (
-        {name: jnp.asarray(arrays[name], dtype or array.dtype) for name, array in part.items()}
+    dtypes = {
+        name: kernels if kernels is not None and is_kernel(name) else array.dtype
         for part in network.shapes
-    )
+        for name, array in part.items()
+    }
+    placed = ({n: jnp.asarray(arrays[n], dtypes[n]) for n in part} for part in network.shapes)
+    params, constants = placed
     return params, constants
 
 

@@ -100,7 +100,9 @@ def with_variance(
 
 
 def null_like(value: jax.Array) -> jax.Array | None:
-    """What stands for a condition that an example does not have: a negative number, or NaN.
+    """What stands for a condition that an example does not have.
+
+    It is a negative number, NaN, or, of rows of bytes, which texts are, zeros: the text "".
 
     Args:
         value: of the condition, [batch, ...].
@@ -112,6 +114,8 @@ def null_like(value: jax.Array) -> jax.Array | None:
         return jnp.full_like(value, jnp.nan)
     if jnp.issubdtype(value.dtype, jnp.signedinteger):
         return jnp.full_like(value, -1)
+    if value.dtype == jnp.uint8 and value.ndim == 2:  # a label of bytes has a class 0
+        return jnp.zeros_like(value)
     return None
 
 

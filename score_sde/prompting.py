@@ -2,6 +2,8 @@
 
 Each system is the way of a family of released models; its encoders are parts of a run (see parts),
 named text_encoder, text_encoder_2, ..., and their tokenisers tokenizer, tokenizer_2, ...
+
+A model that was trained on the texts of its data reads them itself; see OfField.
 """
 
 from __future__ import annotations
@@ -15,9 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde import sections
+from score_sde import fields, sections
+from score_sde.models.text.words import split
 from score_sde.parts import Part
+from score_sde.sections import DERIVED
 from score_sde.text import Tokenizer
+from score_sde.text.base import valid
 from score_sde.text.prompts import Chunks, chunks, emphasised, parse, plain
 from score_sde.values import Count, between
 
@@ -49,6 +54,11 @@ class System:
 
     def __post_init__(self):
         sections.check(self)
+
+    @property
+    def prompts(self) -> int:
+        """How many texts an example has; 0 of a model that is told none."""
+        return self.ENCODERS
 
     def __call__(
         self, encoders: Sequence[Encoder | None], prompts: Sequence[Sequence[str]]
@@ -194,6 +204,44 @@ class T5(System):
     ) -> Cond:
         """See System: "text" and "text_mask"."""
         return _t5(self, encoders[0], prompts[0], self.length, masked=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class OfField(System):
+    """A model that is told a field of its data: texts as they are there, which it reads itself.
+
+    It follows from the model's conditions and is no member of SYSTEMS. Brackets are signs like
+    others.
+
+    Attributes:
+        name: of the field.
+        most: bytes of a text.
+        words: that the model reads.
+    """
+
+    ENCODERS: ClassVar[int] = 0
+
+    name: str = dataclasses.field(default="text", metadata=DERIVED)
+    most: int = dataclasses.field(default=1, metadata=DERIVED)
+    words: int = dataclasses.field(default=1, metadata=DERIVED)
+
+    @property
+    def prompts(self) -> int:
+        """One."""
+        return 1
+
+    def __call__(
+        self, encoders: Sequence[Encoder | None], prompts: Sequence[Sequence[str]]
+    ) -> Cond:
+        """See System: the field, uint8 [batch, most]."""
+        value = fields.encode_texts(map(valid, prompts[0]), self.most)
+        counts = np.asarray(split(jnp.asarray(value)).count)
+        if (count := int(counts.max())) > self.words:
+            raise ValueError(
+                f"{prompts[0][int(counts.argmax())]!r:.60} has {count} words and signs: this model "
+                f"reads {self.words}"
+            )
+        return {self.name: jnp.asarray(value)}
 
 
 SYSTEMS: Mapping[str, type[System]] = {

@@ -93,6 +93,11 @@ def check(options: Any, prefix: str = "") -> None:
         raise UserError(str(error)) from error
 
 
+def own(cls: type, section: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a dataclass in a section that has others beside them."""
+    return {name: section[name] for name in entries(cls)}
+
+
 def any_of(found: Iterable[Entry]) -> Entry:
     """The one field that stands for those of several members: None, or what any of them takes."""
     found = list(found)

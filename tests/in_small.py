@@ -25,7 +25,8 @@ from terminal import Terminal
 from untrained import untrained_run
 
 from score_sde.cli import flags
-from score_sde.data.__main__ import add_emoji_flags
+from score_sde.data import selection
+from score_sde.data.__main__ import add_emoji_flags, add_encode_flags
 from score_sde.data.emoji import builder, drawing, names
 from score_sde.errors import UserError
 from score_sde.interop import export
@@ -97,6 +98,7 @@ NETWORK = {
     "dit": {"model.channels": 8, "model.depth": 1, "model.heads": 1},
     "uvit": {"model.channels": 8, "model.depth": 3, "model.heads": 1},
     "edm2": UNET | {"model.head_channels": 4},
+    "autoencoder": {"model.widths": (4, 4, 8), "model.groups": 2, "model.num_res_blocks": 1},
 }
 # Eight pixels in place of 32, and these in place of the features of a network.
 PICTURES = {"data.image_size": 8, "evaluation.samples.features": "pixels"}
@@ -138,9 +140,23 @@ def styled(words):
     return None if any(word.startswith("--styles=") for word in words) else words
 
 
+def encoding(words):
+    """Its flags can be read: runs/test_autoencoder_run.py runs it."""
+    parser = argparse.ArgumentParser()
+    selection.add_flags(parser, split=False)
+    add_encode_flags(parser)
+    parser.parse_args(words[4:])
+
+
 def statistics(words):
     """Of 64 images of eight pixels, without a network."""
     return (*words, "--features=pixels", "--image_size=8", "--split=train[:64]")
+
+
+def retrieval(words):
+    """Of images of eight pixels; towers of two steps, and a few captions."""
+    few = {"train": ("--steps=2",), "captions": ("--number=8",), "measure": ("--candidates=2",)}
+    return (*words, "--image_size=8", *few.get("".join(words[3:4]), ()))
 
 
 def tuning(words):
@@ -176,10 +192,14 @@ HOW = {
     "python benchmarks/": as_typed,
     "python -m score_sde.data": as_typed,
     "python -m score_sde.data prepare emoji": styled,
+    "python -m score_sde.data encode": encoding,
     "python -m score_sde.evaluation.digit_quality": as_typed,
     # Of a run that kept averages: runs/test_posthoc.py runs it.
     "python -m score_sde.evaluation.ema": reads("score_sde/evaluation/ema.py"),
+    "python -m score_sde.evaluation.retrieval": retrieval,
     "python -m score_sde.evaluation.statistics": statistics,
+    # Of a released CLIP: interop/test_clip_score.py runs it.
+    "python -m score_sde.interop.clip_score": reads("score_sde/interop/clip_score.py"),
     "python -m score_sde.interop.export": as_typed,
     "python -m score_sde.report": as_typed,
     "python -m score_sde.samplers.tune": tuning,
@@ -257,6 +277,13 @@ def makes(words):
     line = parsed(words)
     if line is None:
         return next((w.removeprefix("--out=") for w in words if w.startswith("--out=")), "")
+    return makes_of(line)
+
+
+def makes_of(line):
+    """The same of a command line of main.py."""
+    if line.mode == "sample" and line.prompted.prompts:
+        return str(line.out or f"{line.workdir}/prompts")
     if line.mode == "sample":
         return f"{line.workdir}/samples.npz"
     return "" if line.mode == "evaluate" else str(line.workdir)
@@ -340,7 +367,9 @@ def release(folder, line):
 def check_left(folder, line):
     """Check what a command of main.py leaves: checkpoints, examples or finite numbers."""
     workdir = folder / line.workdir
-    if line.mode == "sample":
+    if line.mode == "sample" and line.prompted.prompts:
+        assert (folder / makes_of(line) / "000000.png").exists()
+    elif line.mode == "sample":
         name = line.question.task or "samples"
         with np.load(workdir / f"{name}.npz") as file:
             samples = file["samples"]

@@ -3,7 +3,7 @@
 import functools
 
 from score_sde import files, records
-from score_sde.runs import build, folder, recipes
+from score_sde.runs import begun, build, recipes
 
 
 def measured_run(workdir, info, loss, t, quantity="eps"):
@@ -14,7 +14,7 @@ def measured_run(workdir, info, loss, t, quantity="eps"):
         loss: at each of the times t.
     """
     experiment = _experiment(info)
-    folder.begin(workdir, experiment.config, experiment)
+    begun.begin(workdir, experiment.config, experiment)
     curve = {"t": list(t), "loss": list(loss)}
     entry = {"value": 0.1, "curve": curve, "protocol": {"quantity": quantity}}
     files.write_json(workdir / "evaluation.json", {"loss_by_time": records.sealed(entry)})

@@ -18,9 +18,15 @@ from program import ROOT
 
 from score_sde.cli import help
 from score_sde.data import selection
-from score_sde.data.__main__ import add_emoji_flags, add_info_flags, add_suggest_flags
+from score_sde.data.__main__ import (
+    add_emoji_flags,
+    add_encode_flags,
+    add_info_flags,
+    add_suggest_flags,
+)
 from score_sde.errors import UserError
 from score_sde.evaluation import statistics
+from score_sde.interop import export
 from score_sde.models import NETWORKS
 from score_sde.runs import build
 from score_sde.runs import config as configs
@@ -28,10 +34,17 @@ from score_sde.sweep.__main__ import HELP as SWEEP
 
 pytestmark = pytest.mark.slow
 
-OF_DATA = argparse.ArgumentParser()
-for add_flags in (add_suggest_flags, add_emoji_flags, add_info_flags):
-    add_flags(OF_DATA)
-FLAGS = help.HELP + SWEEP + statistics.parser().format_help() + OF_DATA.format_help()
+
+def of_data(add_flags):
+    """What a command of the data says of its flags."""
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    return parser.format_help()
+
+
+OF_DATA = (add_suggest_flags, add_emoji_flags, add_info_flags, add_encode_flags)
+FLAGS = help.HELP + SWEEP + statistics.parser().format_help() + export.parser().format_help()
+FLAGS += "".join(map(of_data, OF_DATA))
 
 PAGES = [page for page in in_small.TEXTS if page not in in_small.ALONE]
 COMMANDS = [command for page in PAGES for command in in_small.COMMANDS[page]]

@@ -81,13 +81,16 @@ PARAMETERS = {
     "digits_flow": 582_265,
     "digits_flow_ot": 582_265,
     "digits_likelihood": 582_265,
-    "digits_meanflow": 596_377,
+    "digits_meanflow": 598_681,
     "digits_progressive": 582_265,
     "digits_rgb_vp": 583_131,
     "digits_subvp": 582_265,
     "digits_vdm": 585_530,
     "digits_ve": 584_569,
     "digits_vp": 582_265,
+    "emoji_autoencoder": 835_048,
+    "emoji_latent": 1_864_580,
+    "emoji_text": 1_407_747,
     "imagenet256_dit": 674_834_720,
     "imagenet64_edm2": 280_209_381,
     "small_images": 1_754_147,
@@ -95,9 +98,9 @@ PARAMETERS = {
     "toy_moons": 56_130,
     "toy_spirals": 56_130,
 }
-# Those that no test trains in small; test_paper.py is of the paper's, and
-# runs/test_distilled_runs.py of what has a run for its teacher.
-ELSEWHERE = ("paper", "digits_progressive")
+# Those that no test trains in small; test_paper.py is of the paper's, runs/test_distilled_runs.py
+# of what has a run for its teacher, and runs/test_autoencoder_run.py of what has one to encode.
+ELSEWHERE = ("paper", "digits_progressive", "emoji_latent")
 UNTRAINED = [name for page in in_small.ALONE if (name := PurePath(page).stem) not in ELSEWHERE]
 COMPILED = {}
 
@@ -107,6 +110,10 @@ def described(config, folder=None):
     if config.space.name == "latents":
         latent, label = fields.latent((32, 32, 4)), fields.label(1000)
         return Info("arrays", "train", 20, (latent, label))
+    if config.space.name == "encoded":
+        return Info("encoded", "train", 20, (fields.gaussian((8, 8, 4)), fields.label(10)))
+    if config.data.name == "emoji" and folder is None:
+        return Info("emoji", "train", 20, (fields.image((32, 32, 3)), fields.text(96)))
     if config.data.name == "folder" and folder is None:
         return image_info("folder", "train", 20, (32, 32, 3))
     return selection.read({**config.data, "dir": folder or config.data.dir}).describe()

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from score_sde.data import selection
-from score_sde.runs import build, folder
+from score_sde.runs import begun, build
 from score_sde.runs import config as configs
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.optimizer import optimizer
@@ -33,7 +33,7 @@ def untrained_run(workdir, config, **fields):
     checkpoints = Checkpoints(workdir / "checkpoints")
     checkpoints.save(state, {"next_index": 0}, configs.to_json(config))
     checkpoints.close()
-    folder.begin(workdir, config, experiment)
+    begun.begin(workdir, config, experiment)
     return workdir
 
 

@@ -45,29 +45,35 @@ OBJECTIVES: Mapping[str, Objective] = {
     "consistency tuning": Objective(
         {"config": "configs/digits_ect.py"}, jumps=True, bits="", first=FLOW, steps=LONGER
     ),
-    "MeanFlow": Objective(
-        {"config": "configs/digits_meanflow.py"}, jumps=True, bits="", first=FLOW
-    ),
     "flow matching, optimal transport": Objective({"config": "configs/digits_flow_ot.py"}),
     "noise of VP": Objective({"config": "configs/digits_vp.py"}),
     "likelihood": Objective({"config": "configs/digits_likelihood.py"}),
+    "MeanFlow": Objective({"config": "configs/digits_meanflow.py"}, jumps=True, bits=""),
 }
 
 
 def points(
-    objectives: Mapping[str, Objective], evaluations: Sequence[int], decisive: int = 10
+    objectives: Mapping[str, Objective],
+    evaluations: Sequence[int],
+    network: Changes,
+    decisive: int = 10,
 ) -> list[Point]:
-    """By evaluations after the last step; before it the fewest of flow maps, else `decisive`."""
-    asked = [(name, own.steps[-1], n) for name, own in objectives.items() for n in evaluations]
-    asked += [
-        (name, step, evaluations[0] if own.jumps else decisive)
-        for name, own in objectives.items()
-        for step in own.steps[1 if own.first else 0 : -1]
-    ]
-    return [_point(name, objectives[name], step, n) for name, step, n in asked]
+    """By evaluations after the last step; before it the fewest of flow maps, else `decisive`.
+
+    What is trained first has these changes of its network, as all have.
+    """
+    found = []
+    for name, own in objectives.items():
+        before = own.steps[1 if own.first else 0 : -1]
+        asked = [(own.steps[-1], n) for n in evaluations]
+        asked += [(step, evaluations[0] if own.jumps else decisive) for step in before]
+        found += [_point(name, own, *one, network) for one in asked]
+    return found
 
 
-def _point(name: str, objective: Objective, trained: int, evaluations: int) -> Point:
+def _point(
+    name: str, objective: Objective, trained: int, evaluations: int, network: Changes
+) -> Point:
     """Samples of so many evaluations each, after so many steps of training."""
     before = objective.steps[0] if objective.first else 0
     changes = {
@@ -82,7 +88,7 @@ def _point(name: str, objective: Objective, trained: int, evaluations: int) -> P
         changes["evaluation.metrics"] = (objective.bits,)
         programs.append(at(EVALUATE, step))
     labels = {"objective": name, "trained": str(trained), "evaluations": str(evaluations)}
-    return Point(labels, changes, tuple(programs), _trained(objective, before))
+    return Point(labels, changes, tuple(programs), _trained(objective, before, network))
 
 
 def _drawn(objective: Objective, evaluations: int) -> Changes:
@@ -102,7 +108,7 @@ def at(program: Program, step: int) -> Program:
     return dataclasses.replace(program, argv=(*program.argv, f"--step={step}"))
 
 
-def _trained(objective: Objective, before: int) -> tuple[Program, ...]:
+def _trained(objective: Objective, before: int, network: Changes) -> tuple[Program, ...]:
     """What trains it, if that is not one command."""
     if not objective.first:
         return ()
@@ -112,6 +118,7 @@ def _trained(objective: Objective, before: int) -> tuple[Program, ...]:
         "--config.seed={seed}",
         f"--config.training.steps={before}",
         *(f"--config.{name}={TRAINING[name]}" for name in ("training.ema_decays", "optim.decay")),
+        *(f"--config.{name}={value}" for name, value in network.items()),
     )
     return (
         Program((*argv, *options)),
@@ -136,12 +143,13 @@ def study() -> Study:
         title="Digits: sample quality and bits/dim by objective, evaluations and training",
         note=(
             "The U-Net of configs/digits_vp.py (with Fourier features for the variational one, and "
-            "a second time for MeanFlow); the learning rate falls in the last fifth of the steps. "
+            "of the time, with a second one, for MeanFlow); the learning rate falls in the last "
+            "fifth of the steps. "
             "Fréchet ratio: Fréchet distance in pixel space of 500 samples to the training images, "
-            "over that of the 500 held-out images. The steps of flow maps count those of the flow "
-            "that they begin as."
+            "over that of the 500 held-out images. The steps of consistency tuning count those of "
+            "the flow that it begins as."
         ),
-        points=points(OBJECTIVES, EVALUATIONS),
+        points=points(OBJECTIVES, EVALUATIONS, {}),
         base=TRAINING,
         seed_fields=("seed", "sampling.seed", "evaluation.seed"),
         seeds=(0, 1, 2),
@@ -174,10 +182,11 @@ def smoke() -> Study:
     """Two of them, of networks trained for half a minute."""
     some = ("flow matching", "consistency tuning")
     objectives = {name: OBJECTIVES[name]._replace(steps=(50, 100)) for name in some}
+    network = {name: value for name, value in small.SMALL.items() if name.startswith("model.")}
     return Study(
         title="Digits in small: sample quality by objective, evaluations and training",
         note="The networks are trained for half a minute: this shows that the study runs.",
-        points=points(objectives, (1, 10)),
+        points=points(objectives, (1, 10), network),
         base={**small.SMALL, "training.checkpoint_every": 50, "training.keep_every": 50},
         evaluate=[],
         metrics=METRICS[:2],

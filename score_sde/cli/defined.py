@@ -7,12 +7,13 @@ import re
 
 from absl import flags
 
+from score_sde.cli import prompt_options
 from score_sde.errors import UserError
 from score_sde.values import Count, Every, NotNegative, Path, check, shown
 
 MODES = ("train", "sample", "evaluate", "import")
 OBSERVED = ("inpaint", "colorize", "superres")
-TASKS = ("class", *OBSERVED)
+TASKS = tuple(dict.fromkeys(("class", *OBSERVED, *prompt_options.TASKS)))
 METHODS = ("replacement", "pigdm", "dps", "moments", "gibbs")
 
 
@@ -35,11 +36,10 @@ def define() -> flags.FlagValues:
     flags.DEFINE_enum("method", None, METHODS, "", flag_values=values)
     flags.DEFINE_integer("sweeps", None, "", flag_values=values)
     flags.DEFINE_multi_string("condition", [], "", flag_values=values)
-    flags.DEFINE_multi_string("prompt", [], "", flag_values=values)
-    flags.DEFINE_string("negative", None, "", flag_values=values)
-    flags.DEFINE_integer("height", None, "", flag_values=values)
-    flags.DEFINE_integer("width", None, "", flag_values=values)
+    prompt_options.define(values)
+    flags.DEFINE_multi_string("lora", [], "", flag_values=values)
     flags.DEFINE_string("checkpoint", None, "", flag_values=values)
+    flags.DEFINE_string("components", None, "", flag_values=values)
     flags.DEFINE_string("init_from", None, "", flag_values=values)
     flags.DEFINE_bool("distributed", False, "", flag_values=values)
     return values
@@ -64,9 +64,10 @@ def check_values(values: flags.FlagValues) -> None:
     """Raise UserError if a number is out of its range, or a path cannot be one."""
     kinds = {
         "scale": NotNegative,
-        **dict.fromkeys(("num_samples", "factor", "sweeps", "height", "width"), Count),
+        **dict.fromkeys(("num_samples", "factor", "sweeps"), Count),
         **dict.fromkeys(("step", "label"), Every),
-        **dict.fromkeys(("workdir", "classifier", "checkpoint", "init_from", "mask", "out"), Path),
+        **dict.fromkeys(("workdir", "classifier", "checkpoint", "components"), Path),
+        **dict.fromkeys(("init_from", "mask", "out"), Path),
     }
     try:
         for name, kind in kinds.items():
@@ -86,16 +87,15 @@ def check_mode(values: flags.FlagValues) -> None:
             raise UserError(f"--{name} goes with {' or '.join(f'--mode={mode}' for mode in modes)}")
     if values.init_from is not None and values.mode != "train":
         raise UserError("--init_from goes with --mode=train")
-    for name in ("negative", "height", "width"):
-        if values[name].value is not None and not values.prompt:
-            raise UserError(f"--{name} goes with --prompt")
-    if values.prompt and (values.mode != "sample" or values.task):
-        raise UserError("--prompt goes with --mode=sample, without --task")
+    if values.lora and values.mode != "sample":
+        raise UserError("--lora goes with --mode=sample")
     for name in ("out", "overwrite"):
         if values[name].value and values.mode != "sample":
             raise UserError(f"--{name} goes with --mode=sample")
     if (values.mode == "import") != bool(values.checkpoint):
         raise UserError("--mode=import and --checkpoint=FILE go together")
+    if values.components and values.mode != "import":
+        raise UserError("--components goes with --mode=import")
     if values.mode == "import" and values.weights not in (None, "raw", "ema"):
         raise UserError(f"--mode=import takes --weights=ema or raw, not {shown(values.weights)}")
     if values.mode == "import" and values.distributed:

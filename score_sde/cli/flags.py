@@ -12,17 +12,18 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from score_sde.cli import arguments, defined, invocation, mistakes
+from score_sde.cli import arguments, defined, invocation, mistakes, prompt_options
 from score_sde.cli import help as texts
 from score_sde.cli import origin as origins
 from score_sde.cli.origin import Origin
+from score_sde.cli.prompt_options import PromptOptions
 from score_sde.data.load import is_registered
 from score_sde.errors import UserError
 from score_sde.files import expanded
 from score_sde.models import NETWORKS
 from score_sde.processes.own import OWN
 from score_sde.runs import config as configs
-from score_sde.values import describe
+from score_sde.values import describe, shown
 
 _CONFIG = re.compile(r"--?config=")
 
@@ -73,12 +74,11 @@ class CommandLine:
         step: checkpoint to sample from, to evaluate or to start from, or None for the newest.
         overrides: dotted paths of the fields that were set on the command line.
         checkpoint: the file to import; given in the mode import and in no other.
+        components: a folder of the pipeline that is imported, or None.
         init_from: the run or checkpoint whose weights a new run starts from, or None.
         question: what to sample.
-        prompts: texts, or files of texts, to draw pictures of.
-        negative: a text that these are to lead away from, or None.
-        height: of such pictures, in pixels; None for that of training.
-        width: likewise.
+        prompted: which pictures of prompts to draw.
+        loras: files of adapters, each with its strength.
         distributed: whether this is one process of several.
         recipe: the recipe that the config comes from; "" if it comes from a run's config.json.
         rerun: the command that opens this run, to which a mode can be added.
@@ -94,12 +94,11 @@ class CommandLine:
     step: int | None
     overrides: tuple[str, ...]
     checkpoint: Path | None
+    components: Path | None
     init_from: str | None
     question: Options
-    prompts: tuple[str, ...]
-    negative: str | None
-    height: int | None
-    width: int | None
+    prompted: PromptOptions
+    loras: tuple[tuple[Path, float], ...]
     distributed: bool
     recipe: str
     rerun: str
@@ -140,6 +139,7 @@ def parse(argv: list[str]) -> CommandLine:
     if len(rest) > 1:
         raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
     defined.check_values(values)
+    asked = prompt_options.read(values)
     question = _question(values)
     defined.check_mode(values)
     workdir = expanded(values.workdir) if values.workdir else origin.workdir
@@ -154,12 +154,11 @@ def parse(argv: list[str]) -> CommandLine:
         step=values.step,
         overrides=tuple(path for path, _ in arguments.overrides(argv)),
         checkpoint=expanded(values.checkpoint) if values.checkpoint else None,
+        components=expanded(values.components) if values.components else None,
         init_from=str(expanded(values.init_from)) if values.init_from else values.init_from,
         question=question,
-        prompts=tuple(values.prompt),
-        negative=values.negative,
-        height=values.height,
-        width=values.width,
+        prompted=asked,
+        loras=tuple(_lora(text) for text in values.lora),
         distributed=values.distributed,
         recipe=origin.recipe,
         rerun=_rerun(argv, origin, values.config, workdir),
@@ -216,7 +215,8 @@ def _question(values: flags.FlagValues) -> Options:
         **dict.fromkeys(("classifier", "label", "scale"), ("class",)),
         "mask": ("inpaint",),
         "factor": ("superres",),
-        **dict.fromkeys(("method", "sweeps"), defined.OBSERVED),
+        "method": (*defined.OBSERVED, "outpaint"),
+        "sweeps": defined.OBSERVED,
     }
     given = {name: values[name].value for name in tasks if values[name].value is not None}
     for name in given:
@@ -240,6 +240,17 @@ def _question(values: flags.FlagValues) -> Options:
             raise UserError(f"--condition={text}: give NAME=VALUE, each name once")
         conditions[name] = value
     return Options(values.task or "", **given, conditions=conditions)
+
+
+def _lora(text: str) -> tuple[Path, float]:
+    """FILE or FILE:STRENGTH."""
+    path, colon, strength = text.rpartition(":")
+    try:
+        return expanded(path if colon else text), float(strength) if colon else 1.0
+    except ValueError:
+        raise UserError(
+            f"--lora={shown(text)}: give FILE or FILE:STRENGTH, a number such as 0.7"
+        ) from None
 
 
 def _blame_override(argv: list[str], origin: Origin) -> None:

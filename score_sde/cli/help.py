@@ -38,7 +38,9 @@ Flags:
   --workdir=DIR       the run's folder; runs/NAME for a recipe NAME.py if not given. Without
                       --config it opens the run that is there, with all that its config.json says
   --task=TASK         what to sample: class, inpaint, colorize or superres (a larger image, from the
-                      means of its squares); plain samples if not given
+                      means of its squares); plain samples if not given. With --prompt: img2img, an
+                      image drawn again; inpaint, a part of it; outpaint, more around it;
+                      superres, by a model made for that; edit, what it shows replaced
   --label=N           --task=class: which class; each in turn if not given
   --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
   --scale=S           --task=class: factor on the classifier's gradient, 1 by default
@@ -50,8 +52,21 @@ Flags:
                       negative. PNGs go to the run's prompts/, or to the folder --out, with their
                       parameters inside; --num_samples=N draws N of each
   --negative=TEXT     --prompt: what to lead away from
-  --height=N          --prompt: of the picture, in pixels; --width=N too. That of training if not
-                      given
+  --height=N          --prompt: of the picture, in pixels; --width=N too. If not given, those of the
+                      image that is given, or of training; with them, an image is resized
+  --image=FILE        --prompt, with such a task: the image that it is about
+  --strength=S        img2img: the share of the steps that is made, above 0 to 1; 0.6 by default,
+                      and 1 for inpaint and outpaint
+  --noise_level=K     superres with --prompt: of the noise on the small image, 20 by default
+  --prompt_from=TEXT  edit: what the image shows; it is led to noise and back along the ODE
+  --extend=SIDE:N     outpaint: N pixels more at top, bottom, left or right; once for each
+  --control=DIR:IMAGE:SCALE:START:END:guess
+                      --prompt: steer by a ControlNet or a T2I-adapter, DIR as --mode=import makes
+                      it of a released folder, and an image. All after IMAGE may be left out: how
+                      much (1), the shares of the steps between which it does (0:1), guess mode.
+                      Once for each; with an image of another size give --height and --width
+  --lora=FILE:S       --mode=sample: add an adapter (LoRA, LoCon, DoRA; .safetensors) with the
+                      strength S, 1 if not given; once for each adapter
   --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
                       a PNG file, white where pixels are known
   --factor=N          --task=superres: side of a square in pixels, 2 by default
@@ -66,7 +81,9 @@ Flags:
                       0.999, or posthoc:0.07, a length (see config.training.ema_profiles).
                       --mode=import: raw if the file has no moving averages
   --checkpoint=FILE   the .pkl, .pt, .pth or .safetensors file to import; needs no PyTorch and no
-                      data
+                      data. Of text to image also a folder of components, or a single file
+  --components=DIR    with a single file: a folder of components that has its tokenisers, and says
+                      or has what else the file lacks
   --step=N            checkpoint to sample from or to evaluate; the newest if not given
   --init_from=DIR     a new run starts from the weights of this run, or of its checkpoint
                       DIR/checkpoints/STEP: from its moving average, or what --weights says. What

@@ -40,12 +40,12 @@ def announce(
 
 def say_ignored(line: CommandLine, experiment: Experiment) -> None:
     """Say what of a command line has no effect on a run."""
+    from score_sde.runs import begun, guide
     from score_sde.runs import config as configs
-    from score_sde.runs import folder, guide
     from score_sde.runs.ignored import ignored, unusual
 
     # The network is the run's, whatever a recipe says: it is asked how to sample and to evaluate.
-    other = configs.difference(experiment.config, line.config, folder.FIXED)
+    other = configs.difference(experiment.config, line.config, begun.FIXED)
     if other:
         text = f"note: {line.workdir} was trained with another config, which counts: {other}"
         print(text, flush=True)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from score_sde.data import Source
     from score_sde.runs.build import Experiment
-    from score_sde.runs.folder import Opened
     from score_sde.runs.init_from import Start
+    from score_sde.runs.opened import Opened
 
 
 @terminal.program
@@ -109,7 +109,7 @@ def _sample(line: CommandLine) -> int:
 
     from score_sde import report
     from score_sde.cli import questions
-    from score_sde.runs import build, drawn, folder, guide, tuned
+    from score_sde.runs import drawn, folder, guide, sampling, tuned
     from score_sde.runs.generate import Generator, sample_key
     from score_sde.training import memory
     from score_sde.training.progress import Count
@@ -118,13 +118,17 @@ def _sample(line: CommandLine) -> int:
     begin(line)
     config, workdir = line.config, line.workdir
     _check_trained(line)
-    drawing = build.drawing(config, tuned.sampler(config, workdir))
+    drawing = sampling.drawing(config, tuned.sampler(config, workdir))
     run = folder.load(workdir, weights=line.weights, step=line.step)
-    if line.prompts and run.experiment.text.ENCODERS:
+    if line.loras:
+        from score_sde.interop.lora.use import with_lora
+
+        run = with_lora(run, *line.loras)
+    if line.prompted.prompts and run.experiment.text.prompts:
         from score_sde.cli import prompts
 
         return prompts.draw(line, run)
-    if line.prompts:
+    if line.prompted.prompts:
         raise UserError(f"--prompt: {workdir} is of a model that is told of no text")
     _check_no_text(run)
     experiment = drawing(run.experiment)
@@ -202,11 +206,11 @@ def _check_trained(line: CommandLine, also: tuple[str, ...] = ()) -> None:
         also: sections or dotted fields in which the recipe may not contradict it either.
     """
     from score_sde.data import IN_MEMORY
+    from score_sde.runs import begun
     from score_sde.runs import config as configs
-    from score_sde.runs import folder
 
     trained, _ = configs.read(line.workdir)
-    fixed = *(path for path in line.overrides if path.startswith(folder.FIXED)), *also
+    fixed = *(path for path in line.overrides if path.startswith(begun.FIXED)), *also
     if trained.data.name == IN_MEMORY:  # the file that now holds them has another name
         fixed = tuple(path for path in fixed if not path.startswith("data."))
     changed = configs.difference(trained, line.config, fixed)
@@ -246,7 +250,7 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
     from score_sde.data.selection import DETERMINING
     from score_sde.evaluation import asked as evaluation
     from score_sde.evaluation.engine import evaluate
-    from score_sde.runs import build, folder, guide, tuned
+    from score_sde.runs import build, folder, guide, sampling, tuned
     from score_sde.runs.evaluate import subject
     from score_sde.training import memory
     from score_sde.training.sharding import make_mesh
@@ -255,7 +259,7 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
     # The examples come from the command line and the recipe, so these must be those of the run.
     _check_trained(line, also=tuple(f"data.{name}" for name in DETERMINING))
     asked = evaluation.read(config.evaluation)
-    drawing = build.drawing(config, tuned.sampler(config, workdir))
+    drawing = sampling.drawing(config, tuned.sampler(config, workdir))
     run = folder.opened(workdir, weights=line.weights, step=line.step)
     _check_no_text(run)
     run = dataclasses.replace(run, experiment=drawing(run.experiment))
@@ -295,14 +299,22 @@ def _check_no_text(run: Opened) -> None:
 def _import(line: CommandLine) -> int:
     from score_sde import report
     from score_sde.interop.importer import import_run
+    from score_sde.objectives import AUTOENCODER, CLASSIFIER
 
     averaged = line.weights == "ema"
-    imported = import_run(line.config, line.checkpoint, line.workdir, averaged)
+    imported = import_run(line.config, line.checkpoint, line.workdir, averaged, line.components)
+    if imported.steers:
+        print(
+            f"{line.checkpoint} is now the control {line.workdir}: {imported.parameters:,} "
+            f"parameters. Next: draw with --prompt=TEXT --control={line.workdir}:IMAGE"
+        )
+        return 0
     report.refresh(line.workdir)
-    if imported.prompts:
+    if imported.pipeline:
+        prompt = " --prompt='a corgi'" if imported.prompts else ""
         print(
             f"{line.checkpoint} is now the run {line.workdir}: {imported.parameters:,} parameters "
-            f"and what it is released with. Next: {line.rerun} --mode=sample --prompt='a corgi'"
+            f"and what it is released with. Next: {line.rerun} --mode=sample{prompt}"
         )
         return 0
     in_file = "" if imported.file_decay is None else f"by {imported.file_decay} in the file, "
@@ -315,12 +327,13 @@ def _import(line: CommandLine) -> int:
         f"{imported.parameters:,} parameters, {kinds}. The optimiser's state was not read: "
         "training would go on at this step of the schedule with new Adam moments."
     )
-    if imported.draws:
-        print(f"Next: {line.rerun} --mode=sample")
-    else:
-        print(
-            f"Next: a model of these images samples with --task=class --classifier={line.workdir}"
-        )
+    next_with = {
+        CLASSIFIER: "a model of these images samples with --task=class "
+        f"--classifier={line.workdir}",
+        AUTOENCODER: f"--config.space.name=autoencoded trains a model of its latents, with "
+        f"--config.space.autoencoded.autoencoder={line.workdir}",
+    }
+    print(f"Next: {next_with.get(imported.trains, f'{line.rerun} --mode=sample')}")
     return 0
 
 

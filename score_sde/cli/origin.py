@@ -36,6 +36,7 @@ class Origin:
         run: the folder of a run, whose config.json is the config; None for a recipe.
         checkpoint: the released file whose config is proposed; None for a recipe or a run.
         image_size: of its data, if the command line says it.
+        components: a folder of the file's pipeline, if the command line names one.
     """
 
     recipe: str = ""
@@ -43,6 +44,7 @@ class Origin:
     run: Path | None = None
     checkpoint: Path | None = None
     image_size: int | None = None
+    components: Path | None = None
 
     def __str__(self) -> str:
         if self.checkpoint is not None:
@@ -71,7 +73,7 @@ class Origin:
             # It knows every network, and so needs JAX, which no mistake in flags waits for.
             from score_sde.interop.importer import propose
 
-            return propose(self.checkpoint, self.image_size)
+            return propose(self.checkpoint, self.image_size, self.components)
         return None if self.run is None else configs.read(self.run)[0]
 
 
@@ -95,7 +97,12 @@ def find(argv: Sequence[str]) -> Origin:
     if imports and (file == AUTO or not files):
         size = dict(arguments.overrides(list(argv))).get("data.image_size") or ""
         number = int(size) if re.fullmatch(r"[1-9]\d{0,5}", size) else None
-        return Origin(checkpoint=expanded(checkpoint), image_size=number)
+        folder = "".join(_values(argv, "components")[-1:])
+        return Origin(
+            checkpoint=expanded(checkpoint),
+            image_size=number,
+            components=expanded(folder) if folder else None,
+        )
     if Path(file.partition(":")[0]).suffix.lower() == ".json":
         return _record(expanded(file))
     if file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from score_sde import files, keys
+from score_sde.cli import prompt_given, prompt_images
 from score_sde.cli.flags import CommandLine
 from score_sde.errors import UserError
-from score_sde.runs import prompted
-from score_sde.runs.folder import Run
+from score_sde.runs import drawing
+from score_sde.runs.opened import Run
 from score_sde.spaces import pictures
 from score_sde.training.progress import Count
 
@@ -51,19 +53,25 @@ def draw(line: CommandLine, run: Run) -> int:
         UserError: a prompt or an option cannot be, or a file is in the way. Nothing is written.
     """
     asked = _asked(line)
+    space = run.space.tiled(line.config.sampling.tile)
+    run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, space=space))
     target = (line.workdir / FOLDER) if line.out is None else line.out
     paths = [target / f"{i:06d}.png" for i in range(len(asked))]
     if not line.overwrite and (there := next((p for p in paths if p.exists()), None)):
         raise UserError(f"{there} exists: give another --out, or --overwrite")
-    pixels = prompted.size(run, line.height, line.width)
-    sampler = prompted.asked(run, line.config, line.overrides, pixels)
+    options = line.prompted
+    pixels = prompt_images.size(options, run)
+    sampler = drawing.asked(run, line.config, line.overrides, pixels)
     scale, seed = line.config.guidance.scale, line.config.sampling.seed
+    given = prompt_given.arguments(line, run, pixels, sampler)
     about = {
         "model": str(line.workdir),
+        "weights": run.weights,
         "sampler": line.config.sampling.sampler,
         "steps": line.config.sampling.steps,
         "guidance": scale,
         "seed": seed,
+        **prompt_given.about(line),
     }
     batch = min(len(asked), line.config.sampling.batch_size)
     print(f"drawing {len(asked)} pictures of {pixels[0]} x {pixels[1]} pixels", flush=True)
@@ -77,10 +85,11 @@ def draw(line: CommandLine, run: Run) -> int:
                 [one.prompt for one in part],
                 _negative(part),
                 guidance=scale,
-                sampler=sampler,
+                interval=line.config.guidance.interval,
                 key=keys.of_examples(jax.random.key(seed), numbers),
                 height=pixels[0],
                 width=pixels[1],
+                **given,
             )
             levels = np.round(found.images * 255).astype(np.uint8)
             for path, one, image in zip(paths[first:], part, levels, strict=False):
@@ -110,12 +119,12 @@ def _negative(part: Sequence[Asked]) -> list[str] | None:
 def _asked(line: CommandLine) -> list[Asked]:
     """Every picture: of the prompts in order, as many of each as --num_samples says."""
     rows = []
-    for text in line.prompts:
+    for text in line.prompted.prompts:
         path = Path(text)
         if path.suffix in FILES and len(text) < 1024 and path.is_file():
-            rows += _of_file(path, line.negative)
+            rows += _of_file(path, line.prompted.negative)
         else:
-            rows.append((text, line.negative))
+            rows.append((text, line.prompted.negative))
     count = 1 if line.num_samples is None else line.num_samples
     return [Asked(*row, i) for row in rows for i in range(count)]
 

@@ -18,9 +18,10 @@ from score_sde.cli.defined import OBSERVED
 from score_sde.cli.flags import Options
 from score_sde.data import SplitError
 from score_sde.errors import UserError
+from score_sde.fields import encode_texts
 from score_sde.guidance.methods import METHODS, Method
 from score_sde.guidance.task import Colorize, Guided, Inpaint, Observed, SuperResolve, Task
-from score_sde.runs import build, folder
+from score_sde.runs import build, folder, sampling
 from score_sde.runs.build import Experiment
 from score_sde.runs.generate import borrowed
 from score_sde.samplers.sample import Sampler
@@ -142,6 +143,11 @@ def _condition(experiment: Experiment, name: str, text: str, number: int) -> np.
         told = ", ".join(experiment.conditions) or "nothing"
         raise UserError(f"--condition={name}=...: this model is told {told}")
     field = experiment.data[name]
+    if field.kind == "text":
+        try:
+            return encode_texts([text] * number, *field.shape)
+        except ValueError as error:
+            raise UserError(f"--condition={name}: {error}") from error
     try:
         value = np.array([float(part) for part in text.strip("()[] ").split(",") if part.strip()])
         value = value.reshape(field.shape)
@@ -221,7 +227,7 @@ def _held_out(
     examples = source.gather(np.arange(number))
     states = experiment.space.encode(jnp.asarray(examples[field.name][:1]))
     sampler = task.sampler(experiment.sampler, states)
-    build.check_sampler(sampler, experiment.sde, experiment.objective.TRAINS)
+    sampling.check_sampler(sampler, experiment.sde, experiment.objective.TRAINS)
     return Question(
         task,
         {name: examples[name] for name in experiment.conditions},

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
     from score_sde.prediction import Denoiser
-    from score_sde.runs.folder import Run
+    from score_sde.runs.opened import Run
     from score_sde.samplers.fixed_step import FixedStep
 
 
@@ -155,8 +155,8 @@ def _sampler(config: ConfigDict, args: argparse.Namespace, others: Sequence[str]
     """The sampler that is asked for, with options of the run's config unless they are given."""
     import copy
 
-    from score_sde.runs import build
     from score_sde.runs import config as configs
+    from score_sde.runs import sampling
     from score_sde.samplers.fixed_step import FixedStep
 
     config = copy.deepcopy(config)
@@ -169,7 +169,7 @@ def _sampler(config: ConfigDict, args: argparse.Namespace, others: Sequence[str]
         fields[match[1]] = _value(match[2])
     for path, value in fields.items():
         configs.set_field(config, path, value)
-    sampler = build.sampler(config.sampling)
+    sampler = sampling.sampler(config.sampling)
     if not isinstance(sampler, FixedStep):
         raise UserError(f"{args.sampler} has no table of steps to tune: use dpmpp_2m, for example")
     return sampler

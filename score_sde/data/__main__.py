@@ -1,6 +1,6 @@
-"""`python -m score_sde.data prepare NAME`, `info NAME` and `suggest NAME`.
+"""`python -m score_sde.data prepare NAME`, `info NAME`, `encode NAME` and `suggest NAME`.
 
-What `suggest` does is in score_sde.cli.suggest: it makes configs, of which data sets know nothing.
+What `suggest` and `encode` do is in score_sde.cli: data sets know nothing of configs and networks.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m score_sde.data", description="Prepares and describes data sets."
     )
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{prepare,info,suggest}"
+        dest="command", required=True, metavar="{prepare,info,encode,suggest}"
     )
 
     command = commands.add_parser(
@@ -45,6 +45,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("info", help="describe one split of a set")
     selection.add_flags(command)
     add_info_flags(command)
+
+    command = commands.add_parser("encode", help="write a set of latents, by an autoencoder")
+    selection.add_flags(command, split=None)
+    add_encode_flags(command)
 
     command = commands.add_parser("suggest", help="look at a sample and suggest a config for it")
     selection.add_flags(command)
@@ -75,6 +79,22 @@ def add_info_flags(parser: argparse.ArgumentParser) -> None:
     """Give `info` the options that it has beside those of data.selection."""
     parser.add_argument(
         "--picture", type=files.typed, metavar="FILE.png", help="draw some examples into it"
+    )
+
+
+def add_encode_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `encode` the options that it has beside those of data.selection."""
+    parser.add_argument(
+        "--autoencoder", type=files.typed, required=True, metavar="RUN", help="that encodes"
+    )
+    parser.add_argument(
+        "--out", type=files.typed, required=True, metavar="FOLDER", help="that is made"
+    )
+    parser.add_argument("--field", default="", help="that is encoded [the only image]")
+    parser.add_argument(
+        "--mean_only",
+        action="store_true",
+        help="keep the mean, half as much: no draw is another in training",
     )
 
 
@@ -123,9 +143,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             given = {key: value for key, value in vars(args).items() if key != "command"}
             print(f"{args.name} is ready in {prepare(**given)}")
             return 0
-        if args.command == "suggest":
+        if args.command in ("suggest", "encode"):
             # By its name, because nothing in this package imports what stands above it.
-            importlib.import_module("score_sde.cli.suggest").run(args)
+            importlib.import_module(f"score_sde.cli.{args.command}").run(args)
             return 0
         source = selection.from_flags(args)
         if args.picture:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from score_sde.data import arrays, toy
+from score_sde.data import arrays, encoded, toy
 from score_sde.data.base import DataError, Source
 from score_sde.data.decoding import ImageOptions
 from score_sde.files import expanded
@@ -18,7 +18,7 @@ Open = Callable[[str], Source]
 DataDir = str | os.PathLike | None
 
 # Sets that are what lies at data_dir.
-BY_PATH = ("folder", "arrays")
+BY_PATH = ("folder", "arrays", "encoded")
 
 # What is registered here has been in the memory of one process, and no recipe makes it again.
 IN_MEMORY = "given"
@@ -40,7 +40,8 @@ def load(
 
     Args:
       name: "digits" or "digits_rgb" (built on first use, no download); "folder" (the images under
-        `data_dir`); "arrays" (the .npz or .npy file `data_dir`); "moons", "spirals" or "gaussians"
+        `data_dir`); "arrays" (the .npz or .npy file `data_dir`); "encoded"
+        (latents in the folder `data_dir`); "moons", "spirals" or "gaussians"
         (points of the plane); a name that `register` was given; "emoji" or any set of
         tensorflow-datasets, such as "cifar10", prepared before by
         `python -m score_sde.data prepare cifar10`.
@@ -166,6 +167,12 @@ def _arrays(split: str, data_dir: DataDir) -> Source:
     return arrays.load(data_dir, split)
 
 
+def _encoded(split: str, data_dir: DataDir) -> Source:
+    if data_dir is None:
+        raise DataError("encoded data need data_dir, the folder that score_sde.data encode wrote")
+    return encoded.load(data_dir, split)
+
+
 def _made(name: str, split: str, data_dir: DataDir) -> Source:
     return toy.load(name, split)
 
@@ -173,6 +180,7 @@ def _made(name: str, split: str, data_dir: DataDir) -> Source:
 # Sets whose images, if they have any, are not cropped or resized.
 _AS_THEY_ARE: dict[str, Callable[[str, DataDir], Source]] = {
     "arrays": _arrays,
+    "encoded": _encoded,
     **{name: functools.partial(_made, name) for name in toy.SETS},
 }
 

@@ -80,13 +80,19 @@ def read(section: Mapping[str, Any]) -> DataOptions:
     return DataOptions(**section)
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Give a command the options of data.load: the name of a set and flags."""
+def add_flags(parser: argparse.ArgumentParser, split: str | None = "train") -> None:
+    """Give a command the options of data.load: the name of a set and flags.
+
+    Args:
+        parser: of the command.
+        split: that it takes unless told; None of a command that is of no split.
+    """
     default = DataOptions()
     parser.add_argument(
         "name", help="TFDS name, such as cifar10; digits, moons; folder or arrays, with --data_dir"
     )
-    parser.add_argument("--split", default="train", help="[train]")
+    if split is not None:
+        parser.add_argument("--split", default=split, help=f"[{split}]")
     parser.add_argument(
         "--data_dir",
         type=files.typed,

@@ -10,9 +10,9 @@ from score_sde import files, records
 from score_sde.errors import UserError
 from score_sde.evaluation import judgement
 from score_sde.evaluation.asked import Asked
-from score_sde.evaluation.metric import CLASSIFIER, DENOISER, SAMPLES, Entries, Metric
+from score_sde.evaluation.metric import AUTOENCODER, CLASSIFIER, DENOISER, SAMPLES, Entries, Metric
 from score_sde.evaluation.subject import Subject
-from score_sde.objectives import is_a
+from score_sde.objectives import is_a, with_article
 
 
 def evaluate(subject: Subject, asked: Asked, first: bool) -> Entries:
@@ -35,11 +35,11 @@ def evaluate(subject: Subject, asked: Asked, first: bool) -> Entries:
         files.check_writable(path)
     for name, metric in asked.metrics.items():
         needed = DENOISER if metric.NEEDS == SAMPLES else metric.NEEDS
-        drawn = metric.NEEDS == SAMPLES and subject.trains != CLASSIFIER
+        drawn = metric.NEEDS == SAMPLES and subject.trains not in (CLASSIFIER, AUTOENCODER)
         if not drawn and not is_a(subject.trains, needed):
             raise UserError(
-                f"config.evaluation.metrics: {name} is of a {needed}, and {subject.workdir} holds "
-                f"a {subject.trains}"
+                f"config.evaluation.metrics: {name} is of {with_article(needed)}, and "
+                f"{subject.workdir} holds {with_article(subject.trains)}"
             )
     judges = {name: m for name, m in asked.metrics.items() if m.NEEDS == SAMPLES}
     ready = []

@@ -75,7 +75,15 @@ def prepare(
     """
     weights = Path(options.weights) if options.weights else None
     extractor = extractors.get(options.features, weights, options.check_hash)
-    features, logits = extractors.shapes(extractor, subject.source.info[subject.field])
+    field = subject.source.info[subject.field]
+    drawn = subject.space.decoded(field)
+    if drawn != field and not options.reference:
+        raise UserError(
+            f"config.evaluation.samples.reference: samples are of {drawn.words}, and the data hold "
+            f"{field.words}: make statistics of the images themselves by python -m "
+            "score_sde.evaluation.statistics NAME --out=FILE.npz, and give that file"
+        )
+    features, logits = extractors.shapes(extractor, drawn)
     memory.check(
         f"config.evaluation.samples.num_samples={options.num_samples}",
         features.size * features.dtype.itemsize * options.num_samples,

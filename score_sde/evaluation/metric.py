@@ -12,9 +12,18 @@ from jax.sharding import Mesh
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.samples import Drawn
 from score_sde.evaluation.subject import Subject
-from score_sde.objectives import CLASSIFIER, DENOISER
+from score_sde.objectives import AUTOENCODER, CLASSIFIER, DENOISER
 
-__all__ = ["CLASSIFIER", "DENOISER", "SAMPLES", "Entries", "Metric", "SampleMetric", "number"]
+__all__ = [
+    "AUTOENCODER",
+    "CLASSIFIER",
+    "DENOISER",
+    "SAMPLES",
+    "Entries",
+    "Metric",
+    "SampleMetric",
+    "number",
+]
 
 # Entries of evaluation.json, by name: "value", "standard_error" or None, "protocol", and whatever
 # else a metric has to tell.
@@ -29,7 +38,7 @@ class Metric:
     """A metric of examples. Subclasses are the sections of a config that they share a name with.
 
     Attributes:
-        NEEDS: DENOISER or CLASSIFIER, what the subject must be.
+        NEEDS: DENOISER, CLASSIFIER or AUTOENCODER, what the subject must be.
     """
 
     NEEDS: ClassVar[str]

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from score_sde.errors import UserError
-from score_sde.evaluation.subject import fingerprint
 from score_sde.files import replacing, set_aside
 from score_sde.formats import npz
+from score_sde.models.functional import fingerprint
 
 _SEAL = "sha256"  # among the arrays of a part
 

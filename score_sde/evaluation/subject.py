@@ -42,7 +42,7 @@ class Subject:
         coupling: what makes a sample depend on the others of its batch; "" if nothing does.
         source: the examples.
         field: the name of the field that is modelled.
-        label: the name of the field that a classifier predicts; "" of a denoiser.
+        label: the name of the field that a classifier predicts; "" of any other model.
         number: evaluate the first so many examples.
         mesh: the devices.
         batch_size: examples a batch, over all devices.
@@ -122,14 +122,3 @@ def examples_fingerprint(source: Source, field: str, number: int) -> str:
     """
     rows = np.linspace(0, number - 1, min(256, number)).astype(np.int64)
     return hashlib.sha256(source.gather(rows)[field].tobytes()).hexdigest()
-
-
-def fingerprint(*groups: Arrays) -> str:
-    """SHA-256 of arrays, their names and shapes."""
-    digest = hashlib.sha256()
-    for arrays in groups:
-        for name, array in sorted(jax.device_get(arrays).items()):
-            array = np.ascontiguousarray(array)
-            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-            digest.update(array.tobytes())
-    return digest.hexdigest()

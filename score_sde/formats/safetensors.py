@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ml_dtypes
 import numpy as np
@@ -33,6 +33,13 @@ _DTYPES = {kind: dtype for dtype, kind in KINDS.items()}
 _LARGEST_HEADER = 16 * 2**20  # it holds about 100 bytes for an array
 
 
+class Shaped(Protocol):
+    """What has a shape and a dtype: an array, or what stands for one."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+
 def save(path: str | Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, str]) -> None:
     """Write a file whole or not at all; one that exists is not replaced.
 
@@ -46,28 +53,62 @@ def save(path: str | Path, arrays: Mapping[str, np.ndarray], about: Mapping[str,
         FileExistsError: the file exists.
         TypeError: an array is of another type.
     """
+    write(path, arrays, arrays.items(), about)
+
+
+def write(
+    path: str | Path,
+    shapes: Mapping[str, Shaped],
+    arrays: Iterable[tuple[str, np.ndarray]],
+    about: Mapping[str, str],
+) -> None:
+    """Write a file of arrays that are made one at a time; else as `save`.
+
+    Args:
+        path: the file.
+        shapes: of every array, by name: whatever has its shape and dtype.
+        arrays: name and array of each, once, in any order.
+        about: texts for its metadata.
+
+    Raises:
+        FileExistsError: the file exists.
+        TypeError: an array is of a type that is not in KINDS.
+        ValueError: they are not those of `shapes`.
+    """
     path = Path(path)
     if path.exists():
         raise FileExistsError(f"{path} exists")
-    header: dict[str, object] = {"__metadata__": dict(about)}
-    end, ordered = 0, sorted(arrays, key=lambda name: -arrays[name].dtype.itemsize)
-    for name in ordered:
-        array = arrays[name]
-        if array.dtype not in KINDS:
-            raise TypeError(f"{name} is an array of {array.dtype}")
-        begin, end = end, end + array.nbytes
+    header: dict[str, Any] = {"__metadata__": dict(about)}
+    end = 0
+    for name in sorted(shapes, key=lambda name: -np.dtype(shapes[name].dtype).itemsize):
+        dtype, shape = np.dtype(shapes[name].dtype), tuple(shapes[name].shape)
+        if dtype not in KINDS:
+            raise TypeError(f"{name} is an array of {dtype}")
+        begin, end = end, end + math.prod(shape) * dtype.itemsize
         header[name] = {
-            "dtype": KINDS[array.dtype],
-            "shape": list(array.shape),
+            "dtype": KINDS[dtype],
+            "shape": list(shape),
             "data_offsets": [begin, end],
         }
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with files.replacing(path) as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for name in ordered:
-            file.write(np.ascontiguousarray(arrays[name]).tobytes())
+        file.truncate(8 + len(text) + end)
+        missing = set(shapes)
+        for name, array in arrays:
+            if name not in missing or _said(array) != _said(shapes[name]):
+                raise ValueError(f"{name} is not the array that was to be written")
+            missing.remove(name)
+            file.seek(8 + len(text) + header[name]["data_offsets"][0])
+            file.write(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
+        if missing:
+            raise ValueError(f"{min(missing)} was to be written, and is not there")
         os.fsync(file.fileno())
+
+
+def _said(array: Shaped) -> tuple[tuple[int, ...], np.dtype]:
+    return tuple(array.shape), np.dtype(array.dtype)
 
 
 def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -54,6 +54,20 @@ from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
 
 
+def marginal(sde: SDE, x: jax.Array, t: float | None, known: jax.Array) -> jax.Array:
+    """alpha y + sigma z at time t, with z the x that a sampler begins with, of deviation 1.
+
+    Args:
+        sde: the forward process.
+        x: `sampler.prior(...)`, [batch, *data].
+        t: the time of it, `sampler.begins(sde)`; t_max if None.
+        known: y, of the shape of x or what broadcasts to it.
+    """
+    t, t_max = (jnp.asarray(sde.t_max if at is None else at, x.dtype) for at in (t, None))
+    z = x * (sde.sigma(t_max) / sde.sigma(t)) / sde.prior_std
+    return sde.alpha(t) * known + sde.sigma(t) * z
+
+
 class Observation:
     """What is known of the data, P y. Subclasses are frozen dataclasses of arrays, and pytrees.
 
@@ -92,9 +106,7 @@ class Observation:
             t: the time of it, `sampler.begins(sde)`; t_max if None, where it is a draw from the
                 prior.
         """
-        t, t_max = (jnp.asarray(sde.t_max if at is None else at, x.dtype) for at in (t, None))
-        z = x * (sde.sigma(t_max) / sde.sigma(t)) / sde.prior_std
-        return self.replace(x, sde.alpha(t) * self._known(x) + sde.sigma(t) * z)
+        return self.replace(x, marginal(sde, x, t, self._known(x)))
 
     def condition(self, denoise: Denoiser, sde: SDE) -> Denoiser:
         """The denoiser of the data given y, equation (2).

@@ -15,7 +15,13 @@ import jax.numpy as jnp
 from score_sde.classifier import LogProb
 from score_sde.guidance.classifiers import classifier
 from score_sde.guidance.methods import Method, Replacement
-from score_sde.guidance.observation import Colorization, Inpainting, Observation, SuperResolution
+from score_sde.guidance.observation import (
+    Colorization,
+    Inpainting,
+    Observation,
+    SuperResolution,
+    marginal,
+)
 from score_sde.guidance.operators import Average
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
@@ -48,6 +54,19 @@ class Task:
     def finish(self, x: jax.Array, known: jax.Array | None) -> jax.Array:
         """The answer, from what the sampler returned; [batch, *data] both."""
         return x
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Redraw(Task):
+    """Examples that are noised and drawn again from there (Meng et al. 2021, arXiv 2108.01073).
+
+    How far they are noised, the sampler says by where it begins; see Sampler.later.
+    """
+
+    def start(self, sde: SDE, x: jax.Array, t: float, known: jax.Array | None) -> jax.Array:
+        """alpha y + sigma z at time t, with z the x of standard deviation 1."""
+        return marginal(sde, x, t, known)
 
 
 @jax.tree_util.register_dataclass

@@ -24,6 +24,7 @@ from score_sde.errors import UserError
 from score_sde.formats import safetensors, torch_writer
 from score_sde.interop import own_family, song
 from score_sde.interop.families import FAMILIES
+from score_sde.interop.lora import write as adapters
 from score_sde.interop.recognise import ABOUT, OURS
 from score_sde.interop.slots import from_params
 from score_sde.models.functional import Arrays, split, streams
@@ -31,6 +32,7 @@ from score_sde.objectives import OWN
 from score_sde.runs import config as configs
 from score_sde.runs import folder
 from score_sde.runs.build import Experiment
+from score_sde.runs.opened import Opened
 from score_sde.samplers import PredictorCorrector
 from score_sde.training.options import OptimOptions
 from score_sde.values import is_path
@@ -54,7 +56,12 @@ class Exported(NamedTuple):
 
 
 def export_run(
-    workdir: Path, path: Path, *, step: int | None = None, num_scales: int | None = None
+    workdir: Path,
+    path: Path,
+    *,
+    step: int | None = None,
+    num_scales: int | None = None,
+    layout: str | None = None,
 ) -> Exported:
     """Write the parameters of a run as the official networks have them.
 
@@ -70,7 +77,9 @@ def export_run(
       not written: the file holds that of an Adam before its first step. Of DiT, SiT, U-ViT,
       guided-diffusion and its classifier, the averaged parameters alone, as their authors have it.
 
-    Of several moving averages the first is written.
+    Of several moving averages the first is written. Of a run that has trained factors beside
+    another's weights (config.training.lora), it is these, as an adapter of the peft library: by
+    released names, such as diffusers has, if the network has any.
 
     Args:
         workdir: the run's folder.
@@ -79,6 +88,7 @@ def export_run(
         num_scales: of Song et al., the official config's model.num_scales, which sizes a buffer of
             the file; by default as many as the process has levels or, in continuous time, the
             sampler steps.
+        layout: of such an adapter, one of lora.write.LAYOUTS; None for the first.
 
     Raises:
         UserError: there is no such run or checkpoint, a .pth file is asked for of a network that
@@ -89,6 +99,10 @@ def export_run(
         raise UserError(f"{path} must end with {' or '.join(FORMATS)}, which says what is written")
     raw = folder.opened(workdir, weights="raw", step=step)
     average = folder.opened(workdir, weights="ema", step=raw.step)
+    if raw.experiment.lora.rank:
+        return _adapter(average, path, num_scales, layout)
+    if layout is not None:
+        raise UserError(f"--layout is of runs of config.training.lora.rank, and {workdir} is none")
     families = _families(raw.experiment, path)
     if "song" not in families and num_scales is not None:
         raise UserError(
@@ -102,6 +116,20 @@ def export_run(
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     return Exported(raw.step, found.family, path.suffix == ".safetensors")
+
+
+def _adapter(run: Opened, path: Path, num_scales: int | None, layout: str | None) -> Exported:
+    """Of a run of config.training.lora."""
+    if path.suffix != ".safetensors" or num_scales is not None:
+        raise UserError(f"{run.workdir} is an adapter: give NAME.safetensors, without --num_scales")
+    layout = adapters.LAYOUTS[0] if layout is None else layout
+    try:
+        released = adapters.write(run, path, layout)
+    except ValueError as error:
+        raise UserError(f"{run.workdir} cannot be exported: {error}") from error
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    return Exported(run.step, layout if released else OURS, True)
 
 
 def _families(experiment: Experiment, path: Path) -> list[str]:
@@ -125,8 +153,8 @@ def _families(experiment: Experiment, path: Path) -> list[str]:
 
 def _found(
     families: Sequence[str],
-    raw: folder.Opened,
-    average: folder.Opened,
+    raw: Opened,
+    average: Opened,
     path: Path,
     num_scales: int | None,
 ) -> _Found:
@@ -142,7 +170,7 @@ def _found(
     raise AssertionError("there is a family at least")
 
 
-def _of_song(raw: folder.Opened, average: folder.Opened, num_scales: int | None) -> _Found:
+def _of_song(raw: Opened, average: Opened, num_scales: int | None) -> _Found:
     model = nnx.eval_shape(lambda: raw.experiment.module(streams(0)))
     arrays, trainable = song.from_params(model, *_network(raw))
     averages, _ = song.from_params(model, *_network(average))
@@ -150,7 +178,7 @@ def _of_song(raw: folder.Opened, average: folder.Opened, num_scales: int | None)
     return _Found("song", raw, sigmas | averages, _own(average), sigmas | arrays, trainable)
 
 
-def _of_family(name: str, raw: folder.Opened, average: folder.Opened, path: Path) -> _Found:
+def _of_family(name: str, raw: Opened, average: Opened, path: Path) -> _Found:
     experiment = raw.experiment
     model = nnx.eval_shape(lambda: experiment.module(streams(0)))
     try:
@@ -161,13 +189,13 @@ def _of_family(name: str, raw: folder.Opened, average: folder.Opened, path: Path
     return _Found(name, raw, averages, _own(average))
 
 
-def _own(average: folder.Opened) -> dict[str, np.ndarray]:
+def _own(average: Opened) -> dict[str, np.ndarray]:
     """The averages that are the objective's own, by their paths."""
     learnt = (split(arrays, OWN)[1] for arrays in (average.params, average.constants))
     return {path: np.asarray(array) for part in learnt for path, array in part.items()}
 
 
-def _network(run: folder.Opened) -> tuple[Arrays, Arrays]:
+def _network(run: Opened) -> tuple[Arrays, Arrays]:
     """Parameters and constants of the network alone."""
     params, constants = (split(arrays, OWN)[0] for arrays in (run.params, run.constants))
     return params, constants
@@ -181,7 +209,7 @@ class _Found(NamedTuple):
     """
 
     family: str
-    run: folder.Opened
+    run: Opened
     averages: dict[str, np.ndarray]
     own: dict[str, np.ndarray]
     raw: dict[str, np.ndarray] | None = None
@@ -233,6 +261,10 @@ def _about(found: _Found) -> dict[str, Any]:
             *parts, name = path.split(".")
             section = functools.reduce(dict.__getitem__, parts, config)
             section[name] = "" if parts == ["data"] else Path(section[name]).name
+    space = config["space"].get(config["space"]["name"], {})
+    for name, array in found.run.space.arrays().items():  # what was measured is given from here on
+        if name in space:
+            space[name] = array.tolist()
     fields = found.run.experiment.data.to_json()["fields"]
     return {"family": found.family, "config": config, "fields": fields}
 
@@ -245,7 +277,7 @@ FORMATS: dict[str, Callable[[Path, _Found], None]] = {
 }
 
 
-def _sigmas(run: folder.Opened, num_scales: int | None) -> np.ndarray:
+def _sigmas(run: Opened, num_scales: int | None) -> np.ndarray:
     """The noise levels that the official networks keep as a buffer: geometric, descending."""
     low, high = (
         getattr(run.sde, name, default)
@@ -272,16 +304,8 @@ def _adam(options: OptimOptions, parameters: int) -> dict[str, Any]:
     return {"state": {}, "param_groups": [group]}
 
 
-@terminal.program
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: arguments after the program's name; None takes those of the process.
-
-    Returns:
-        Exit status: 0, or 2 after one line on stderr if the input is bad.
-    """
+def parser() -> terminal.Parser:
+    """What the command takes."""
     parser = terminal.Parser(
         prog="python -m score_sde.interop.export",
         description="Write the averages of a run by the official names, or an official checkpoint.",
@@ -298,9 +322,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=int,
         help="the official config's model.num_scales [the run's noise levels or sampling.steps]",
     )
+    parser.add_argument(
+        "--layout",
+        choices=adapters.LAYOUTS,
+        help="of an adapter, which config.training.lora trains [peft]",
+    )
+    return parser
+
+
+@terminal.program
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: arguments after the program's name; None takes those of the process.
+
+    Returns:
+        Exit status: 0, or 2 after one line on stderr if the input is bad.
+    """
     try:
-        args = parser.parse_args(argv)
-        found = export_run(args.run, args.out, step=args.step, num_scales=args.num_scales)
+        args = parser().parse_args(argv)
+        options = {name: getattr(args, name) for name in ("step", "num_scales", "layout")}
+        found = export_run(args.run, args.out, **options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,18 +22,22 @@ from ml_collections import ConfigDict
 from score_sde import files
 from score_sde.data import Info, selection
 from score_sde.errors import UserError, first_line
-from score_sde.interop import own_family, pipelines
+from score_sde.interop import controls, own_family, pipelines
 from score_sde.interop.families import FAMILIES, Family
 from score_sde.interop.recognise import recognise
 from score_sde.interop.released import Released
 from score_sde.models.functional import streams
-from score_sde.runs import build, folder
+from score_sde.objectives import DENOISER
+from score_sde.parts import Stored
+from score_sde.runs import begun, borrowed_parts, build
 from score_sde.runs import config as configs
 from score_sde.runs.build import Experiment
 from score_sde.runs.held import held
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.optimizer import optimizer
 from score_sde.training.state import TrainState
+
+NO_PIPELINE = "{} is no pipeline: leave out --components"
 
 
 class Imported(NamedTuple):
@@ -46,8 +50,10 @@ class Imported(NamedTuple):
         decay: the decay under which the run keeps that average.
         raw: whether it has raw parameters; else those of the run are the average, too.
         averaged: whether averages were read; else the raw parameters begin them.
-        draws: whether samples can be drawn from it.
-        prompts: whether it is a pipeline, which draws pictures of prompts.
+        trains: what it is; see objectives.Objective.TRAINS.
+        pipeline: whether it is a pipeline, with what it is released with.
+        prompts: whether it draws pictures of prompts.
+        steers: whether it is a control, which steers such a pipeline.
     """
 
     step: int
@@ -56,24 +62,33 @@ class Imported(NamedTuple):
     decay: float
     raw: bool
     averaged: bool
-    draws: bool
+    trains: str
+    pipeline: bool = False
     prompts: bool = False
+    steers: bool = False
 
 
-def propose(checkpoint: Path, image_size: int | None = None) -> ConfigDict:
+def propose(
+    checkpoint: Path, image_size: int | None = None, components: Path | None = None
+) -> ConfigDict:
     """The config that fits a released file: --config=auto.
 
     Args:
         checkpoint: the file, see recognise.recognise.
         image_size: of the data, if the user says it: some files do not, and other fields depend on
             it.
+        components: of a pipeline, see pipelines.opened.
 
     Raises:
         UserError: the file cannot be read, or there is none.
     """
     with _reading(checkpoint):
         if pipelines.is_pipeline(checkpoint):
-            return pipelines.propose(checkpoint)
+            return pipelines.propose(checkpoint, components)
+        if controls.is_control(checkpoint):
+            return configs.default()  # a control has none
+        if components is not None:
+            raise UserError(NO_PIPELINE.format(checkpoint))
         released = recognise(checkpoint)
         family = _family(released)
         if image_size is not None:
@@ -86,7 +101,11 @@ def propose(checkpoint: Path, image_size: int | None = None) -> ConfigDict:
 
 
 def import_run(
-    config: ConfigDict, checkpoint: Path, workdir: Path, averaged: bool = True
+    config: ConfigDict,
+    checkpoint: Path,
+    workdir: Path,
+    averaged: bool = True,
+    components: Path | None = None,
 ) -> Imported:
     """Make a run of a released file. Nothing in it is executed; see formats.restricted.
 
@@ -101,12 +120,17 @@ def import_run(
         checkpoint: the file, of one of families.FAMILIES.
         workdir: the run's folder, which must be empty or missing.
         averaged: whether the file's moving average is wanted; else the raw parameters begin it.
+        components: of a pipeline, see pipelines.opened.
 
     Raises:
         UserError: the file cannot be read or used, the config does not fit it, or the folder is not
             empty. Then nothing was written.
     """
     _check_free(workdir)
+    if config.training.lora.rank:
+        raise UserError(
+            "config.training.lora.rank is of a new run that starts from this one, by --init_from"
+        )
     decays = config.training.ema_decays
     if len(decays) != 1:
         raise UserError(
@@ -118,11 +142,17 @@ def import_run(
             "a released checkpoint holds no power-function averages: leave out "
             "config.training.ema_profiles"
         )
-    if pipelines.is_pipeline(checkpoint):
-        with _reading(checkpoint):
-            parameters = pipelines.import_pipeline(config, checkpoint, workdir)
-        return Imported(0, parameters, None, decays[0], False, True, True, prompts=True)
     with _reading(checkpoint):
+        if pipelines.is_pipeline(checkpoint):
+            found = pipelines.opened(checkpoint, components, averaged)
+            parameters = pipelines.import_pipeline(config, found, workdir)
+            decay, prompts = decays[0], bool(found.encoders)
+            return Imported(0, parameters, None, decay, False, True, DENOISER, True, prompts)
+        if controls.is_control(checkpoint):
+            parameters = controls.import_control(checkpoint, workdir)
+            return Imported(0, parameters, None, decays[0], False, True, DENOISER, steers=True)
+        if components is not None:
+            raise UserError(NO_PIPELINE.format(checkpoint))
         released = recognise(checkpoint)
         family = _family(released)
         if config.model.name not in family.networks:
@@ -149,9 +179,10 @@ def import_run(
         ),
         ema={str(decay): found.average},
     )
+    taken = borrowed_parts.of_space(experiment.space, config)
     with held(workdir):
         _check_free(workdir)
-        _write(workdir, state, experiment)
+        _write(workdir, state, experiment, taken)
     return Imported(
         found.step,
         experiment.parameters,
@@ -159,12 +190,12 @@ def import_run(
         decay,
         found.has_raw,
         found.has_average,
-        experiment.objective.draws,
+        experiment.objective.TRAINS,
     )
 
 
 def _check_free(workdir: Path) -> None:
-    if folder.occupied(workdir):
+    if begun.occupied(workdir):
         raise UserError(f"{workdir} is not an empty folder; give another --workdir")
 
 
@@ -235,7 +266,9 @@ def _fresh(
     )
 
 
-def _write(workdir: Path, state: TrainState, experiment: Experiment) -> None:
+def _write(
+    workdir: Path, state: TrainState, experiment: Experiment, taken: Mapping[str, Stored]
+) -> None:
     """The checkpoint first: a folder is a run once it has a config.json."""
     training = experiment.training
     with files.writing(workdir):
@@ -248,4 +281,4 @@ def _write(workdir: Path, state: TrainState, experiment: Experiment) -> None:
             )
     finally:
         checkpoints.close()
-    folder.begin(workdir, experiment.config, experiment)
+    begun.begin(workdir, experiment.config, experiment, taken=taken)

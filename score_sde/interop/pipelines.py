@@ -1,4 +1,4 @@
-"""Released text-to-image pipelines as runs: a folder of components, see interop.components.
+"""Released text-to-image pipelines as runs: components of a folder or of a file, see sources.
 
 The network, the autoencoder and the text encoders are written as parts of a run (runs.kept). Its
 config says what the folder's own files do: the process and the solver of the scheduler, the scale
@@ -13,24 +13,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
 from score_sde import fields as of_data
-from score_sde import files, parts, records
+from score_sde import files, parts
 from score_sde.data import Info
 from score_sde.errors import UserError
-from score_sde.interop import proposal
-from score_sde.interop.components import COMPONENTS, autoencoder, base, folder
-from score_sde.interop.slots import to_params
+from score_sde.interop import proposal, single_file
+from score_sde.interop.components import COMPONENTS, autoencoder, base, dit
+from score_sde.interop.released import Arrays
+from score_sde.interop.sources import INDEX, Folder, Source, Together
 from score_sde.models import NETWORKS, arguments
 from score_sde.models.functional import streams
-from score_sde.runs import build, kept, schedulers
-from score_sde.runs import folder as runs
+from score_sde.runs import begun, build, kept, schedulers, upscaling
 from score_sde.runs.held import held
 
-INDEX = "model_index.json"
+_LOW = "low_res_scheduler"  # of noise on a small image that is made larger
 
 
 class Kind(NamedTuple):
@@ -49,10 +48,15 @@ class Kind(NamedTuple):
 
 KINDS: Mapping[str, Kind] = {
     "StableDiffusionPipeline": Kind("clip", 7.5, 50),
+    "StableDiffusionImg2ImgPipeline": Kind("clip", 7.5, 50),
+    "StableDiffusionInpaintPipeline": Kind("clip", 7.5, 50),
+    "StableDiffusionUpscalePipeline": Kind("clip", 9.0, 75),
     "StableDiffusionXLPipeline": Kind("sdxl", 5.0, 50),
+    "StableDiffusionXLInpaintPipeline": Kind("sdxl", 7.5, 50),
     "StableDiffusion3Pipeline": Kind("sd3", 7.0, 28),
     "FluxPipeline": Kind("flux", 3.5, 28),
     "PixArtAlphaPipeline": Kind("t5", 4.5, 20),
+    "DiTPipeline": Kind("none", 4.0, 50),
 }
 # What of the time a network is told, if it is not its time step.
 _LABELS = {"mmdit": "thousandths", "flux": "sigma"}
@@ -60,72 +64,123 @@ _NETWORKS = {cls: name for name, cls in NETWORKS.items()}
 
 
 class Pipeline(NamedTuple):
-    """What a folder holds.
+    """What a folder or a file holds.
 
     Attributes:
-        path: the folder.
+        path: of it.
         kind: how it is put together.
         index: the values of model_index.json.
-        network: the folder of its network, "unet" or "transformer".
+        network: the name of its network, "unet" or "transformer".
+        source: what gives its components.
     """
 
     path: Path
     kind: Kind
     index: Mapping[str, Any]
     network: str
+    source: Source
 
     def config(self, name: str) -> dict[str, Any]:
         """The values of the config.json of a component."""
-        return folder.config(self.path / name)
+        return self._there(self.source.config(name), f"{name}/config.json")
+
+    def arrays(self, name: str) -> Arrays:
+        """The arrays of a component."""
+        return self._there(self.source.arrays(name), name)
+
+    def tokenizer(self, name: str) -> Path:
+        """The folder of a tokeniser."""
+        return self._there(self.source.tokenizer(name), name)
+
+    def scheduler(self, name: str = "scheduler") -> dict[str, Any]:
+        """The values of the scheduler_config.json in a folder."""
+        return self._there(self.source.scheduler(name), name)
 
     def component(self, name: str) -> base.Component:
         """How a component becomes a network of ours."""
         config = self.config(name)
         said = config.get("_class_name") or next(iter(config.get("architectures") or [""]))
         if said not in COMPONENTS:
-            raise ValueError(f"{self.path / name} is of {said!r:.60}, which is not known here")
+            raise ValueError(f"{name} of {self.path} is a {said!r:.60}, which is not known here")
         return COMPONENTS[said]
 
     @property
+    def made(self) -> tuple[str, dict[str, Any]]:
+        """The name of its network in models.NETWORKS, and the options of that."""
+        component = self.component(self.network)
+        options = component.options(self.config(self.network))
+        return _NETWORKS[options.pop("network", component.make)], options
+
+    @property
+    def fields(self) -> tuple[of_data.Field, ...]:
+        """Of an example of the data that its network was trained on, but for texts."""
+        if "conditions" not in self.made[1]:
+            return (_image(self),)
+        classes = dit.classes(self.config(self.network))
+        said = {str(n): name for n, name in (self.index.get("id2label") or {}).items()}
+        names = tuple(str(said.get(str(i), i)) for i in range(classes)) if said else ()
+        return (_image(self), of_data.label(classes, names))
+
+    @property
     def encoders(self) -> list[str]:
-        """The folders of its text encoders."""
+        """The names of its text encoders."""
         names = kept.numbered("text_encoder", 3)
         return [name for name in names if (self.index.get(name) or [None])[0] is not None]
 
+    def _there(self, found: Any, name: str) -> Any:
+        if found is None:
+            raise ValueError(
+                f"{self.path} has no {name}: give --components=FOLDER, a folder of the pipeline "
+                "that has what is missing"
+            )
+        return found
+
 
 def is_pipeline(path: Path) -> bool:
-    """Whether a path is a folder of components."""
+    """Whether a path is a folder of components, or a file of them.
+
+    Raises:
+        ValueError, pickle.UnpicklingError, OSError: a file cannot be read.
+    """
+    if path.is_file():
+        return single_file.is_single_file(path)
     return (path / INDEX).is_file()
 
 
-def opened(path: Path) -> Pipeline:
-    """What a folder holds.
+def opened(path: Path, components: Path | None = None, averaged: bool = True) -> Pipeline:
+    """What a folder or a file holds.
+
+    Args:
+        path: a folder of components, or a file of them.
+        components: of a file: a folder that says what the file does not; see sources.Together.
+        averaged: of a file with both: whether the moving average of its network is taken.
 
     Raises:
         ValueError: it is of no known kind, or cannot be read.
     """
-    try:
-        index = records.read(path / INDEX) or {}
-    except ValueError as error:
-        raise ValueError(f"{path / INDEX} {error}") from error
+    source: Source = Folder(path) if path.is_dir() else single_file.read(path, averaged)
+    if components is not None:
+        if not components.is_dir():
+            raise ValueError(f"--components={components} is no folder")
+        source = Together(source, Folder(components))
+    index = source.index() or {}
     said = index.get("_class_name")
     if said not in KINDS:
         raise ValueError(f"{path} is a {said!r:.60}; known are {', '.join(KINDS)}")
     network = next((name for name in ("unet", "transformer") if index.get(name)), None)
     if network is None or not index.get("vae"):
-        raise ValueError(f"{path / INDEX} names no network, or no autoencoder")
-    return Pipeline(path, KINDS[said], index, network)
+        raise ValueError(f"{path} names no network, or no autoencoder")
+    return Pipeline(path, KINDS[said], index, network, source)
 
 
-def propose(path: Path) -> ConfigDict:
-    """The config that fits a folder.
+def propose(path: Path, components: Path | None = None) -> ConfigDict:
+    """The config that fits a folder or a file; arguments as of `opened`.
 
     Raises:
         ValueError: see `opened`; or a component has an option that is not known here.
     """
-    found = opened(path)
-    options = found.component(found.network).options(found.config(found.network))
-    network = _NETWORKS[found.component(found.network).make]
+    found = opened(path, components)
+    network, options = found.made
     values: dict[str, Any] = _space(found)
     values |= {
         f"model.{name}": value
@@ -133,7 +188,9 @@ def propose(path: Path) -> ConfigDict:
         if name in arguments.options(NETWORKS[network])
     }
     values |= proposal.learned_variance(options.get("learn_variance", False))
-    values |= schedulers.fields(_scheduler(found))
+    if "conditions" in options:
+        values |= {"conditions.fields": ("label",), "conditions.label.dropout": 0.1}
+    values |= schedulers.fields(found.scheduler())
     if network in _LABELS:
         values["model.noise_label"] = _LABELS[network]
     if found.kind.text == "sdxl":
@@ -150,12 +207,12 @@ def propose(path: Path) -> ConfigDict:
     return proposal.config(network, values)
 
 
-def import_pipeline(config: ConfigDict, path: Path, workdir: Path) -> int:
-    """Make a run of a folder; nothing in it is executed.
+def import_pipeline(config: ConfigDict, found: Pipeline, workdir: Path) -> int:
+    """Make a run of a folder or a file; nothing in it is executed.
 
     Args:
         config: of the run, as `propose` gives it.
-        path: the folder.
+        found: what it holds, as `opened` gives it.
         workdir: the run's folder, which must be empty or missing.
 
     Returns:
@@ -165,55 +222,66 @@ def import_pipeline(config: ConfigDict, path: Path, workdir: Path) -> int:
         ValueError: a component does not fit the config; nothing is left of the run then.
         UserError: the folder cannot be written, or is not empty.
     """
-    found = opened(path)
-    experiment = build.experiment(config, Info(config.data.name, "train", 0, (_image(found),)))
+    experiment = build.experiment(config, Info(config.data.name, "train", 0, found.fields))
     with held(workdir):
-        if runs.occupied(workdir):
+        if begun.occupied(workdir):
             raise UserError(f"{workdir} is not an empty folder; give another --workdir")
         with files.writing(workdir):
             (workdir / kept.FOLDER).mkdir(parents=True, exist_ok=True)
         try:
             _network(found, experiment, workdir)
-            _part(found, "vae", "autoencoder", "autoencoder", workdir)
+            _part(found, "vae", "autoencoder", "autoencoder", experiment, workdir)
             for name in found.encoders:
                 kind = "t5" if "T5" in str(found.index[name]) else "clip_text"
-                _part(found, name, name, kind, workdir)
+                _part(found, name, name, kind, experiment, workdir)
                 tokenizer = name.replace("text_encoder", "tokenizer")
-                if not (path / tokenizer).is_dir():
-                    raise ValueError(f"{path} has no folder {tokenizer}, that of {name}")
-                shutil.copytree(path / tokenizer, workdir / kept.FOLDER / tokenizer)
-            (workdir / kept.FOLDER / schedulers.FILE).write_text(json.dumps(_scheduler(found)))
+                shutil.copytree(found.tokenizer(tokenizer), workdir / kept.FOLDER / tokenizer)
+            (workdir / kept.FOLDER / schedulers.FILE).write_text(json.dumps(found.scheduler()))
+            if found.index.get(_LOW):
+                low = found.scheduler(_LOW)
+                if upscaling.MOST in found.index:
+                    low[upscaling.MOST] = found.index[upscaling.MOST]
+                (workdir / kept.FOLDER / upscaling.FILE).write_text(json.dumps(low))
         except BaseException:
             shutil.rmtree(workdir / kept.FOLDER)
             raise
-        runs.begin(workdir, config, experiment)
+        begun.begin(workdir, config, experiment)
     return experiment.parameters
 
 
 def _network(found: Pipeline, experiment: build.Experiment, workdir: Path) -> None:
-    component, config = found.component(found.network), found.config(found.network)
     model = nnx.eval_shape(lambda: experiment.module(streams(0)))
-    arrays = component.prepare(folder.arrays(found.path / found.network), config)
-    params, constants = to_params(model, component.slots(model), arrays)
-    parts.save(kept.path(workdir, kept.NETWORK), kept.NETWORK, {}, params, constants)
+    _write(found, found.network, kept.NETWORK, (kept.NETWORK, {}), model, experiment, workdir)
 
 
-def _part(found: Pipeline, source: str, name: str, kind: str, workdir: Path) -> None:
+def _part(
+    found: Pipeline,
+    source: str,
+    name: str,
+    kind: str,
+    experiment: build.Experiment,
+    workdir: Path,
+) -> None:
     component, config = found.component(source), found.config(source)
-    arrays = folder.arrays(found.path / source)
-    _, (params, constants) = base.place(component, config, arrays, jnp.float32)
-    parts.save(kept.path(workdir, name), kind, component.options(config), params, constants)
+    model, options = base.abstract(component, config), component.options(config)
+    _write(found, source, name, (kind, options), model, experiment, workdir)
 
 
-def _scheduler(found: Pipeline) -> dict[str, Any]:
-    path = found.path / "scheduler" / schedulers.FILE
-    try:
-        values = records.read(path)
-    except ValueError as error:
-        raise ValueError(f"{path} {error}") from error
-    if values is None:
-        raise ValueError(f"{path} is missing")
-    return values
+def _write(
+    found: Pipeline,
+    source: str,
+    name: str,
+    what: tuple[str, Mapping[str, Any]],
+    model: nnx.Module,
+    experiment: build.Experiment,
+    workdir: Path,
+) -> None:
+    """Write a component as a part of a run, see parts.write, without holding all of it."""
+    placing = base.placing(
+        found.component(source), found.config(source), found.arrays(source), model
+    )
+    shapes = placing.shapes(kept.kernels(experiment.config))
+    parts.write(kept.path(workdir, name), *what, shapes, placing.each())
 
 
 def _space(found: Pipeline) -> dict[str, Any]:

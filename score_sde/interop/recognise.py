@@ -33,9 +33,9 @@ from typing import Any
 
 from score_sde import records
 from score_sde.errors import first_line
-from score_sde.formats import persistent, safetensors, torch_file, torch_legacy
+from score_sde.formats import persistent
 from score_sde.formats.restricted import line
-from score_sde.interop import beside, recognise_edm, refinenet_files
+from score_sde.interop import beside, containers, recognise_edm, refinenet_files
 from score_sde.interop.released import Arrays, Released, is_state, state
 from score_sde.objectives import OWN
 
@@ -60,7 +60,6 @@ OURS = "score_sde"  # any network, by our own names for arrays; see own_family
 FAMILIES = ("edm", "edm2", "sit", "improved_diffusion", *_LAYOUTS, OURS)
 # What their authors released are averages, except for these.
 _RAW = ("guided_diffusion_classifier", "ncsn", "song")
-_ZIP = b"PK\x03\x04"
 _LARGEST_STEP = 2**31 - 1
 ABOUT = "score_sde"  # the text of a safetensors file that says what run it is from
 
@@ -78,7 +77,7 @@ def recognise(path: str | Path) -> Released:
     """
     path = Path(path)
     try:
-        return _family(path, _load(path))
+        return _family(path, containers.load(path))
     except (pickle.UnpicklingError, OSError):
         raise
     except ValueError as error:
@@ -86,20 +85,6 @@ def recognise(path: str | Path) -> Released:
         raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from error
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {first_line(error)}") from error
-
-
-def _load(path: Path) -> Any:
-    """What the file holds; of a safetensors file, arrays and texts as a checkpoint."""
-    if path.suffix == ".safetensors":
-        arrays, about = safetensors.load(path)
-        return {"arrays": arrays, "about": about}
-    with path.open("rb") as file:
-        start = file.read(len(torch_legacy.START))
-    if start.startswith(_ZIP) or start == torch_legacy.START:
-        return torch_file.load(path)
-    if start[:1] == pickle.PROTO:
-        return persistent.load(path)
-    raise ValueError("it is not a PyTorch file, a pickle or a .safetensors file")
 
 
 def _family(path: Path, value: Any) -> Released:

@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 from flax import nnx
 
 from score_sde.interop.released import Arrays
+from score_sde.models.functional import is_kernel
 from score_sde.models.layers import Constant
 
 Shape = tuple[int, ...]
+_HALVES = {np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)}
 # Parameters and constants by the names that models.functional gives them.
 Placed = tuple[dict[str, jax.Array], dict[str, jax.Array]]
 
@@ -77,18 +80,60 @@ def to_params(model: nnx.Module, slots: Iterable[Slot], arrays: Mapping[str, np.
         ValueError: see check; or an array holds a number that is not finite in float32, or another
             than an option of the model says.
     """
-    slots = tuple(slots)
-    check(slots, {name: tuple(np.shape(array)) for name, array in arrays.items()})
-    paths, params, constants = names(model), {}, {}
-    for slot in slots:
-        found = [_finite(name, arrays[name]) for name in slot.shapes]
-        if not slot.variables:
-            check_fixed(slot, found)
-            continue
-        for variable, value in zip(slot.variables, slot.ours(*found), strict=True):
-            group = constants if isinstance(variable, Constant) else params
-            group[paths[id(variable)]] = jnp.asarray(value, variable.dtype)
+    placing = Placing(model, tuple(slots), arrays)
+    params, constants = {}, {}
+    for name, value in placing.each():
+        variable = placing.variables[name]
+        group = constants if isinstance(variable, Constant) else params
+        group[name] = jnp.asarray(value, variable.dtype)
     return params, constants
+
+
+class Placing:
+    """Official arrays on their way to ours, one at a time: a large network never lies here whole.
+
+    Attributes:
+        variables: of the network, by the names that models.functional gives them.
+    """
+
+    def __init__(self, model: nnx.Module, slots: Iterable[Slot], arrays: Mapping[str, np.ndarray]):
+        """Arguments, and what is raised, are as of `to_params`; of the numbers, by `each`."""
+        self._slots, self._arrays = tuple(slots), arrays
+        check(self._slots, {name: tuple(np.shape(array)) for name, array in arrays.items()})
+        self._paths = names(model)
+        self.variables = {
+            self._paths[id(variable)]: variable
+            for slot in self._slots
+            for variable in slot.variables
+        }
+
+    def each(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and value of each of our arrays, as the official ones have the numbers."""
+        for slot in self._slots:
+            found = [_finite(name, self._arrays[name]) for name in slot.shapes]
+            if not slot.variables:
+                check_fixed(slot, found)
+                continue
+            for variable, value in zip(slot.variables, slot.ours(*found), strict=True):
+                yield self._paths[id(variable)], value
+
+    def shapes(self, kernels: jnp.dtype | None = None) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes of ours, parameters in half precision where the official arrays are.
+
+        Args:
+            kernels: precision of the kernels of layers; None for theirs.
+        """
+        found = {}
+        for slot in self._slots:
+            stored = {np.asarray(self._arrays[name]).dtype for name in slot.shapes}
+            for variable in slot.variables:
+                name, dtype = self._paths[id(variable)], variable.dtype
+                if not isinstance(variable, Constant) and len(stored) == 1 and stored <= _HALVES:
+                    (dtype,) = stored
+                if kernels is not None and is_kernel(name):
+                    dtype = kernels
+                found[name] = jax.ShapeDtypeStruct(variable.shape, dtype)
+        return found
 
 
 def from_params(

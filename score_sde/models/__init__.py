@@ -12,6 +12,7 @@ from score_sde.checks import check_name
 from score_sde.models import arguments
 from score_sde.models.adm import ADM
 from score_sde.models.adm_classifier import ADMClassifier
+from score_sde.models.autoencoder import Autoencoder
 from score_sde.models.cross_unet import CrossUNet
 from score_sde.models.dit import DiT
 from score_sde.models.edm2 import EDM2
@@ -31,6 +32,7 @@ __all__ = [
     "NCSN",
     "NETWORKS",
     "ADMClassifier",
+    "Autoencoder",
     "DiT",
     "NCSNv2",
     "UNet",
@@ -40,7 +42,7 @@ __all__ = [
 ]
 
 # Each is called network(x, noise_label, cond=None, *, key=None). Classifiers give logits of
-# p(y | x_t) where the others give a state.
+# p(y | x_t) where the others give a state; an autoencoder has encode and decode instead.
 NETWORKS: dict[str, type[nnx.Module]] = {
     "unet": UNet,
     "adm": ADM,
@@ -56,6 +58,7 @@ NETWORKS: dict[str, type[nnx.Module]] = {
     "ncsnv2": NCSNv2,
     "mlp": MLP,
     "wide_resnet": WideResNet,
+    "autoencoder": Autoencoder,
 }
 
 

@@ -24,7 +24,7 @@ from flax import nnx
 from score_sde.models import arguments
 from score_sde.models.arguments import Given, Width
 from score_sde.models.blocks import Attention, Head, ResBlock
-from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding
+from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding, token_features
 from score_sde.models.embeddings import NoiseEmbedding
 from score_sde.models.layers import Conv
 from score_sde.models.resample import Downsample, Upsample
@@ -118,6 +118,7 @@ class ADM(nnx.Module):
         group_size: fewest channels in a group of a group norm; there are at most 32 groups.
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
+          All attention looks at the tokens of those that have some.
         dtype: of the computation; statistics, softmax and output stay in float32.
         param_dtype: of the parameters.
         remat: recompute each block in the backward pass instead of keeping its activations.
@@ -180,6 +181,7 @@ class ADM(nnx.Module):
             resblock_resample=resblock_resample,
             init_scale=init_scale,
             group_size=group_size,
+            seen=token_features(self.early_conditions, self.conditions),
             layer=layer,
         )
         self.encoder = Encoder(build, data_channels)
@@ -220,7 +222,8 @@ class ADM(nnx.Module):
             cond,
             next(keys),
         )
-        run = Runner(told.astype(compute), keys, self.remat)
+        told = told.astype(compute)
+        run = Runner(told.embedding, keys, self.remat, told.tokens)
         h, skips = self.encoder((x if self.centered else 2 * x - 1).astype(compute), run)
         for level in self.up:
             for block, attention in level.steps():
@@ -259,6 +262,7 @@ class Builder:
     init_scale: float
     group_size: int
     layer: dict[str, Any]  # what every layer is given: param_dtype and rngs
+    seen: int = 0  # features of the tokens that attention looks at besides; 0 for none
     skips: list[int] = dataclasses.field(default_factory=list)  # widths that the decoder is shown
 
     def encoder(self) -> list[Level]:
@@ -331,6 +335,7 @@ class Builder:
         return [
             Attention(
                 n,
+                seen=self.seen,
                 skip_rescale=False,
                 init_scale=self.init_scale,
                 group_size=self.group_size,

@@ -11,7 +11,7 @@ alone; Stable Diffusion 3 and Flux have neither.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import jax
@@ -22,10 +22,15 @@ from score_sde.models import arguments
 from score_sde.models.adm import Level
 from score_sde.models.arguments import Given, Width
 from score_sde.models.blocks import Attention, Head, ResBlock
+from score_sde.models.conditions.combined import (
+    NO_CONDITIONS,
+    MakeEmbedding,
+    refuse_conditions,
+)
 from score_sde.models.layers import Conv, Dense
 from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.running import Runner, key_sequence
-from score_sde.values import Count, Length, above, between
+from score_sde.values import Count, Length, Share, above, between
 
 LOG_VARIANCES = (-30.0, 20.0)  # that they are kept between
 
@@ -34,6 +39,7 @@ class Autoencoder(nnx.Module):
     """Equation (1).
 
     Args:
+        shape: (height, width, channels) of an image, which is checked; None for any.
         image_channels: channels of an image.
         latent_channels: channels of z.
         widths: features at each size, from the largest.
@@ -43,19 +49,24 @@ class Autoencoder(nnx.Module):
         middle_attention: whether there is attention at the smallest size.
         quant: whether there are W and b.
         post_quant: whether there are W' and b'.
+        dropout: rate of the dropout in each residual block.
+        conditions: must be empty.
+        centered: must be true: images are in [-1, 1].
         dtype: of the computation; statistics, softmax and results are in float32 or better.
         param_dtype: of the parameters.
         remat: recompute each block in the backward pass instead of keeping its activations.
         rngs: random streams of the initialisation.
 
     Raises:
-        ValueError: groups do not divide a width.
+        ValueError: groups do not divide a width, a side is no multiple of `factor`, or it is told
+            a condition or of images in [0, 1].
     """
 
     def __init__(
         self,
         *,
-        image_channels: Count = 3,
+        shape: Given[Sequence[int] | None] = None,
+        image_channels: Given[int] = 3,
         latent_channels: Count = 4,
         widths: Annotated[Sequence[Width], Length(1, 16)] = (128, 256, 512, 512),
         num_res_blocks: Annotated[int, between(1, 32)] = 2,
@@ -64,28 +75,41 @@ class Autoencoder(nnx.Module):
         middle_attention: bool = True,
         quant: bool = True,
         post_quant: bool = True,
+        dropout: Share = 0.0,
+        conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
+        centered: Given[bool] = True,
         dtype: jnp.dtype = jnp.float32,
         param_dtype: Given[jnp.dtype] = jnp.float32,
         remat: bool = False,
         rngs: Given[nnx.Rngs],
     ):
         arguments.check(Autoencoder, locals())
+        refuse_conditions(conditions)
+        if not centered:
+            raise ValueError("images must be in [-1, 1]: give config.space.pixels.centered=True")
         layer = {"param_dtype": param_dtype, "rngs": rngs}
-        build = _Builder(tuple(widths), num_res_blocks, groups, eps, middle_attention, layer)
+        build = _Builder(
+            tuple(widths), num_res_blocks, groups, eps, middle_attention, dropout, layer
+        )
         self.image_channels, self.latent_channels = image_channels, latent_channels
         self.dtype, self.remat = jnp.dtype(dtype), remat
         self.factor = 2 ** (len(widths) - 1)
+        if shape is not None:
+            self._check_sides(shape)
         both = 2 * latent_channels
         self.encoder = Encoder(build, image_channels, both)
         self.quant = Dense(both, both, **layer) if quant else None
         self.post_quant = Dense(latent_channels, latent_channels, **layer) if post_quant else None
         self.decoder = Decoder(build, latent_channels, image_channels)
 
-    def encode(self, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def encode(
+        self, images: jax.Array, *, key: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array]:
         """The Gaussian of the latents of images.
 
         Args:
             images: in [-1, 1], [batch, height, width, image_channels].
+            key: JAX random key of dropout; None for none.
 
         Returns:
             Mean m and logarithm of the variance l, which is kept in LOG_VARIANCES, of shape
@@ -95,22 +119,19 @@ class Autoencoder(nnx.Module):
             ValueError: they have other channels, or a side is no multiple of `factor`.
         """
         _check(images, self.image_channels, "images")
-        if images.shape[1] % self.factor or images.shape[2] % self.factor:
-            raise ValueError(
-                f"images are {images.shape[1]} x {images.shape[2]} pixels: both sides must be "
-                f"multiples of {self.factor}"
-            )
-        compute, run = self._run(images)
+        self._check_sides(images.shape[1:])
+        compute, run = self._run(images, key)
         h = self.encoder(images.astype(compute), run)
         h = h if self.quant is None else self.quant(h)
         mean, log_variance = jnp.split(h.astype(_wide(images)), 2, axis=-1)
         return mean, jnp.clip(log_variance, *LOG_VARIANCES)
 
-    def decode(self, z: jax.Array) -> jax.Array:
+    def decode(self, z: jax.Array, *, key: jax.Array | None = None) -> jax.Array:
         """The images of latents; nothing keeps them in [-1, 1].
 
         Args:
             z: [batch, height, width, latent_channels].
+            key: JAX random key of dropout; None for none.
 
         Returns:
             [batch, factor height, factor width, image_channels].
@@ -119,16 +140,24 @@ class Autoencoder(nnx.Module):
             ValueError: they have other channels.
         """
         _check(z, self.latent_channels, "latents")
-        compute, run = self._run(z)
+        other = None if key is None else jax.random.fold_in(key, 1)  # than that of encode
+        compute, run = self._run(z, other)
         h = z.astype(compute)
         h = h if self.post_quant is None else self.post_quant(h)
         return self.decoder(h, run).astype(_wide(z))
 
-    def _run(self, x: jax.Array) -> tuple[jnp.dtype, Runner]:
+    def _check_sides(self, shape: Sequence[int]) -> None:
+        if shape[0] % self.factor or shape[1] % self.factor:
+            raise ValueError(
+                f"images are {shape[0]} x {shape[1]} pixels: both sides must be multiples of "
+                f"{self.factor}"
+            )
+
+    def _run(self, x: jax.Array, key: jax.Array | None) -> tuple[jnp.dtype, Runner]:
         """The dtype of the computation, and what runs blocks."""
         wide = _wide(x)
         compute = wide if wide == jnp.float64 else self.dtype
-        return compute, Runner(None, key_sequence(None), self.remat)
+        return compute, Runner(None, key_sequence(key), self.remat)
 
 
 class Encoder(nnx.Module):
@@ -193,6 +222,7 @@ class _Builder:
     groups: int
     eps: float
     attention: bool
+    dropout: float
     layer: dict[str, Any]  # what every layer is given: param_dtype and rngs
 
     def down(self) -> list[Level]:
@@ -230,7 +260,8 @@ class _Builder:
 
     def _blocks(self, n: int, width: int, count: int) -> list[ResBlock]:
         options = {"kind": "adm", "fir": None, "skip_rescale": False, "init_scale": 1.0}
-        options |= {"n_embedding": 0, "dropout_rate": 0.0, "groups": self.groups, "eps": self.eps}
+        options |= {"n_embedding": 0, "dropout_rate": self.dropout}
+        options |= {"groups": self.groups, "eps": self.eps}
         ins = [n] + [width] * (count - 1)
         return [ResBlock(n_in, width, **options, **self.layer) for n_in in ins]
 

@@ -112,8 +112,13 @@ class ResBlock(nnx.Module):
 class Attention(nnx.Module):
     """Self-attention over the pixels of an image (Ho et al. 2020, arXiv 2006.11239).
 
+    Of a network that looks at tokens too, such as a text's, their keys and values stand beside
+    those of the pixels (Nichol et al. 2021, arXiv 2112.10741, Section 2.3; Saharia et al. 2022,
+    arXiv 2205.11487, Section 2.3).
+
     Args:
         channels: channels of input and output.
+        seen: features of a token that is looked at besides; 0 for none.
         skip_rescale: see `add`.
         init_scale: of the last layer, see `init_kernel`.
         group_size: see `GroupNorm`; groups too.
@@ -127,6 +132,7 @@ class Attention(nnx.Module):
         self,
         channels: int,
         *,
+        seen: int = 0,
         skip_rescale: bool,
         init_scale: float,
         group_size: int = 4,
@@ -146,13 +152,28 @@ class Attention(nnx.Module):
         self.key = Dense(channels, channels, scale=0.1, **layer)
         self.value = Dense(channels, channels, scale=0.1, **layer)
         self.out = Dense(channels, channels, scale=init_scale, **layer)
+        self.seen_key = Dense(seen, channels, scale=0.1, **layer) if seen else None
+        self.seen_value = Dense(seen, channels, scale=0.1, **layer) if seen else None
         self.skip_rescale, self.heads = skip_rescale, heads
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, height, width, channels] to the same; the softmax is in float32 or better."""
+    def __call__(
+        self, x: jax.Array, seen: jax.Array | None = None, mask: jax.Array | None = None
+    ) -> jax.Array:
+        """The shape of x; the softmax is in float32 or better.
+
+        Args:
+            x: [batch, height, width, channels].
+            seen: tokens that are looked at besides, [batch, n, seen].
+            mask: which of these there are, bool [batch, n].
+        """
         b, h, w, c = x.shape
         tokens = self.norm(x).reshape(b, h * w, c)
-        attended = attend(self.query(tokens), self.key(tokens), self.value(tokens), self.heads)
+        query, key, value = self.query(tokens), self.key(tokens), self.value(tokens)
+        if self.seen_key is not None:
+            key = jnp.concatenate([self.seen_key(seen), key], axis=1)
+            value = jnp.concatenate([self.seen_value(seen), value], axis=1)
+            mask = jnp.pad(mask, ((0, 0), (0, h * w)), constant_values=True)
+        attended = attend(query, key, value, self.heads, mask)
         return add(x, self.out(attended).reshape(x.shape), self.skip_rescale)
 
 

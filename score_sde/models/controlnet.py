@@ -25,7 +25,7 @@ from flax import nnx
 
 from score_sde.models import arguments
 from score_sde.models.arguments import Given, Width
-from score_sde.models.cross_embedding import CrossEmbedding
+from score_sde.models.cross_embedding import TEXT, CrossEmbedding
 from score_sde.models.cross_encoder import Added, CrossEncoder, Depth, Levels, Plan, TextRunner
 from score_sde.models.layers import Conv, Dense
 from score_sde.models.running import key_sequence
@@ -127,7 +127,7 @@ class ControlNet(nnx.Module):
         Args:
             x: noisy images, [batch, height, width, channels].
             noise_label: of each, [batch]: time steps, 0 to 999.
-            cond: see CrossUNet.
+            cond: see CrossUNet; what this network is not told of it, it leaves to that one.
             control: in [0, 1], [batch, factor height, factor width, control_channels].
             scale: s, a number, or one for each example, [batch, 1, 1, 1].
             guess: whether in guess mode.
@@ -139,6 +139,7 @@ class ControlNet(nnx.Module):
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
         self._check(x, control)
+        cond = {name: v for name, v in (cond or {}).items() if name in (*TEXT, *self.told.read())}
         keys = key_sequence(key)
         told = self.told(noise_label.astype(wide), cond, next(keys))
         run = TextRunner(told.astype(compute), cond, keys, self.remat)

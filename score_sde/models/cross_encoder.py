@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.models.adm import Level
 from score_sde.models.blocks import Head, ResBlock
 from score_sde.models.cross_embedding import Cond, need
+from score_sde.models.image_prompt import ImagePrompt
 from score_sde.models.layers import Conv
+from score_sde.models.motion import Motion
 from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.running import Runner
-from score_sde.models.spatial_transformer import SpatialTransformer
+from score_sde.models.spatial_transformer import Image, SpatialTransformer
 from score_sde.values import Length, between
 
 # Arrays that are added to features inside a network, by the names of where.
 Added = Mapping[str, jax.Array]
+Stage = tuple[ResBlock, SpatialTransformer | None, Motion | None]
 Levels = Length(1, 16)  # of options that have an entry for each
 Depth = Annotated[int, between(0, 256)]
 
@@ -32,24 +37,69 @@ class TextRunner(Runner):
         cond: has "text", [batch, n, text_features], and may have "text_mask", bool [batch, n].
         keys: of dropout, in order.
         remat: see Runner; transformers see to it themselves.
+        frames: of a video, all of whose frames are told the same; 0 of images.
+        prompt: makes tokens of cond["image_prompt"], if it is there, which counts as much as
+            cond["image_prompt_scale"], or fully; None of networks that no image prompts.
 
     Raises:
         ValueError: cond has no text.
     """
 
     def __init__(
-        self, embedding: jax.Array, cond: Cond, keys: Iterator[jax.Array | None], remat: bool
+        self,
+        embedding: jax.Array,
+        cond: Cond,
+        keys: Iterator[jax.Array | None],
+        remat: bool,
+        frames: int = 0,
+        prompt: ImagePrompt | None = None,
     ):
-        super().__init__(embedding, keys, remat)
-        self.text = need(cond, "text").astype(embedding.dtype)
-        self.mask = (cond or {}).get("text_mask")
+        self.frames = frames
+        super().__init__(self._of_frames(embedding), keys, remat)
+        self.text = self._of_frames(need(cond, "text").astype(embedding.dtype))
+        mask = (cond or {}).get("text_mask")
+        self.mask = None if mask is None else self._of_frames(mask)
+        self.image = None if prompt is None else self._image(prompt, cond or {}, embedding.dtype)
 
-    def step(
-        self, block: ResBlock, transformer: SpatialTransformer | None, h: jax.Array
-    ) -> jax.Array:
-        """A residual block, and the transformer after it if there is one."""
+    def _image(self, prompt: ImagePrompt, cond: Mapping[str, jax.Array], dtype: Any) -> Image:
+        """Tokens and scale of an image that prompts, as the transformers take them."""
+        if (embedding := cond.get("image_prompt")) is None:
+            return None
+        tokens = prompt(embedding.astype(dtype))
+        scale = cond.get("image_prompt_scale", jnp.ones(len(tokens), dtype))
+        return self._of_frames(tokens), self._of_frames(scale)
+
+    def _of_frames(self, of_videos: jax.Array) -> jax.Array:
+        return jnp.repeat(of_videos, self.frames, axis=0) if self.frames else of_videos
+
+    def step(self, stage: Stage, h: jax.Array) -> jax.Array:
+        """A residual block, and the transformer and the motion after it, if they are there."""
+        block, transformer, motion = stage
         h = self(block, h)
-        return h if transformer is None else transformer(h, self.text, self.mask)
+        h = h if transformer is None else transformer(h, self.text, self.mask, self.image)
+        return motion(h, self.frames) if self.frames and motion is not None else h
+
+
+class TextLevel(Level):
+    """A level with transformers for attention.
+
+    Attributes:
+        motions: attention over frames after each block, or empty.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[ResBlock],
+        attentions: Sequence[SpatialTransformer],
+        resample: Downsample | Upsample | None,
+        motions: Sequence[Motion],
+    ):
+        super().__init__(blocks, attentions, resample)
+        self.motions = nnx.List(motions)
+
+    def stages(self) -> Sequence[Stage]:
+        """Each block with what follows it."""
+        return list(itertools.zip_longest(self.blocks, self.attentions, self.motions))
 
 
 class CrossEncoder(nnx.Module):
@@ -81,8 +131,8 @@ class CrossEncoder(nnx.Module):
         skips = [h]
         for i, level in enumerate(self.down):
             name = f"level_{i}"
-            for block, transformer in level.steps():
-                h = run.step(block, transformer, h)
+            for stage in level.stages():
+                h = run.step(stage, h)
                 skips.append(h)
             if level.attentions:
                 h = skips[-1] = plus(h, added, name)
@@ -91,8 +141,8 @@ class CrossEncoder(nnx.Module):
                 skips.append(h)
             if not level.attentions:
                 h = skips[-1] = plus(h, added, name)
-        for block, transformer in self.middle.steps():
-            h = run.step(block, transformer, h)
+        for stage in self.middle.stages():
+            h = run.step(stage, h)
         return plus(h, added, f"level_{len(self.down)}"), skips
 
 
@@ -130,6 +180,11 @@ class Plan:
     dropout: float
     remat: bool
     layer: dict[str, Any]  # what every layer is given: param_dtype and rngs
+    motion_heads: int = 0
+    motion_depth: int = 1
+    motion_frames: int = 1
+    motion_middle: bool = False
+    prompted: bool = False
 
     def __post_init__(self):
         for name in ("transformer_depth", "heads"):
@@ -149,7 +204,7 @@ class Plan:
             found += [width] * (self.num_res_blocks + (i < len(self.widths) - 1))
         return found
 
-    def down(self) -> list[Level]:
+    def down(self) -> list[TextLevel]:
         """Levels of the encoder, from the largest size."""
         n, levels = self.widths[0], []
         for i, width in enumerate(self.widths):
@@ -162,15 +217,16 @@ class Plan:
             n = width
         return levels
 
-    def middle(self) -> Level:
+    def middle(self) -> TextLevel:
         """Blocks of the smallest size: one with a transformer, and one."""
         n, last = self.widths[-1], len(self.widths) - 1
         blocks = [self._block(n, n) for _ in range(2)]
         depth = self.middle_depth
         between = [self._transformer(n, depth, self.heads[last], False)] if depth else []
-        return Level(blocks, between, None)
+        motions = self._motions(n, 1) if self.motion_middle else []
+        return TextLevel(blocks, between, None, motions)
 
-    def up(self) -> list[Level]:
+    def up(self) -> list[TextLevel]:
         """Levels of the decoder, from the smallest size."""
         n, shown, levels = self.widths[-1], self.shown(), []
         for i, width in reversed(list(enumerate(self.widths))):
@@ -189,7 +245,7 @@ class Plan:
 
     def _level(
         self, ins: Sequence[int], level: int, resample: Downsample | Upsample | None
-    ) -> Level:
+    ) -> TextLevel:
         width, depth = self.widths[level], self.transformer_depth[level]
         blocks, transformers = [], []
         for n in ins:
@@ -197,7 +253,18 @@ class Plan:
             if depth:
                 cross_only = level in self.cross_only
                 transformers.append(self._transformer(width, depth, self.heads[level], cross_only))
-        return Level(blocks, transformers, resample)
+        return TextLevel(blocks, transformers, resample, self._motions(width, len(ins)))
+
+    def _motions(self, n: int, count: int) -> list[Motion]:
+        if not self.motion_heads:
+            return []
+        options = {
+            "heads": self.motion_heads,
+            "frames": self.motion_frames,
+            "depth": self.motion_depth,
+            "groups": self.groups,
+        }
+        return [Motion(n, **options, remat=self.remat, **self.layer) for _ in range(count)]
 
     def _block(self, n_in: int, n_out: int) -> ResBlock:
         return ResBlock(
@@ -221,6 +288,7 @@ class Plan:
             heads=heads,
             depth=depth,
             cross_only=cross_only,
+            prompted=self.prompted,
             groups=self.groups,
             remat=self.remat,
             **self.layer,

@@ -25,7 +25,7 @@ from flax import nnx
 from score_sde.models import arguments
 from score_sde.models.arguments import Given, Width
 from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding
-from score_sde.models.cross_embedding import CrossEmbedding, need
+from score_sde.models.cross_embedding import Cond, CrossEmbedding, need
 from score_sde.models.cross_encoder import (
     Added,
     CrossEncoder,
@@ -35,9 +35,12 @@ from score_sde.models.cross_encoder import (
     TextRunner,
     plus,
 )
+from score_sde.models.image_prompt import ImagePrompt
 from score_sde.models.running import key_sequence
 from score_sde.models.shapes import image_shape
 from score_sde.values import Count, Every, Share, above, between
+
+Key = jax.Array | None
 
 
 class CrossUNet(nnx.Module):
@@ -61,6 +64,14 @@ class CrossUNet(nnx.Module):
         labels: rows of a table of what "label" is told, such as the noise level of an image that is
           enlarged; 0 for none.
         extra_channels: of an image that is shown beside the state, "concat".
+        image_prompt_features: of the embedding of an image that prompts, see models.image_prompt; 0
+          for a network that no image prompts.
+        image_prompt_tokens: how many are made of it.
+        motion_heads: of attention over the frames of a video, see models.motion; 0 for a network of
+          images alone.
+        motion_depth: blocks of it after each residual block and transformer.
+        motion_frames: the most that a video has.
+        motion_middle: whether it is between encoder and decoder too.
         groups: of the group norms; they divide all widths.
         eps: of the group norms of residual blocks and of the last layers.
         dropout: rate of the dropout in each residual block.
@@ -95,6 +106,12 @@ class CrossUNet(nnx.Module):
         image_features: Every = 0,
         labels: Every = 0,
         extra_channels: Every = 0,
+        image_prompt_features: Every = 0,
+        image_prompt_tokens: Count = 4,
+        motion_heads: Every = 0,
+        motion_depth: Count = 1,
+        motion_frames: Count = 32,
+        motion_middle: bool = True,
         groups: Count = 32,
         eps: Annotated[float, above(0)] = 1e-5,
         dropout: Share = 0.0,
@@ -135,7 +152,18 @@ class CrossUNet(nnx.Module):
             dropout=dropout,
             remat=remat,
             layer=layer,
+            motion_heads=motion_heads,
+            motion_depth=motion_depth,
+            motion_frames=motion_frames,
+            motion_middle=motion_middle and motion_heads > 0,
+            prompted=image_prompt_features > 0,
         )
+        self.image_prompt = (
+            ImagePrompt(image_prompt_features, image_prompt_tokens, text_features, **layer)
+            if image_prompt_features
+            else None
+        )
+        self.moves = motion_heads > 0
         self.encoder = CrossEncoder(plan, channels + extra_channels)
         self.up = nnx.List(plan.up())
         self.head = plan.head(channels * (1 + learn_variance))
@@ -154,11 +182,14 @@ class CrossUNet(nnx.Module):
 
         Args:
             x: noisy images, [batch, height, width, channels] of any height and width; float64 is
-                kept.
+                kept. Of a network with motion also videos, [batch, frames, height, width,
+                channels]; an image is what it is without motion.
             noise_label: of each, [batch]: time steps, 0 to 999.
             cond: by name. "text": [batch, n, text_features]; "text_mask": which of its tokens there
                 are, bool [batch, n], all if it is missing; "concat": [batch, height, width,
-                extra_channels]; and see CrossEmbedding.
+                extra_channels]; "image_prompt": [batch, image_prompt_features] and
+                "image_prompt_scale": [batch], 1 if it is missing, of a network that is prompted by
+                images, which looks at the text alone without; and see CrossEmbedding.
             key: JAX random key of dropout and of conditions; None for neither.
             added: arrays that are added to features, by where: "skip_I" to what the decoder is
                 shown, I counted in the order of the encoder; "middle" to the features between both;
@@ -174,23 +205,49 @@ class CrossUNet(nnx.Module):
             ValueError: an array of another shape than this network takes; cond has what the network
                 is not told, or lacks what it has to be.
         """
+        if x.ndim == 5:
+            return self._video(x, noise_label, cond, key, added)
+        return self._images(x, noise_label, cond, key, added, 0)
+
+    def _video(
+        self, x: jax.Array, noise_label: jax.Array, cond: Cond, key: Key, added: Added | None
+    ) -> jax.Array:
+        """Of videos, whose frames are images one after the other that motion looks at."""
+        if not self.moves:
+            raise ValueError(f"x is {x.shape}, a video; this network has no motion: motion_heads=0")
+        frames, image = x.shape[1], x.shape[2:]
+        out = self._images(x.reshape(-1, *image), noise_label, cond, key, added, frames)
+        return out.reshape(-1, frames, *image[:2], out.shape[-1])
+
+    def _images(
+        self,
+        x: jax.Array,
+        noise_label: jax.Array,
+        cond: Cond,
+        key: Key,
+        added: Added | None,
+        frames: int,
+    ) -> jax.Array:
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
         added = self._checked(added or {})
         keys = key_sequence(key)
         also = ("concat",) if self.extra_channels else ()
+        also += () if self.image_prompt is None else ("image_prompt", "image_prompt_scale")
         told = self.told(noise_label.astype(wide), cond, next(keys), also)
-        run = TextRunner(told.astype(compute), cond, keys, self.remat)
+        run = TextRunner(told.astype(compute), cond, keys, self.remat, frames, self.image_prompt)
         h = (x if self.centered else 2 * x - 1).astype(compute)
         if self.extra_channels:
-            h = jnp.concatenate([h, need(cond, "concat").astype(compute)], axis=-1)
+            shown = need(cond, "concat").astype(compute)
+            shown = shown.reshape(-1, *shown.shape[2:]) if frames else shown
+            h = jnp.concatenate([h, shown], axis=-1)
         _check_inputs(h, self.shape[-1] + self.extra_channels, run.text, self.text_features)
         h, skips = self.encoder(h, run, added)
         h = plus(h, added, "middle")
         skips = [plus(skip, added, f"skip_{i}") for i, skip in enumerate(skips)]
         for level in self.up:
-            for block, transformer in level.steps():
-                h = run.step(block, transformer, jnp.concatenate([h, skips.pop()], axis=-1))
+            for stage in level.stages():
+                h = run.step(stage, jnp.concatenate([h, skips.pop()], axis=-1))
             if level.resample is not None:
                 h = level.resample(h, skips[-1].shape[1:3])
         return self.head(h).astype(wide)

@@ -7,13 +7,15 @@ the house, from the optimiser to the checkpoints, sees only those.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from flax import nnx, traverse_util
 
-from score_sde.models.layers import UnitParam, unit_rms
+from score_sde.models.layers import Dense, UnitParam, unit_rms
 
 Arrays = dict[str, jax.Array]
 
@@ -28,12 +30,20 @@ class Functional(NamedTuple):
         shapes: (parameters, constants) as jax.ShapeDtypeStruct.
         project: maps parameters to those that a step of training begins with: each UnitParam of
             unit size (forced weight normalisation), the others as they are.
+        linear: paths of the kernels of Dense layers, which nothing is done with but x @ kernel.
+        linear: paths of the kernels of Dense layers, with which x @ kernel is all that is done.
     """
 
     init: Callable[[jax.Array], tuple[Arrays, Arrays]]
     apply: Callable[..., Any]
     shapes: tuple[dict[str, jax.ShapeDtypeStruct], dict[str, jax.ShapeDtypeStruct]]
     project: Callable[[Arrays], Arrays] = lambda params: params
+    linear: frozenset[str] = frozenset()
+
+
+def is_kernel(name: str) -> bool:
+    """Whether a path is that of a layer's kernel, which the layer casts to what it computes in."""
+    return name.rpartition("/")[2] == "kernel"
 
 
 class _Stream(nnx.RngStream):
@@ -71,6 +81,12 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Functional:
         "/".join(map(str, path)) for path, v in nnx.iter_graph(model) if isinstance(v, UnitParam)
     }
 
+    linear = frozenset(
+        "/".join(map(str, (*path, "kernel")))
+        for path, module in nnx.iter_graph(model)
+        if type(module) is Dense
+    )
+
     def init(key: jax.Array) -> tuple[Arrays, Arrays]:
         _, params, constants = nnx.split(make(streams(key)), nnx.Param, ...)
         return _flatten(params), _flatten(constants)
@@ -84,7 +100,7 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Functional:
     def project(params: Arrays) -> Arrays:
         return {k: unit_rms(v) if k in of_unit_size else v for k, v in params.items()}
 
-    return Functional(init, apply, (_flatten(params), _flatten(constants)), project)
+    return Functional(init, apply, (_flatten(params), _flatten(constants)), project, linear)
 
 
 def beside(
@@ -147,3 +163,14 @@ def _unflatten(arrays: Arrays) -> dict[Any, Any]:
         for name, array in arrays.items()
     }
     return traverse_util.unflatten_dict(paths)
+
+
+def fingerprint(*groups: Arrays) -> str:
+    """SHA-256 of arrays, their names and shapes."""
+    digest = hashlib.sha256()
+    for arrays in groups:
+        for name, array in sorted(jax.device_get(arrays).items()):
+            array = np.ascontiguousarray(array)
+            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()

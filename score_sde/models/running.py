@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import jax
 from flax import nnx
 
-from score_sde.models.blocks import ResBlock
+from score_sde.models.blocks import Attention, ResBlock
+from score_sde.models.conditions.base import Tokens
 
 
 def key_sequence(key: jax.Array | None) -> Iterator[jax.Array | None]:
@@ -24,15 +25,27 @@ class Runner:
         embedding: what residual blocks are told, [batch, features]; None for nothing.
         keys: of their dropout, in order; see `key_sequence`.
         remat: recompute a block in the backward pass instead of keeping its activations.
+        tokens: what attention looks at beside the image; None for nothing.
     """
 
-    def __init__(self, embedding: jax.Array | None, keys: Iterator[jax.Array | None], remat: bool):
-        self.embedding, self.keys, self.remat = embedding, keys, remat
+    def __init__(
+        self,
+        embedding: jax.Array | None,
+        keys: Iterator[jax.Array | None],
+        remat: bool,
+        tokens: Tokens | None = None,
+    ):
+        self.embedding, self.keys, self.remat, self.tokens = embedding, keys, remat, tokens
 
     def __call__(self, block: nnx.Module, h: jax.Array) -> jax.Array:
-        """A residual block is told the embedding and takes the next key; others take h alone."""
+        """A residual block is told the embedding and takes the next key; others take h alone.
+
+        Attention that looks at tokens is told them.
+        """
         if isinstance(block, ResBlock):
             return self.told(block, h)
+        if isinstance(block, Attention) and self.tokens is not None:
+            return self._call(block)(h, *self.tokens)
         return self._call(block)(h)
 
     def told(self, block: nnx.Module, h: jax.Array) -> jax.Array:

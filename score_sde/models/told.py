@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-from flax import nnx
 
+from score_sde.models.conditions.base import Tokens
 from score_sde.models.conditions.combined import (
     Embeddings,
     MakeEmbedding,
     check_told,
     make_embeddings,
+    read_each,
+    tokens_of,
 )
 from score_sde.models.embeddings import NoiseEmbedding
 
@@ -49,6 +51,22 @@ def make_early_and_late(
     return before, make_embeddings(then, features, **layer)
 
 
+class Told(NamedTuple):
+    """What a network is told.
+
+    Attributes:
+        embedding: of all, after its swish, [batch, features]; None of nothing.
+        tokens: of the conditions that have some; None if none has.
+    """
+
+    embedding: jax.Array | None
+    tokens: Tokens | None
+
+    def astype(self, dtype: Any) -> Told:
+        """With all numbers of this dtype."""
+        return jax.tree.map(lambda a: a if a.dtype == bool else a.astype(dtype), self)
+
+
 def embed(
     noise: NoiseEmbedding | None,
     early: Embeddings | None,
@@ -56,8 +74,8 @@ def embed(
     noise_label: jax.Array,
     cond: Cond,
     key: jax.Array | None,
-) -> jax.Array | None:
-    """What the blocks of a network are told, [batch, features], after its swish; or None.
+) -> Told:
+    """What the blocks of a network are told.
 
     Args:
         noise: the embedding of the noise level; None without one.
@@ -71,17 +89,20 @@ def embed(
         ValueError: cond has what is neither early nor late.
     """
     check_told(cond, {*(early or ()), *(late or ())})
-    batch, parts = len(noise_label), []
+    batch, parts, seen = len(noise_label), [], []
+
+    def told(conditions: Embeddings | None, own_key: jax.Array | None) -> jax.Array | None:
+        if conditions is None:
+            return None
+        own = {n: v for n, v in (cond or {}).items() if n in conditions}
+        found = read_each(conditions, own, batch, own_key)
+        seen.extend(found)
+        return sum(part.vector for part in found)
+
     if noise is not None:
         # Not the keys of those that come late.
         own_key = None if key is None else jax.random.fold_in(key, len(late or ()))
-        parts.append(noise(noise_label, _of(early, cond, batch, own_key)))
-    if (told := _of(late, cond, batch, key)) is not None:
-        parts.append(told)
-    return jax.nn.silu(sum(parts)) if parts else None
-
-
-def _of(conditions: nnx.Dict | None, cond: Cond, batch: int, key: jax.Array | None) -> Any:
-    if conditions is None:
-        return None
-    return conditions({n: v for n, v in (cond or {}).items() if n in conditions}, batch, key)
+        parts.append(noise(noise_label, told(early, own_key)))
+    if (vector := told(late, key)) is not None:
+        parts.append(vector)
+    return Told(jax.nn.silu(sum(parts)) if parts else None, tokens_of(seen))

@@ -32,7 +32,7 @@ from score_sde.models.blocks import (
     OutputSkip,
     ResBlock,
 )
-from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding
+from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding, token_features
 from score_sde.models.embeddings import NoiseEmbedding, check_label, with_fourier_features
 from score_sde.models.layers import Conv
 from score_sde.models.resample import Downsample, Upsample
@@ -125,6 +125,7 @@ class UNet(nnx.Module):
         learn_variance: whether there are as many output channels again, of a variance; see
           prediction.with_variance.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
+          All attention looks at the tokens of those that have some.
         dtype: of the computation; statistics, softmax and output stay in float32.
         param_dtype: of the parameters.
         remat: recompute each block in the backward pass instead of keeping its activations.
@@ -213,6 +214,7 @@ class UNet(nnx.Module):
             skip_rescale=skip_rescale,
             group_size=group_size,
             init_scale=init_scale,
+            seen=token_features(self.early_conditions, self.conditions),
             layer=layer,
         )
         self.down = nnx.List(build.encoder(channels))
@@ -259,7 +261,8 @@ class UNet(nnx.Module):
             cond,
             next(keys),
         )
-        run = Runner(None if told is None else told.astype(compute), keys, self.remat)
+        told = told.astype(compute)
+        run = Runner(told.embedding, keys, self.remat, told.tokens)
         x = x if self.centered else 2 * x - 1
         seen = with_fourier_features(x.astype(wide), self.fourier_features).astype(compute)
         h, skips = self._encode(x.astype(compute), seen, run)
@@ -328,6 +331,7 @@ class _Builder:
     skip_rescale: bool
     group_size: int
     init_scale: float
+    seen: int  # features of the tokens that attention looks at besides; 0 for none
     layer: dict[str, Any]  # what every layer is given: param_dtype and rngs
     skips: list[int] = dataclasses.field(default_factory=list)  # widths that the decoder is shown
 
@@ -403,6 +407,7 @@ class _Builder:
     def attention(self, n: int) -> Attention:
         return Attention(
             n,
+            seen=self.seen,
             skip_rescale=self.skip_rescale,
             init_scale=self.init_scale,
             group_size=self.group_size,

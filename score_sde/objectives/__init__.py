@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from score_sde import sections
+from score_sde.objectives.autoencoding import Autoencoding
 from score_sde.objectives.base import (
+    AUTOENCODER,
     CLASSIFIER,
     CONSISTENCY,
     DENOISER,
@@ -13,6 +15,7 @@ from score_sde.objectives.base import (
     OWN,
     Objective,
     is_a,
+    with_article,
 )
 from score_sde.objectives.classification import Classification
 from score_sde.objectives.denoising import Denoising
@@ -27,6 +30,7 @@ from score_sde.objectives.shortcut import Shortcut
 from score_sde.objectives.variational_diffusion import VariationalDiffusion
 
 __all__ = [
+    "AUTOENCODER",
     "CLASSIFIER",
     "CONSISTENCY",
     "DENOISER",
@@ -37,6 +41,7 @@ __all__ = [
     "OWN",
     "SCM",
     "SHARED",
+    "Autoencoding",
     "Classification",
     "Denoising",
     "FlowMatching",
@@ -48,6 +53,7 @@ __all__ = [
     "VariationalDiffusion",
     "is_a",
     "read",
+    "with_article",
 ]
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -62,6 +68,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "progressive": Progressive,
     "guidance_distillation": GuidanceDistillation,
     "classification": Classification,
+    "autoencoding": Autoencoding,
 }
 
 # Options that several of them have; the others are in a section of each one's name.

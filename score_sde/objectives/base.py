@@ -17,10 +17,12 @@ Network = Callable[..., jax.Array]
 
 OWN = "objective"  # before the paths of the arrays of an objective's own
 
-# What a network becomes, by what its objective trains: see prediction.Denoiser, classifier and
-# flow_map: a flow map of any two times is a denoiser too, and one to the data alone is none.
+# What a network becomes, by what its objective trains: see prediction.Denoiser, classifier,
+# autoencoder and flow_map: a flow map of any two times is a denoiser too, and one to the data alone
+# is none.
 DENOISER, CLASSIFIER = "denoiser", "classifier"
 FLOW_MAP, CONSISTENCY = "flow map", "consistency model"
+AUTOENCODER = "autoencoder"
 
 
 def is_a(trained: str, needed: str) -> bool:
@@ -28,12 +30,18 @@ def is_a(trained: str, needed: str) -> bool:
     return trained == needed or (trained, needed) == (FLOW_MAP, DENOISER)
 
 
+def with_article(trained: str) -> str:
+    """What was trained, with its article."""
+    return f"{'an' if trained == AUTOENCODER else 'a'} {trained}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Objective:
     """Subclasses are the sections of a config that they share a name with.
 
     Attributes:
-        TRAINS: what the network becomes: DENOISER, CLASSIFIER, FLOW_MAP or CONSISTENCY.
+        TRAINS: what the network becomes: DENOISER, CLASSIFIER, FLOW_MAP, CONSISTENCY or
+            AUTOENCODER.
         REFUSES: parametrisations that it cannot train: a consistency model that is compared with
             itself alone has to be the identity at t = 0 by what its output means.
         NUMBERS: names of what the network is told beside its conditions, a number each.
@@ -52,7 +60,7 @@ class Objective:
     @property
     def draws(self) -> bool:
         """Whether samples can be drawn from what it trains."""
-        return self.TRAINS != CLASSIFIER
+        return self.TRAINS not in (CLASSIFIER, AUTOENCODER)
 
     @property
     def sampling(self) -> Mapping[str, Any]:
@@ -86,6 +94,11 @@ class Objective:
             ValueError: a field is of a kind that does not go.
         """
         return {}
+
+    @property
+    def answers(self) -> str:
+        """The name of the field that it learns to tell; "" where that is not what it does."""
+        return ""
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -82,6 +82,11 @@ class Classification(Objective):
         sections.check(self)
 
     @property
+    def answers(self) -> str:
+        """The label."""
+        return self.field
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """The label."""
         return (self.field,)

@@ -22,3 +22,16 @@ def frozen(function: Callable[..., Any], *args: jax.Array) -> Any:
     """
     converted, held = jax.closure_convert(function, *args)
     return converted(*jax.lax.stop_gradient(args), *jax.lax.stop_gradient(held))
+
+
+def held(function: Callable[..., Any], *args: jax.Array) -> Any:
+    """function(*args), of whose arguments derivatives are taken, and not of what it closes over.
+
+    As of a discriminator that an image is to deceive.
+
+    Args:
+        function: of arrays, to arrays.
+        *args: its arguments.
+    """
+    converted, constants = jax.closure_convert(function, *args)
+    return converted(*args, *jax.lax.stop_gradient(constants))

@@ -20,7 +20,8 @@ def of_number(entry: Values) -> str:
     """What an entry of evaluation.json is of, from its protocol.
 
     Args:
-        entry: "protocol", and how often the model was evaluated as "nfe" or "nfe_mean".
+        entry: "protocol", how often the model was evaluated as "nfe" or "nfe_mean", and what it is
+            "of" if that is not what the protocol says.
     """
     protocol = _values(entry, "protocol")
     extractor, real = _values(protocol, "extractor"), _values(protocol, "reference")
@@ -29,7 +30,8 @@ def of_number(entry: Values) -> str:
     against = f" against {_examples(real, 'n')}" if real else ""
     examples = "" if extractor else _examples(_values(protocol, "data"), "examples")
     nfe = entry.get("nfe", entry.get("nfe_mean"))
-    return _joined(features, samples + against, examples, *_model({**protocol, "nfe": nfe}))
+    of = f"of {text(entry['of'])}" if "of" in entry else ""
+    return _joined(of, features, samples + against, examples, *_model({**protocol, "nfe": nfe}))
 
 
 def of_picture(about: Values) -> str:
@@ -37,11 +39,14 @@ def of_picture(about: Values) -> str:
 
     Args:
         about: "shown" and "of", how many examples of how many; of the data "data" and "split"; of
-            samples "step", "weights", "sampler", "nfe" and a seed.
+            a model "step", "weights", "sampler", "nfe" and a seed, and "reconstructed" if it made
+            again what it was shown.
     """
     count = _of(about, "shown", "of")
     if "data" in about:
-        return _joined(f"{count} {text(about.get('split'))} examples of {text(about['data'])}")
+        what = f"{count} {text(about.get('split'))} examples of {text(about['data'])}"
+        beside = ", each before its reconstruction" if about.get("reconstructed") else ""
+        return _joined(what + beside, *_model(about))
     return _joined(f"{count} samples" if count else "", *_model(about))
 
 

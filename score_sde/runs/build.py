@@ -21,6 +21,7 @@ from score_sde import (
     sections,
     spaces,
 )
+from score_sde.autoencoder import KLAutoencoder
 from score_sde.classifier import Classifier
 from score_sde.data import Info, Source, selection
 from score_sde.errors import UserError, first_line
@@ -28,18 +29,21 @@ from score_sde.fields import Field
 from score_sde.models import conditions
 from score_sde.models.conditions.augment import AugmentEmbedding
 from score_sde.models.functional import Arrays, Functional, beside, functional
+from score_sde.models.lora import LoRA
 from score_sde.noise_labels import NOISE_LABELS
 from score_sde.objectives import Objective
 from score_sde.prediction import Denoiser, PredictionOptions
 from score_sde.processes import SDE
 from score_sde.prompting import System
+from score_sde.runs import sampling
 from score_sde.runs.config import check_fields
 from score_sde.spaces import Space
 from score_sde.training.options import OptimOptions, TrainingOptions
 
 AUGMENT = "augment"  # the condition that tells of a space's distortions
-# (parameters, constants, dropout key or None) -> what the objective trains.
-Make = Callable[..., Denoiser | Classifier]
+# (parameters, constants, dropout key or None, what is put around the network) -> what the objective
+# trains.
+Make = Callable[..., Denoiser | Classifier | KLAutoencoder]
 
 
 class Fixed(NamedTuple):
@@ -76,6 +80,7 @@ class Experiment:
         text: how it is told of prompts.
         training: the section `training`.
         optim: the section `optim`.
+        lora: the section `training.lora`: what of the network is trained, if it is not itself.
         teacher: what the objective learns from beside the data, while it trains; see runs.teacher.
     """
 
@@ -95,6 +100,7 @@ class Experiment:
     text: System
     training: TrainingOptions
     optim: OptimOptions
+    lora: LoRA
     teacher: Any = None
 
     @property
@@ -176,15 +182,16 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
     try:
         check_fields(config)
         field = info.of_kinds(spaces.kinds(config.space), config.data.field)
-        space = spaces.read(config.space, field)
+        space = spaces.read(config.space, field).tiled(config.sampling.tile)
         process = processes.read(config.sde)
         predicts = _prediction(config)
         trained = objective(config, process, space)
-        draw, guiding = sampler(config.sampling), rule(config.guidance)
-        text = prompting.read(config.text)
+        draw, guiding = sampling.sampler(config.sampling), sampling.rule(config.guidance)
+        text = _prompts(config, info)
         if trained.draws:
-            check_sampler(draw, process, trained.TRAINS)
-            check_rule(guiding, _told(config.conditions.fields, text), draw, trained.NUMBERS)
+            sampling.check_sampler(draw, process, trained.TRAINS)
+            told = sampling.guided_to(config.conditions.fields, text)
+            sampling.check_rule(guiding, told, draw, trained.NUMBERS)
         make_denoiser = predicts.denoiser(process)
         answers = (field.name, *trained.fields)
         given = {
@@ -209,12 +216,16 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             network = functional(module)  # abstractly, which checks its arguments
         except ValueError as error:
             raise UserError(f"config.model: {first_line(error)}") from error
-        network, own = _with_own(network, config, trained)
+        lora = LoRA(**config.training.lora)
+        network, own = _with_own(lora.adapted(network), config, trained)
 
         def make(
-            params: Arrays, constants: Arrays, key: jax.Array | None = None
-        ) -> Denoiser | Classifier:
-            bound = functools.partial(network.apply, params, constants, key=key)
+            params: Arrays,
+            constants: Arrays,
+            key: jax.Array | None = None,
+            around: Callable[..., Any] = lambda bound: bound,
+        ) -> Denoiser | Classifier | KLAutoencoder:
+            bound = around(functools.partial(network.apply, params, constants, key=key))
             return trained.model(bound, process, make_denoiser)
 
         return Experiment(
@@ -232,13 +243,24 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             sampler=draw,
             rule=guiding,
             text=text,
-            training=TrainingOptions(**config.training),
+            training=TrainingOptions(**sections.own(TrainingOptions, config.training)),
+            lora=lora,
             optim=OptimOptions(**config.optim),
         )
     except UserError:
         raise
     except ValueError as error:  # the classes below check their own arguments
         raise UserError(first_line(error)) from error
+
+
+def _prompts(config: ConfigDict, info: Info) -> System:
+    """How a model is told of prompts: as the config says, or else as it is told of its data."""
+    found = prompting.read(config.text)
+    texts = [name for name in config.conditions.fields if info[name].kind == "text"]
+    if found.prompts or not texts:
+        return found
+    (most,), words = info[texts[0]].shape, config.conditions.text.words
+    return prompting.OfField(name=texts[0], most=most, words=words)
 
 
 def _with_own(
@@ -291,125 +313,6 @@ def matching(config: ConfigDict, split: str, experiment: Experiment, who: str) -
                 f"{theirs}"
             )
     return found
-
-
-def sampler(section: Mapping[str, Any]) -> samplers.Sampler:
-    """The sampler that the section `sampling` names.
-
-    Raises:
-        UserError: there is none, or an option cannot work.
-    """
-    try:
-        return samplers.read(section)
-    except ValueError as error:
-        raise UserError(f"config.sampling: {error}") from error
-
-
-def check_sampler(sampler: samplers.Sampler, process: SDE, trained: str) -> None:
-    """Raise UserError if a sampler cannot work for a process, or for what was trained.
-
-    Args:
-        sampler: the sampler.
-        process: the process.
-        trained: what the model is; see objectives.Objective.TRAINS.
-    """
-    try:
-        sampler.check(process)
-    except ValueError as error:
-        raise UserError(f"config.sampling: {error}") from error
-    if sampler.JUMPS and trained == objectives.DENOISER:
-        raise UserError(
-            "config.sampling.sampler=jump takes the steps of a flow map, and this model is a "
-            "denoiser: use dpmpp_2m, or train config.objective.name=mean_flow, shortcut or ect"
-        )
-    if not sampler.JUMPS and trained == objectives.CONSISTENCY:
-        raise UserError(
-            "config.sampling.sampler: a consistency model knows where paths end and not how they "
-            "go on, which this sampler asks: use config.sampling.sampler=jump"
-        )
-    if sampler.JUMPS and trained == objectives.CONSISTENCY and sampler.only_composes:
-        raise UserError(
-            f"config.sampling.jump.eta={sampler.eta:g}: a consistency model jumps to the data "
-            "alone, so that more steps need all of the noise again: leave eta out, or give 1"
-        )
-
-
-def drawing(config: ConfigDict, draw: samplers.Sampler) -> Callable[[Experiment], Experiment]:
-    """How a config has a model drawn from: by this sampler and its rule, in place of the model's.
-
-    Returns:
-        From an experiment to the same that is drawn from so; UserError if it cannot be.
-
-    Raises:
-        UserError: there is no such rule, or an option cannot work.
-    """
-    guiding = rule(config.guidance)
-
-    def change(experiment: Experiment) -> Experiment:
-        check_sampler(draw, experiment.sde, experiment.objective.TRAINS)
-        if experiment.objective.draws:
-            told = _told(experiment.conditions, experiment.text)
-            check_rule(guiding, told, draw, experiment.objective.NUMBERS)
-        return dataclasses.replace(experiment, sampler=draw, rule=guiding)
-
-    return change
-
-
-def _told(fields: Sequence[str], text: System) -> tuple[str, ...]:
-    """What a model can be guided to."""
-    return (*fields, *(["text"] if text.ENCODERS else []))
-
-
-def rule(section: Mapping[str, Any]) -> guidance.Rule:
-    """The rule that the section `guidance` names.
-
-    Raises:
-        UserError: an option cannot work.
-    """
-    try:
-        found = guidance.read(section)
-    except ValueError as error:
-        raise UserError(f"config.guidance: {error}") from error
-    if found.NEEDS_WEAK and not found.idle and not (section["run"] or section["step"]):
-        raise UserError(
-            f"config.guidance.name={section['name']} needs a weaker model: give the folder of its "
-            "run as config.guidance.run, or an earlier checkpoint of this run as "
-            "config.guidance.step"
-        )
-    return found
-
-
-def check_rule(
-    rule: guidance.Rule,
-    conditions: Sequence[str],
-    sampler: samplers.Sampler,
-    numbers: Sequence[str],
-) -> None:
-    """Raise UserError if a model told these conditions cannot be drawn from by a rule so.
-
-    Args:
-        rule: the rule.
-        conditions: names of those of the data.
-        sampler: what draws.
-        numbers: names of what the model's objective tells it; see objectives.Objective.
-    """
-    if rule.TELLS and not rule.idle and rule.TELLS not in numbers:
-        raise UserError(
-            f"config.guidance.scale={rule.scale:g}: this model was not taught to be told a scale: "
-            "use config.guidance.name=classifier_free, or train "
-            "config.objective.name=guidance_distillation"
-        )
-    if sampler.JUMPS and not rule.idle:
-        raise UserError(
-            f"config.guidance.scale={rule.scale:g}: guidance bends the path and a jump does not "
-            "follow it: train with config.objective.mean_flow.guidance, or leave this out"
-        )
-    if rule.NEEDS_CONDITION and not rule.idle and not conditions:
-        raise UserError(
-            f"config.guidance.scale={rule.scale:g}: this model knows no condition to be guided to "
-            "(config.conditions.fields names none). Train one that does, such as "
-            "configs/digits_cfg.py, or leave config.guidance out"
-        )
 
 
 def objective(config: ConfigDict, process: SDE, space: Space | None = None) -> Objective:
@@ -484,4 +387,4 @@ def _check_trained(
 
 
 def _prediction(config: ConfigDict) -> PredictionOptions:
-    return PredictionOptions(**{n: config.model[n] for n in sections.entries(PredictionOptions)})
+    return PredictionOptions(**sections.own(PredictionOptions, config.model))

@@ -25,6 +25,7 @@ from score_sde.errors import UserError
 from score_sde.evaluation import asked as evaluation
 from score_sde.models import NETWORKS, arguments
 from score_sde.models.conditions import CONDITIONS
+from score_sde.models.lora import LoRA
 from score_sde.prediction import PredictionOptions
 from score_sde.processes import PROCESSES, Known
 from score_sde.sections import Entry
@@ -47,12 +48,15 @@ class SamplingOptions:
         num_samples: how many --mode=sample draws.
         batch_size: at a time, over all devices.
         seed: of this set of samples.
+        tile: side, in latents, of the tiles in which the states of larger images are decoded by an
+            autoencoder, as memory grows with them; 0 for at once.
     """
 
     sampler: Annotated[str, samplers.Known()] = "dpmpp_2m"
     num_samples: Count = 64
     batch_size: Count = 64
     seed: Seed = 0
+    tile: Every = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +114,7 @@ def schema(network: str = "unet") -> dict[str, Any]:
             **sections.of_family(objectives.OBJECTIVES, objectives.SHARED),
         },
         "data": sections.entries(DataOptions),
-        "training": sections.entries(TrainingOptions),
+        "training": {**sections.entries(TrainingOptions), "lora": sections.entries(LoRA)},
         "optim": sections.entries(OptimOptions),
         "sampling": {
             **sections.entries(SamplingOptions),

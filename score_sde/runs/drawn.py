@@ -16,12 +16,11 @@ import numpy as np
 
 from score_sde import files, images, records
 from score_sde.errors import UserError
-from score_sde.evaluation.subject import fingerprint
 from score_sde.fields import ABOUT
 from score_sde.formats import npz
-from score_sde.models.functional import Arrays
+from score_sde.models.functional import Arrays, fingerprint
 from score_sde.runs import identity
-from score_sde.runs.folder import Opened
+from score_sde.runs.opened import Opened
 from score_sde.samplers.sample import Sampler
 from score_sde.spaces import Space, pictures
 
@@ -189,6 +188,7 @@ def samples(
         **identity.identity(run),
         **identity.sampler(sampler, run.experiment.seed, sampling_seed, guidance),
         **({"batch_size": batch_size} if sampler.coupling else {}),
+        **run.space.decoding,
         "of": number,
         "asked": {**asked, "sha256": fingerprint(arrays)},
     }

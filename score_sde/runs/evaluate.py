@@ -13,9 +13,9 @@ from score_sde.data import Source
 from score_sde.evaluation.asked import EvaluationOptions
 from score_sde.evaluation.subject import Subject
 from score_sde.runs import identity
-from score_sde.runs.folder import Opened
 from score_sde.runs.generate import Generator, borrowed, sample_key
 from score_sde.runs.guide import Guided
+from score_sde.runs.opened import Opened
 from score_sde.training.sharding import replicated, to_devices
 
 
@@ -71,7 +71,7 @@ def subject(
         coupling=experiment.sampler.coupling,
         source=source,
         field=experiment.field.name,
-        label="" if experiment.objective.draws else experiment.objective.field,
+        label=experiment.objective.answers,
         number=min(options.num_examples or len(source), len(source)),
         mesh=mesh,
         batch_size=options.batch_size,

@@ -16,6 +16,7 @@ from score_sde.guidance import ClassifierFree, Rule
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.runs import folder, identity
 from score_sde.runs.build import Experiment
+from score_sde.runs.opened import Opened, Run
 
 
 @jax.tree_util.register_dataclass
@@ -81,7 +82,7 @@ def alone(experiment: Experiment) -> Guided:
     return _guided(dataclasses.replace(rule, scale=1.0) if rule.NEEDS_WEAK else rule)
 
 
-def opened(run: folder.Opened, section: Mapping[str, Any]) -> Guided:
+def opened(run: Opened, section: Mapping[str, Any]) -> Guided:
     """How a run is guided.
 
     Args:
@@ -130,7 +131,7 @@ def notes(experiment: Experiment) -> list[str]:
     ]
 
 
-def check_same(field: str, other: folder.Run, ours: Experiment, process: bool = True) -> None:
+def check_same(field: str, other: Run, ours: Experiment, process: bool = True) -> None:
     """Raise UserError unless another model is of the same process, space and conditions.
 
     Args:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from score_sde import sections
-from score_sde.evaluation.subject import fingerprint
-from score_sde.runs.folder import Opened
+from score_sde.models.functional import fingerprint
+from score_sde.runs.opened import Opened
 from score_sde.samplers.sample import Sampler
 from score_sde.version import __version__
 

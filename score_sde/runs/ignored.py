@@ -111,7 +111,9 @@ def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
         fields["data.dir"] = "data.name"
     if not experiment.objective.draws:
         of_drawing = [f"model.{name}" for name in sections.entries(PredictionOptions)]
-        of_drawing += ["sampling", "guidance", "training.sample_every"]
+        of_drawing += ["sampling", "guidance"]
+        shown = experiment.objective.TRAINS == objectives.AUTOENCODER  # it knows of no noise
+        of_drawing += ["sde"] if shown else ["training.sample_every"]
         return dict.fromkeys(of_drawing, "objective.name") | fields
     weighting = getattr(experiment.objective, "weighting", None)
     if "edm" not in (config.model.parametrization, weighting) and objective != "scm":

@@ -8,7 +8,7 @@ what was not, is in the run's config.json. The optimiser and the step begin at z
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from score_sde.errors import UserError
-from score_sde.evaluation.subject import fingerprint
-from score_sde.models.functional import Arrays
+from score_sde.models import lora
+from score_sde.models.functional import Arrays, fingerprint
 from score_sde.runs import config as configs
 from score_sde.runs import folder
 from score_sde.runs.build import Experiment
+from score_sde.runs.opened import Opened
 from score_sde.training import checkpoint_folder
 from score_sde.training.state import NOTHING, Weights
 
@@ -126,10 +127,12 @@ def read(asked: Request, experiment: Experiment) -> Start:
     ours, theirs = experiment.config.model.name, other.config.model.name
     if ours != theirs:
         raise UserError(f"{asked.path} is of the network {theirs}, and config.model.name={ours}")
-    found = other.params, other.constants
-    taken, missed = zip(*map(_fitting, experiment.network.shapes, found), strict=True)
-    weights, missed = Weights(*taken), [line for lines in missed for line in lines]
-    if not weights.params:
+    found = _whole(other)
+    weights = Weights(*(_fitting(shapes, found) for shapes in experiment.network.shapes))
+    arrays = _joined(experiment.network.shapes)
+    missed = _missed(arrays, found, _joined(weights))
+    _check_lora(asked, experiment, weights)
+    if not (weights.constants if experiment.lora.rank else weights.params):
         raise UserError(
             f"nothing of {asked.path} fits: none of its {len(other.params)} arrays has the path "
             f"and shape of one of this network, such as {missed[0]}"
@@ -139,14 +142,16 @@ def read(asked: Request, experiment: Experiment) -> Start:
         "run": asked.path,
         "step": other.step,
         "weights": other.weights,
-        "weights_sha256": fingerprint(*found),
+        "weights_sha256": fingerprint(other.params, other.constants),
         "arrays": number,
         "not_taken": missed,
     }
-    share = sum(a.size for a in weights.params.values()) / experiment.parameters
+    drawn = sum(map(lora.is_factor, arrays))  # factors are always drawn anew
+    of = experiment.network.shapes[1 if experiment.lora.rank else 0]
+    sizes = [sum(a.size for path, a in one.items() if path in of) for one in (_joined(weights), of)]
     lines = [
         f"starting from {asked.path} at step {other.step} ({other.weights} weights): {number} of "
-        f"{sum(map(len, experiment.network.shapes))} arrays, {share:.1%} of the parameters",
+        f"{len(arrays) - drawn} arrays, {sizes[0] / sizes[1]:.1%} of the parameters",
         *(f"not taken: {line}" for line in missed[:_SHOWN]),
     ]
     if len(missed) > _SHOWN:
@@ -154,22 +159,50 @@ def read(asked: Request, experiment: Experiment) -> Start:
     return Start(weights, record, (*lines, *_other_meaning(other.config, experiment.config)))
 
 
-def _fitting(shapes: Mapping[str, Any], found: Arrays) -> tuple[Arrays, list[str]]:
-    """The arrays that fit, on the host, and a line for each other one of either network."""
-    taken = {
+def _whole(run: Opened) -> Arrays:
+    """The arrays of a run's network; of one that has trained factors, with these in its weights."""
+    every = run.params | run.constants
+    merged = run.experiment.lora.merged(every, every)
+    return {path: array for path, array in merged.items() if not lora.is_factor(path)}
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Parameters and constants together."""
+    return {path: array for part in parts for path, array in part.items()}
+
+
+def _fitting(shapes: Mapping[str, Any], found: Arrays) -> Arrays:
+    """The arrays that fit, on the host."""
+    return {
         path: np.asarray(jax.device_get(found[path]), shape.dtype)
         for path, shape in shapes.items()
         if path in found and found[path].shape == shape.shape
     }
+
+
+def _missed(ours: Mapping[str, Any], found: Arrays, taken: Collection[str]) -> list[str]:
+    """A line for each array of either network that is not taken."""
     missed = []
-    for path in dict.fromkeys([*shapes, *found]):
-        if path not in taken:
+    for path in dict.fromkeys([*ours, *found]):
+        if path not in taken and not lora.is_factor(path):
             here, there = (
                 str(list(arrays[path].shape)) if path in arrays else "none"
-                for arrays in (shapes, found)
+                for arrays in (ours, found)
             )
             missed.append(f"{path} ({there} there, {here} here)")
-    return taken, missed
+    return missed
+
+
+def _check_lora(asked: Request, experiment: Experiment, weights: Weights) -> None:
+    """Raise UserError if weights that are adapted, and so stay as they are, are not there."""
+    if not experiment.lora.rank:
+        return
+    for path in experiment.network.shapes[1]:
+        if path not in weights.constants:
+            raise UserError(
+                f"config.training.lora.rank={experiment.lora.rank} adapts all weights of a run, "
+                f"and {asked.path} has no {path} of the shape that this network has there"
+            )
 
 
 def _other_meaning(theirs: ConfigDict, ours: ConfigDict) -> list[str]:

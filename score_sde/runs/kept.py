@@ -4,23 +4,31 @@ parts/network.safetensors         the network of an imported run, in place of ch
 parts/autoencoder.safetensors     of its space, by the name in Space.PARTS
 parts/text_encoder.safetensors    of what tells it of prompts; then text_encoder_2, ...
 parts/tokenizer/                  the files of its tokeniser; then tokenizer_2, ...
+parts/control.safetensors         of a folder that is no run: a network that steers others
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
 
 from score_sde import parts
+from score_sde.controls import CONTROLS
 from score_sde.errors import UserError
-from score_sde.models.functional import Arrays, Functional
+from score_sde.models.functional import Arrays, Functional, is_kernel
+from score_sde.parts import Stored
 from score_sde.prompting import Encoder, System
 from score_sde.spaces import Space
+from score_sde.training import memory
 
 FOLDER = "parts"
 NETWORK = "network"
+CONTROL = "control"
 
 
 def path(workdir: Path, name: str) -> Path:
@@ -33,7 +41,15 @@ def numbered(name: str, count: int) -> list[str]:
     return [name if i == 0 else f"{name}_{i + 1}" for i in range(count)]
 
 
-def space(workdir: Path, found: Space) -> Space:
+def kernels(config: ConfigDict) -> jnp.dtype | None:
+    """The precision in which an imported run has the kernels of its layers; None for float32.
+
+    A network that computes in bfloat16 casts them to that: they need no more than half the memory.
+    """
+    return jnp.bfloat16 if jnp.dtype(config.model.dtype) == jnp.bfloat16 else None
+
+
+def space(workdir: Path, found: Space, config: ConfigDict) -> Space:
     """A space with the networks that it has.
 
     Raises:
@@ -41,25 +57,57 @@ def space(workdir: Path, found: Space) -> Space:
     """
     if not found.PARTS:
         return found
-    return found.with_parts({name: _load(path(workdir, name)) for name in found.PARTS})
+    kept = {name: _load(path(workdir, name), kernels(config)) for name in found.PARTS}
+    return found.with_parts(kept)
 
 
-def network(workdir: Path, made: Functional) -> tuple[Arrays, Arrays] | None:
+def write(workdir: Path, found: Mapping[str, Stored]) -> None:
+    """Keep networks, by name, in place of those that a run without a checkpoint had.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    for name, one in found.items():
+        file = path(workdir, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+        parts.save(file, *one)
+
+
+def network(workdir: Path, made: Functional, config: ConfigDict) -> tuple[Arrays, Arrays] | None:
     """Parameters and constants of an imported network; None if there is none.
 
     Raises:
-        UserError: they cannot be read, or are not those of the network.
+        UserError: they cannot be read, are not those of the network, or the memory is too small.
     """
     file = path(workdir, NETWORK)
     if not file.exists():
         return None
+    _check_memory(workdir, made, config)
     try:
-        return jax.device_put(parts.fitted(file, parts.arrays(file), made))
+        return jax.device_put(parts.fitted(file, parts.arrays(file), made, kernels(config)))
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def encoders(workdir: Path, system: System) -> Sequence[Encoder | None]:
+def _check_memory(workdir: Path, made: Functional, config: ConfigDict) -> None:
+    """Raise UserError if a network is larger than the memory, and say what would be smaller."""
+    sizes = [array for part in made.shapes for array in part.items()]
+
+    def needed(dtype: jnp.dtype | None) -> int:
+        return sum(
+            array.size * (2 if dtype is not None and is_kernel(name) else array.dtype.itemsize)
+            for name, array in sizes
+        )
+
+    halves = memory.in_words(needed(jnp.bfloat16))
+    advice = f"--config.model.dtype=bfloat16 when it is imported needs {halves} of it"
+    if kernels(config) is not None:
+        advice = "take a machine that has more"
+    memory.check(f"the network of {workdir}", needed(kernels(config)), memory.of_devices(), advice)
+
+
+def encoders(workdir: Path, system: System, config: ConfigDict) -> Sequence[Encoder | None]:
     """What tells a run of prompts.
 
     Raises:
@@ -75,14 +123,37 @@ def encoders(workdir: Path, system: System) -> Sequence[Encoder | None]:
             found.append(None)
             continue
         try:
-            found.append(Encoder(text.read(workdir / FOLDER / tokenizer), _load(file)))
+            found.append(
+                Encoder(text.read(workdir / FOLDER / tokenizer), _load(file, kernels(config)))
+            )
         except ValueError as error:
             raise UserError(str(error)) from error
     return found
 
 
-def _load(file: Path) -> parts.Part:
+def control(workdir: Path) -> tuple[str, dict[str, Any], parts.Part]:
+    """A network that steers others: its kind, its options and itself.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    file = path(workdir, CONTROL)
+    if not file.is_file():
+        raise UserError(
+            f"{workdir} is no control: --mode=import --checkpoint=FOLDER --workdir={workdir} makes "
+            "one of a released ControlNet or T2I-adapter"
+        )
     try:
-        return parts.load(file)
+        kind, options = parts.described(file)
+        if kind not in CONTROLS:
+            raise UserError(f"{file} holds a network of the kind {kind}, which steers nothing")
+        return kind, options, parts.load(file)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _load(file: Path, kernels: jnp.dtype | None) -> parts.Part:
+    try:
+        return parts.load(file, kernels=kernels)
     except ValueError as error:
         raise UserError(str(error)) from error

@@ -18,6 +18,7 @@ from score_sde.processes import SDE
 from score_sde.runs import config as configs
 from score_sde.runs import folder, recipes, session
 from score_sde.runs.build import Experiment
+from score_sde.runs.opened import AutoencoderRun, ClassifierRun, Run
 from score_sde.training import checkpoint_folder
 
 # For a process whose noise grows far beyond the data, as EDM's: its preconditioning and its loss
@@ -44,7 +45,7 @@ def train(
     held_out: Source | arrays.Part | None = None,
     size: int = 10_000,
     workdir: str | os.PathLike[str] | None = None,
-) -> folder.Run | folder.ClassifierRun:
+) -> Run | ClassifierRun | AutoencoderRun:
     """Train a model of some examples, and open it.
 
     Called again with the same folder it goes on from there, as the command does: what is not said

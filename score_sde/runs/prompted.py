@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
+import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
+from jax.typing import ArrayLike
 
-from score_sde import keys, records
-from score_sde.errors import UserError
+from score_sde import keys
+from score_sde.errors import UserError, first_line
 from score_sde.guidance import classifier_free
-from score_sde.runs import build, kept, schedulers
-from score_sde.runs import config as configs
+from score_sde.guidance.rule import Interval
+from score_sde.runs import controlled, drawing, editing, pictured
+from score_sde.runs.controlled import Control
+from score_sde.runs.pictured import Given
 from score_sde.samplers import Sampler
 
 if TYPE_CHECKING:
-    from score_sde.runs.folder import Run
+    from score_sde.runs.opened import Run
 
 _START = 0x73746172  # folded into a picture's key, for what it begins with
 Prompts = str | Sequence[str]
@@ -52,12 +54,12 @@ def told(run: Run, *prompts: Prompts) -> Cond:
         UserError: the model is told of no text, or a prompt is none.
     """
     system = run.experiment.text
-    if not system.ENCODERS:
+    if not system.prompts:
         raise UserError(f"{run.workdir} is of a model that is told of no text")
     texts = [_texts(prompt) for prompt in prompts]
-    if len(texts) > system.ENCODERS:
-        raise UserError(f"{len(texts)} prompts, and {system.ENCODERS} encoders to tell of them")
-    texts += [texts[0]] * (system.ENCODERS - len(texts))
+    if len(texts) > system.prompts:
+        raise UserError(f"{len(texts)} prompts, and {system.prompts} encoders to tell of them")
+    texts += [texts[0]] * (system.prompts - len(texts))
     if len({len(one) for one in texts}) > 1:
         raise UserError("there must be as many prompts for each encoder")
     try:
@@ -74,12 +76,20 @@ def generate(
     prompt_2: Prompts | None = None,
     prompt_3: Prompts | None = None,
     guidance: float | None = None,
+    interval: Interval | None = None,
     true_guidance: float = 1.0,
     rescale: float = 0.0,
     sampler: str | Sampler | None = None,
     steps: int | None = None,
     key: jax.Array | None = None,
     start: jax.Array | None = None,
+    image: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    method: str = "replacement",
+    strength: float | None = None,
+    noise_level: int | None = None,
+    prompt_from: Prompts | None = None,
+    controls: Sequence[Control] = (),
     height: int | None = None,
     width: int | None = None,
     sizes: Sequence[float] | None = None,
@@ -96,6 +106,7 @@ def generate(
         prompt_3: for the third.
         guidance: scale of classifier-free guidance; 1 for none; None: as the run's config says. A
             model that has learnt to be told a scale, such as FLUX.1-dev, is told this one.
+        interval: (low, high) of sigma / alpha where it guides; None: as the run's config says.
         true_guidance: of such a model, the scale of guidance that it is led by besides.
         rescale: see guidance.classifier_free.
         sampler: its name, or a sampler; None for the run's own. A name takes the time grid with
@@ -105,7 +116,20 @@ def generate(
             vector of keys, one for each picture.
         start: states at t_max over the standard deviation there, [batch, height, width, channels];
             drawn if None.
-        height: of the pictures, in pixels; None: as start says, else that of training.
+        image: what to begin with in place of noise alone, uint8 or numbers in [0, 1], [height,
+            width, channels] or one for each picture.
+        mask: true where the image is known and stays, [height, width] or one for each picture.
+        method: how what is known is used, a key of guidance.methods.METHODS but "gibbs"; a network
+            that is told of masks is told.
+        strength: how far it is changed: that share of the steps is made, the last ones, from the
+            image with the noise of that time (Meng et al. 2021, arXiv 2108.01073). None: 0.6, and
+            with a mask 1, with which what is drawn begins with noise alone.
+        noise_level: of a model that makes small images larger, of which `image` is one: how much
+            noise is put on it, 20 if None; more leaves more to the prompt.
+        prompt_from: what the image shows, to be drawn under `prompt`: see editing. Then the sampler
+            is "rk45", and nfe counts the way from the image too.
+        controls: networks that steer by images.
+        height: of the pictures, in pixels; None: as start or the image says, else that of training.
         width: likewise.
         sizes: what a model that is told of sizes is told, in pixels; None: of the picture itself.
         negative_sizes: the same of what it leads away from; None: as sizes.
@@ -113,36 +137,85 @@ def generate(
     Raises:
         UserError: the model is told of no text, or a value cannot work.
     """
-    asked = run.config.guidance.scale if guidance is None else guidance
-    knows = bool(getattr(run.config.model, "guidance", False))
-    scale = true_guidance if knows else asked
     texts = _texts(prompt)
     others = [p for p in (prompt_2, prompt_3) if p is not None]
     count = len(texts)
-    if start is not None and start.ndim == 4 and height is None and width is None:
-        height, width = (side * run.space.factor for side in start.shape[1:3])
-    pixels = size(run, height, width)
-    draw = _sampler(run, sampler, steps, pixels)
+    edits = prompt_from is not None
+    if edits and (image is None or mask is not None or strength is not None):
+        raise UserError("prompt_from says what an image shows: give image, and no mask or strength")
+    given = pictured.given(run, count, image, mask, 1.0 if edits else strength, method, noise_level)
+    pixels = _pixels(run, given, start, height, width)
+    draw = editing.sampler(sampler) if edits else drawing.sampler(run, sampler, steps, pixels)
+    draw = pictured.later(run, draw, given.strength)
+    key = jax.random.key(0) if key is None else key
+    key = key if keys.is_vector(key) else keys.of_examples(key, jnp.arange(count))
+    start = _noise(run, key, start, pixels)
+    asked = pictured.question(run, given, draw, start, key)
+    steers = controlled.steering(run, controls, draw, pixels, count)
+    interval = run.config.guidance.interval if interval is None else interval
+    told_scale = run.config.guidance.scale if guidance is None else guidance
+    knows = bool(getattr(run.config.model, "guidance", False))
+    scale = true_guidance if knows else told_scale
     cond, null = _both(run, texts, others, negative, scale != 1)
-    given = {"guidance": jnp.full(count, asked, jnp.float32)} if knows else {}
-    cond |= given | _sizes(run, sizes, pixels, count)
+    also = {"guidance": jnp.full(count, told_scale, jnp.float32)} if knows else {}
+    also |= asked.cond
+    cond |= also | steers.cond | _sizes(run, sizes, pixels, count)
+    denoise = run.denoise
+    if steers.controls is not None:
+        denoise = dataclasses.replace(denoise, controls=steers.controls)
+        controlled.check_fits(controls, denoise, start, cond)
+    x_init, spent = asked.start, 0
+    if edits:
+        source = cond | told(run, _as_many(prompt_from, count, "prompt_from"))
+        x_init, spent = editing.inverted(denoise, run.sde, asked.known, source, draw)
     if null is not None:
         own = sizes if negative_sizes is None else negative_sizes
-        null |= given | _sizes(run, own, pixels, count)
-    denoise = run.denoise
-    if null is not None:
-        denoise = classifier_free(denoise, scale, null, rescale=rescale)
-    key = jax.random.key(0) if key is None else key
-    if not keys.is_vector(key):
-        key = keys.of_examples(key, jnp.arange(count))
-    shape = (count, *(side // run.space.factor for side in pixels), run.space.shape[-1])
-    if start is None:
-        start = keys.normal(keys.fold_in(key, _START), shape, jnp.float32)
-    elif start.shape != shape:
-        raise UserError(f"start is {start.shape}; these pictures begin with {shape}")
-    x_init = _scaled(run, draw, start)
+        null |= also | steers.null | _sizes(run, own, pixels, count)
+        denoise = classifier_free(denoise, scale, null, interval=interval or None, rescale=rescale)
+    if pixels != tuple(run.space.image[:2]):
+        _check_size(run, start, cond)
+    denoise = asked.task.denoiser(denoise, run.sde, asked.known)
     out = draw(key, denoise, run.sde, x_init=x_init, cond=cond)
-    return Generated(np.asarray(_decoded(run.space, out.x)), out.x, int(out.nfe))
+    x = asked.task.finish(out.x, asked.known)
+    images = given.pasted(np.asarray(_decoded(run.space, x)))
+    return Generated(images, x, int(out.nfe) + spent)
+
+
+def _pixels(
+    run: Run, given: Given, start: jax.Array | None, height: int | None, width: int | None
+) -> tuple[int, int]:
+    """(height, width) of the pictures."""
+    if height is None and width is None:
+        if given.size is not None:
+            height, width = given.size
+        elif start is not None and start.ndim == 4:
+            height, width = (side * run.space.factor for side in start.shape[1:3])
+    pixels = size(run, height, width)
+    if given.size not in (None, pixels):
+        raise UserError(
+            f"the image is of {given.size[0]} x {given.size[1]} pixels, the pictures of "
+            f"{pixels[0]} x {pixels[1]}: leave out height and width, or resize it"
+        )
+    return pixels
+
+
+def _noise(run: Run, key: jax.Array, start: jax.Array | None, pixels: tuple[int, int]) -> jax.Array:
+    """What pictures begin with, of deviation 1, if it is not given."""
+    height, width = (side // run.space.factor for side in pixels)
+    shape = (len(key), height, width, run.space.shape[-1])
+    if start is None:
+        return keys.normal(keys.fold_in(key, _START), shape, jnp.float32)
+    if start.shape != shape:
+        raise UserError(f"start is {start.shape}; these pictures begin with {shape}")
+    return start
+
+
+def _check_size(run: Run, x: jax.Array, cond: Cond) -> None:
+    """Raise UserError if a network is not for states of this size."""
+    try:
+        jax.eval_shape(run.denoise, x, jnp.ones(len(x)), cond)
+    except ValueError as error:
+        raise UserError(first_line(error)) from error
 
 
 def _texts(prompts: Prompts) -> list[str]:
@@ -153,74 +226,17 @@ def _texts(prompts: Prompts) -> list[str]:
     return list(found)
 
 
+def _as_many(prompts: Prompts, count: int, name: str) -> list[str]:
+    """One prompt as many, or as many as there are."""
+    found = _texts(prompts)
+    if len(found) not in (1, count):
+        raise UserError(f"{count} prompts and {len(found)} {name} ones: give one, or as many")
+    return found * count if len(found) == 1 else found
+
+
 @jax.jit
 def _decoded(space: Any, x: jax.Array) -> jax.Array:
     return jnp.clip((space.images(x) + 1) / 2, 0, 1)
-
-
-def _scaled(run: Run, draw: Sampler, start: jax.Array) -> jax.Array:
-    """The state with which a sampler begins."""
-    released = _released(run)
-    scale = run.sde.prior_std
-    if released is not None:
-        scale *= schedulers.first(released, draw, run.sde)
-    return start * jnp.asarray(scale, start.dtype)
-
-
-def _sampler(
-    run: Run, sampler: str | Sampler | None, steps: int | None, pixels: tuple[int, int]
-) -> Sampler:
-    """What draws."""
-    if isinstance(sampler, Sampler):
-        return sampler
-    config = run.config.copy_and_resolve_references()
-    given = {"sampling.sampler": sampler, "sampling.steps": steps}
-    given = {path: value for path, value in given.items() if value is not None}
-    try:
-        for path, value in given.items():
-            configs.set_field(config, path, value)
-        return asked(run, config, given, pixels)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-
-
-def asked(run: Run, config: ConfigDict, given: Collection[str], pixels: tuple[int, int]) -> Sampler:
-    """What a config has a run drawn by.
-
-    Another sampler than the run's takes the time grid with which it is released for such models,
-    but for what is given.
-
-    Args:
-        run: the run.
-        config: its own, with other values.
-        given: dotted paths of the fields that have been set.
-        pixels: (height, width) of the pictures.
-
-    Raises:
-        UserError: there is no such sampler, or an option cannot work.
-    """
-    released, config = _released(run), config.copy_and_resolve_references()
-    if released is not None and "sampling.sampler" in given:
-        usual = schedulers.of_sampler(released, config.sampling.sampler)
-        for path, value in usual.items():
-            if path not in given or path == "sampling.sampler":
-                configs.set_field(config, path, value)
-    if released is not None and released.get("use_dynamic_shifting"):
-        sides = [side // run.space.factor // config.model.patch for side in pixels]
-        if "sampling.shift" not in given:
-            config.sampling.shift = schedulers.dynamic_shift(released, math.prod(sides))
-    found = build.sampler(config.sampling)
-    build.check_sampler(found, run.sde, run.experiment.objective.TRAINS)
-    return found
-
-
-def _released(run: Run) -> Mapping[str, Any] | None:
-    """The scheduler that an imported run was released with; None of another run."""
-    path = run.workdir / kept.FOLDER / schedulers.FILE
-    try:
-        return records.read(path)
-    except ValueError as error:
-        raise UserError(f"{path} {error}") from error
 
 
 def _both(
@@ -234,11 +250,7 @@ def _both(
     if not guided:
         return told(run, texts, *others), None
     count = len(texts)
-    away = [""] * count if negative is None else negative
-    away = [away] * count if isinstance(away, str) else _texts(away)
-    if len(away) not in (1, count):
-        raise UserError(f"{count} prompts and {len(away)} negative ones: give one, or as many")
-    away = away * count if len(away) == 1 else away
+    away = _as_many("" if negative is None else negative, count, "negative")
     more = [[*_texts(o), *away] for o in others]
     both = told(run, [*texts, *away], *more)
     cond, null = (

@@ -12,8 +12,18 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from score_sde.data import Source, SplitError
+from score_sde.errors import UserError
 from score_sde.evaluation import asked as evaluation
-from score_sde.runs import build, folder, ignored, init_from, pairs, teacher
+from score_sde.runs import (
+    begun,
+    borrowed_parts,
+    build,
+    ignored,
+    init_from,
+    kept,
+    pairs,
+    teacher,
+)
 from score_sde.runs import train as loop
 from score_sde.runs.held import held
 from score_sde.training.sharding import make_mesh
@@ -47,7 +57,7 @@ def train(
         UserError: the config, the data or the folder cannot work; nothing was written.
         NotFiniteError: the loss or its gradient is no longer finite.
     """
-    folder.check_not_imported(workdir)
+    begun.check_not_imported(workdir)
     train_set = build.source(config, "train")
     experiment = build.experiment(config, train_set.info)
     ignored.check_parts(experiment, given)
@@ -59,22 +69,32 @@ def train(
         held_out = None
     if config.evaluation.metrics:
         evaluation.read(config.evaluation)  # a slip is told now, and not when training is done
-    folder.check(workdir, config)  # what is not ours gets no lock file
+    begun.check(workdir, config)  # what is not ours gets no lock file
     with held(workdir):
-        begun = folder.check(workdir, config)
-        space = experiment.space.fitted(train_set, experiment.field.name)
-        if begun:  # a run that goes on keeps what was measured when it began
-            space = folder.same_data(workdir, begun, train_set.info, space)
+        found = begun.check(workdir, config)
+        if found:
+            taken, space = {}, kept.space(workdir, experiment.space, config)
+        else:
+            taken = borrowed_parts.of_space(experiment.space, config)
+            space = experiment.space.with_parts({n: one.part() for n, one in taken.items()})
+        space = space.fitted(train_set, experiment.field.name)
+        if found:  # a run that goes on keeps what was measured when it began
+            space = begun.same_data(workdir, found, train_set.info, space)
         experiment = dataclasses.replace(experiment, space=space)
-        taught = teacher.opened(experiment, workdir if begun else None)
+        taught = teacher.opened(experiment, workdir if found else None)
         experiment = dataclasses.replace(experiment, teacher=taught.by)
         start = init_from.start(workdir, asked, experiment, again)
+        if experiment.lora.rank and start.record is None:
+            raise UserError(
+                f"config.training.lora.rank={experiment.lora.rank} adapts the weights of a run: "
+                "give its folder as --init_from=RUN"
+            )
         # Every process has looked at the folder before the first one writes to it.
         multihost_utils.sync_global_devices("the run's folder was checked")
 
         def begin() -> None:
             if jax.process_index() == 0:
-                folder.begin(workdir, config, experiment, start.record, taught.record)
+                begun.begin(workdir, config, experiment, start.record, taught.record, taken)
                 if isinstance(taught.by, pairs.Pairs):
                     pairs.write(workdir, taught.by)
                 announce(experiment, mesh, train_set, held_out, start)

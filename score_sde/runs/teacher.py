@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from score_sde.errors import UserError
-from score_sde.evaluation.subject import fingerprint
+from score_sde.models.functional import fingerprint
 from score_sde.objectives.couplings import Cond
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE

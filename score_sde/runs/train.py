@@ -25,10 +25,9 @@ from score_sde import report, terminal
 from score_sde.data import COUNTS, Source, eval_batches, train_batches
 from score_sde.errors import UserError
 from score_sde.files import on_the_side
-from score_sde.runs import drawn, guide, identity
+from score_sde.runs import drawn, shown
 from score_sde.runs.build import Experiment
 from score_sde.runs.config import to_json
-from score_sde.runs.generate import Generator, borrowed
 from score_sde.training import memory
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.log import Metrics
@@ -154,11 +153,7 @@ class _Training:
         self.compiled = {}
         self.eval_step = jax.jit(make_eval_step(experiment.loss))
         self.fixed = to_devices(replicated(mesh), jax.device_get(experiment.fixed))
-        self.draws = self.options.sample_every > 0 and experiment.objective.draws
-        if self.draws:
-            self.guided = guide.alone(experiment)
-            self.generator = Generator(experiment, mesh, experiment.picture_size, self.guided.guide)
-            self.told = borrowed(experiment, lambda: train_set, self.generator.batch_size)
+        self.shown = shown.of(experiment, mesh, train_set, held_out)
 
     def run(self, begin: Callable[[], None]) -> Outcome:
         with StopRequest() as stop:
@@ -179,7 +174,7 @@ class _Training:
         self.progress = Progress(step, self.options.steps, quiet=not self.first)
         if start:
             self.progress.say(f"going on from step {start}")
-        if self.draws and self.first:
+        if self.shown and self.first:
             self._show_real()
         self._start_window()
         try:
@@ -277,7 +272,7 @@ class _Training:
             for name, every in (
                 ("log", options.log_every),
                 ("eval", options.eval_every if self.held_out else 0),
-                ("sample", options.sample_every if self.draws else 0),
+                ("sample", options.sample_every if self.shown else 0),
                 ("checkpoint", options.checkpoint_every),
                 ("snapshot", options.ema_snapshot_every),
             )
@@ -377,38 +372,29 @@ class _Training:
         return float(total / number)
 
     def _sample(self, state: TrainState, step: int) -> None:
-        """A picture, drawn from the same noise every time, so that pictures can be compared."""
+        """A picture with the moving average."""
         params = jax.device_put(state.ema[self.ema], replicated(self.mesh))
-        key = jax.random.fold_in(self.key, 3)
-        count = self.generator.batch_size
         try:
-            found, nfe = self.generator(params, state.constants, key, count, cond=self.told)
+            found, about = self.shown(params, state.constants, jax.random.fold_in(self.key, 3))
         except UserError as error:  # of a young model, which training may yet mend
             self.progress.say(f"warning: no picture at step {step}: {error}")
             return
         if self.first:
             path = self.workdir / "samples" / f"{step}.png"
             with on_the_side(str(path), self.progress.say):
-                sampler, seed = self.experiment.sampler, self.experiment.seed
-                about = {
-                    "step": step,
-                    "weights": f"ema {self.ema}",
-                    **identity.sampler(sampler, seed, seed, self.guided.protocol),
-                    "nfe": nfe,
-                    "shown": count,
-                    "of": count,
-                }
-                drawn.picture(self.experiment.space, path, found, about)
+                about = {"step": step, "weights": f"ema {self.ema}", **about}
+                drawn.picture(self.experiment.space, path, found, about, self.shown.columns)
 
     def _show_real(self) -> None:
         """A picture of as many training examples, spread over all, to hold those drawn against."""
         path, info = self.workdir / "real.png", self.train_set.info
-        count = min(self.generator.batch_size, len(self.train_set))
+        count = min(self.shown.count, len(self.train_set))
         rows = np.linspace(0, len(self.train_set) - 1, count).astype(int)
         about = {"data": info.name, "split": info.split, "shown": count, "of": info.size}
         with on_the_side(str(path), self.progress.say):
             examples = self.train_set.gather(rows)[self.experiment.field.name]
-            drawn.picture(self.experiment.space, path, examples, about)
+            space = self.experiment.space
+            drawn.picture(space, path, np.asarray(space.viewed(examples)), about)
 
     def _save(self, state: TrainState, data_state: dict[str, Any]) -> None:
         if self.pending:

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from score_sde import files, records, samplers
 from score_sde.errors import UserError
-from score_sde.runs import build
+from score_sde.runs import sampling
 from score_sde.samplers import Sampler
 from score_sde.samplers.fixed_step import FixedStep
 
@@ -34,7 +34,7 @@ def sampler(config: ConfigDict, workdir: Path) -> Sampler:
     Raises:
         UserError: an option cannot work, or the run has no tuned times for this sampler.
     """
-    found = build.sampler(config.sampling)
+    found = sampling.sampler(config.sampling)
     if getattr(found, "grid", None) != TUNED or found.times:
         return found
     asked, entries = _key(found), _read(workdir)

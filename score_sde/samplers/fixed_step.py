@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import jax
 import numpy as np
@@ -100,6 +100,20 @@ class FixedStep(TimeGrid, TabularSampler):
             )
         return Points.at(sde, times)
 
+    def later(self, sde: SDE, share: float) -> Self:
+        """See Sampler; a multistep method begins anew, and ends as it does with all steps."""
+        points = self.grid_points(sde)
+        found = self.cut(points.t, self._steps(points), share)
+        return dataclasses.replace(found, lower_order_final=self._lower(points))
+
+    def _steps(self, points: Points) -> int:
+        return len(points) - (self.denoise_final == "none")
+
+    def _lower(self, points: Points) -> bool:
+        """Whether a multistep method ends with lower orders."""
+        few = self._steps(points) < FEW_STEPS
+        return few if self.lower_order_final is None else self.lower_order_final
+
     def of_points(self, points: Points, sde: SDE) -> Table:
         """The table through these points of the process, in place of those of the grid.
 
@@ -136,9 +150,8 @@ class FixedStep(TimeGrid, TabularSampler):
 
     def order_at(self, step: int, points: Points, order: int) -> int:
         """The order of a step: as many points as are behind it, and less near the end if asked."""
-        last = len(points) - 1 + (self.denoise_final == "tweedie")
-        lower = last < FEW_STEPS if self.lower_order_final is None else self.lower_order_final
-        return min(order, step + 1, last - step if lower else order)
+        left = self._steps(points) - step
+        return min(order, step + 1, left if self._lower(points) else order)
 
     def advance(
         self,

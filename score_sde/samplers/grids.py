@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 
@@ -253,6 +253,28 @@ class TimeGrid:
                 "denoise_final='tweedie'" + (", or offset=1" if self.grid == "leading" else "")
             )
         return np.append(t, sde.t_min)
+
+    def cut(self, times: np.ndarray, steps: int, share: float) -> Self:
+        """The same with the times of the last share of its steps; see Sampler.later.
+
+        Args:
+            times: all that it has, where the last step leads among them if that is one.
+            steps: how many begin at one of these.
+            share: of the steps.
+
+        Raises:
+            ValueError: that is no step.
+        """
+        if not 0 < share <= 1:
+            raise ValueError(f"a share of the steps is above 0 and at most 1, not {share:g}")
+        kept = int(share * steps + 1e-9)  # 0.58 of 50 is 29
+        if not kept:
+            raise ValueError(
+                f"{share:g} of {steps} steps is less than one: give {1 / steps:.2g} or more steps"
+            )
+        if kept == steps:
+            return self
+        return dataclasses.replace(self, times=tuple(times[steps - kept :].tolist()))
 
     @property
     def named(self) -> str:

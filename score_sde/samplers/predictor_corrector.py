@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -127,6 +127,13 @@ class PredictorCorrector(TimeGrid, TabularSampler):
     def table(self, sde: SDE) -> Table:
         """See TabularSampler: the predictor's, once the corrector has its coefficients too."""
         return self.plan(sde).table
+
+    def later(self, sde: SDE, share: float) -> Self:
+        """See Sampler."""
+        if self.predictor in SOLVERS:
+            found = self._solver().later(sde, share)
+            return dataclasses.replace(self, times=found.times)
+        return self.cut(self.at(sde, self.steps), self.steps, share)
 
     def _predictor(self, sde: SDE) -> Table:
         """The predictor's table."""

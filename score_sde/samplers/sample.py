@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -90,6 +90,23 @@ class Sampler:
     def begins(self, sde: SDE) -> float:
         """The time of the first state: t_max, unless the times of a sampler begin below."""
         return sde.t_max
+
+    def later(self, sde: SDE, share: float) -> Self:
+        """The same sampler for the last share of its steps, with which it begins.
+
+        It is what draws from data that are noised to the time `begins(sde)` of it.
+
+        Args:
+            sde: the forward process.
+            share: above 0, at most 1; a part of a step that it ends with is left out.
+
+        Raises:
+            ValueError: that is no step, or this sampler has no steps that could be left out.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no steps of which the first could be left out: use a "
+            "solver with fixed steps, such as ddim"
+        )
 
     def prior(
         self, key: jax.Array, sde: SDE, shape: tuple[int, ...], dtype: DTypeLike | None = None

@@ -9,6 +9,7 @@ from score_sde.fields import Field
 from score_sde.spaces.autoencoded import Autoencoded
 from score_sde.spaces.base import Space
 from score_sde.spaces.dequantization import Lattice
+from score_sde.spaces.encoded import Encoded
 from score_sde.spaces.latents import Latents
 from score_sde.spaces.pixels import Pixels
 from score_sde.spaces.vectors import Vectors
@@ -16,6 +17,7 @@ from score_sde.spaces.vectors import Vectors
 __all__ = [
     "SPACES",
     "Autoencoded",
+    "Encoded",
     "Latents",
     "Lattice",
     "Pixels",
@@ -29,6 +31,7 @@ SPACES: dict[str, type[Space]] = {
     "pixels": Pixels,
     "latents": Latents,
     "autoencoded": Autoencoded,
+    "encoded": Encoded,
     "vectors": Vectors,
 }
 

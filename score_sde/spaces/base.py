@@ -30,12 +30,17 @@ class Space:
         KINDS: the kinds of fields that it models; see score_sde.fields.
         PARTS: networks that it has, by the options that say where their files are; see parts.
         MOST: how many examples a picture shows at the most.
+        OF_DATA: whether its networks lie beside the data, see data.encoded, and not where options
+            say.
+        DENSITY: what a log-likelihood is of, where it is not of examples; "" where it is.
         shape: of a state, without the batch.
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ()
     PARTS: ClassVar[tuple[str, ...]] = ()
     MOST: ClassVar[int] = 256
+    OF_DATA: ClassVar[bool] = False
+    DENSITY: ClassVar[str] = ""
     shape: tuple[int, ...]
 
     @classmethod
@@ -74,6 +79,11 @@ class Space:
         """What determines how examples become states, and states examples, as JSON values."""
         return self.states
 
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """What of `decode` a run may change, as JSON values, where it makes a difference."""
+        return {}
+
     def fitted(self, source: Source, name: str) -> Self:
         """This space with its arrays measured on the field `name` of training examples."""
         return self
@@ -88,6 +98,10 @@ class Space:
 
     def with_parts(self, parts: Mapping[str, Part]) -> Self:
         """This space with the networks of PARTS, by name."""
+        return self
+
+    def tiled(self, side: int) -> Self:
+        """This space, where it decodes states larger than tiles of this side by tiles."""
         return self
 
     def augment(self, key: jax.Array, examples: jax.Array) -> jax.Array:
@@ -130,8 +144,16 @@ class Space:
         raise NotImplementedError
 
     def decode(self, x: jax.Array) -> jax.Array:
-        """The examples that states, [batch, *shape], stand for: [batch, *shape of the field]."""
+        """The examples that states, [batch, *shape], stand for: [batch, *shape of `decoded`]."""
         raise NotImplementedError
+
+    def decoded(self, field: Field) -> Field:
+        """The field that `decode` gives values of: that of the examples, if they are no latents."""
+        return field
+
+    def viewed(self, examples: jax.Array) -> jax.Array:
+        """What `show` and `save` take for examples of the field; [batch, *shape of `decoded`]."""
+        return examples
 
     def neutral(self, examples: jax.Array) -> jax.Array:
         """States that show nothing, for what is not known of examples; [batch, *shape]."""
@@ -139,6 +161,8 @@ class Space:
 
     def log_volume(self, examples: jax.Array) -> jax.Array:
         """log |d encode / d example|, nats, [batch]: from a density of states to one of examples.
+
+        Where DENSITY says so, to one of what that is.
 
         Args:
             examples: [batch, *shape of the field].

@@ -40,6 +40,7 @@ class Pixels(Space):
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ("image",)
+    factor: ClassVar[int] = 1  # how many times as long as of a state a side of an image is
 
     shape: tuple[int, ...] = dataclasses.field(metadata=DERIVED)
     levels: int = dataclasses.field(metadata=DERIVED)
@@ -64,6 +65,11 @@ class Pixels(Space):
     def of(cls, field: Field, **options: Any) -> Self:
         """The space of an image."""
         return cls(field.shape, field.values, **options)
+
+    @property
+    def image(self) -> tuple[int, ...]:
+        """(height, width, channels) of an image."""
+        return self.shape
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -128,6 +134,10 @@ class Pixels(Space):
         Values outside of the range are clipped.
         """
         return levels.from_model(x, self.centered, self.levels, self.dequantize)
+
+    def images(self, x: jax.Array) -> jax.Array:
+        """Images in [-1, 1], between the levels too."""
+        return x if self.centered else 2 * x - 1
 
     def neutral(self, examples: jax.Array) -> jax.Array:
         """States of gray, for what is not known of examples; [batch, *shape]."""

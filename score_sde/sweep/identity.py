@@ -22,8 +22,8 @@ from score_sde.data import BY_PATH
 from score_sde.evaluation import asked as evaluation
 from score_sde.evaluation.metric import SAMPLES
 from score_sde.processes import SDE
-from score_sde.runs import build
 from score_sde.runs import config as configs
+from score_sde.runs import sampling
 from score_sde.sweep.program import Program
 
 Settings = dict[str, Any]
@@ -53,9 +53,16 @@ _NOT_EVALUATION = ("batch_size", "samples.keep")
 def of_training(config: ConfigDict) -> Settings:
     """The settings that determine what is trained."""
     found = _flat(config, without=_NOT_TRAINING)
+    found = {path: value for path, value in found.items() if not _of_another(path, config)}
     if config.data.name in BY_PATH:
         found["data.dir"] = config.data.dir
     return {**found, "sde.name": config.sde.name, **_parameters(processes.read(config.sde))}
+
+
+def _of_another(path: str, config: ConfigDict) -> bool:
+    """Whether a field is an option of another member of a family than the one that is named."""
+    section, *inside = path.split(".")
+    return len(inside) > 1 and config[section].get("name", inside[0]) != inside[0]
 
 
 def of_measurement(config: ConfigDict, programs: Sequence[Program]) -> Settings:
@@ -90,7 +97,7 @@ def _of_evaluation(config: ConfigDict, sections: set[str]) -> Settings:
 
 def _of_sampling(config: ConfigDict, batch_size: int) -> Settings:
     """The sampler with those options that it has, and what else determines the samples."""
-    section, sampler = config.sampling, build.sampler(config.sampling)
+    section, sampler = config.sampling, sampling.sampler(config.sampling)
     return {
         "sampling.sampler": _member(sampler),  # PC1000 is a predictor-corrector
         "sampling.num_samples": section.num_samples,
@@ -103,7 +110,7 @@ def _of_sampling(config: ConfigDict, batch_size: int) -> Settings:
 
 def _of_guidance(section: ConfigDict) -> Settings:
     """The rule with those options that it has; nothing if it changes nothing."""
-    rule = build.rule(section)
+    rule = sampling.rule(section)
     if rule.idle:
         return {}
     found: Settings = {"guidance.name": section.name}
@@ -160,7 +167,7 @@ def contradiction(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
 def _defaults(config: ConfigDict) -> Settings:
     """The defaults of all settings that have one."""
     values = dict(_of_network(config.model.name))
-    process, sampler = processes.read(config.sde), build.sampler(config.sampling)
+    process, sampler = processes.read(config.sde), sampling.sampler(config.sampling)
     values |= {
         f"sde.{name}": entry.default for name, entry in sections.entries(type(process)).items()
     }

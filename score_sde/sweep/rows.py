@@ -9,10 +9,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from score_sde import processes
+from score_sde import processes, sections
 from score_sde.errors import UserError, first_line
 from score_sde.evaluation import asked as evaluation
-from score_sde.runs import build, recipes, tuned
+from score_sde.runs import build, recipes, sampling, tuned
 from score_sde.runs import config as configs
 from score_sde.sweep import identity
 from score_sde.sweep.grid import Point
@@ -123,11 +123,11 @@ def _check(config: ConfigDict) -> None:
 
     That is what can be seen without the data and without making the network.
     """
-    TrainingOptions(**config.training)
+    TrainingOptions(**sections.own(TrainingOptions, config.training))
     OptimOptions(**config.optim)
     process = processes.read(config.sde)
     trained = build.objective(config, process)
     if trained.draws:
-        sampler = tuned.untuned(build.sampler(config.sampling))
-        build.check_sampler(sampler, process, trained.TRAINS)
+        sampler = tuned.untuned(sampling.sampler(config.sampling))
+        sampling.check_sampler(sampler, process, trained.TRAINS)
     evaluation.read(config.evaluation)

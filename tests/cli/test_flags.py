@@ -9,7 +9,7 @@ from program import ROOT, called
 from score_sde.cli import flags
 from score_sde.errors import UserError
 from score_sde.models import NETWORKS
-from score_sde.runs import build, folder
+from score_sde.runs import begun, build
 from score_sde.runs import config as configs
 
 RECIPE = "--config=configs/digits_vp.py"
@@ -135,7 +135,7 @@ def test_the_command_that_goes_on_can_be_pasted(tmp_path):
     python, program, *words = shlex.split(line.rerun)
     assert (python, program, words) == ("python", "main.py", [f"--workdir={workdir}"])
     info = image_info("digits", "train", 9, (8, 8, 1), 10, 17)
-    folder.begin(workdir, line.config, build.experiment(line.config, info))
+    begun.begin(workdir, line.config, build.experiment(line.config, info))
     again = parsed(*words)
     assert again.config.to_dict() == line.config.to_dict()
     assert again.rerun == line.rerun

@@ -9,7 +9,7 @@ from program import called
 
 from score_sde.cli import flags
 from score_sde.errors import UserError
-from score_sde.runs import build, folder
+from score_sde.runs import begun, build
 from score_sde.runs import config as configs
 
 DIGITS = image_info("digits", "train", 1297, (8, 8, 1), 10, 17)
@@ -28,7 +28,7 @@ FIELDS = {
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    return begun(tmp_path_factory.mktemp("runs") / "a run", **FIELDS)
+    return begins(tmp_path_factory.mktemp("runs") / "a run", **FIELDS)
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def run(written):
     return written[0], written[1].copy_and_resolve_references()
 
 
-def begun(workdir, **fields):
+def begins(workdir, **fields):
     config = configs.default()
     for path, value in fields.items():
         configs.set_field(config, path, value)
-    folder.begin(workdir, config, build.experiment(config, DIGITS))
+    begun.begin(workdir, config, build.experiment(config, DIGITS))
     return workdir, config
 
 
@@ -194,7 +194,7 @@ def test_what_a_recipe_registers_needs_that_recipe(run, tmp_path, monkeypatch, r
 
 def test_data_that_a_recipe_registers_need_that_recipe(tmp_path):
     """A config.json has their name only: nothing is imported because it names it."""
-    workdir, _ = begun(tmp_path / "run", **{"data.name": "mine"})
+    workdir, _ = begins(tmp_path / "run", **{"data.name": "mine"})
     result = called(f"--workdir={workdir}")
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()

@@ -32,8 +32,8 @@ def test_names_that_a_recipe_registers(monkeypatch):
         )
     for name in ("digits", "digits_rgb", "emoji", "folder", "arrays", *toy.SETS):
         assert refusal(name) == (
-            f"cannot register {name!r}: arrays, moons, spirals, gaussians, folder, digits, "
-            "digits_rgb, emoji have a meaning, use another name"
+            f"cannot register {name!r}: arrays, encoded, moons, spirals, gaussians, folder, "
+            "digits, digits_rgb, emoji have a meaning, use another name"
         )
     assert set(DOOR._REGISTERED) == {"my-set_2"}
     with pytest.raises(DataError, match="my-set_2 needs no preparation"):

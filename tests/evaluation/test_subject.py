@@ -7,7 +7,8 @@ from made_subject import made_source, made_subject
 
 import score_sde
 from score_sde import fields
-from score_sde.evaluation.subject import examples_fingerprint, fingerprint
+from score_sde.evaluation.subject import examples_fingerprint
+from score_sde.models.functional import fingerprint
 
 LEVEL = np.random.default_rng(0).integers(0, 17, (10, 2, 2, 1))
 

@@ -84,4 +84,5 @@ def test_what_has_no_null_is_asked_in_two_calls(told):
     assert asked == [mask, None]
     assert null_like(mask["mask"]) is None
     assert null_like(jnp.zeros(2, jnp.uint8)) is None
+    assert null_like(jnp.full((1, 2), 65, jnp.uint8)).tolist() == [[0, 0]]  # the text ""
     assert jax.tree.map(null_like, jnp.zeros(2, jnp.int32)).tolist() == [-1, -1]

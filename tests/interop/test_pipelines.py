@@ -1,5 +1,6 @@
 """Released text-to-image pipelines through the command line: imported, and what they draw."""
 
+import dataclasses
 import functools
 import json
 import shutil
@@ -11,8 +12,9 @@ import pytest
 from PIL import Image
 
 import score_sde
-from score_sde import cli
+from score_sde import cli, guidance
 from score_sde.errors import UserError
+from score_sde.formats import safetensors
 from score_sde.interop import pipelines
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
@@ -42,12 +44,11 @@ def imported(shared, tmp_path_factory):
     """A pipeline as a run, once each."""
 
     @functools.cache
-    def make(name):
+    def make(name, *flags):
         workdir = tmp_path_factory.mktemp(name) / "run"
-        flags = []
         if name in LENGTHS:
             system = {"sd35": "sd3", "flux_dev": "flux", "pixart": "t5"}[name]
-            flags = [f"--config.text.{system}.length={LENGTHS[name]}"]
+            flags = [*flags, f"--config.text.{system}.length={LENGTHS[name]}"]
         source = shared / "golden" / "latent" / "pipelines" / name
         assert program(f"--checkpoint={source}", f"--workdir={workdir}", *flags) == 0
         return score_sde.load(workdir)
@@ -90,6 +91,55 @@ def test_a_picture_does_not_depend_on_its_batch(imported):
     assert one.images.shape == (1, 32, 48, 3)
     assert (one.nfe, two.images.shape[0]) == (2, 2)
     np.testing.assert_allclose(two.images[0], one.images[0], atol=1e-4)
+
+
+def test_a_pipeline_of_classes_draws_what_it_drew(shared, imported):
+    """DiT: told labels in place of texts, whose names are those of its folder."""
+    run = imported("dit")
+    golden = np.load(shared / "golden" / "latent" / "golden" / "dit.npz")
+    sampler = dataclasses.replace(run.experiment.sampler, steps=4)
+    denoise = guidance.classifier_free(run.denoise, run.config.guidance.scale)
+    start = jnp.asarray(golden["e2e/init_latents"].transpose(0, 2, 3, 1))
+    cond = {"label": jnp.asarray(golden["e2e/class_labels"])}
+    with jax.default_matmul_precision("highest"):
+        out = sampler(jax.random.key(0), denoise, run.sde, x_init=start, cond=cond)
+        images = run.space.images(out.x)
+    expected = golden["e2e/latents_per_step_cond_then_uncond"][-1, :2].transpose(0, 2, 3, 1)
+    assert np.linalg.norm(out.x - expected) / np.linalg.norm(expected) < 1e-4
+    shown = np.clip((images + 1) / 2, 0, 1)
+    np.testing.assert_allclose(shown, golden["e2e/image_nhwc"], atol=1e-3)
+    assert pipelines.opened(shared / "golden" / "latent" / "pipelines" / "dit").fields[1].names[
+        :3
+    ] == ("first thing, one", "second thing", "2")
+
+
+def test_arrays_are_kept_as_they_were_stored(shared, imported):
+    """In half precision those that were; of a network that is to compute in bfloat16, kernels."""
+    stored = safetensors.load(imported("sd2").workdir / "parts" / "network.safetensors")[0]
+    assert {a.dtype for a in stored.values()} == {np.dtype(np.float16)}
+    stored = safetensors.load(imported("sd15").workdir / "parts" / "network.safetensors")[0]
+    assert {a.dtype for a in stored.values()} == {np.dtype(np.float32)}
+    run = imported("pixart", "--config.model.dtype=bfloat16")
+    arrays = run.denoise.params
+    assert {a.dtype for n, a in arrays.items() if n.endswith("/kernel")} == {
+        jnp.dtype(jnp.bfloat16)
+    }
+    assert {a.dtype for n, a in arrays.items() if not n.endswith("/kernel")} == {
+        jnp.dtype(jnp.float32)
+    }
+    golden = np.load(shared / "golden" / "latent" / "golden" / "pixart.npz")
+    start = jnp.asarray(golden["e2e/init_latents"].transpose(0, 2, 3, 1))
+    out = run.generate(PROMPT, NEGATIVE, start=start, steps=4, guidance=4.5)
+    expected = nhwc("pixart", golden["e2e/latents_per_step"][-1])
+    assert np.linalg.norm(out.x - expected) / np.linalg.norm(expected) < 0.05
+
+
+def test_a_network_larger_than_the_memory_is_not_loaded(imported, monkeypatch):
+    """It says what would fit."""
+    monkeypatch.setattr("score_sde.training.memory.of_devices", lambda: 1_000_000)
+    message = "needs at least 1.4 MB of memory, and there are 1.0 MB: --config.model.dtype=bfloat16"
+    with pytest.raises(UserError, match=message):
+        score_sde.load(imported("sd15").workdir)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +211,10 @@ def test_prompts_of_a_file_become_pngs(imported, tmp_path, capsys):
     ("flags", "message"),
     [
         (("--prompt=a", "--height=15"), "height=15: give a multiple of 8"),
-        (("--prompt=a", "--task=inpaint"), "--prompt goes with --mode=sample, without --task"),
+        (
+            ("--prompt=a", "--task=colorize"),
+            "--prompt goes with --mode=sample, and with --task=img2img",
+        ),
         (("--negative=a",), "goes with --prompt"),
         (("--prompt=a", "--config.sampling.steps=0"), "steps=0"),
         (("--prompt=a", "--config.sampling.steps=2"), "order=4 of PLMS needs 4 times"),
@@ -209,12 +262,11 @@ def changed(file, **values):
     ("change", "message"),
     [
         (changed("model_index.json", _class_name="StableAudioPipeline"), "'StableAudioPipeline'"),
-        (changed("model_index.json", _class_name="DiTPipeline"), "'DiTPipeline'"),
         (changed("model_index.json", vae=None), "no autoencoder"),
         (changed("unet/config.json", _class_name="UNet1DModel"), "'UNet1DModel'"),
         (changed("unet/config.json", cross_attention_dim=32), "first at"),
         (changed("scheduler/scheduler_config.json", beta_schedule="odd"), "beta_schedule=odd"),
-        (lambda f: (f / "vae" / "config.json").unlink(), "no config.json"),
+        (lambda f: (f / "vae" / "config.json").unlink(), r"has no vae/config.json"),
         (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer"),
         (lambda f: (f / "scheduler" / "scheduler_config.json").write_text("{"), "is not JSON"),
     ],
@@ -228,3 +280,39 @@ def test_what_is_wrong_with_a_folder_is_one_line(shared, tmp_path, capsys, chang
     assert message in lines[-1]
     assert len(lines) == 1
     assert not list((tmp_path / "run").rglob("*.safetensors"))
+
+
+def adapter(shared, name):
+    return shared / "golden" / "latent" / "lora" / f"{name}.safetensors"
+
+
+def test_adapters_of_the_command_are_those_of_with_lora(shared, imported, tmp_path, capsys):
+    """In the network and in its text encoder; with no strength it is the run itself."""
+    run, file = imported("sd15"), adapter(shared, "sd15_kohya")
+    none, half = (score_sde.with_lora(run, (file, strength)) for strength in (0, 0.5))
+    for name, same in (("none", none), ("half", half)):
+        told = same.text(PROMPT)["text"]
+        assert np.array_equal(told, run.text(PROMPT)["text"]) == (name == "none")
+        different = [path for path in run.params if same.params[path] is not run.params[path]]
+        assert len(different) == 192
+        equal = [np.array_equal(same.params[path], run.params[path]) for path in different]
+        assert equal == [name == "none"] * 192
+    assert half.weights == "imported + sd15_kohya.safetensors x 0.5"
+    flags = ("--prompt=a fox", f"--out={tmp_path}", f"--lora={file}:0.25", f"--lora={file}:0.25")
+    assert sample(run, *flags) == 0
+    picture = Image.open(tmp_path / "000000.png")
+    assert json.loads(picture.text["parameters"])["weights"].count("sd15_kohya") == 2
+    key = jax.random.fold_in(jax.random.key(0), 0)[None]
+    drawn = half.generate("a fox", height=16, width=24, steps=2, sampler="ddim", key=key)
+    levels = np.round(drawn.images[0] * 255)
+    assert np.abs(np.asarray(picture, int) - levels).max() <= 1
+    capsys.readouterr()
+    for flag, message in (
+        (f"--lora={adapter(shared, 'sdxl_kohya')}", "does not fit this model, first at"),
+        (f"--lora={tmp_path / 'none.safetensors'}", "cannot read"),
+        (f"--lora={file}:much", "give FILE or FILE:STRENGTH"),
+        (f"--lora={file}:nan", "must be a finite number, not nan"),
+    ):
+        assert sample(run, "--prompt=a", f"--out={tmp_path / 'no'}", flag) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line

@@ -32,6 +32,7 @@ SMALL = {
         **{"shape": (4, 8, 1), "depth": 1, "single_depth": 1, "heads": 1, "axes": (4, 2, 2)},
         **{"text_features": 6},
     },
+    "autoencoder": {"shape": (4, 8, 1), "image_channels": 1, "widths": (4, 8), "groups": 2},
     "pixart": {"shape": (4, 8, 1), "depth": 1, "heads": 1, "channels": 12, "text_features": 6},
 }
 # What networks of texts have to be told.
@@ -43,6 +44,8 @@ TOLD = {
     "pixart": {**TEXT, "sizes": jnp.ones((2, 3))},
 }
 each_network = pytest.mark.parametrize("name", NETWORKS)
+# An autoencoder has encode and decode instead.
+each_called = pytest.mark.parametrize("name", [n for n in NETWORKS if n != "autoencoder"])
 CONDITIONS = {"size": functools.partial(Number().embedding, fields.number("size"))}
 
 
@@ -71,7 +74,7 @@ def test_its_options_can_stand_in_a_config(name):
         assert meaning
 
 
-@each_network
+@each_called
 def test_all_are_called_alike(name):
     """network(x, noise_label, cond, key=key) gives a state, or logits of the classes."""
     out = called(name, make(name), TOLD.get(name), jax.random.key(0))
@@ -79,7 +82,7 @@ def test_all_are_called_alike(name):
     assert out.shape == ((2, 3) if classifies else (2, *SMALL[name]["shape"]))
 
 
-@each_network
+@each_called
 def test_conditions_are_told_or_refused(name):
     """A network without a condition says so; one that cannot have any says so when it is made."""
     cond = {**TOLD.get(name, {}), "size": jnp.zeros(2)}

@@ -54,7 +54,16 @@ def test_pixels_have_no_order(x64, cross_only):
     """Pixels in another order come out in it; with cross_only no attention has keys of pixels."""
     model = functional(
         lambda rngs: SpatialTransformer(
-            4, 6, heads=2, depth=2, cross_only=cross_only, groups=4, remat=False, **LAYER, rngs=rngs
+            4,
+            6,
+            heads=2,
+            depth=2,
+            cross_only=cross_only,
+            prompted=False,
+            groups=4,
+            remat=False,
+            **LAYER,
+            rngs=rngs,
         )
     )
     params, constants = filled(model)

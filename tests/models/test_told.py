@@ -24,7 +24,9 @@ def test_early_ones_are_added_before_the_dense_layers_and_late_ones_after():
     told = embed(NOISE, early, late, label, {"a": classes, "b": classes}, None)
     rows = early["a"].table[...][classes], late["b"].table[...][classes]
     assert rows[0].shape == (2, 8)
-    np.testing.assert_allclose(told, jax.nn.silu(NOISE(label, rows[0]) + rows[1]), rtol=1e-6)
+    expected = jax.nn.silu(NOISE(label, rows[0]) + rows[1])
+    np.testing.assert_allclose(told.embedding, expected, rtol=1e-6)
+    assert told.tokens is None
 
 
 def test_they_are_dropped_each_for_itself():
@@ -35,7 +37,7 @@ def test_they_are_dropped_each_for_itself():
     seen = []
     noise = lambda label, told: seen.append(told) or 0 * told  # noqa: E731
     cond = {n: jnp.zeros(4000, int) for n in "ab"}
-    told = embed(noise, early, late, jnp.ones(4000), cond, jax.random.key(0))
+    told = embed(noise, early, late, jnp.ones(4000), cond, jax.random.key(0)).embedding
     neither = (seen[0][:, 0] == 0) & (told[:, 0] == 0)
     assert abs(float(neither.mean()) - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 4000)
 

@@ -35,6 +35,7 @@ REAL = {"n": 1297, "data": "digits", "split": "train"}
             "24 of 500 test examples of digits; step 10,000, ema 0.999 weights; "
             "61.5 evaluations each; seed 0",
         ),
+        ({"of": "latents", "protocol": MODEL}, "of latents; step 10,000, ema 0.999 weights"),
         ({"value": 1.0}, ""),
         ({"protocol": [1]}, ""),
         ({"protocol": {"sampler": 3, "extractor": "x", "data": None}}, ""),

@@ -15,7 +15,7 @@ from program import called, metrics
 import score_sde
 from score_sde import cli, guidance, processes
 from score_sde.errors import UserError
-from score_sde.runs import build, folder
+from score_sde.runs import begun, build
 from score_sde.runs import config as configs
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
@@ -113,7 +113,7 @@ def test_opening_the_wrong_kind_of_run(trained, tmp_path):
     with pytest.raises(UserError, match=r"holds a classifier.*score_sde.load_class"):
         score_sde.load(trained[0])
     config = configs.default()
-    folder.begin(tmp_path / "score", config, build.experiment(config, DIGITS))
+    begun.begin(tmp_path / "score", config, build.experiment(config, DIGITS))
     with pytest.raises(UserError, match="holds no classifier"):
         score_sde.load_classifier(tmp_path / "score")
 

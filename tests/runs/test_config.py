@@ -11,7 +11,7 @@ from score_sde import fields, records, values
 from score_sde.data import Info
 from score_sde.errors import UserError
 from score_sde.models import NETWORKS
-from score_sde.runs import build
+from score_sde.runs import build, sampling
 from score_sde.runs import config as configs
 
 CIFAR = image_info("cifar10", "train", 49_927, (32, 32, 3), 10, 256)
@@ -296,14 +296,14 @@ def test_every_field_checks_its_type_and_that_of_its_elements(path, value, messa
 
 def test_an_option_that_several_samplers_have_stands_once_and_others_with_their_owner():
     """Shared options are None, as their owner has them; two of the same name never meet."""
-    sampling = configs.default().sampling
-    assert (sampling.steps, sampling.grid, sampling.denoise_final) == (None, None, None)
-    assert sampling.predictor_corrector.snr == 0.16
-    assert sampling.rk45.rtol == 1e-5
-    assert "snr" not in sampling
-    assert build.sampler(sampling).steps == 20
-    sampling.sampler = "predictor_corrector"
-    assert build.sampler(sampling).steps == 1000
+    section = configs.default().sampling
+    assert (section.steps, section.grid, section.denoise_final) == (None, None, None)
+    assert section.predictor_corrector.snr == 0.16
+    assert section.rk45.rtol == 1e-5
+    assert "snr" not in section
+    assert sampling.sampler(section).steps == 20
+    section.sampler = "predictor_corrector"
+    assert sampling.sampler(section).steps == 1000
 
 
 def test_options_that_a_sampler_lacks_are_left_out():
@@ -311,7 +311,7 @@ def test_options_that_a_sampler_lacks_are_left_out():
     config.sampling.sampler = "rk45"
     config.sampling.rk45.rtol = 1e-3
     config.sampling.predictor_corrector.predictor = "ancestral"
-    sampler = build.sampler(config.sampling)
+    sampler = sampling.sampler(config.sampling)
     assert sampler.rtol == 1e-3
     assert sampler.atol == 1e-5
 

@@ -71,7 +71,7 @@ REFUSED = {
     ],
     "digits_flow": [({"sampling.sampler": "jump"}, "this model is a denoiser: use dpmpp_2m")],
     "digits_meanflow": [
-        ({"guidance.scale": 2.0, "conditions.fields": ("label",)}, "guidance bends the path"),
+        ({"guidance.scale": 2.0}, "guidance bends the path"),
         ({"sde.name": "vp"}, "MeanFlow is of straight paths: use config.sde.name=rectified_flow"),
     ],
 }

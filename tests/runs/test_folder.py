@@ -9,7 +9,7 @@ import score_sde
 from configs import digits_vp
 from score_sde.data import selection
 from score_sde.errors import UserError
-from score_sde.runs import build, folder
+from score_sde.runs import begun, build, folder
 
 SMALL = {"model.channels": 8, "model.channel_mult": (1,), "model.num_res_blocks": 1}
 
@@ -21,15 +21,15 @@ def test_until_there_is_a_checkpoint_a_run_may_begin_again(tmp_path):
     other = digits_vp.get_config()
     other.seed = 5
     with pytest.raises(UserError, match="holds a run with another config"):
-        folder.check(workdir, other)
-    assert folder.check(workdir, config)["data"]["name"] == "digits"
+        begun.check(workdir, other)
+    assert begun.check(workdir, config)["data"]["name"] == "digits"
     shutil.rmtree(workdir / "checkpoints")
     (workdir / "checkpoints" / "4").mkdir(parents=True)  # empty: nothing was saved
     (workdir / "samples").mkdir()
     (workdir / "samples" / "2.png").touch()
-    assert folder.check(workdir, other) is None
+    assert begun.check(workdir, other) is None
     experiment = build.experiment(other, selection.read(other.data).describe())
-    folder.begin(workdir, other, experiment)
+    begun.begin(workdir, other, experiment)
     assert folder.configs.read(workdir)[0].seed == 5
     assert not list((workdir / "samples").iterdir())
 
@@ -37,7 +37,7 @@ def test_until_there_is_a_checkpoint_a_run_may_begin_again(tmp_path):
 def test_a_file_of_that_name_that_is_no_runs_is_not_overwritten(tmp_path):
     (tmp_path / "config.json").write_text('{"name": "of another program"}')
     with pytest.raises(UserError, match="is not a run's config"):
-        folder.check(tmp_path, digits_vp.get_config())
+        begun.check(tmp_path, digits_vp.get_config())
 
 
 @pytest.mark.parametrize("open", [score_sde.load, folder.load_classifier, folder.opened])

@@ -16,7 +16,7 @@ from score_sde import guidance, records
 from score_sde.data import selection
 from score_sde.errors import UserError
 from score_sde.evaluation import asked
-from score_sde.runs import build, evaluate, folder, generate, guide, identity
+from score_sde.runs import build, evaluate, folder, generate, guide, identity, sampling
 from score_sde.runs import config as configs
 from score_sde.sweep import identity as settings
 from score_sde.training.sharding import make_mesh
@@ -113,7 +113,7 @@ def test_the_protocol_of_evaluation_says_how_samples_are_guided(runs):
     config = run.config
     config.guidance.scale = 3.0
     run = dataclasses.replace(
-        run, experiment=build.drawing(config, build.sampler(config.sampling))(run.experiment)
+        run, experiment=sampling.drawing(config, sampling.sampler(config.sampling))(run.experiment)
     )
     source = selection.read(config.data).open("train")
     options = asked.read(config.evaluation).options

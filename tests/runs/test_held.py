@@ -7,7 +7,7 @@ import pytest
 
 from score_sde.errors import UserError
 from score_sde.locks import Lock, NoLocks
-from score_sde.runs import folder, recipes, session
+from score_sde.runs import begun, recipes, session
 from score_sde.runs.held import LOCK, held
 
 
@@ -54,8 +54,8 @@ def test_a_folder_of_something_else_gets_no_lock_file(tmp_path, monkeypatch, nam
 
 def test_a_lock_file_that_was_left_is_nothing(tmp_path):
     (tmp_path / LOCK).touch()
-    assert not folder.occupied(tmp_path)
-    assert folder.check(tmp_path, None) is None
+    assert not begun.occupied(tmp_path)
+    assert begun.check(tmp_path, None) is None
 
 
 def test_a_lock_that_was_removed_in_between_is_made_again(tmp_path):

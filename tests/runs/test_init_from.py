@@ -17,7 +17,7 @@ from score_sde import fields, records
 from score_sde.data import Info
 from score_sde.errors import UserError
 from score_sde.models.functional import Functional
-from score_sde.runs import build, folder, init_from
+from score_sde.runs import begun, build, init_from
 from score_sde.runs import config as configs
 from score_sde.runs.init_from import Request
 from score_sde.training.state import Weights, init_state
@@ -161,7 +161,7 @@ def test_a_run_that_has_a_checkpoint_goes_on_and_reads_no_other(source, tmp_path
     with pytest.raises(UserError, match="run was begun from no other run: leave out --init_from"):
         init_from.start(workdir, Request("gone"), new, again=False)
     record = {"run": str((tmp_path / "gone").resolve()), "step": 9, "weights": "ema 0.99"}
-    folder.begin(workdir, new.config, new, record)
+    begun.begin(workdir, new.config, new, record)
     given = [
         Request(str(tmp_path / "gone"), w, step) for w in ("ema", "0.99") for step in (None, 9)
     ]
@@ -178,7 +178,7 @@ def test_a_run_without_a_checkpoint_starts_from_what_it_was_begun_from(source, t
     """Where its folder says all; a recipe says all itself, so that without the flag it is none."""
     workdir, new = tmp_path / "run", experiment()
     first = init_from.start(workdir, Request(str(source), "raw"), new, again=False)
-    folder.begin(workdir, new.config, new, first.record)
+    begun.begin(workdir, new.config, new, first.record)
     again = init_from.start(workdir, None, new, again=True)
     assert again.record == first.record
     jax.tree.map(np.testing.assert_array_equal, again.weights, first.weights)
@@ -188,7 +188,7 @@ def test_a_run_without_a_checkpoint_starts_from_what_it_was_begun_from(source, t
 @pytest.mark.parametrize("damaged", [3, [], {"run": 1, "step": 2, "weights": "raw"}, {"run": "a"}])
 def test_a_record_that_is_damaged_is_one_line(tmp_path, damaged):
     new = experiment()
-    folder.begin(tmp_path, new.config, new)
+    begun.begin(tmp_path, new.config, new)
     values = json.loads((tmp_path / "config.json").read_text())
     values["run"]["init_from"] = damaged
     (tmp_path / "config.json").write_text(json.dumps(records.sealed(values, inside="run")))

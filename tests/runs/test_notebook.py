@@ -11,7 +11,7 @@ import score_sde
 from score_sde import data, processes
 from score_sde.data import arrays
 from score_sde.errors import UserError
-from score_sde.runs import build, folder, notebook
+from score_sde.runs import begun, build, notebook
 from score_sde.runs.train import Outcome
 
 RNG = np.random.default_rng(0)
@@ -98,18 +98,18 @@ def test_a_run_that_is_there_goes_on_as_it_is(configured, tmp_path):
     changes = {"model.channels": 16, "optim.decay": "constant"}
     first = configured(VECTORS, steps=50, changes=changes, workdir=tmp_path)
     experiment = build.experiment(first, data.load("given").info)
-    folder.begin(tmp_path, first, experiment)
+    begun.begin(tmp_path, first, experiment)
     assert configured(VECTORS, workdir=tmp_path).model.channels == 64  # nothing is lost yet
     (tmp_path / "checkpoints" / "50" / "model").mkdir(parents=True)
     more = configured(VECTORS, steps=90, workdir=tmp_path)
     assert (more.training.steps, more.optim.warmup, more.model.channels) == (90, 5, 16)
-    assert folder.check(tmp_path, more)["data"]["name"] == "given"
+    assert begun.check(tmp_path, more)["data"]["name"] == "given"
     assert configured(VECTORS, "toy_moons", workdir=tmp_path).model.channels == 64
     first.optim.decay = "cosine"
-    folder.begin(tmp_path, first, experiment)
+    begun.begin(tmp_path, first, experiment)
     more = configured(VECTORS, steps=90, workdir=tmp_path)
     with pytest.raises(UserError, match=r"steps was 50 and is 90, where config\.optim\.decay=cosi"):
-        folder.check(tmp_path, more)
+        begun.check(tmp_path, more)
 
 
 def test_a_training_that_was_stopped_says_so(configured, capsys):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from score_sde import processes
-from score_sde.runs import build, schedulers
 from score_sde.runs import config as configs
+from score_sde.runs import sampling, schedulers
 
 KARRAS = {"use_karras_sigmas": True}
 ZERO_SNR = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
@@ -53,7 +53,7 @@ def test_a_network_is_asked_at_the_times_of_the_pipeline(shared, pipeline, case)
     more = config.sampling.sampler == "plms"  # evaluates its second time twice
     config.sampling.steps = len(expected) - more
     sde = processes.read(config.sde)
-    table = build.sampler(config.sampling).table(sde)
+    table = sampling.sampler(config.sampling).table(sde)
     unit = 1000 if config.sde.name == "rectified_flow" else 999
     asked = unit * table.t
     asked = np.floor(asked) if config.sampling.grid == "karras" else asked

@@ -60,6 +60,8 @@ def row(changes=(), evaluate=(SAMPLE, DIGITS), train=(TRAIN,), own=()):
         (PC | {"sampling.steps": 1000}, {"sampling.sampler": "PC1000", "sampling.steps": None}),
         ({}, {"data.dir": "/elsewhere"}),
         ({}, {"training.log_every": 10}),
+        ({}, {"objective.mean_flow.power": 2.0}),  # of another objective
+        ({}, {"space.autoencoded.scale": (2.0,)}),  # of another space
         ({}, {"sampling.batch_size": 50}),  # images have keys of their own
         ({}, {"evaluation.num_examples": 7}),  # SAMPLE and DIGITS do not evaluate
     ],

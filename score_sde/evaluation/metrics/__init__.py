@@ -11,6 +11,7 @@ from score_sde.evaluation.metrics.kid import KID
 from score_sde.evaluation.metrics.log_likelihood import LogLikelihood
 from score_sde.evaluation.metrics.loss_by_time import LossByTime
 from score_sde.evaluation.metrics.precision_recall import PrecisionRecall
+from score_sde.evaluation.metrics.reconstruction import Reconstruction
 from score_sde.evaluation.metrics.variational_bound import VariationalBound
 
 METRICS: dict[str, type[Metric] | type[SampleMetric]] = {
@@ -21,6 +22,7 @@ METRICS: dict[str, type[Metric] | type[SampleMetric]] = {
     "loss_by_time": LossByTime,
     "density_map": DensityMap,
     "accuracy": Accuracy,
+    "reconstruction": Reconstruction,
     "fid": FID,
     "kid": KID,
     "inception_score": InceptionScore,

@@ -74,6 +74,7 @@ def log_likelihood(subject: Subject, options: LogLikelihood) -> dict[str, Any]:
     return {
         **_mean(logp),
         "unit": "nats",
+        **({"of": subject.space.DENSITY} if subject.space.DENSITY else {}),
         "examples": len(logp),
         **_exact(subject, logp),
         "nfe_mean": float(found["nfe"].mean()),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from score_sde.interop.components import autoencoder, controlnet, cross_unet, t2i_adapter
 from score_sde.interop.components.base import Component
 from score_sde.interop.components.clip import CLIP_TEXT, CLIP_TEXT_WITH_PROJECTION
+from score_sde.interop.components.clip_image import CLIP_IMAGE, CLIP_IMAGE_WITH_PROJECTION
 from score_sde.interop.components.dit import DIT, TRANSFORMER_2D
 from score_sde.interop.components.flux import FLUX
 from score_sde.interop.components.mmdit import MMDIT
@@ -19,6 +20,8 @@ COMPONENTS: Mapping[str, Component] = {
     "AutoencoderKL": autoencoder.COMPONENT,
     "CLIPTextModel": CLIP_TEXT,
     "CLIPTextModelWithProjection": CLIP_TEXT_WITH_PROJECTION,
+    "CLIPVisionModel": CLIP_IMAGE,
+    "CLIPVisionModelWithProjection": CLIP_IMAGE_WITH_PROJECTION,
     "T5EncoderModel": T5_ENCODER,
     "UNet2DConditionModel": cross_unet.COMPONENT,
     "SD3Transformer2DModel": MMDIT,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.interop.released import Arrays
-from score_sde.interop.slots import Placed, Slot, to_params
+from score_sde.interop.slots import Placed, Placing, Slot, to_params
 from score_sde.models.functional import streams
 
 
@@ -63,3 +63,10 @@ def place(
     """
     model = abstract(component, config, dtype)
     return model, to_params(model, component.slots(model), component.prepare(arrays, config))
+
+
+def placing(
+    component: Component, config: Mapping[str, Any], arrays: Arrays, model: nnx.Module
+) -> Placing:
+    """The same one array at a time, for a network that is there, without its arrays."""
+    return Placing(model, component.slots(model), component.prepare(arrays, config))

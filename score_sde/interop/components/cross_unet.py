@@ -17,7 +17,8 @@ from score_sde.models.adm import Level
 from score_sde.models.cross_embedding import CrossEmbedding
 from score_sde.models.cross_encoder import CrossEncoder
 from score_sde.models.cross_unet import CrossUNet
-from score_sde.models.spatial_transformer import SpatialTransformer
+from score_sde.models.motion import MotionBlock
+from score_sde.models.spatial_transformer import SpatialTransformer, TransformerBlock
 
 CROSS, PLAIN = "CrossAttnDownBlock2D", "DownBlock2D"
 UP = {CROSS: "CrossAttnUpBlock2D", PLAIN: "UpBlock2D"}
@@ -202,7 +203,13 @@ def _level(prefix: str, level: Level) -> Slots:
 def _transformer(prefix: str, transformer: SpatialTransformer) -> Slots:
     yield from affine(f"{prefix}.norm", transformer.norm)
     yield from affine(f"{prefix}.proj_in", transformer.dense_in)
-    block, depth = transformer.blocks.block, transformer.blocks.depth
+    blocks = [f"{prefix}.transformer_blocks.{i}" for i in range(transformer.blocks.depth)]
+    yield from block_slots(blocks, transformer.blocks.block)
+    yield from affine(f"{prefix}.proj_out", transformer.dense_out)
+
+
+def block_slots(prefixes: Sequence[str], block: TransformerBlock | MotionBlock) -> Slots:
+    """Every array of stacked blocks of two attentions and a hidden layer, by the prefix of each."""
     layers = {"norm1": block.norm_0, "norm2": block.norm_1, "norm3": block.norm_2}
     for name, attention in (("attn1", block.attention_0), ("attn2", block.attention_1)):
         layers[f"{name}.to_q"], layers[f"{name}.to_k"] = attention.query, attention.key
@@ -210,9 +217,7 @@ def _transformer(prefix: str, transformer: SpatialTransformer) -> Slots:
     layers["ff.net.0.proj"] = block.feed_forward.dense_0
     layers["ff.net.2"] = block.feed_forward.dense_1
     for name, layer in layers.items():
-        prefixes = [f"{prefix}.transformer_blocks.{i}.{name}" for i in range(depth)]
-        yield from affine_stack(prefixes, layer)
-    yield from affine(f"{prefix}.proj_out", transformer.dense_out)
+        yield from affine_stack([f"{prefix}.{name}" for prefix in prefixes], layer)
 
 
 def prepare(arrays: Arrays, config: Mapping[str, Any]) -> Arrays:

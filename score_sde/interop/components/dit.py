@@ -31,7 +31,7 @@ def options(config: Mapping[str, Any]) -> dict[str, Any]:
     heads, side = count(config, "num_attention_heads", 16), count(config, "sample_size", 32)
     out = config.get("out_channels")
     check(config, {"out_channels": (None, channels, 2 * channels)})
-    classes = fields.label(count(config, "num_embeds_ada_norm", 1000))
+    label = fields.label(classes(config))
     return {
         "shape": (side, side, channels),
         "patch": patch,
@@ -42,8 +42,13 @@ def options(config: Mapping[str, Any]) -> dict[str, Any]:
         "own_embeddings": True,
         "closed": True,
         "learn_variance": out == 2 * channels,
-        "conditions": {"label": functools.partial(Label().embedding, classes)},
+        "conditions": {"label": functools.partial(Label().embedding, label)},
     }
+
+
+def classes(config: Mapping[str, Any]) -> int:
+    """How many classes there are, without that of none."""
+    return count(config, "num_embeds_ada_norm", 1000)
 
 
 def slots(model: DiT) -> Slots:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 from score_sde import records
-from score_sde.formats import safetensors
+from score_sde.interop import containers
 from score_sde.interop.released import Arrays
 
-STEMS = ("diffusion_pytorch_model", "model")  # of networks; of text and image encoders
+# Of networks, and of text and image encoders: .safetensors files, and the older pickles.
+STEMS = (
+    ("diffusion_pytorch_model", ".safetensors"),
+    ("model", ".safetensors"),
+    ("diffusion_pytorch_model", ".bin"),
+    ("pytorch_model", ".bin"),
+)
 VARIANTS = ("", "fp32", "bf16", "fp16")  # in the order of preference
 CONFIG = "config.json"
 
@@ -41,23 +48,23 @@ def arrays(folder: Path, variant: str | None = None) -> Arrays:
     Raises:
         ValueError: a file is missing, damaged or holds what the index does not say.
     """
-    for wanted in VARIANTS if variant is None else (variant,):
-        for stem in STEMS:
-            name = f"{stem}.{wanted}" if wanted else stem
-            for index in (f"{name}.safetensors.index.json", _variant_last(stem, wanted)):
-                if (folder / index).exists():
-                    return _sharded(folder / index)
-            if (folder / f"{name}.safetensors").exists():
-                return safetensors.load(folder / f"{name}.safetensors")[0]
+    for (stem, suffix), wanted in itertools.product(
+        STEMS, VARIANTS if variant is None else (variant,)
+    ):
+        name = f"{stem}.{wanted}" if wanted else stem
+        for index in (f"{name}{suffix}.index.json", _variant_last(stem + suffix, wanted)):
+            if (folder / index).exists():
+                return _sharded(folder / index)
+        if (folder / f"{name}{suffix}").exists():
+            return containers.arrays(folder / f"{name}{suffix}")
     of = "" if variant is None else f" of variant {variant or 'none'}"
-    raise ValueError(
-        f"{folder} has no arrays{of}: {STEMS[0]}.safetensors or {STEMS[1]}.safetensors is missing"
-    )
+    names = " or ".join("".join(one) for one in STEMS[:2])
+    raise ValueError(f"{folder} has no arrays{of}: {names} is missing")
 
 
-def _variant_last(stem: str, variant: str) -> str:
+def _variant_last(name: str, variant: str) -> str:
     """The other name of an index, "model.safetensors.index.fp16.json"."""
-    return f"{stem}.safetensors.index.{variant}.json" if variant else f"{stem}.index.json"
+    return f"{name}.index.{variant}.json" if variant else f"{name}.index.json"
 
 
 def _sharded(index: Path) -> Arrays:
@@ -74,7 +81,7 @@ def _sharded(index: Path) -> Arrays:
             raise ValueError(f"{index} names {name}, which is no file beside it")
         if not path.is_file():
             raise ValueError(f"{path} is missing, which {index.name} names")
-        found |= safetensors.load(path)[0]
+        found |= containers.arrays(path)
     if differing := told.keys() ^ found.keys():
         name = min(differing)
         raise ValueError(f"{index} and its files differ, first in {name}")

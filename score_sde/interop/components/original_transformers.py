@@ -89,7 +89,8 @@ FLUX: Mapping[str, tuple[str, ...]] = {
     f"final_layer.{MODULATION}": ("norm_out.linear",),
     "final_layer.linear": ("proj_out",),
 }
-_SIGNS = {"x_embedder.proj.bias": SD3, "img_in.bias": FLUX}
+# Arrays as wide as the network that only the one or the other has.
+_SIGNS = {"joint_blocks.0.x_block.attn.proj.bias": SD3, "img_in.bias": FLUX}
 
 
 def is_original(arrays: Mapping[str, np.ndarray]) -> bool:

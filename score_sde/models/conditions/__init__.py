@@ -10,6 +10,7 @@ from score_sde.models.conditions.base import Condition
 from score_sde.models.conditions.combined import Embeddings, Make, MakeEmbedding
 from score_sde.models.conditions.label import Label
 from score_sde.models.conditions.number import Number
+from score_sde.models.conditions.text import Text
 from score_sde.models.conditions.vector import Vector
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Make",
     "MakeEmbedding",
     "Number",
+    "Text",
     "Vector",
     "read",
 ]
@@ -28,6 +30,7 @@ __all__ = [
 CONDITIONS: dict[str, type[Condition]] = {
     "label": Label,
     "number": Number,
+    "text": Text,
     "vector": Vector,
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -50,7 +50,8 @@ class Condition:
 
         It is called as module(value, batch, key) -> [batch, features]. The value is
         [batch, *field.shape], or None for an example without any; the key is for `dropout`, or None
-        for none.
+        for none. A module that gives tokens besides has a method `read`, called in the same way,
+        that gives both, and `token_features`, the size of a token.
 
         Args:
             field: what is embedded.
@@ -68,6 +69,30 @@ class Condition:
     ) -> nnx.Module:
         """The same for a network that preserves magnitudes, as EDM2's; see `embedding`."""
         return Unit(self.embedding(field, features, param_dtype=param_dtype, rngs=rngs))
+
+
+class Tokens(NamedTuple):
+    """What a network may look at.
+
+    Attributes:
+        values: [batch, n, features].
+        mask: which of them there are, bool [batch, n].
+    """
+
+    values: jax.Array
+    mask: jax.Array
+
+
+class Read(NamedTuple):
+    """What a condition gives a network.
+
+    Attributes:
+        vector: [batch, features].
+        tokens: None of a condition that is a vector alone.
+    """
+
+    vector: jax.Array
+    tokens: Tokens | None = None
 
 
 class Unit(nnx.Module):

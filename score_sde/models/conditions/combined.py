@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.fields import Field
-from score_sde.models.conditions.base import Condition, Unit
+from score_sde.models.conditions.base import Condition, Read, Tokens, Unit
 
 # Makes the module of a condition: make(features, param_dtype=..., rngs=...), such as
 # Make(Label(), field) or functools.partial(Label().embedding, field).
@@ -68,12 +68,35 @@ def embed_each(
 
     A function, not a method: a condition may have any name.
     """
+    return [found.vector for found in read_each(embeddings, cond, batch, key)]
+
+
+def read_each(
+    embeddings: Embeddings,
+    cond: Mapping[str, jax.Array] | None,
+    batch: int,
+    key: jax.Array | None,
+) -> list[Read]:
+    """The same with the tokens of those conditions that have some."""
     check_told(cond, embeddings)
     values, parts = cond or {}, []
     for i, name in enumerate(sorted(embeddings)):
         own_key = None if key is None else jax.random.fold_in(key, i)
-        parts.append(embeddings[name](values.get(name), batch, own_key))
+        module, asked = embeddings[name], (values.get(name), batch, own_key)
+        parts.append(module.read(*asked) if hasattr(module, "read") else Read(module(*asked)))
     return parts
+
+
+def token_features(*embeddings: Embeddings | None) -> int:
+    """The size of the tokens that conditions give; 0 if none gives any."""
+    modules = (embedding[name] for embedding in embeddings if embedding for name in embedding)
+    return max((getattr(module, "token_features", 0) for module in modules), default=0)
+
+
+def tokens_of(parts: Sequence[Read]) -> Tokens | None:
+    """The tokens of all conditions one after another; None if none has any."""
+    found = [part.tokens for part in parts if part.tokens is not None]
+    return jax.tree.map(lambda *a: jnp.concatenate(a, axis=1), *found) if found else None
 
 
 def make_embeddings(

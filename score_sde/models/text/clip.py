@@ -42,9 +42,9 @@ class CLIPBlock(nnx.Module):
         self.attention = SelfAttention(features, heads, **layer)
         self.feed_forward = FeedForward(features, hidden, kind=activation, **layer)
 
-    def __call__(self, h: jax.Array, causal: jax.Array) -> jax.Array:
-        """h [batch, tokens, features], causal [1, 1, tokens, tokens] added to the logits."""
-        h = h + self.attention(self.norm_0(h), added=causal)
+    def __call__(self, h: jax.Array, added: jax.Array) -> jax.Array:
+        """h [batch, tokens, features], added [1 or batch, 1, 1 or tokens, tokens] to the logits."""
+        h = h + self.attention(self.norm_0(h), added=added)
         return h + self.feed_forward(self.norm_1(h))
 
 

@@ -49,7 +49,7 @@ def test_a_gaussian_whose_mean_is_told(x64, tmp_path):
     assert entry["value"] == pytest.approx(exact.mean(), abs=1e-5)
     error = exact.std(ddof=1) / math.sqrt(6)
     assert entry["standard_error"] == pytest.approx(error, rel=1e-4)
-    assert (entry["unit"], entry["examples"]) == ("nats", 6)
+    assert (entry["unit"], entry["examples"], "of" in entry) == ("nats", 6, False)
     slope = -0.25 * vectors[:, 0]
     assert entry["exact"] == pytest.approx((exact - slope).mean())
     assert entry["difference"]["value"] == pytest.approx(slope.mean(), abs=1e-5)
@@ -58,8 +58,9 @@ def test_a_gaussian_whose_mean_is_told(x64, tmp_path):
     assert entry["protocol"]["conditions"] == ["mean"]
 
 
-def test_a_mixture(x64, tmp_path):
-    """To 1e-5 nats, from t_min = 1e-2 on."""
+def test_a_mixture(x64, tmp_path, monkeypatch):
+    """To 1e-5 nats, from t_min = 1e-2 on; of what is no example it says so."""
+    monkeypatch.setattr(Vectors, "DENSITY", "latents")
     means, stds, weights = np.array([[-1.0, 0.5], [0.8, 0.0]]), np.array([0.3, 0.6]), [0.3, 0.7]
     sde = score_sde.VP(beta_max=50.0, t_min=1e-2)
     alpha, sigma = (float(c(np.float64(1e-2))) for c in (sde.alpha, sde.sigma))
@@ -74,6 +75,7 @@ def test_a_mixture(x64, tmp_path):
     assert entry["value"] == pytest.approx(exact.mean(), abs=1e-5)
     assert entry["protocol"]["t_min"] == entry["protocol"]["sde"]["t_min"] == 1e-2
     assert {"exact", "difference"}.isdisjoint(entry)
+    assert entry["of"] == "latents"
 
 
 def test_what_cannot_be_had(tmp_path):

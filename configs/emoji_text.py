@@ -1,0 +1,39 @@
+"""Emoji of 32x32 pixels by their captions: a small U-Net that looks at the words, in pixels.
+
+1.4 million parameters. The captions are read by an encoder that is trained with the network, from
+scratch; a tenth of the examples are told none, so that the model guides itself.
+
+    pip install -e ".[emoji]" && python -m score_sde.data prepare emoji --size=32
+    python main.py --config=configs/emoji_text.py
+    python main.py --workdir=runs/emoji_text --mode=sample --prompt="grinning face" --num_samples=4
+
+Meant for a quarter of an hour on two idle cores: a step is about 0.9 s of processor time of an AMD
+EPYC that others kept busy. Not trained yet: only that the loss falls, from 0.252 to 0.135 in 120
+steps, was seen. The measure is retrieval, at this scale of guidance and others, beside that of real
+held-out pictures: the part "Emoji" of the README has the commands.
+"""
+
+from ml_collections import ConfigDict
+
+from score_sde.runs import recipes
+
+
+def get_config() -> ConfigDict:
+    """The recipe."""
+    config = recipes.get("small_images")
+    config.data.name = "emoji"
+    config.conditions.fields = ("text",)
+    config.conditions.text.dropout = 0.1  # so that it knows no text too
+    config.conditions.text.features = 96
+
+    config.model.channels = 16
+    config.model.channel_mult = (1, 2, 4)
+    config.model.num_res_blocks = 1
+    config.model.attn_resolutions = (8,)
+    config.model.dropout = 0.0
+
+    config.training.steps = 1_800
+    config.optim.learning_rate = 2e-3
+
+    config.guidance.scale = 3.0
+    return config

@@ -1,0 +1,1 @@
+"""Low-rank adapters of released models: files of every layout, used, trained and written."""

@@ -1,0 +1,111 @@
+"""Where the components of a released pipeline come from: a folder, or a folder beside a file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Protocol
+
+from score_sde import records
+from score_sde.interop.components import folder
+from score_sde.interop.released import Arrays
+
+INDEX = "model_index.json"
+SCHEDULER = "scheduler_config.json"
+
+Values = dict[str, Any]
+
+
+class Source(Protocol):
+    """What gives the components of a pipeline by the names of their folders; None of what is not.
+
+    Each raises ValueError if what is there cannot be read.
+    """
+
+    def index(self) -> Values | None:
+        """What a model_index.json says: the class of the pipeline, and of each component."""
+
+    def config(self, name: str) -> Values | None:
+        """What the config.json of a component says."""
+
+    def arrays(self, name: str) -> Arrays | None:
+        """The arrays of a component."""
+
+    def tokenizer(self, name: str) -> Path | None:
+        """The folder of a tokeniser."""
+
+    def scheduler(self, name: str = "scheduler") -> Values | None:
+        """What the scheduler_config.json of a component says."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """A folder of components; see Source.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    def index(self) -> Values | None:
+        """See Source."""
+        return _read(self.path / INDEX)
+
+    def config(self, name: str) -> Values | None:
+        """See Source."""
+        has = (self.path / name / folder.CONFIG).exists()
+        return folder.config(self.path / name) if has else None
+
+    def arrays(self, name: str) -> Arrays | None:
+        """See Source."""
+        return folder.arrays(self.path / name) if (self.path / name).is_dir() else None
+
+    def tokenizer(self, name: str) -> Path | None:
+        """See Source."""
+        return self.path / name if (self.path / name).is_dir() else None
+
+    def scheduler(self, name: str = "scheduler") -> Values | None:
+        """See Source."""
+        return _read(self.path / name / SCHEDULER)
+
+
+@dataclasses.dataclass(frozen=True)
+class Together:
+    """The arrays of a file, and a folder that says what they are, or has what the file lacks.
+
+    Attributes:
+        file: the file.
+        folder: the folder.
+    """
+
+    file: Source
+    folder: Source
+
+    def index(self) -> Values | None:
+        """See Source: the folder's, if it has one."""
+        return self.folder.index() or self.file.index()
+
+    def config(self, name: str) -> Values | None:
+        """See Source: the folder's, if it has one."""
+        return self.folder.config(name) or self.file.config(name)
+
+    def arrays(self, name: str) -> Arrays | None:
+        """See Source: the file's, if it has them."""
+        found = self.file.arrays(name)
+        return self.folder.arrays(name) if found is None else found
+
+    def tokenizer(self, name: str) -> Path | None:
+        """See Source."""
+        return self.folder.tokenizer(name)
+
+    def scheduler(self, name: str = "scheduler") -> Values | None:
+        """See Source: the folder's, if it has one."""
+        return self.folder.scheduler(name) or self.file.scheduler(name)
+
+
+def _read(path: Path) -> Values | None:
+    try:
+        return records.read(path)
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from error

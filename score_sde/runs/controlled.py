@@ -1,0 +1,210 @@
+"""Controls of pictures: what is asked of networks that steer, and what a run is told of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from score_sde import files
+from score_sde.controls import CONTROLS, Controls, scale_of
+from score_sde.errors import UserError, first_line
+from score_sde.parts import Part
+from score_sde.runs import kept, pictured
+from score_sde.samplers import Sampler
+from score_sde.samplers.tabular import TabularSampler
+
+if TYPE_CHECKING:
+    from score_sde.runs.opened import Run
+
+
+class Opened(NamedTuple):
+    """A network that steers.
+
+    Attributes:
+        name: of its folder.
+        kind: a key of controls.CONTROLS.
+        options: of the network.
+        part: the network.
+    """
+
+    name: str
+    kind: str
+    options: dict[str, Any]
+    part: Part
+
+    @property
+    def channels(self) -> int:
+        """Of its image."""
+        return self.options[CONTROLS[self.kind].CHANNELS]
+
+
+class Control(NamedTuple):
+    """One network that steers, and how.
+
+    Attributes:
+        network: its folder, as --mode=import makes it of a released ControlNet or T2I-adapter; or
+            what `opened` read there.
+        image: what it is shown, uint8 or numbers in [0, 1], [height, width, channels], or one for
+            each picture; of the size of the pictures.
+        scale: how much; 0 for nothing.
+        start: the share of the steps after which it begins,
+        end: and at which it ends.
+        guess: whether it steers what is drawn of the prompt alone, and the less the coarser: for
+            prompts that say nothing (guess mode).
+    """
+
+    network: str | os.PathLike[str] | Opened
+    image: ArrayLike
+    scale: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    guess: bool = False
+
+
+class Steering(NamedTuple):
+    """What a run is drawn with.
+
+    Attributes:
+        controls: the networks; None for none.
+        cond: what it is told of the images.
+        null: the same of what leads away.
+    """
+
+    controls: Controls | None
+    cond: dict[str, jax.Array]
+    null: dict[str, jax.Array]
+
+
+def steering(
+    run: Run, asked: Sequence[Control], draw: Sampler, pixels: tuple[int, int], count: int
+) -> Steering:
+    """What steers pictures.
+
+    Args:
+        run: the run.
+        asked: the controls.
+        draw: the sampler, whose steps `start` and `end` are shares of.
+        pixels: (height, width) of the pictures.
+        count: how many.
+
+    Raises:
+        UserError: a network cannot be read or is for another base, or an image or number is wrong.
+    """
+    if not asked:
+        return Steering(None, {}, {})
+    members, cond, null = [], {}, {}
+    for i, one in enumerate(checked(run, asked, draw)):
+        network: Opened = one.network
+        low, high = _times(run, one, draw)
+        # A network that shows means over all positions steers the prompt alone, as released.
+        guess = one.guess or bool(network.options.get("pooled", False))
+        members.append(CONTROLS[network.kind](network.part, low, high, guess))
+        what = f"the image of {network.name}"
+        image = pictured.of_channels(one.image, network.channels, what, count)
+        if image.shape[1:3] != pixels:
+            raise UserError(
+                f"{what} is of {image.shape[1]} x {image.shape[2]} pixels, the pictures of "
+                f"{pixels[0]} x {pixels[1]}: resize it"
+            )
+        try:
+            told = Controls(tuple(members)).told(i, jnp.asarray(image), one.scale)
+        except ValueError as error:
+            raise UserError(f"{network.name}: {first_line(error)}") from error
+        cond |= told
+        null |= told | ({scale_of(i): jnp.zeros(count)} if guess else {})
+    return Steering(Controls(tuple(members)), cond, null)
+
+
+def checked(run: Run, asked: Sequence[Control], draw: Sampler) -> list[Control]:
+    """The same with networks that are opened, if they steer such a run.
+
+    Raises:
+        UserError: a network cannot be read or is for another base, or a number is wrong.
+    """
+    found = []
+    for one in asked:
+        opens = not isinstance(one.network, Opened)
+        one = one._replace(network=opened(one.network)) if opens else one
+        _check(run, one)
+        _times(run, one, draw)
+        found.append(one)
+    return found
+
+
+def opened(network: str | os.PathLike[str]) -> Opened:
+    """A network that steers, from its folder.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    return Opened(str(network), *kept.control(files.expanded(network)))
+
+
+def check_fits(
+    asked: Sequence[Control], denoise: Any, x: jax.Array, cond: dict[str, jax.Array]
+) -> None:
+    """Raise UserError unless what is added fits the network that it is added to.
+
+    Args:
+        asked: the controls.
+        denoise: the denoiser that is steered.
+        x: a state, [batch, *data].
+        cond: all that it is told.
+    """
+    try:
+        jax.eval_shape(denoise, x, jnp.zeros(len(x), x.dtype), cond)
+    except (TypeError, ValueError) as error:
+        names = ", ".join(getattr(one.network, "name", str(one.network)) for one in asked)
+        raise UserError(f"{names} does not fit this model: {first_line(error)}") from error
+
+
+def _check(run: Run, one: Control) -> None:
+    """Raise UserError unless a network steers ones like the run's, and the numbers can be."""
+    model, network = run.config.model, one.network
+    if model.name != "cross_unet":
+        raise UserError(f"{network.name} steers a U-Net, and this model is {model.name}")
+    for name in CONTROLS[network.kind].SAME:
+        theirs, ours = network.options[name], model[name]
+        if tuple(np.ravel(theirs)) != tuple(np.ravel(ours)):
+            raise UserError(
+                f"{network.name} is for a network with {name}={theirs}, and this one has {ours}"
+            )
+    if not (0 <= one.start < one.end <= 1):
+        raise UserError(
+            f"{network.name}: start={one.start:g} and end={one.end:g} are shares of the steps, "
+            "from 0 to 1, the first below the second"
+        )
+    if not np.isfinite(one.scale):
+        raise UserError(f"{one.network.name}: scale={one.scale} is no finite number")
+
+
+def _times(run: Run, one: Control, draw: Sampler) -> tuple[float, float]:
+    """(low, high]: the times of the steps of which the whole lies between start and end."""
+    first, last = -np.inf, np.inf
+    if (one.start, one.end) == (0, 1):
+        return first, last
+    if not isinstance(draw, TabularSampler):
+        raise UserError(
+            f"{one.network.name}: start and end are shares of the steps, and {type(draw).__name__} "
+            "chooses its own: use a solver with fixed steps, such as ddim"
+        )
+    table = draw.table(run.sde)
+    t = table.t[~table.inner]
+    i, n = np.arange(len(t)), len(t)
+    steers = np.flatnonzero((i / n >= one.start - 1e-9) & ((i + 1) / n <= one.end + 1e-9))
+    if not len(steers):
+        raise UserError(
+            f"{one.network.name}: none of {n} steps lies between start={one.start:g} and "
+            f"end={one.end:g}"
+        )
+    if steers[0] > 0:
+        last = (t[steers[0] - 1] + t[steers[0]]) / 2
+    if steers[-1] < n - 1:
+        first = (t[steers[-1]] + t[steers[-1] + 1]) / 2
+    return float(first), float(last)

@@ -1,0 +1,118 @@
+"""What the pictures of a training show: samples, or examples beside their reconstructions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from score_sde.autoencoder import KLAutoencoder
+from score_sde.data import Source
+from score_sde.models.functional import Arrays
+from score_sde.objectives import AUTOENCODER
+from score_sde.runs import guide, identity
+from score_sde.runs.build import Experiment
+from score_sde.runs.generate import Generator, borrowed
+from score_sde.spaces import Space
+from score_sde.training.sharding import replicated, to_devices
+
+COLUMNS = 8  # of reconstructions, each beside its original
+
+
+class Samples:
+    """Samples, drawn from the same noise every time, so that pictures can be compared.
+
+    Args:
+        experiment: what is trained.
+        mesh: the devices.
+        train_set: gives the conditions that are no classes.
+    """
+
+    columns = None
+
+    def __init__(self, experiment: Experiment, mesh: Mesh, train_set: Source):
+        self._guided = guide.alone(experiment)
+        self._generator = Generator(experiment, mesh, experiment.picture_size, self._guided.guide)
+        self.count = self._generator.batch_size
+        self._told = borrowed(experiment, lambda: train_set, self.count)
+        self._experiment = experiment
+
+    def __call__(
+        self, params: Arrays, constants: Arrays, key: jax.Array
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Draw them.
+
+        Args:
+            params: of the network.
+            constants: its other arrays.
+            key: JAX random key.
+
+        Returns:
+            The examples, [n, *shape of the field], and what they are, as JSON values.
+
+        Raises:
+            UserError: the adaptive solver gave up, or an example is not of finite numbers.
+        """
+        drawn, nfe = self._generator(params, constants, key, self.count, cond=self._told)
+        sampler, seed = self._experiment.sampler, self._experiment.seed
+        about = identity.sampler(sampler, seed, seed, self._guided.protocol)
+        return drawn, {**about, "nfe": nfe, "shown": self.count, "of": self.count}
+
+
+class Reconstructions:
+    """Examples, the same every time, each followed by what an autoencoder makes of it.
+
+    Args:
+        experiment: what is trained.
+        mesh: the devices.
+        source: the examples.
+    """
+
+    columns = COLUMNS
+
+    def __init__(self, experiment: Experiment, mesh: Mesh, source: Source):
+        self.count = min(max(1, experiment.picture_size // 2), len(source))
+        rows = np.linspace(0, len(source) - 1, self.count).astype(int)
+        self._examples = source.gather(rows)[experiment.field.name]
+        everywhere, info = replicated(mesh), source.info
+        self._given = to_devices(everywhere, jax.device_get((experiment.space, self._examples)))
+        self._about = {"data": info.name, "split": info.split, "reconstructed": True}
+        self._about |= {"shown": self.count, "of": info.size}
+
+        def again(params: Arrays, constants: Arrays, space: Space, examples: jax.Array):
+            return reconstructed(experiment.make(params, constants), space, examples)
+
+        self._again = jax.jit(again, out_shardings=everywhere)
+
+    def __call__(
+        self, params: Arrays, constants: Arrays, key: jax.Array
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Reconstruct them; see Samples. Nothing is random."""
+        found = jax.device_get(self._again(params, constants, *self._given))
+        pairs = np.stack([self._examples, found], axis=1)
+        return pairs.reshape(-1, *found.shape[1:]), dict(self._about)
+
+
+def reconstructed(model: KLAutoencoder, space: Space, examples: jax.Array) -> jax.Array:
+    """D(m), with m the mean of q(z | x), as examples; of their shape."""
+    return space.decode(model.decode(model.encode(space.encode(examples)).mean))
+
+
+def of(
+    experiment: Experiment, mesh: Mesh, train_set: Source, held_out: Source | None
+) -> Samples | Reconstructions | None:
+    """What pictures of a training show; None for a classifier, or where none are wanted.
+
+    Args:
+        experiment: what is trained.
+        mesh: the devices.
+        train_set: the training examples.
+        held_out: those that are reconstructed, or None for training examples.
+    """
+    if not experiment.training.sample_every:
+        return None
+    if experiment.objective.TRAINS == AUTOENCODER:
+        return Reconstructions(experiment, mesh, held_out or train_set)
+    return Samples(experiment, mesh, train_set) if experiment.objective.draws else None

@@ -1,0 +1,79 @@
+"""Latents that an autoencoder made once of a data set, and which it lies with: data.encoded."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any, ClassVar, Self
+
+import jax
+import jax.numpy as jnp
+
+from score_sde import fields
+from score_sde.autoencoder import Gaussian
+from score_sde.errors import UserError
+from score_sde.fields import Field
+from score_sde.sections import DERIVED
+from score_sde.spaces.autoencoded import STATIC, Autoencoded
+from score_sde.values import between
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Encoded(Autoencoded):
+    """The states of Autoencoded, of examples that are q(z | image), or its mean, already.
+
+    Attributes:
+        autoencoder: unused: it lies beside the data.
+        channels: of the latents.
+        levels: distinct values of a pixel of the images.
+    """
+
+    KINDS: ClassVar[tuple[str, ...]] = ("latent", "gaussian")
+    OF_DATA: ClassVar[bool] = True
+
+    levels: Annotated[int, between(2, 2**16)] = dataclasses.field(default=256, metadata=STATIC)
+    autoencoder: str = dataclasses.field(default="", metadata=DERIVED)
+    channels: int = dataclasses.field(default=4, metadata=DERIVED)
+
+    @classmethod
+    def of(cls, field: Field, **options: Any) -> Self:
+        """The space of latents."""
+        height, width, channels = field.shape
+        channels //= 2 if field.kind == "gaussian" else 1
+        image = (height * options["factor"], width * options["factor"])
+        plain = {name: tuple(options[name]) for name in ("scale", "shift")}
+        return cls((height, width, channels), image, channels=channels, **options | plain)
+
+    def posterior(self, examples: jax.Array) -> Gaussian:
+        """q(z | image); of a mean alone it is no wider than that."""
+        mean, std = examples[..., : self.channels], examples[..., self.channels :]
+        if not std.size:
+            std = jnp.zeros_like(mean)
+        return Gaussian(mean, 2 * jnp.log(std))
+
+    def decoded(self, field: Field) -> Field:
+        """Images."""
+        state = jax.ShapeDtypeStruct((1, *self.shape), jnp.float32)
+        return fields.image(jax.eval_shape(self.decode, state).shape[1:], self.levels)
+
+    def viewed(self, examples: jax.Array) -> jax.Array:
+        """What the autoencoder makes of them: reconstructions."""
+        return jax.jit(lambda space, x: space.decode(space.encode(x)))(self, examples)
+
+    def neutral(self, examples: jax.Array) -> jax.Array:
+        """Zero, the mean of all states."""
+        return jnp.zeros((len(examples), *self.shape), jnp.float32)
+
+    def _check_part(self) -> None:
+        """Raise UserError unless the autoencoder makes images of such latents."""
+        try:
+            found = jax.eval_shape(
+                self.decode, jax.ShapeDtypeStruct((1, *self.shape), jnp.float32)
+            ).shape[1:]
+        except ValueError as error:
+            raise UserError(f"the autoencoder beside the data is another: {error}") from error
+        if found[:2] != self.image:
+            raise UserError(
+                f"config.space.encoded.factor={self.factor}: the autoencoder beside the data makes "
+                f"images {found[0] // self.shape[0]} times as large as latents: give that"
+            )

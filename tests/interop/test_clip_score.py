@@ -1,0 +1,165 @@
+"""CLIP's image encoder against the formula, and how well pictures fit their prompts."""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from score_sde.formats import safetensors
+from score_sde.interop import clip_score
+from score_sde.interop.components import COMPONENTS, base
+from score_sde.models.clip_image import CLIPImage, prepared
+from score_sde.models.functional import functional
+from score_sde.spaces import pictures
+
+pytestmark = pytest.mark.slow
+
+VISION = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "patch_size": 4,
+    "image_size": 8,
+    "hidden_act": "quick_gelu",
+    "projection_dim": 6,
+}
+
+
+def arrays_of_vision(seed=0):
+    """Random arrays by the names of a released file."""
+    draw = np.random.default_rng(seed).normal
+    width, hidden = VISION["hidden_size"], VISION["intermediate_size"]
+    shapes = {
+        "embeddings.class_embedding": (width,),
+        "embeddings.patch_embedding.weight": (width, 3, 4, 4),
+        "embeddings.position_embedding.weight": (5, width),
+    }
+    for norm in ("pre_layrnorm", "post_layernorm"):
+        shapes |= {f"{norm}.weight": (width,), f"{norm}.bias": (width,)}
+    for i in range(2):
+        layer = f"encoder.layers.{i}"
+        for leaf, shape in (("weight", (width, width)), ("bias", (width,))):
+            for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+                shapes[f"{layer}.self_attn.{name}.{leaf}"] = shape
+            for name in ("layer_norm1", "layer_norm2"):
+                shapes[f"{layer}.{name}.{leaf}"] = (width,)
+        shapes |= {f"{layer}.mlp.fc1.weight": (hidden, width), f"{layer}.mlp.fc1.bias": (hidden,)}
+        shapes |= {f"{layer}.mlp.fc2.weight": (width, hidden), f"{layer}.mlp.fc2.bias": (width,)}
+    found = {f"vision_model.{name}": 0.4 * draw(size=shape) for name, shape in shapes.items()}
+    return found | {"visual_projection.weight": draw(size=(6, width))}
+
+
+def pooled(given, image):
+    """The embedding of one image [8, 8, 3], by the formula, in float64."""
+
+    def array(name):
+        return given[f"vision_model.{name}"]
+
+    def norm(name, x):
+        x = x - x.mean(-1, keepdims=True)
+        x = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5)
+        return x * array(f"{name}.weight") + array(f"{name}.bias")
+
+    def dense(name, x):
+        return x @ array(f"{name}.weight").T + array(f"{name}.bias")
+
+    kernel = array("embeddings.patch_embedding.weight")
+    cut = [image[i : i + 4, j : j + 4] for i in (0, 4) for j in (0, 4)]
+    patches = [np.einsum("hwc,ochw->o", patch, kernel) for patch in cut]
+    h = np.stack([array("embeddings.class_embedding"), *patches])
+    h = norm("pre_layrnorm", h + array("embeddings.position_embedding.weight"))
+    for i in range(2):
+        layer = f"encoder.layers.{i}"
+        x = norm(f"{layer}.layer_norm1", h)
+        q, k, v = (dense(f"{layer}.self_attn.{kind}_proj", x).reshape(5, 2, 8) for kind in "qkv")
+        logits = np.einsum("qhd,khd->hqk", q, k) / 8**0.5
+        weights = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+        seen = np.einsum("hqk,khd->qhd", weights, v).reshape(5, 16)
+        h = h + dense(f"{layer}.self_attn.out_proj", seen)
+        hidden = dense(f"{layer}.mlp.fc1", norm(f"{layer}.layer_norm2", h))
+        h = h + dense(f"{layer}.mlp.fc2", hidden / (1 + np.exp(-1.702 * hidden)))
+    return given["visual_projection.weight"] @ norm("post_layernorm", h[0])
+
+
+def test_the_image_encoder_is_the_formula():
+    """Of a released file's names; what a file of both encoders has beside is left out."""
+    component, given = COMPONENTS["CLIPVisionModelWithProjection"], arrays_of_vision()
+    beside = {"logit_scale": np.zeros(()), "text_model.final_layer_norm.bias": np.zeros(3)}
+    _, placed = base.place(component, VISION, given | beside)
+    network = functional(lambda rngs: CLIPImage(**component.options(VISION), rngs=rngs))
+    image = np.random.default_rng(1).normal(size=(2, 8, 8, 3))
+    with jax.default_matmul_precision("highest"):
+        found = jax.jit(network.apply)(*placed, jnp.asarray(image, jnp.float32))
+    np.testing.assert_allclose(found, [pooled(given, one) for one in image], rtol=1e-4, atol=1e-4)
+
+
+def test_an_image_is_prepared():
+    """Its shorter side fits, the middle is taken, and levels are normalised."""
+    image = np.zeros((6, 12, 3), np.uint8)
+    image[:, 3:9] = 255
+    found = prepared(image, 6)
+    assert found.shape == (6, 6, 3)
+    np.testing.assert_allclose(found[2, 2], [1.9303, 2.0749, 2.1459], atol=1e-4)
+    assert prepared(image[:, :7], 3).shape == (3, 3, 3)
+
+
+@pytest.fixture(scope="module")
+def model(shared, tmp_path_factory):
+    """The folder of a small CLIP: golden text encoder, random image encoder."""
+    source = shared / "golden" / "latent" / "pipelines" / "sdxl"
+    folder = tmp_path_factory.mktemp("clip") / "small"
+    shutil.copytree(source / "tokenizer", folder)
+    folder.chmod(0o755)
+    (file,) = (source / "text_encoder_2").glob("*.safetensors")
+    arrays = safetensors.load(file)[0]
+    width = len(arrays["text_projection.weight"])
+    vision = {n: a.astype(np.float32) for n, a in arrays_of_vision().items()}
+    vision["visual_projection.weight"] = np.resize(vision["visual_projection.weight"], (width, 16))
+    safetensors.save(folder / "model.safetensors", {**arrays, **vision}, {})
+    text = json.loads((source / "text_encoder_2" / "config.json").read_text())
+    config = {"text_config": text, "vision_config": VISION, "projection_dim": width}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_pictures_fit_what_they_were_asked_for(model, tmp_path, capsys):
+    """Cosines of embeddings, and whose prompt is nearest, computed here from both encoders."""
+    clip, draw = clip_score.read(model), np.random.default_rng(0)
+    images = draw.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    prompts = ["a red fox", "a lake", "oil painting of hands"]
+    seen = np.asarray(clip.images(np.stack([prepared(image, 8) for image in images])))
+    told = np.asarray(clip.texts(clip.tokenizer(prompts).ids))
+    cosines = (seen / np.linalg.norm(seen, axis=1, keepdims=True)) @ (
+        told / np.linalg.norm(told, axis=1, keepdims=True)
+    ).T
+    for i, image in enumerate(images):
+        said = {"prompt": prompts[i % 3]}
+        pictures.save_png(tmp_path / f"{i:02d}.png", image, {"parameters": json.dumps(said)})
+    pictures.save_png(tmp_path / "other.png", images[0])
+    assert clip_score.main(["", str(tmp_path), f"--clip={model}"]) == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert "1 PNG files say of no prompt" in printed.err
+    assert (found["pictures"], found["prompts"], found["clip"]) == (40, 3, "small")
+    own = np.arange(40) % 3
+    expected = 100 * np.maximum(cosines[np.arange(40), own], 0)
+    assert found["clip_score"] == pytest.approx(expected.mean(), abs=2e-3)
+    assert found["standard_error"] == pytest.approx(expected.std(ddof=1) / 40**0.5, abs=2e-3)
+    assert found["retrieval"] == pytest.approx(np.mean(cosines.argmax(axis=1) == own), abs=1e-4)
+    assert 0 < found["retrieval"] < 1
+
+
+def test_what_cannot_be_scored_is_one_line(model, tmp_path, capsys):
+    """A folder without pictures, and a model that is no CLIP."""
+    for arguments, message in (
+        ([str(tmp_path / "none"), f"--clip={model}"], "draw pictures first"),
+        ([str(tmp_path), f"--clip={model}"], "no PNG file that says what it was asked for"),
+    ):
+        assert clip_score.main(["", *arguments]) == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(ValueError, match="has no config"):
+        clip_score.read(tmp_path)

@@ -1,0 +1,348 @@
+"""Pictures of prompts that are about an image: by the command line, against golden samplings."""
+
+import dataclasses
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from latent_goldens import error, golden
+from PIL import Image
+
+import score_sde
+from score_sde import cli, samplers
+from score_sde.controls import Controls
+from score_sde.errors import UserError
+from score_sde.runs import controlled, pictured, upscaling
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
+
+PROMPT = "a small red fox resting beside a frozen lake, oil painting"
+KEY = jax.random.key(0)
+NEGATIVE = "blurry, low quality, bad hands"
+
+
+@pytest.fixture(scope="module")
+def run(shared, tmp_path_factory):
+    """The pipeline sd15."""
+    workdir = tmp_path_factory.mktemp("sd15") / "run"
+    source = shared / "golden" / "latent" / "pipelines" / "sd15"
+    flags = ["--mode=import", f"--checkpoint={source}", f"--workdir={workdir}"]
+    assert cli.main(["main.py", *flags]) == 0
+    return score_sde.load(workdir)
+
+
+def test_an_image_is_drawn_again(shared, run):
+    """Half of eight steps: the states that a released pipeline ends with."""
+    case = golden(shared, "sd15", "img2img_ddim/")
+    options = {"sampler": "ddim", "steps": 8, "strength": 0.5, "guidance": 7.5}
+    start = jnp.asarray(case["noise"])
+    with jax.default_matmul_precision("highest"):
+        image = (case["image"] + 1) / 2
+        out = run.generate(PROMPT, NEGATIVE, image=image, start=start, **options)
+    assert error(out.x, case["final"]) < 1e-3
+    assert out.nfe == 8  # of four steps, guided
+
+
+def sample(run, *flags):
+    small = ("--config.sampling.steps=2", "--config.sampling.sampler=ddim", "--prompt=a fox")
+    return cli.main(["main.py", f"--workdir={run.workdir}", "--mode=sample", *small, *flags])
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A file of 30 x 20 pixels."""
+    levels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    Image.fromarray(levels).save(tmp_path / "picture.png")
+    return tmp_path / "picture.png"
+
+
+def test_img2img_by_the_command_line(run, picture, tmp_path):
+    """Resized as asked; the file says what it is of."""
+    flags = ("--task=img2img", f"--image={picture}", "--strength=0.5", "--height=16", "--width=24")
+    assert sample(run, *flags, "--config.guidance.scale=1", f"--out={tmp_path / 'out'}") == 0
+    drawn = Image.open(tmp_path / "out" / "000000.png")
+    said = json.loads(drawn.text["parameters"])
+    assert drawn.size == (24, 16)
+    assert (said["task"], said["strength"], said["nfe"]) == ("img2img", 0.5, 1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--task=img2img", "--image=IMAGE"), "of 20 x 30 pixels, which are no multiples of 8"),
+        (("--task=img2img",), "--task=img2img is about an image: give --image=FILE"),
+        (("--image=IMAGE",), "--image goes with --prompt and --task=img2img"),
+        (("--task=img2img", "--image=IMAGE", "--strength=0"), "--strength=0.0 must be above 0"),
+        (("--task=img2img", "--image=IMAGE", "--height=16", "--width=24", "--strength=0.4"), "0.5"),
+        (("--task=outpaint", "--image=IMAGE"), "give --extend=right:64, for example"),
+        (("--task=outpaint", "--image=IMAGE", "--extend=up:8"), "SIDE one of top, bottom"),
+        (("--task=outpaint", "--image=IMAGE", "--extend=top:8"), "give another --extend"),
+        (("--task=inpaint", "--image=IMAGE", "--factor=2"), "--factor does not go with"),
+        (("--task=edit", "--image=IMAGE"), "give --prompt_from=TEXT"),
+        (("--task=superres", "--image=IMAGE"), "makes no small images larger"),
+        (("--task=img2img", "--image=TEXT", "--height=16", "--width=24"), "not a readable image"),
+    ],
+)
+def test_what_cannot_be_about_an_image_is_one_line(run, picture, tmp_path, capsys, flags, message):
+    (tmp_path / "text.txt").write_text("text")
+    names = {"IMAGE": str(picture), "TEXT": str(tmp_path / "text.txt")}
+    flags = [f.replace(w, names[w]) if (w := f.rpartition("=")[2]) in names else f for f in flags]
+    assert sample(run, *flags, f"--out={tmp_path / 'out'}") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strength": 0.5}, "give image"),
+        ({"image": np.zeros((16, 24, 3)), "mask": np.ones((16, 24))}, "nothing is left to draw"),
+        ({"image": np.zeros((16, 24, 3)), "mask": np.ones((8, 24))}, "mask is of 8 x 24 pixels"),
+        ({"image": np.zeros((16, 24, 3)), "mask": np.eye(16, 24)}, "no square of 8 x 8 pixels"),
+        ({"image": np.zeros((16, 24, 3)), "method": "dps"}, "give mask too"),
+        ({"prompt_from": "a fox"}, "give image, and no mask or strength"),
+        ({"image": np.zeros((16, 24, 4))}, r"image is \(16, 24, 4\): give \[height, width, 3\]"),
+        ({"image": np.full((16, 24, 3), 2.0)}, "numbers from 0 to 1"),
+        ({"image": np.zeros((16, 24, 3)), "height": 32}, "leave out height and width"),
+        ({"image": np.zeros((16, 23, 3))}, "width=23: give a multiple of 8"),
+        ({"image": np.zeros((16, 24, 3)), "sampler": "rk45"}, "RK45 has no steps"),
+    ],
+)
+def test_what_python_cannot_give(run, options, message):
+    with pytest.raises(UserError, match=message):
+        run.generate("a fox", guidance=1.0, **options)
+
+
+def test_outpainting_by_the_command_line(run, picture, tmp_path):
+    """What is known stays, to the last bit; the rest is drawn."""
+    small = tmp_path / "small.png"
+    Image.open(picture).crop((0, 0, 24, 16)).save(small)
+    flags = ("--task=outpaint", f"--image={small}", "--extend=right:8", "--extend=top:8")
+    assert sample(run, *flags, "--config.guidance.scale=1", f"--out={tmp_path / 'out'}") == 0
+    drawn = Image.open(tmp_path / "out" / "000000.png")
+    said, levels = json.loads(drawn.text["parameters"]), np.asarray(drawn)
+    assert levels.shape == (24, 32, 3)
+    np.testing.assert_array_equal(levels[8:, :24], np.asarray(Image.open(small)))
+    assert np.abs(np.diff(levels[:8, :24].astype(int), axis=0)).max() > 0  # not the edge again
+    assert said["extend"] == {"right": 8, "top": 8}
+
+
+def test_known_latents_are_known_at_the_end_and_on_the_way(run):
+    """By replacement: of two states the first's known part is that of the image, at its time."""
+    image = np.random.default_rng(1).uniform(size=(1, 16, 24, 3)).astype(np.float32)
+    mask = np.zeros((16, 24), bool)
+    mask[:, :13] = True  # of three latents a row one and a part of the next are known
+    draw, noise = samplers.get("ddim", steps=2), jax.random.normal(jax.random.key(0), (1, 2, 3, 4))
+    given = pictured.given(run, 1, image, mask, None, "replacement")
+    asked = pictured.question(run, given, draw, noise, KEY)
+    known = run.space.encode(np.round(255 * image).astype(np.uint8))
+    np.testing.assert_allclose(asked.known, known, atol=0.05)  # but for rounding
+    alpha, sigma = run.sde.alpha(1.0), run.sde.sigma(1.0)
+    first = asked.start[:, :, :1]
+    np.testing.assert_allclose(
+        first, (alpha * asked.known + sigma * noise)[:, :, :1], rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_allclose(asked.start[:, :, 1:], noise[:, :, 1:], rtol=1e-3)
+    again = asked.task.finish(jnp.zeros_like(noise), asked.known)
+    np.testing.assert_array_equal(again[:, :, :1], asked.known[:, :, :1])
+    assert not again[:, :, 1:].any()
+
+
+def test_a_network_that_is_told_of_masks(shared, tmp_path, capsys):
+    """The released U-Net of 9 channels: the mask, then the latents of what is left, gray else."""
+    latent = shared / "golden" / "latent"
+    folder = tmp_path / "pipeline"
+    shutil.copytree(latent / "pipelines" / "sd15", folder, ignore=shutil.ignore_patterns("unet"))
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    shutil.copytree(latent / "unets" / "inpaint9" / "unet", folder / "unet")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["_class_name"] = "StableDiffusionInpaintPipeline"
+    (folder / "model_index.json").write_text(json.dumps(index))
+    workdir = tmp_path / "run"
+    flags = ["--mode=import", f"--checkpoint={folder}", f"--workdir={workdir}"]
+    assert cli.main(["main.py", *flags]) == 0
+    inpaints = score_sde.load(workdir)
+    image = np.random.default_rng(1).integers(0, 256, (16, 24, 3), np.uint8)
+    mask = np.arange(24) < np.full((16, 1), 13)
+    options = {"steps": 1, "sampler": "ddim", "guidance": 1.0}
+    given = pictured.given(inpaints, 1, image, mask, None, "replacement")
+    noise = jnp.zeros((1, 2, 3, 4))
+    cond = pictured.question(inpaints, given, samplers.get("ddim"), noise, KEY).cond
+    np.testing.assert_array_equal(cond["concat"][0, ..., 0], [[0, 0, 1]] * 2)
+    left = np.where(mask[..., None], image / np.float32(255), np.float32(0.5))
+    rest = inpaints.space.of_images(2 * left[None] - 1)
+    np.testing.assert_allclose(cond["concat"][..., 1:], rest, atol=1e-4)
+    out = inpaints.generate("a fox", image=image, mask=mask, **options)
+    np.testing.assert_array_equal(out.images[0][mask], (image / np.float32(255))[mask])
+    assert np.isfinite(out.images).all()
+    capsys.readouterr()
+    assert sample(inpaints, f"--out={tmp_path / 'out'}") == 2
+    assert "draws what is missing of an image: give image and mask" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def control(shared, tmp_path_factory):
+    """Released networks that steer, as controls."""
+    latent, made = shared / "golden" / "latent", tmp_path_factory.mktemp("controls")
+    for name in ("controlnet/sd15", "controlnet/sd15_b", "controlnet/sdxl", "t2i_adapter/t2i_sd15"):
+        flags = ["--mode=import", f"--checkpoint={latent / name}", f"--workdir={made / name}"]
+        assert cli.main(["main.py", *flags]) == 0
+    return made
+
+
+@pytest.mark.parametrize("case", ["e2e", "e2e_multi"])
+def test_controlnets_steer(shared, run, control, case):
+    """One in three of four steps; two in all of them: the states of a released pipeline."""
+    golden_case = golden(shared, "controlnet_sd15", f"{case}/")
+    shown = ("control_image",) if case == "e2e" else ("control_image_a", "control_image_b")
+    how = {"e2e": [{"scale": 0.8, "end": 0.75}], "e2e_multi": [{"scale": 0.8}, {"scale": 0.3}]}
+    controls = [
+        score_sde.Control(control / "controlnet" / name, golden_case[image], **options)
+        for name, image, options in zip(("sd15", "sd15_b"), shown, how[case], strict=False)
+    ]
+    steps = len(golden_case["timesteps"])
+    options = {"sampler": "ddim", "steps": steps, "guidance": 7.5, "controls": controls}
+    start = jnp.asarray(golden_case["init_latents"])
+    with jax.default_matmul_precision("highest"):
+        out = run.generate(PROMPT, NEGATIVE, start=start, **options)
+    expected = golden_case["latents_per_step"][-1].transpose(0, 2, 3, 1)
+    assert error(out.x, expected) < 1e-3
+
+
+def test_a_controlnet_that_is_not_trained_changes_nothing(run, control):
+    """Bit for bit: its last layers are zero. In guess mode what leads away is not steered."""
+    asked = score_sde.Control(control / "controlnet" / "sd15", np.ones((64, 64, 3)), guess=True)
+    steers = controlled.steering(run, [asked], samplers.get("ddim"), (64, 64), 1)
+    assert (steers.cond["control_0_scale"], steers.null["control_0_scale"]) == (1, 0)
+    (member,) = steers.controls.members
+    params = {
+        name: jnp.zeros_like(a) if name.startswith(("skips/", "middle/")) else a
+        for name, a in member.part.params.items()
+    }
+    x = jax.random.normal(jax.random.key(0), (1, 8, 8, 4))
+    t, told = jnp.full(1, 0.5), run.text([PROMPT])
+    found = []
+    for changed in (member.part.params, params):
+        part = dataclasses.replace(member.part, params=changed)
+        one = Controls((dataclasses.replace(member, part=part),))
+        steered = dataclasses.replace(run.denoise, controls=one)
+        found.append(steered(x, t, told | steers.cond).eps)
+    plain = run.denoise(x, t, told).eps
+    np.testing.assert_array_equal(found[1], plain)
+    assert error(found[0], np.asarray(plain)) > 0.01
+
+
+def test_an_adapter_steers(shared, run, control):
+    """What a released U-Net gives with its features, times the scale."""
+    case = golden(shared, "t2i_sd15")
+    asked = score_sde.Control(control / "t2i_adapter" / "t2i_sd15", case["image"], 0.8)
+    steers = controlled.steering(run, [asked], samplers.get("ddim"), (64, 64), 1)
+    steered = dataclasses.replace(run.denoise, controls=steers.controls)
+    told = {"text": jnp.asarray(case["encoder_hidden_states"]), **steers.cond}
+    t = jnp.asarray(case["timestep"] / 999, jnp.float32)
+    with jax.default_matmul_precision("highest"):
+        found = steered(jnp.asarray(case["sample"]), t, told).eps
+    assert error(found, case["unet_out"]) < 3e-5
+
+
+def test_controls_by_the_command_line(run, control, picture, tmp_path):
+    """A ControlNet and an adapter at once, with an image that is resized."""
+    flags = [f"--control={control}/controlnet/sd15:{picture}:0.8:0:0.5"]
+    flags += [f"--control={control}/t2i_adapter/t2i_sd15:{picture}", "--height=64", "--width=64"]
+    assert sample(run, *flags, "--config.guidance.scale=1", f"--out={tmp_path / 'out'}") == 0
+    said = json.loads(Image.open(tmp_path / "out" / "000000.png").text["parameters"])
+    assert [one["scale"] for one in said["controls"]] == [0.8, 1.0]
+    assert (said["controls"][0]["end"], said["nfe"]) == (0.5, 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("controlnet/sd15", "give FOLDER:IMAGE"),
+        ("controlnet/sd15:IMAGE:a", "give FOLDER:IMAGE"),
+        ("controlnet/sd15:IMAGE:1:0.5:0.5", "the first below the second"),
+        ("controlnet/sd15:IMAGE:1:0.1:0.2", "none of 2 steps"),
+        ("controlnet/sdxl:IMAGE", "is for a network with widths=(8, 16, 24)"),
+        ("none_such:IMAGE", "is no control: --mode=import"),
+    ],
+)
+def test_a_control_that_cannot_steer_is_one_line(
+    run, control, picture, tmp_path, capsys, asked, message
+):
+    flags = [f"--control={control}/{asked.replace('IMAGE', str(picture))}"]
+    flags += ["--height=64", "--width=64", f"--out={tmp_path / 'out'}"]
+    assert sample(run, *flags) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_is_edited_along_its_own_ode(run):
+    """Where data are Gaussian about a mean that the prompt says: the closed form of both ways."""
+
+    def gaussian(x, t, cond=None):
+        mean = 100 * cond["text"].mean(axis=(1, 2)).reshape(-1, 1, 1, 1)
+        alpha, sigma = (c(t).reshape(-1, 1, 1, 1) for c in (run.sde.alpha, run.sde.sigma))
+        gain = alpha * 0.25 / (alpha**2 * 0.25 + sigma**2)
+        x0 = mean + gain * (x - alpha * mean)
+        return score_sde.Prediction(x0, (x - alpha * x0) / sigma)
+
+    image = np.random.default_rng(1).uniform(size=(1, 16, 24, 3)).astype(np.float32)
+    exact = samplers.get("rk45", rtol=1e-5, atol=1e-5)
+    options = {"image": image, "prompt_from": "a fox", "guidance": 1.0, "sampler": exact}
+    out = dataclasses.replace(run, denoise=gaussian).generate(NEGATIVE, **options)
+    first, then = (float(100 * run.text(prompt)["text"].mean()) for prompt in ("a fox", NEGATIVE))
+    assert abs(first - then) > 0.1
+    # x_t = alpha_t mean + s_t u, s_t^2 = alpha_t^2 / 4 + sigma_t^2, along each of the two.
+    t = np.array([run.sde.t_min, run.sde.t_max])
+    alpha, s = run.sde.alpha(t), np.hypot(run.sde.alpha(t) / 2, run.sde.sigma(t))
+    moved = (alpha[0] - s[0] / s[1] * alpha[1]) * (then - first)
+    known = np.asarray(pictured.encoded(run.space, image))
+    np.testing.assert_allclose(out.x, known + moved, atol=2e-3)
+    assert out.nfe > 20
+
+
+def test_a_small_image_is_made_larger(shared, tmp_path, capsys):
+    """The network is told the image under the noise of a level, of the chain that it is for."""
+    latent = shared / "golden" / "latent"
+    folder = tmp_path / "pipeline"
+    shutil.copytree(latent / "pipelines" / "sd2", folder, ignore=shutil.ignore_patterns("unet"))
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    shutil.copytree(latent / "unets" / "upscaler7" / "unet", folder / "unet")
+    (folder / "low_res_scheduler").mkdir()
+    low = {"_class_name": "DDPMScheduler", "beta_schedule": "scaled_linear", "beta_end": 0.02}
+    (folder / "low_res_scheduler" / "scheduler_config.json").write_text(json.dumps(low))
+    index = json.loads((folder / "model_index.json").read_text())
+    index |= {"_class_name": "StableDiffusionUpscalePipeline", "max_noise_level": 350}
+    index |= {"low_res_scheduler": ["diffusers", "DDPMScheduler"]}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    workdir = tmp_path / "run"
+    flags = ["--mode=import", f"--checkpoint={folder}", f"--workdir={workdir}"]
+    assert cli.main(["main.py", *flags]) == 0
+    larger = score_sde.load(workdir)
+    keys = jax.random.split(jax.random.key(0), 4096)
+    told = upscaling.told(larger, np.full((4096, 1, 1, 1), 0.75, np.float32), 200, keys)
+    betas = np.linspace(1e-4**0.5, 0.02**0.5, 1000) ** 2
+    kept = np.cumprod(1 - betas)[200]
+    assert (told["label"] == 200).all()
+    assert abs(told["concat"].mean() - 0.5 * kept**0.5) < 4 * ((1 - kept) / 4096) ** 0.5
+    assert abs(told["concat"].var() / (1 - kept) - 1) < 4 * (2 / 4096) ** 0.5
+    small = np.random.default_rng(1).integers(0, 256, (3, 5, 3), np.uint8)
+    Image.fromarray(small).save(tmp_path / "small.png")
+    flags = ["--task=superres", f"--image={tmp_path / 'small.png'}", "--noise_level=30"]
+    assert sample(larger, *flags, f"--out={tmp_path / 'out'}") == 0
+    factor = larger.space.factor
+    assert Image.open(tmp_path / "out" / "000000.png").size == (5 * factor, 3 * factor)
+    capsys.readouterr()
+    for flags, message in (
+        (("--task=superres", f"--image={tmp_path / 'small.png'}", "--noise_level=351"), "0 to 350"),
+        ((), "makes small images larger: give image"),
+    ):
+        assert sample(larger, *flags, f"--out={tmp_path / 'other'}") == 2
+        assert message in capsys.readouterr().err

@@ -1,0 +1,133 @@
+"""A run that is trained on the captions of its data, and asked for pictures of prompts."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from program import called, run
+
+import score_sde
+from score_sde import fields, images
+from score_sde.errors import UserError
+from score_sde.fields import ABOUT
+
+pytestmark = pytest.mark.slow
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "deep blue": (0, 0, 99)}
+SMALL = (
+    "--config=configs/small_images.py:arrays",
+    "--config.conditions.fields=('text',)",
+    "--config.conditions.text.dropout=0.1",
+    "--config.conditions.text.features=8",
+    "--config.conditions.text.depth=1",
+    "--config.conditions.text.words=5",
+    "--config.conditions.text.rows=64",
+    "--config.model.channels=4",
+    "--config.model.channel_mult=(1,)",
+    "--config.model.num_res_blocks=1",
+    "--config.model.attn_resolutions=(8,)",
+    "--config.model.init_scale=1.0",  # else a young network says nothing
+    "--config.optim.warmup=0",
+    "--config.training.batch_size=8",
+    "--config.training.log_every=2",
+    "--config.training.checkpoint_every=2",
+    "--config.training.sample_every=0",
+    "--config.training.eval_every=2",
+    "--config.sampling.steps=25",
+    "--config.guidance.scale=2.0",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of a few steps, which was interrupted in their middle."""
+    top = tmp_path_factory.mktemp("text")
+    texts = np.array([f"{name} square" for name in COLOURS] * 8)
+    colours = np.array([*COLOURS.values()] * 8, np.uint8)
+    squares = np.broadcast_to(colours[:, None, None], (24, 8, 8, 3))
+    arrays = {"image": squares, "text": texts}
+    named = {f"{split}_{n}": a for split in ("train", "test") for n, a in arrays.items()}
+    np.savez(top / "squares.npz", **named)
+    command = (*SMALL, f"--config.data.dir={top / 'squares.npz'}", f"--workdir={top / 'run'}")
+    for steps in (2, 4):
+        result = run(*command, f"--config.training.steps={steps}", "--config.optim.decay=constant")
+        assert result.returncode == 0, result.stderr
+    assert "going on from step 2" in result.stdout + result.stderr
+    shutil.move(top / "squares.npz", top / "elsewhere.npz")  # the folder is all that is needed
+    return top / "run", top / "elsewhere.npz"
+
+
+def test_prompts_are_drawn_by_the_program(trained, tmp_path):
+    """A PNG each, which says what it is of; not changed by what stands beside it."""
+    folder, _ = trained
+    asked = (f"--workdir={folder}", "--mode=sample", "--prompt=red square", "--num_samples=2")
+    result = run(*asked, "--prompt=a blue sky", f"--out={tmp_path / 'four'}")
+    assert result.returncode == 0, result.stderr
+    assert "50 function evaluations a picture" in result.stdout  # guided
+    result = called(*asked, "--config.sampling.batch_size=1", f"--out={tmp_path / 'two'}")
+    assert result.returncode == 0, result.stderr
+    for i in range(2):
+        names = (tmp_path / n / f"{i:06d}.png" for n in ("four", "two"))
+        one, other = (np.asarray(images.read(name), int) for name in names)
+        assert np.abs(one - other).max() <= 1
+    assert b"a blue sky" in (tmp_path / "four/000002.png").read_bytes()
+
+
+def test_a_script_draws_what_its_prompts_say(trained):
+    """The field itself is what the network is told; "" leads away, if nothing else is said."""
+    opened = score_sde.load(trained[0])
+    told = opened.text(["Red square", ""])
+    np.testing.assert_array_equal(told["text"], fields.encode_texts(["Red square", ""], 16))
+    key, prompt = jax.random.key(3), ["red square", "green square"]
+    found = opened.generate(prompt, guidance=3.0, steps=2, key=key)
+    assert found.images.shape == (2, 8, 8, 3)
+    assert found.nfe == 4
+    named = opened.generate(prompt, "", guidance=3.0, steps=2, key=key)
+    np.testing.assert_array_equal(named.images, found.images)
+    away = opened.generate(prompt, "deep blue", guidance=3.0, steps=2, key=key)
+    assert np.abs(away.x - found.x).max() > 1e-6
+    never = opened.generate(prompt, guidance=3.0, interval=(0.0, 0.0), steps=2, key=key)
+    alone = opened.generate(prompt, guidance=1.0, steps=2, key=key)
+    np.testing.assert_allclose(never.x, alone.x, atol=1e-5)
+
+
+def test_without_a_prompt_captions_are_the_data_s(trained, tmp_path):
+    """And --condition=text= is one for all; the file says which. Evaluation borrows them too."""
+    folder, data = trained
+    asked = (f"--workdir={folder}", "--mode=sample", "--num_samples=4", "--config.sampling.steps=2")
+    where = f"--config.data.dir={data}"
+    result = called(*asked, where, f"--out={tmp_path / 'some'}")
+    assert result.returncode == 0, result.stderr
+    result = called(*asked, "--condition=text=green square", f"--out={tmp_path / 'green'}")
+    assert result.returncode == 0, result.stderr
+    found = {}
+    for name in ("some", "green"):
+        with np.load(tmp_path / f"{name}.npz") as arrays:
+            found[name] = fields.decode_texts(arrays["text"])
+            assert json.loads(str(arrays[ABOUT]))["nfe"] == 4
+    assert {text.removesuffix(" square") for text in found["some"]} <= COLOURS.keys()
+    assert found["green"] == ["green square"] * 4
+    measured = called(
+        f"--workdir={folder}", "--mode=evaluate", where, "--config.evaluation.batch_size=8",
+        "--config.evaluation.metrics=('loss_by_time',)", "--config.evaluation.num_examples=8",
+    )  # fmt: skip
+    assert measured.returncode == 0, measured.stderr
+
+
+def test_what_cannot_be_told_is_refused(trained):
+    """One line each: too many bytes, too many words, another size, more prompts than there are."""
+    folder, _ = trained
+    for more, said in (
+        (["--prompt=a square that is red"], "has 20 bytes: a text can have 16 here"),
+        (["--prompt=a b c d e f"], "has 6 words and signs: this model reads 5"),
+        (["--prompt=red", "--height=16"], "x is (1, 16, 8, 3)"),
+        (["--condition=text=a square that is red"], "a text can have 16 here"),
+    ):
+        result = called(f"--workdir={folder}", "--mode=sample", *more)
+        assert result.returncode == 2
+        assert said in result.stderr, result.stderr
+        assert result.stderr.count("\n") == 1
+    with pytest.raises(UserError, match="2 prompts, and 1 encoders"):
+        score_sde.load(folder).text(["a"], ["b"])
