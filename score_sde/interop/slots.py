@@ -118,7 +118,7 @@ class Placing:
                 yield self._paths[id(variable)], value
 
     def shapes(self, kernels: jnp.dtype | None = None) -> dict[str, jax.ShapeDtypeStruct]:
-        """Shapes of ours, parameters in half precision where the official arrays are.
+        """Shapes of ours, in half precision where the official arrays are.
 
         Args:
             kernels: precision of the kernels of layers; None for theirs.
@@ -128,7 +128,7 @@ class Placing:
             stored = {np.asarray(self._arrays[name]).dtype for name in slot.shapes}
             for variable in slot.variables:
                 name, dtype = self._paths[id(variable)], variable.dtype
-                if not isinstance(variable, Constant) and len(stored) == 1 and stored <= _HALVES:
+                if len(stored) == 1 and stored <= _HALVES:
                     (dtype,) = stored
                 if kernels is not None and is_kernel(name):
                     dtype = kernels

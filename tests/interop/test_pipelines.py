@@ -138,8 +138,11 @@ def test_a_network_larger_than_the_memory_is_not_loaded(imported, monkeypatch):
     """It says what would fit."""
     monkeypatch.setattr("score_sde.training.memory.of_devices", lambda: 1_000_000)
     message = "needs at least 1.4 MB of memory, and there are 1.0 MB: --config.model.dtype=bfloat16"
-    with pytest.raises(UserError, match=message):
+    sizes = imported("sd15").params.items()
+    halved = sum(a.size * (2 if name.endswith("/kernel") else 4) for name, a in sizes)
+    with pytest.raises(UserError, match=message) as raised:
         score_sde.load(imported("sd15").workdir)
+    assert f"needs {halved / 1e3:.0f} kB of it" in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,16 @@ def test_shapes_say_what_a_text_encoder_is(latent, name):
         assert COMPONENTS[cls].options(found) == expected
 
 
+def test_stable_diffusion_2_leaves_out_its_last_layer(latent, tmp_path):
+    """A file of it has 24 layers of OpenCLIP's H, of which its folder has 23, and a projection."""
+    said, arrays = real(latent, "openclip_h_text_sd2")
+    others = {"text_encoder": openclip(arrays, more=1)}
+    file = single_file.SingleFile(tmp_path, single_file.SD2, {}, others, {}, False)
+    found = file.config("text_encoder")
+    assert (found["num_hidden_layers"], found["architectures"]) == (23, ["CLIPTextModel"])
+    assert found["num_hidden_layers"] == said["num_hidden_layers"]
+
+
 def test_shapes_say_what_t5_is(latent):
     said, arrays = real(latent, "t5_v1_1_xxl_encoder")
     options = COMPONENTS["T5EncoderModel"].options

@@ -1,6 +1,7 @@
 """The loss of autoencoders: closed forms, and the optimum of linear ones."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -170,3 +171,20 @@ def test_a_discriminator_and_an_autoencoder_each_follow_their_own_loss(x64):
         )
         expected = quick_jit(jax.grad(hinges))(judge) if c else np.zeros_like(judge)
         np.testing.assert_allclose(found[1], expected, atol=1e-12)
+
+
+def test_the_perceptual_term_is_in_units_of_the_scale():
+    """Twice the scale, learnt or not, is half of the term; and w times it is added."""
+    x, out = (jax.random.uniform(key, (2, 8, 8, 3)) for key in jax.random.split(jax.random.key(3)))
+    found = Gaussian(jnp.zeros((2, 1, 1, 1)), jnp.zeros((2, 1, 1, 1)))
+
+    def term(scale, log_scale, weight):
+        with_it, without = (
+            Autoencoding(scale=scale, perceptual=w).of(x, found, out, jnp.asarray(log_scale))
+            for w in (weight, 0.0)
+        )
+        return with_it - without
+
+    expected = 3 * pyramid.distance(x, out) / 0.2
+    np.testing.assert_allclose(term(0.2, 0.0, 3.0), expected, rtol=1e-4)
+    np.testing.assert_allclose(term(0.1, math.log(2), 3.0), expected, rtol=1e-4)
