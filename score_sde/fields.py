@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from score_sde.checks import check_name
+from score_sde.values import shown
 
 # What the values of a field can mean. A space models the fields of some kind, a condition embeds
 # those of some kind.
@@ -39,8 +40,8 @@ class Field:
         names: one for each class of a label; or empty.
 
     Raises:
-        ValueError: there is no such kind, the name cannot be one, or there are more values than
-            levels of 16 bits or classes of 31.
+        ValueError: there is no such kind, the name cannot be one, the type is not of numbers, or
+            there are more values than levels of 16 bits or classes of 31.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Field:
         check_name("kind of field", self.kind, KINDS)
         if not 0 <= self.values <= _MOST[self.kind == "image"]:
             raise ValueError(f"the field {self.name} cannot have {self.values} values")
+        if not _is_of_numbers(self.dtype):
+            raise ValueError(f"the field {self.name} cannot be of {shown(self.dtype)}")
         if not self.name.isidentifier() or self.name in RESERVED:
             raise ValueError(
                 f"a field cannot be named {self.name!r}: letters, digits and _, and none of "
@@ -87,6 +90,13 @@ class Field:
             if ours != theirs:
                 return tuple(f"{self.name} whose class {number} is {n!r}" for n in (ours, theirs))
         return None
+
+
+def _is_of_numbers(dtype: str) -> bool:
+    try:
+        return np.dtype(dtype).kind in "biuf"
+    except TypeError:
+        return False
 
 
 def image(shape: tuple[int, int, int], levels: int = 256, name: str = "image") -> Field:

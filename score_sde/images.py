@@ -136,6 +136,26 @@ def read(image: Path | bytes, name: str = "", background: Color = WHITE) -> Imag
     return seen if turn is None else seen.transpose(turn)
 
 
+def resized(path: Path, pixels: tuple[int, int] | None, channels: int) -> np.ndarray:
+    """A file as uint8 [height, width, channels], resized where it is of another size.
+
+    Args:
+        path: the file.
+        pixels: (height, width) that it is to have; None for its own.
+        channels: 1 or 3.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    from PIL import Image
+
+    image = read(path).convert("L" if channels == 1 else "RGB")
+    if pixels is not None and image.size != pixels[::-1]:
+        image = image.resize(pixels[::-1], Image.Resampling.LANCZOS)
+    found = np.asarray(image)
+    return found[..., None] if channels == 1 else found
+
+
 def about(image: Path | bytes, name: str = "", keyword: str = KEYWORD) -> str:
     """What a PNG file says of itself by a keyword; "" if it says nothing.
 

@@ -26,6 +26,7 @@ from score_sde.errors import first_line
 from score_sde.formats import safetensors
 from score_sde.formats.safetensors import Shaped
 from score_sde.models.autoencoder import Autoencoder
+from score_sde.models.clip_image import CLIPImage
 from score_sde.models.controlnet import ControlNet
 from score_sde.models.functional import (
     Arrays,
@@ -34,6 +35,7 @@ from score_sde.models.functional import (
     functional,
     is_kernel,
 )
+from score_sde.models.image_prompt import IPAdapter
 from score_sde.models.t2i_adapter import T2IAdapter
 from score_sde.models.text import CLIPText, T5Encoder
 from score_sde.models.two_towers import TwoTowers
@@ -43,8 +45,10 @@ KINDS: Mapping[str, type[nnx.Module]] = {
     "autoencoder": Autoencoder,
     "clip_text": CLIPText,
     "t5": T5Encoder,
+    "clip_image": CLIPImage,
     "controlnet": ControlNet,
     "t2i_adapter": T2IAdapter,
+    "ip_adapter": IPAdapter,
     "two_towers": TwoTowers,
 }
 
@@ -208,10 +212,17 @@ def fitted(
 def made(kind: str, options: Mapping[str, Any], dtype: jnp.dtype | None = None) -> Functional:
     """A network of KINDS as a pure function, without arrays.
 
+    The same one for the same options, so that what was compiled with it serves whoever asks again.
+
     Raises:
         ValueError: an option is unknown or cannot work.
     """
-    own = {} if dtype is None else {"dtype": jnp.dtype(dtype)}
+    return _made(kind, json.dumps(dict(options)), None if dtype is None else jnp.dtype(dtype))
+
+
+@functools.lru_cache(maxsize=64)
+def _made(kind: str, options: str, dtype: jnp.dtype | None) -> Functional:
+    options, own = json.loads(options), {} if dtype is None else {"dtype": dtype}
     try:
         return functional(lambda rngs: KINDS[kind](**options, **own, rngs=rngs))
     except (TypeError, ValueError) as error:

@@ -23,8 +23,8 @@ from score_sde.parts import Part
 from score_sde.sections import DERIVED
 from score_sde.text import Tokenizer
 from score_sde.text.base import valid
-from score_sde.text.prompts import Chunks, chunks, emphasised, parse, plain
-from score_sde.values import Count, between
+from score_sde.text.prompts import Chunks, Prompt, chunks, emphasised, parse, plain
+from score_sde.values import Count, Share, between
 
 Cond = dict[str, jax.Array]
 
@@ -36,6 +36,9 @@ class Encoder(NamedTuple):
     part: Part
 
 
+Tokens = tuple[Chunks | None, ...]  # of each encoder; None of one that is missing
+
+
 @dataclasses.dataclass(frozen=True)
 class System:
     """Subclasses are the sections of a config that they share a name with.
@@ -45,12 +48,17 @@ class System:
         OPTIONAL: those that may be missing, counted from 0.
         weights: whether brackets in a prompt weigh its words, and BREAK begins a chunk; see
             text.prompts. Else they are signs like others.
+        field: of the data, whose texts a network is told in training as prompts are told, by
+            frozen encoders; "" for none.
+        dropout: share of the examples that are told "" in its place, in training.
     """
 
     ENCODERS: ClassVar[int] = 1
     OPTIONAL: ClassVar[tuple[int, ...]] = ()
 
     weights: bool = True
+    field: str = ""
+    dropout: Share = 0.1
 
     def __post_init__(self):
         sections.check(self)
@@ -59,6 +67,14 @@ class System:
     def prompts(self) -> int:
         """How many texts an example has; 0 of a model that is told none."""
         return self.ENCODERS
+
+    @property
+    def sizes(self) -> Sequence[Sequence[int | None]]:
+        """Of each encoder, how many chunks a prompt has, and how many tokens a chunk.
+
+        None: as many as the longest prompt needs, and as many as the tokeniser's texts have.
+        """
+        return ((None, None),) * self.ENCODERS
 
     def __call__(
         self, encoders: Sequence[Encoder | None], prompts: Sequence[Sequence[str]]
@@ -75,9 +91,47 @@ class System:
         Raises:
             ValueError: a prompt is no text, or is too long for an encoder.
         """
+        tokenizers, parts = (
+            [None if one is None else one[i] for one in encoders]
+            for i in range(len(Encoder._fields))
+        )
+        return self.told(parts, self.tokens(tokenizers, [self.read(texts) for texts in prompts]))
+
+    def tokens(
+        self,
+        tokenizers: Sequence[Tokenizer | None],
+        prompts: Sequence[Sequence[Prompt]],
+        count: int | None = None,
+    ) -> Tokens:
+        """The tokens of prompts.
+
+        Args:
+            tokenizers: of each encoder.
+            prompts: for each encoder, what each example's says, as `read` gives it.
+            count: chunks of a prompt where the system does not say it; None: as many as needed.
+        """
+        how = [(c or count, length) for c, length in self.sizes]
+        every = list(zip(tokenizers, prompts, how, strict=True))
+        found = [
+            None if tokenizer is None else chunks(tokenizer, texts, count=n, length=m)
+            for tokenizer, texts, (n, m) in every
+        ]
+        needed = [one.ids.shape[1] for one, (n, _) in zip(found, how, strict=True) if one and not n]
+        for i, (tokenizer, texts, (n, m)) in enumerate(every):
+            if found[i] and not n and found[i].ids.shape[1] < max(needed):
+                found[i] = chunks(tokenizer, texts, count=max(needed), length=m)
+        return tuple(found)
+
+    def told(self, parts: Sequence[Part | None], tokens: Tokens) -> Cond:
+        """What a network is told of tokens; it may be called in compiled functions.
+
+        Args:
+            parts: the encoders.
+            tokens: of each, as `tokens` gives them.
+        """
         raise ValueError("this model is told no text")
 
-    def read(self, prompts: Sequence[str]) -> list:
+    def read(self, prompts: Sequence[str]) -> list[Prompt]:
         """What prompts say."""
         return [(parse if self.weights else plain)(prompt) for prompt in prompts]
 
@@ -99,13 +153,10 @@ class Clip(System):
 
     skip: Annotated[int, between(0, 100)] = 0
 
-    def __call__(
-        self, encoders: Sequence[Encoder | None], prompts: Sequence[Sequence[str]]
-    ) -> Cond:
+    def told(self, parts: Sequence[Part | None], tokens: Tokens) -> Cond:
         """See System: "text"."""
-        ((encoder,), (texts,)) = encoders, prompts
-        found = chunks(encoder.tokenizer, self.read(texts))
-        return {"text": _last(encoder, found, self.skip)}
+        ((part,), (found,)) = parts, tokens
+        return {"text": _joined(_normed(part, _flat(found.ids), self.skip), found)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,11 +174,9 @@ class SDXL(System):
     skip: Annotated[int, between(0, 100)] = 0
     empty_is_zero: bool = True
 
-    def __call__(
-        self, encoders: Sequence[Encoder | None], prompts: Sequence[Sequence[str]]
-    ) -> Cond:
+    def told(self, parts: Sequence[Part | None], tokens: Tokens) -> Cond:
         """See System: "text" and "pooled", which is the second encoder's."""
-        states, pooled = _both(self, encoders, prompts, 1 + self.skip)
+        states, pooled = _both(parts, tokens, 1 + self.skip)
         return {"text": jnp.concatenate(states, axis=-1), "pooled": pooled[1]}
 
 
@@ -150,16 +199,19 @@ class SD3(System):
     length: Count = 256
     features: Count = 4096
 
-    def __call__(
-        self, encoders: Sequence[Encoder | None], prompts: Sequence[Sequence[str]]
-    ) -> Cond:
+    @property
+    def sizes(self) -> Sequence[Sequence[int | None]]:
+        """See System."""
+        return ((None, None), (None, None), (1, self.length))
+
+    def told(self, parts: Sequence[Part | None], tokens: Tokens) -> Cond:
         """See System: "text" and "pooled", of both CLIP encoders."""
-        states, pooled = _both(self, encoders[:2], prompts[:2], 1 + self.skip)
+        states, pooled = _both(parts[:2], tokens[:2], 1 + self.skip)
         clip = jnp.concatenate(states, axis=-1)
-        if encoders[2] is None:
+        if parts[2] is None:
             t5 = jnp.zeros((len(clip), self.length, self.features), clip.dtype)
         else:
-            t5 = _t5(self, encoders[2], prompts[2], self.length, masked=False)["text"]
+            t5 = _t5(parts[2], tokens[2], masked=False)["text"]
         wider = t5.shape[-1] - clip.shape[-1]
         clip = jnp.pad(clip, ((0, 0), (0, 0), (0, wider)))
         return {
@@ -180,13 +232,15 @@ class Flux(System):
 
     length: Count = 512
 
-    def __call__(
-        self, encoders: Sequence[Encoder | None], prompts: Sequence[Sequence[str]]
-    ) -> Cond:
+    @property
+    def sizes(self) -> Sequence[Sequence[int | None]]:
+        """See System."""
+        return ((1, None), (1, self.length))
+
+    def told(self, parts: Sequence[Part | None], tokens: Tokens) -> Cond:
         """See System: "text" and "pooled"."""
-        found = chunks(encoders[0].tokenizer, self.read(prompts[0]), count=1)
-        pooled = _pooled(encoders[0].part, found.ids[:, 0])
-        return {**_t5(self, encoders[1], prompts[1], self.length, masked=False), "pooled": pooled}
+        pooled = _pooled(parts[0], tokens[0].ids[:, 0])
+        return {**_t5(parts[1], tokens[1], masked=False), "pooled": pooled}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,11 +253,14 @@ class T5(System):
 
     length: Count = 120
 
-    def __call__(
-        self, encoders: Sequence[Encoder | None], prompts: Sequence[Sequence[str]]
-    ) -> Cond:
+    @property
+    def sizes(self) -> Sequence[Sequence[int | None]]:
+        """See System."""
+        return ((1, self.length),)
+
+    def told(self, parts: Sequence[Part | None], tokens: Tokens) -> Cond:
         """See System: "text" and "text_mask"."""
-        return _t5(self, encoders[0], prompts[0], self.length, masked=True)
+        return _t5(parts[0], tokens[0], masked=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,7 +311,7 @@ SYSTEMS: Mapping[str, type[System]] = {
 }
 
 
-SHARED = ("weights",)
+SHARED = ("weights", "field", "dropout")
 
 
 def read(section: Mapping[str, Any]) -> System:
@@ -267,44 +324,35 @@ def read(section: Mapping[str, Any]) -> System:
     return SYSTEMS[name](**sections.options("config.text.name", SYSTEMS, name, section, SHARED))
 
 
-def _last(encoder: Encoder, found: Chunks, skip: int) -> jax.Array:
-    """Tokens after the final norm, of all chunks one after another."""
-    ids = found.ids.reshape(-1, found.ids.shape[-1])
-    return _joined(_normed(encoder.part, ids, skip), found)
-
-
 def _both(
-    system: System, encoders: Sequence[Encoder], prompts: Sequence[Sequence[str]], before: int
+    parts: Sequence[Part], tokens: Tokens, before: int
 ) -> tuple[list[jax.Array], list[jax.Array]]:
     """Of two encoders the tokens so many layers before the end, and the pooled vectors."""
-    read = [
-        chunks(encoder.tokenizer, system.read(texts))
-        for encoder, texts in zip(encoders, prompts, strict=True)
-    ]
-    count = max(found.ids.shape[1] for found in read)
     states, pooled = [], []
-    for encoder, texts in zip(encoders, prompts, strict=True):
-        found = chunks(encoder.tokenizer, system.read(texts), count=count)
-        tokens, vectors = _before(encoder.part, found.ids.reshape(-1, found.ids.shape[-1]), before)
-        states.append(_joined(tokens, found))
-        pooled.append(vectors.reshape(*found.ids.shape[:2], -1)[:, 0])
+    for part, found in zip(parts, tokens, strict=True):
+        vectors, of_all = _before(part, _flat(found.ids), before)
+        states.append(_joined(vectors, found))
+        pooled.append(of_all.reshape(*found.ids.shape[:2], -1)[:, 0])
     return states, pooled
 
 
-def _t5(
-    system: System, encoder: Encoder, prompts: Sequence[str], length: int, masked: bool
-) -> Cond:
-    found = chunks(encoder.tokenizer, system.read(prompts), count=1, length=length)
+def _t5(part: Part, found: Chunks, masked: bool) -> Cond:
+    """Of one chunk a prompt."""
     mask = found.mask[:, 0]
-    told = {"text": _of_t5(encoder.part, found.ids[:, 0], mask if masked else None)}
-    told["text"] = emphasised(told["text"], jnp.asarray(found.weights[:, 0]))
+    text = _of_t5(part, found.ids[:, 0], mask if masked else None)
+    told = {"text": emphasised(text, jnp.asarray(found.weights[:, 0]))}
     return told | ({"text_mask": jnp.asarray(mask)} if masked else {})
 
 
-def _joined(tokens: jax.Array, found: Chunks) -> jax.Array:
+def _flat(of_chunks: Any) -> Any:
+    """[batch, chunks, tokens] to [batch * chunks, tokens]."""
+    return of_chunks.reshape(-1, of_chunks.shape[-1])
+
+
+def _joined(vectors: jax.Array, found: Chunks) -> jax.Array:
     """[batch * chunks, tokens, features] to [batch, chunks * tokens, features], with weights."""
     batch, count, length = found.ids.shape
-    weighted = emphasised(tokens, jnp.asarray(found.weights.reshape(-1, length)))
+    weighted = emphasised(vectors, jnp.asarray(_flat(found.weights)))
     return weighted.reshape(batch, count * length, -1)
 
 

@@ -107,6 +107,13 @@ def any_of(found: Iterable[Entry]) -> Entry:
     return Entry(None, functools.reduce(operator.or_, (*kinds, None)), meaning)
 
 
+def left_to(entry: Entry) -> Entry:
+    """The field of one member in a section of several, where None is its own default."""
+    said = entry.meaning.rstrip(".")
+    meaning = said if entry.default is None else f"{said}; None for {entry.default!r}"
+    return Entry(None, operator.or_(entry.annotation, None), meaning)
+
+
 def of_family(family: Family, shared: Sequence[str] = ()) -> dict[str, Any]:
     """The fields of a family's section, but for the name of the chosen member.
 

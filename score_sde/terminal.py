@@ -16,20 +16,11 @@ P = ParamSpec("P")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage: as a UserError, that a program prints.
-
-    Args:
-        advice: what follows the line, after a semicolon.
-        **options: argparse's.
-    """
-
-    def __init__(self, advice: str = "", **options: Any):
-        super().__init__(**options)
-        self._advice = f"; {advice}" if advice else ""
+    """Says what is wrong in one line, without the usage: as a UserError, that a program prints."""
 
     def error(self, message: str) -> NoReturn:
         """See argparse."""
-        raise UserError(f"{message}{self._advice}")
+        raise UserError(f"{message}; see {self.prog} --help")
 
 
 class NobodyReads(BaseException):

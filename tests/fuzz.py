@@ -43,6 +43,7 @@ RECIPES = {
         *("model.num_res_blocks=1", "model.attn_resolutions=()"),
     ),
     "mlp": ("configs/toy_moons.py", "model.channels=16", "model.depth=1"),
+    "dit": ("configs/digits_dit.py", "model.channels=8", "model.depth=1", "model.heads=1"),
     "wide_resnet": (
         *("configs/digits_classifier.py", "model.depth=10", "model.width=1"),
         "model.noise_channels=4",

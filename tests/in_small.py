@@ -155,7 +155,11 @@ def statistics(words):
 
 def retrieval(words):
     """Of images of eight pixels; towers of two steps, and a few captions."""
-    few = {"train": ("--steps=2",), "captions": ("--number=8",), "measure": ("--candidates=2",)}
+    few = {
+        "train": ("--steps=2", "--batch_size=8"),
+        "captions": ("--number=8",),
+        "measure": ("--candidates=2",),
+    }
     return (*words, "--image_size=8", *few.get("".join(words[3:4]), ()))
 
 
@@ -223,6 +227,7 @@ HOW = {
 # In the copies that are run, of what no flag makes small.
 EDITS = {
     "benchmarks/checkpoints.py": {"ROUNDS = 3": "ROUNDS = 1", '"cifar_vp"': '"digits_vp"'},
+    "benchmarks/depth.py": {"= 3, (": "= 1, (", '"S/2",': '"S/2", "channels": 8, "heads": 2,'},
     "benchmarks/digits_mixture.py": {"= 17, 5": "= 17, 1", "(1, 5, 10, 20, 40)": "(1,)"},
     "benchmarks/likelihood.py": {"= 64, 7": "= 8, 1"},
     "benchmarks/sampling.py": {"ROUNDS = 10, 7": "ROUNDS = 2, 1"},

@@ -22,11 +22,8 @@ def benchmark(name, *arguments, **env):
 
 def test_bad_input_is_one_line(tmp_path):
     for name, arguments, message in (
-        ("likelihood", (), "usage: "),
         ("likelihood", (tmp_path,), "no run in"),
         ("sampling", (tmp_path, 0), "usage: "),
-        ("sampling", (tmp_path, 8), "no run in"),
-        ("sampling", ("cifar_v", 8), "no config file"),
         ("sampling", ("digits_classifier", 2), "digits_classifier is a classifier"),
     ):
         result = benchmark(name, *arguments)

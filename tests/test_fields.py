@@ -50,6 +50,13 @@ def test_a_field_has_as_many_values_as_can_be():
             make()
 
 
+@pytest.mark.parametrize("dtype", ["object", "U8", "f4,f4", "a\nb", "x" * 5000])
+def test_values_of_a_field_are_numbers(dtype):
+    with pytest.raises(ValueError, match="the field label cannot be of") as caught:
+        fields.Field("label", "label", dtype=dtype)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_texts_come_back():
     texts = ["cat", "", "flag: Côte d'Ivoire", "猫" * 10]
     values = fields.encode_texts(texts, 30)

@@ -1,6 +1,7 @@
 """What programs print, where it cannot be printed."""
 
 import contextlib
+import importlib
 import io
 import os
 import subprocess
@@ -87,6 +88,26 @@ def test_a_mistake_of_the_user_is_one_line():
         raise UserError("do this")
 
     assert run(main, io.StringIO()) == (2, "error: do this\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("data", "data.__main__"),
+        ("evaluation.ema", "cli.ema"),
+        ("evaluation.retrieval", "evaluation.retrieval"),
+        ("evaluation.statistics", "evaluation.statistics"),
+        ("interop.clip_score", "interop.clip_score"),
+        ("interop.export", "interop.export"),
+        ("samplers.tune", "cli.tune"),
+    ],
+)
+def test_a_command_that_says_too_little_is_told_where_to_read(name, module, capsys):
+    program = importlib.import_module(f"score_sde.{module}").main
+    assert program([""] if name == "interop.clip_score" else []) == 2
+    out, err = capsys.readouterr()
+    assert (out, err[: len("error: ")], err.count("\n")) == ("", "error: ", 1)
+    assert err.endswith(f"; see python -m score_sde.{name} --help\n")
 
 
 def test_a_real_program_without_a_reader_and_on_a_full_disk():

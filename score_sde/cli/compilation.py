@@ -17,7 +17,7 @@ def keep(say: Callable[[str], None]) -> None:
     """Keep compiled functions in the user's cache, unless JAX is told another folder, or none.
 
     Args:
-        say: told where.
+        say: told where, when the folder is made.
     """
     import jax
 
@@ -29,10 +29,12 @@ def keep(say: Callable[[str], None]) -> None:
         say(f"warning: compiled functions are not kept: {error}")
         return
     with on_the_side(str(path), say):
+        new = not path.is_dir()
         path.mkdir(parents=True, exist_ok=True)
         jax.config.update("jax_compilation_cache_dir", str(path))
         jax.config.update("jax_compilation_cache_max_size", _MOST)
-        say(
-            f"compiled functions are kept in {path}, {_MOST // 2**30} GB at most "
-            f"({VARIABLE}= turns that off)"
-        )
+        if new:  # known to who has read it once
+            say(
+                f"compiled functions are kept in {path}, {_MOST // 2**30} GB at most "
+                f"({VARIABLE}= turns that off)"
+            )

@@ -8,6 +8,7 @@ import re
 from absl import flags
 
 from score_sde.cli import prompt_options
+from score_sde.cli.origin import IMPORTS
 from score_sde.errors import UserError
 from score_sde.values import Count, Every, NotNegative, Path, check, shown
 
@@ -93,7 +94,7 @@ def check_mode(values: flags.FlagValues) -> None:
         if values[name].value and values.mode != "sample":
             raise UserError(f"--{name} goes with --mode=sample")
     if (values.mode == "import") != bool(values.checkpoint):
-        raise UserError("--mode=import and --checkpoint=FILE go together")
+        raise UserError(IMPORTS)
     if values.components and values.mode != "import":
         raise UserError("--components goes with --mode=import")
     if values.mode == "import" and values.weights not in (None, "raw", "ema"):

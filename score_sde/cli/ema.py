@@ -57,18 +57,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _measured(args: argparse.Namespace, others: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """The entries of each length, by its text."""
+    from score_sde import sections
     from score_sde.cli import flags, modes
     from score_sde.cli.begin import begin
+    from score_sde.runs import config as configs
     from score_sde.runs import posthoc
+    from score_sde.training.options import TrainingOptions
 
     argv = ["ema", f"--workdir={args.run}", "--mode=evaluate", *others]
     line = flags.parse(argv)
     begin(line)
+    config, _ = configs.read(args.run)
+    options = TrainingOptions(**sections.own(TrainingOptions, config.training))
+    asked = {f"{length:g}": f"{posthoc.PREFIX}{length:g}" for length in args.lengths}
+    for weights in asked.values():  # all of them, before hours of measuring the first
+        posthoc.planned(args.run, options, line.step, posthoc.asked(weights, options))
     return {
-        f"{length:g}": modes.measure(
-            dataclasses.replace(line, weights=f"{posthoc.PREFIX}{length:g}"), write=False
-        )
-        for length in args.lengths
+        length: modes.measure(dataclasses.replace(line, weights=weights), write=False)
+        for length, weights in asked.items()
     }
 
 

@@ -26,6 +26,7 @@ from score_sde.runs import config as configs
 from score_sde.values import describe, shown
 
 _CONFIG = re.compile(r"--?config=")
+_HELP = {"--help", "-h", "-help", "help"}
 
 
 class HelpRequest(Exception):
@@ -115,27 +116,11 @@ def parse(argv: list[str]) -> CommandLine:
         UserError: there is a mistake.
     """
     argv = arguments.joined(argv)
-    if {"--help", "-h", "-help", "help"} & set(argv[1:]):
-        raise HelpRequest(_help(argv))
+    if _HELP & set(argv[1:]):
+        raise HelpRequest(_help([argument for argument in argv if argument not in _HELP]))
     defined.check_names(argv)
     origin = origins.find(argv)
-    opened = _opened(origin, argv)
-    argv = [f"--config={origin.file}" if _CONFIG.match(a) else a for a in argv]
-    last = dict(arguments.overrides(argv))
-    emptied = [path for path, value in last.items() if value == "None"]
-    given = [a for a in argv if not re.fullmatch(r"--?config\.[^=]+=None", a)]
-    try:
-        values, rest = _read(given, opened)
-    except HelpRequest:
-        raise
-    except Exception as error:  # the config file is a program: anything can happen in it
-        _blame_override(argv, origin)
-        message = mistakes.describe(error, origin.file or str(origin))
-        raise UserError(message + _takes(message, origin, argv)) from error
-    for path in emptied:  # which absl would read as a text
-        configs.set_field(values.config, path, None)
-    configs.check_fields(values.config)
-    configs.expand_paths(values.config)
+    values, rest = _configured(argv, origin)
     if len(rest) > 1:
         raise UserError(f"unexpected argument {rest[1]!r}; flags are --name=value, see --help")
     defined.check_values(values)
@@ -163,6 +148,28 @@ def parse(argv: list[str]) -> CommandLine:
         recipe=origin.recipe,
         rerun=_rerun(argv, origin, values.config, workdir),
     )
+
+
+def _configured(argv: list[str], origin: Origin) -> tuple[flags.FlagValues, list[str]]:
+    """The flags, among them the config with what they change, and the arguments that are none."""
+    opened = _opened(origin, argv)
+    argv = [f"--config={origin.file}" if _CONFIG.match(a) else a for a in argv]
+    last = dict(arguments.overrides(argv))
+    emptied = [path for path, value in last.items() if value == "None"]
+    given = [a for a in argv if not re.fullmatch(r"--?config\.[^=]+=None", a)]
+    try:
+        values, rest = _read(given, opened)
+    except HelpRequest:
+        raise
+    except Exception as error:  # the config file is a program: anything can happen in it
+        _blame_override(argv, origin)
+        message = mistakes.describe(error, origin.file or str(origin))
+        raise UserError(_in_our_words(message, origin, argv)) from error
+    for path in emptied:  # which absl would read as a text
+        configs.set_field(values.config, path, None)
+    configs.check_fields(values.config)
+    configs.expand_paths(values.config)
+    return values, rest
 
 
 def _opened(origin: Origin, argv: list[str]) -> ConfigDict | None:
@@ -261,12 +268,15 @@ def _blame_override(argv: list[str], origin: Origin) -> None:
             configs.check_field(config, path)
 
 
-def _takes(message: str, origin: Origin, argv: list[str]) -> str:
-    """What a field takes, to follow a message that one was given something else."""
+def _in_our_words(message: str, origin: Origin, argv: list[str]) -> str:
+    """A message; where it is Python's, of a text that it cannot read, what the field takes."""
     match = re.match(r"flag --config\.([\w.]+)=", message)
     config = _without_overrides(origin, argv) if match else None
     entry = None if config is None else configs.entries(config.model.name).get(match[1])
-    return "" if entry is None else f". This field takes {describe(entry.annotation)}"
+    if entry is None:
+        return message
+    given = shown(dict(arguments.overrides(argv))[match[1]])
+    return f"config.{match[1]}={given}: this field takes {describe(entry.annotation)}"
 
 
 def _without_overrides(origin: Origin, argv: list[str]) -> ConfigDict | None:
@@ -287,11 +297,8 @@ def _config_alone(origin: Origin) -> ConfigDict | None:
 
 def _help(argv: list[str]) -> str:
     text = texts.HELP.replace("PROGRAM", invocation.command(argv[0]))
-    try:
-        origin = origins.find(argv)
-    except UserError:
+    if not any(re.match(r"--?(config|workdir)\b", argument) for argument in argv):
         return text
-    config = _without_overrides(origin, argv)
-    if config is None:
-        return text
+    origin = origins.find(argv)
+    config = _configured(argv, origin)[0].config
     return "\n".join([text, f"Fields of {origin}:", texts.fields(config), ""])

@@ -1,4 +1,4 @@
-"""What --help prints: what a command line may say, and every field of a config."""
+"""What --help prints: what a command line may say, and the fields of a config."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from score_sde.runs import choices
 from score_sde.runs import config as configs
 from score_sde.sections import Entry
 from score_sde.values import describe
@@ -44,13 +45,14 @@ Flags:
   --label=N           --task=class: which class; each in turn if not given
   --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
   --scale=S           --task=class: factor on the classifier's gradient, 1 by default
-  --condition=NAME=V  what a conditional model is told: a class, a number, or numbers with commas;
-                      once for each condition. A class that is not given is drawn, another condition
-                      is that of a training example
+  --condition=NAME=V  what a conditional model is told: a class, a number, numbers with commas, a
+                      text, or the file of an image; once for each condition. A class that is not
+                      given is drawn, another condition is that of a training example; with
+                      --prompt a model is told nothing that is not given
   --prompt=TEXT       what a model that is told of texts is to draw; once for each picture. Or a
-                      file of texts: FILE.txt, a line each, or FILE.csv with the columns prompt and
-                      negative. PNGs go to the run's prompts/, or to the folder --out, with their
-                      parameters inside; --num_samples=N draws N of each
+                      file of texts: FILE.txt, a line each, or FILE.csv with the columns prompt,
+                      negative, and those of --condition. PNGs go to the run's prompts/, or to the
+                      folder --out, with their parameters inside; --num_samples=N draws N of each
   --negative=TEXT     --prompt: what to lead away from
   --height=N          --prompt: of the picture, in pixels; --width=N too. If not given, those of the
                       image that is given, or of training; with them, an image is resized
@@ -61,10 +63,11 @@ Flags:
   --prompt_from=TEXT  edit: what the image shows; it is led to noise and back along the ODE
   --extend=SIDE:N     outpaint: N pixels more at top, bottom, left or right; once for each
   --control=DIR:IMAGE:SCALE:START:END:guess
-                      --prompt: steer by a ControlNet or a T2I-adapter, DIR as --mode=import makes
-                      it of a released folder, and an image. All after IMAGE may be left out: how
-                      much (1), the shares of the steps between which it does (0:1), guess mode.
-                      Once for each; with an image of another size give --height and --width
+                      --prompt: steer by a ControlNet, a T2I-adapter or an IP-Adapter (by which
+                      the image prompts), DIR as --mode=import makes it of a released folder or
+                      file, and an image. All after IMAGE may be left out: how much (1), the shares
+                      of the steps between which it does (0:1), guess mode. Once for each; with an
+                      image of another size, but to an IP-Adapter, give --height and --width
   --lora=FILE:S       --mode=sample: add an adapter (LoRA, LoCon, DoRA; .safetensors) with the
                       strength S, 1 if not given; once for each adapter
   --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
@@ -83,15 +86,15 @@ Flags:
   --checkpoint=FILE   the .pkl, .pt, .pth or .safetensors file to import; needs no PyTorch and no
                       data. Of text to image also a folder of components, or a single file
   --components=DIR    with a single file: a folder of components that has its tokenisers, and says
-                      or has what else the file lacks
+                      or has what else the file lacks; of an IP-Adapter that of its image encoder
   --step=N            checkpoint to sample from or to evaluate; the newest if not given
   --init_from=DIR     a new run starts from the weights of this run, or of its checkpoint
                       DIR/checkpoints/STEP: from its moving average, or what --weights says. What
                       does not fit begins anew, and is listed
   --distributed       one process of several: call jax.distributed.initialize() first. Slurm and
                       TPU pods are recognised by themselves; elsewhere see its documentation
-  --help              this text; with --config=RECIPE or --workdir=RUN also every field of that
-                      config: its value, what it means and what it takes
+  --help              this text; with --config=RECIPE or --workdir=RUN also the fields of that
+                      config, with what other flags change: what each means and what it takes
 
 A ~ at the beginning of a path is your home folder. Other variables, such as $HOME, are for the
 shell to replace, and a tuple is for it to leave alone: --config.model.channel_mult='(1,2)'.
@@ -102,11 +105,19 @@ report.html, which shows all of it.
 """
 
 
+_LEFT_OUT = (
+    "Left out is what nothing reads with these choices: fields of other conditions, metrics, "
+    "networks, objectives, processes, samplers, spaces and rules of guidance. With a flag that "
+    "chooses another, such as --config.sampling.sampler=edm, --help shows the fields of that one."
+)
+
+
 def fields(config: ConfigDict) -> str:
-    """Every field of a config: as a flag with its value, what it means and what it takes."""
+    """Every field that something reads: as a flag with its value, what it means and takes."""
     values = dict(configs.flatten(config.to_dict()))
-    entries = configs.entries(config.model.name)
-    return "\n".join(_field(path, value, entries[path]) for path, value in values.items())
+    entries = choices.in_force(config)
+    said = (_field(path, values[path], entry) for path, entry in entries.items())
+    return "\n".join([*said, "", textwrap.fill(_LEFT_OUT, _WIDTH)])
 
 
 def _field(path: str, value: Any, entry: Entry) -> str:

@@ -70,6 +70,7 @@ def say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) -
     if outcome.start == outcome.step:
         print(f"nothing left to train: {_more(line, experiment, outcome)}")
     mode = "sample" if experiment.objective.draws else "evaluate"
+    mode += " --prompt=TEXT" if experiment.text.ENCODERS else ""
     print(f"done: {outcome.step} steps, in {line.workdir}. Next: {line.rerun} --mode={mode}")
 
 

@@ -226,15 +226,17 @@ def _evaluate(line: CommandLine) -> int:
 
     begin(line)
     first = jax.process_index() == 0
-    for name, entry in measure(line, write=first).items():
-        error = entry["standard_error"]
-        number = f"{entry['value']:.4f}" + ("" if error is None else f" +- {error:.4f}")
+    measured = measure(line, write=first)
+    for name, entry in measured.items():
         said = facts.of_number(entry)
         if first:
-            print(f"{name}: {number}" + (f" ({said})" if said else ""), flush=True)
+            value = facts.of_value(entry)
+            print(f"{name}: {value}" + (f" ({said})" if said else ""), flush=True)
     if first:
         report.refresh(line.workdir)
-        print(f"Wrote {line.workdir / 'evaluation.json'}", flush=True)
+        pictures = [entry["picture"] for entry in measured.values() if "picture" in entry]
+        written = " and ".join([str(line.workdir / "evaluation.json"), *pictures])
+        print(f"Wrote {written}", flush=True)
     return 0
 
 
@@ -297,11 +299,12 @@ def _check_no_text(run: Opened) -> None:
 
 
 def _import(line: CommandLine) -> int:
-    from score_sde import report
+    from score_sde import interrupts, report
     from score_sde.interop.importer import import_run
     from score_sde.objectives import AUTOENCODER, CLASSIFIER
 
     averaged = line.weights == "ema"
+    interrupts.listen()  # a folder that is half a run is removed
     imported = import_run(line.config, line.checkpoint, line.workdir, averaged, line.components)
     if imported.steers:
         print(
@@ -317,15 +320,18 @@ def _import(line: CommandLine) -> int:
             f"and what it is released with. Next: {line.rerun} --mode=sample{prompt}"
         )
         return 0
-    in_file = "" if imported.file_decay is None else f"by {imported.file_decay} in the file, "
-    by = f"({in_file}by {imported.decay} from here on)"
-    kinds = f"raw and averaged {by}" if imported.raw else f"averaged {by}, in place of raw ones too"
+    kinds = "parameters, raw and averaged"
     if not imported.averaged:
-        kinds = f"raw, from which an average by {imported.decay} begins"
+        kinds = "raw parameters, with which an average begins"
+    elif not imported.raw:
+        kinds = "averaged parameters, which stand for the raw ones too"
+    differs = imported.file_decay not in (None, imported.decay)
+    in_file = f" (in the file {imported.file_decay})" if differs else ""
+    averages = f"averages by {imported.decay}{in_file} and " if imported.decay else ""
     print(
         f"{line.checkpoint} is now the run {line.workdir} at step {imported.step}: "
-        f"{imported.parameters:,} parameters, {kinds}. The optimiser's state was not read: "
-        "training would go on at this step of the schedule with new Adam moments."
+        f"{imported.parameters:,} {kinds}. Training would go on at this step of the schedule, "
+        f"with {averages}new Adam moments: those of a file are not read."
     )
     next_with = {
         CLASSIFIER: "a model of these images samples with --task=class "

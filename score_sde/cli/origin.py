@@ -24,6 +24,7 @@ from score_sde.values import check
 
 RECORD = "config.json"
 AUTO = "auto"
+IMPORTS = "--mode=import and --checkpoint=FILE go together"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,9 +92,11 @@ def find(argv: Sequence[str]) -> Origin:
         raise UserError(f"--config is given {len(files)} times; give it once")
     file, workdir = "".join(files), "".join(_values(argv, "workdir")[-1:])
     checkpoint = "".join(_values(argv, "checkpoint")[-1:])
-    imports = _values(argv, "mode")[-1:] == ["import"] and checkpoint
-    if file == AUTO and not imports:
+    imports = _values(argv, "mode")[-1:] == ["import"]
+    if file == AUTO and not (imports and checkpoint):
         raise UserError(f"--config={AUTO} goes with --mode=import --checkpoint=FILE")
+    if imports and not checkpoint:
+        raise UserError(IMPORTS)
     if imports and (file == AUTO or not files):
         size = dict(arguments.overrides(list(argv))).get("data.image_size") or ""
         number = int(size) if re.fullmatch(r"[1-9]\d{0,5}", size) else None

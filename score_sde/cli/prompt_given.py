@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from score_sde import images
 from score_sde.cli import prompt_images
 from score_sde.cli.flags import CommandLine
 from score_sde.cli.prompt_options import SIDES, PromptOptions
 from score_sde.errors import UserError
 from score_sde.runs import controlled, editing, pictured
-from score_sde.runs.controlled import Control
+from score_sde.runs.controlled import Control, Opened
 from score_sde.runs.opened import Run
 from score_sde.samplers import Sampler
 
 
 def arguments(
-    line: CommandLine, run: Run, pixels: tuple[int, int], sampler: Sampler
+    line: CommandLine,
+    run: Run,
+    pixels: tuple[int, int],
+    sampler: Sampler,
+    networks: Sequence[Opened],
 ) -> dict[str, Any]:
     """What pictures are drawn from beside prompts: arguments of Run.generate.
+
+    Args:
+        line: the command line.
+        run: the run.
+        pixels: (height, width) of the pictures.
+        sampler: what draws.
+        networks: what steers, opened, in the order of the command line.
 
     Raises:
         UserError: an image cannot be read, or the model or the sampler cannot use it.
@@ -45,7 +59,7 @@ def arguments(
             else f"{run.workdir} makes small images larger: give --task=superres --image=FILE"
         )
     later = pictured.later(run, sampler, 1.0 if options.task == "edit" else asked.strength)
-    controls = controlled.checked(run, _controls(options, pixels), later)
+    controls = controlled.checked(run, _controls(options, pixels, networks), later)
     return {**found, "sampler": sampler, "controls": controls}
 
 
@@ -56,31 +70,33 @@ def _about_image(line: CommandLine, run: Run, pixels: tuple[int, int]) -> dict[s
         return {}
     if options.task == "superres":
         small = tuple(side // run.space.factor for side in pixels)
-        image = prompt_images.read(options.image, small, channels)
+        image = images.resized(Path(options.image), small, channels)
         return {"image": image, "noise_level": options.noise_level}
     if options.task == "edit":
-        image = prompt_images.read(options.image, pixels, channels)
+        image = images.resized(Path(options.image), pixels, channels)
         return {"image": image, "prompt_from": options.prompt_from}
     found: dict[str, Any] = {"strength": options.strength}
     if options.task == "outpaint":
         more = {side: options.extend.get(side, 0) for side in SIDES}
         own = pixels[0] - more["top"] - more["bottom"], pixels[1] - more["left"] - more["right"]
-        image = prompt_images.read(options.image, own, channels)
+        image = images.resized(Path(options.image), own, channels)
         found["image"], found["mask"] = pictured.extended(image, **more)
         return {**found, "method": line.question.method}
-    found["image"] = prompt_images.read(options.image, pixels, channels)
+    found["image"] = images.resized(Path(options.image), pixels, channels)
     if options.task == "inpaint":
         found["mask"] = prompt_images.mask(line.question.mask, pixels)
         found["method"] = line.question.method
     return found
 
 
-def _controls(options: PromptOptions, pixels: tuple[int, int]) -> list[Control]:
-    """What steers, with its images."""
+def _controls(
+    options: PromptOptions, pixels: tuple[int, int], networks: Sequence[Opened]
+) -> list[Control]:
+    """What steers, with its images: of the size of the pictures where it is shown them."""
     found = []
-    for one in options.controls:
-        network = controlled.opened(one.network)
-        image = prompt_images.read(one.image, pixels, network.channels)
+    for one, network in zip(options.controls, networks, strict=True):
+        size = pixels if network.encoder is None else None
+        image = images.resized(Path(one.image), size, network.channels)
         found.append(Control(network, image, one.scale, one.start, one.end, one.guess))
     return found
 

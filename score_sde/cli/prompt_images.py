@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,20 @@ from score_sde.cli import questions
 from score_sde.cli.prompt_options import SIDES, PromptOptions
 from score_sde.errors import UserError
 from score_sde.runs import prompted
+from score_sde.runs.controlled import Opened
 from score_sde.runs.opened import Run
 
 Size = tuple[int, int]  # height and width, in pixels
 
 
-def size(options: PromptOptions, run: Run) -> Size:
+def size(options: PromptOptions, run: Run, networks: Sequence[Opened]) -> Size:
     """(height, width) of the pictures: as asked, or else of what is given, or else of training.
+
+    Args:
+        options: what is asked.
+        run: the run.
+        networks: what steers, in the order of options.controls. One that is shown an embedding of
+            its image says nothing of the size.
 
     Raises:
         UserError: the run cannot draw such pictures, or an image cannot be read.
@@ -26,7 +34,11 @@ def size(options: PromptOptions, run: Run) -> Size:
     if options.extend and sides != (None, None):
         raise UserError("--height and --width do not go with --extend, which says how large it is")
     given = [] if options.image is None else [(options.image, f"--image={options.image}")]
-    given += [(one.image, f"--control={one.network}:{one.image}") for one in options.controls]
+    given += [
+        (one.image, f"--control={one.network}:{one.image}")
+        for one, network in zip(options.controls, networks, strict=True)
+        if network.encoder is None
+    ]
     if not given or None not in sides:
         return prompted.size(run, *sides)
     sizes = {flag: images.header(Path(path), flag).size[::-1] for path, flag in given}
@@ -54,26 +66,6 @@ def size(options: PromptOptions, run: Run) -> Size:
                 f"{resized}"
             )
     return prompted.size(run, *(b if a is None else a for a, b in zip(sides, first, strict=True)))
-
-
-def read(path: str, pixels: Size, channels: int) -> np.ndarray:
-    """A file as uint8 [height, width, channels], resized where it is of another size.
-
-    Args:
-        path: the file.
-        pixels: (height, width) that it is to have.
-        channels: 1 or 3.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    from PIL import Image
-
-    image = images.read(Path(path)).convert("L" if channels == 1 else "RGB")
-    if image.size != pixels[::-1]:
-        image = image.resize(pixels[::-1], Image.Resampling.LANCZOS)
-    found = np.asarray(image)
-    return found[..., None] if channels == 1 else found
 
 
 def mask(name: str, pixels: Size) -> np.ndarray:

@@ -138,7 +138,7 @@ def read(values: flags.FlagValues) -> PromptOptions:
         raise UserError(f"--task={task} draws beyond an image: give --extend=right:64, for example")
     if "prompt_from" in told and values.prompt_from is None:
         raise UserError(f"--task={task} starts from what the image shows: give --prompt_from=TEXT")
-    for name in ("factor", "sweeps", "condition"):
+    for name in ("factor", "sweeps"):
         if values.prompt and values[name].value not in (None, []):
             raise UserError(f"--{name} does not go with --prompt")
     if values.prompt and values.method == "gibbs":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,15 +15,17 @@ import numpy as np
 
 from score_sde import files, keys
 from score_sde.cli import prompt_given, prompt_images
+from score_sde.cli.conditions import value
 from score_sde.cli.flags import CommandLine
 from score_sde.errors import UserError
-from score_sde.runs import drawing
+from score_sde.runs import controlled, drawing
 from score_sde.runs.opened import Run
 from score_sde.spaces import pictures
 from score_sde.training.progress import Count
 
 FOLDER = "prompts"  # of a run's folder, where pictures go
 FILES = (".txt", ".csv")
+Row = tuple[str, str | None, dict[str, str]]  # a prompt, the negative one, conditions
 
 
 class Asked(NamedTuple):
@@ -33,11 +35,13 @@ class Asked(NamedTuple):
         prompt: what it is of.
         negative: what it is not of; None for what the model was trained to be told of nothing.
         number: which of the pictures of this prompt it is, from 0.
+        conditions: what the model is told besides, as it was typed, by the name of the field.
     """
 
     prompt: str
     negative: str | None
     number: int
+    conditions: Mapping[str, str]
 
 
 def draw(line: CommandLine, run: Run) -> int:
@@ -52,7 +56,7 @@ def draw(line: CommandLine, run: Run) -> int:
     Raises:
         UserError: a prompt or an option cannot be, or a file is in the way. Nothing is written.
     """
-    asked = _asked(line)
+    asked = _asked(line, run)
     space = run.space.tiled(line.config.sampling.tile)
     run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, space=space))
     target = (line.workdir / FOLDER) if line.out is None else line.out
@@ -60,10 +64,11 @@ def draw(line: CommandLine, run: Run) -> int:
     if not line.overwrite and (there := next((p for p in paths if p.exists()), None)):
         raise UserError(f"{there} exists: give another --out, or --overwrite")
     options = line.prompted
-    pixels = prompt_images.size(options, run)
+    networks = [controlled.opened(one.network) for one in options.controls]
+    pixels = prompt_images.size(options, run, networks)
     sampler = drawing.asked(run, line.config, line.overrides, pixels)
     scale, seed = line.config.guidance.scale, line.config.sampling.seed
-    given = prompt_given.arguments(line, run, pixels, sampler)
+    given = prompt_given.arguments(line, run, pixels, sampler, networks)
     about = {
         "model": str(line.workdir),
         "weights": run.weights,
@@ -80,6 +85,9 @@ def draw(line: CommandLine, run: Run) -> int:
     with Count(len(asked), "pictures") as count:
         for first in range(0, len(asked), batch):
             part = asked[first : first + batch]
+            told = [
+                {n: value(run.experiment, n, v) for n, v in one.conditions.items()} for one in part
+            ]
             numbers = jnp.asarray([one.number for one in part])
             found = run.generate(
                 [one.prompt for one in part],
@@ -89,11 +97,13 @@ def draw(line: CommandLine, run: Run) -> int:
                 key=keys.of_examples(jax.random.key(seed), numbers),
                 height=pixels[0],
                 width=pixels[1],
+                conditions=jax.tree.map(lambda *a: np.stack(a), *told),
                 **given,
             )
             levels = np.round(found.images * 255).astype(np.uint8)
             for path, one, image in zip(paths[first:], part, levels, strict=False):
                 said = {**one._asdict(), **about, "nfe": found.nfe}
+                said.pop("conditions") if not one.conditions else None
                 _write(path, image, said)
             count.reach(first + len(part))
     print(f"{found.nfe} function evaluations a picture. Wrote {paths[0]}" + _more(paths))
@@ -116,32 +126,52 @@ def _negative(part: Sequence[Asked]) -> list[str] | None:
     return [one.negative or "" for one in part]
 
 
-def _asked(line: CommandLine) -> list[Asked]:
+def _asked(line: CommandLine, run: Run) -> list[Asked]:
     """Every picture: of the prompts in order, as many of each as --num_samples says."""
-    rows = []
+    rows: list[Row] = []
+    told = [n for n in run.experiment.conditions if run.experiment.data[n].kind != "text"]
     for text in line.prompted.prompts:
         path = Path(text)
         if path.suffix in FILES and len(text) < 1024 and path.is_file():
-            rows += _of_file(path, line.prompted.negative)
+            rows += _of_file(path, line.prompted.negative, told)
         else:
-            rows.append((text, line.prompted.negative))
+            rows.append((text, line.prompted.negative, {}))
+    given = line.question.conditions
     count = 1 if line.num_samples is None else line.num_samples
-    return [Asked(*row, i) for row in rows for i in range(count)]
+    found = [
+        Asked(prompt, no, i, {**given, **own}) for prompt, no, own in rows for i in range(count)
+    ]
+    for one in found:
+        for name, text in one.conditions.items():
+            value(run.experiment, name, text)
+        if one.conditions.keys() != found[0].conditions.keys():
+            raise UserError(
+                "a condition is given for some prompts and not for others: give it for all"
+            )
+    return found
 
 
-def _of_file(path: Path, negative: str | None) -> list[tuple[str, str | None]]:
-    """Prompts in a file: a line each, or the columns prompt and, if it is there, negative."""
+def _of_file(path: Path, negative: str | None, told: Sequence[str]) -> list[Row]:
+    """Prompts in a file: a line each, or the column prompt, and others if they are there.
+
+    Those are negative, and the names of what the model is told besides.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
     if path.suffix == ".txt":
-        rows = [(line.strip(), negative) for line in text.splitlines() if line.strip()]
+        rows = [(line.strip(), negative, {}) for line in text.splitlines() if line.strip()]
     else:
         table = csv.DictReader(text.splitlines())
-        if "prompt" not in (table.fieldnames or ()):
+        columns = table.fieldnames or ()
+        if "prompt" not in columns:
             raise UserError(f"{path} has no column named prompt")
-        rows = [(row["prompt"], row.get("negative") or negative) for row in table]
+        names = [name for name in told if name in columns]
+        rows = [
+            (row["prompt"], row.get("negative") or negative, {n: row[n] or "" for n in names})
+            for row in table
+        ]
     if not rows:
         raise UserError(f"{path} has no prompt")
     return rows

@@ -14,11 +14,11 @@ from ml_collections import ConfigDict
 
 from score_sde import images
 from score_sde.checks import check_name
+from score_sde.cli import conditions
 from score_sde.cli.defined import OBSERVED
 from score_sde.cli.flags import Options
 from score_sde.data import SplitError
 from score_sde.errors import UserError
-from score_sde.fields import encode_texts
 from score_sde.guidance.methods import METHODS, Method
 from score_sde.guidance.task import Colorize, Guided, Inpaint, Observed, SuperResolve, Task
 from score_sde.runs import build, folder, sampling
@@ -119,7 +119,7 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
             "the way: give --config.sampling.sampler=dpmpp_2m, of a model that is a denoiser too"
         )
     given = {
-        name: _condition(experiment, name, text, number)
+        name: np.repeat(conditions.value(experiment, name, text)[None], number, axis=0)
         for name, text in options.conditions.items()
     }
     if options.task == "class":
@@ -135,33 +135,6 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
     missing = set(experiment.conditions) - question.cond.keys() - given.keys()
     found = borrowed(experiment, training, number, config.sampling.seed) if missing else {}
     return dataclasses.replace(question, cond={**found, **question.cond, **given})
-
-
-def _condition(experiment: Experiment, name: str, text: str, number: int) -> np.ndarray:
-    """The value of a condition that --condition=NAME=VALUE gives, for each example."""
-    if name not in experiment.conditions:
-        told = ", ".join(experiment.conditions) or "nothing"
-        raise UserError(f"--condition={name}=...: this model is told {told}")
-    field = experiment.data[name]
-    if field.kind == "text":
-        try:
-            return encode_texts([text] * number, *field.shape)
-        except ValueError as error:
-            raise UserError(f"--condition={name}: {error}") from error
-    try:
-        value = np.array([float(part) for part in text.strip("()[] ").split(",") if part.strip()])
-        value = value.reshape(field.shape)
-    except ValueError as error:
-        size = "x".join(map(str, field.shape)) or "one"
-        raise UserError(f"--condition={name}={text}: give {size} number(s)") from error
-    if not (np.abs(value) <= np.finfo(np.float32).max).all():
-        raise UserError(f"--condition={name}={text}: give finite numbers")
-    if field.values and (value != value.round()).any():
-        raise UserError(f"--condition={name}={text}: give whole numbers")
-    if field.kind == "label" and not 0 <= value < field.values:
-        raise UserError(f"--condition={name}={text}: labels are 0 to {field.values - 1}")
-    value = value.astype(field.dtype)
-    return np.broadcast_to(value, (number, *field.shape)).copy()
 
 
 def _class(options: Options, experiment: Experiment, number: int) -> Question:

@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> None:
         "crop": args.crop,
         "background": args.background,
         "skip_damaged": args.skip_damaged,
+        "only": tuple(args.only),
     }
     found = suggest.suggest(source, data, args.num, args.seed, curve)
     title = (

@@ -16,7 +16,6 @@ import numpy as np
 from score_sde import files, interrupts, terminal
 from score_sde.data import gallery, selection
 from score_sde.data.load import prepare
-from score_sde.errors import UserError
 from score_sde.fields import decode_texts
 
 _TEXTS = 5  # that `info` shows of each field of texts
@@ -136,23 +135,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
       Exit status: 0, or 2 after one line on stderr if the input is bad.
     """
-    try:
-        args = _parser().parse_args(argv)
-        if args.command == "prepare":
-            interrupts.listen()  # TFDS removes what it has written in part
-            given = {key: value for key, value in vars(args).items() if key != "command"}
-            print(f"{args.name} is ready in {prepare(**given)}")
-            return 0
-        if args.command in ("suggest", "encode"):
-            # By its name, because nothing in this package imports what stands above it.
-            importlib.import_module(f"score_sde.cli.{args.command}").run(args)
-            return 0
-        source = selection.from_flags(args)
-        if args.picture:
-            gallery.save(source, args.picture)
-    except UserError as error:
-        print(f"score_sde.data: {error}", file=sys.stderr)
-        return 2
+    args = _parser().parse_args(argv)
+    if args.command == "prepare":
+        interrupts.listen()  # TFDS removes what it has written in part
+        given = {key: value for key, value in vars(args).items() if key != "command"}
+        print(f"{args.name} is ready in {prepare(**given)}")
+        return 0
+    if args.command in ("suggest", "encode"):
+        # By its name, because nothing in this package imports what stands above it.
+        importlib.import_module(f"score_sde.cli.{args.command}").run(args)
+        return 0
+    source = selection.from_flags(args)
+    if args.picture:
+        gallery.save(source, args.picture)
     info = source.info
     print(f"name: {info.name}\nsplit: {info.split}\nsize: {info.size}\nfields:")
     for field in info.fields:

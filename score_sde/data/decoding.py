@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 REPAIR = "remove or repair it, or give skip_damaged"
+GIVE_SIZE = "give --config.data.image_size=N (--image_size=N of python -m score_sde.data)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +85,7 @@ def decode(
     if image.size != (width, height):
         raise DataError(
             f"{name} is {image.width}x{image.height}, not {width}x{height} as it was said to be: "
-            "give image_size"
+            f"{GIVE_SIZE}"
         )
     return np.asarray(image).reshape(shape)
 

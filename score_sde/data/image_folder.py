@@ -167,7 +167,7 @@ def _shape(
     if len(sizes) > 1:
         raise DataError(
             f"the images under {root} differ in size "
-            f"({_wxh(sizes[0])} to {_wxh(sizes[-1])}): give image_size"
+            f"({_wxh(sizes[0])} to {_wxh(sizes[-1])}): {decoding.GIVE_SIZE}"
         )
     width, height = sizes[0]
     return (height, width, channels)

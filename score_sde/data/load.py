@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from score_sde.data import arrays, encoded, toy
 from score_sde.data.base import DataError, Source
+from score_sde.data.chosen import chosen
 from score_sde.data.decoding import ImageOptions
 from score_sde.files import expanded
 
@@ -35,6 +36,7 @@ def load(
     crop: int | None = None,
     background: str = "white",
     skip_damaged: bool = False,
+    only: Sequence[str] = (),
 ) -> Source:
     """Opens a data set for random access; TensorFlow is never imported.
 
@@ -56,6 +58,7 @@ def load(
       background: what is behind transparent pixels: "white", "black" or "#rrggbb".
       skip_damaged: leave out images that cannot be read, and say so in `source.note`; else they are
         errors. To know which, all are decoded here once.
+      only: which examples: "FIELD=CLASS" each, see `chosen`. Then all are decoded here once.
 
     Returns:
       A source: `len(source)`, `source[i]`, `source.gather(indices)`, `source.info`.
@@ -64,6 +67,12 @@ def load(
       DataError: a one-line message that says what to do.
     """
     options = ImageOptions(image_size, crop, background, skip_damaged)
+    whole = _whole(name, split, data_dir, options)
+    return chosen(whole, only) if only else whole
+
+
+def _whole(name: str, split: str, data_dir: DataDir, options: ImageOptions) -> Source:
+    """Every example of a split."""
     if is_as_it_is(name) and options != ImageOptions():
         raise DataError(
             f"the examples of {name} are taken as they are: leave out image_size, crop, "
@@ -84,7 +93,8 @@ def load(
 
         if data_dir is None:
             raise DataError(
-                "a folder of images needs its path as data_dir: config.data.dir of a run"
+                "a folder of images needs its path as data_dir (--data_dir=DIR of python -m "
+                "score_sde.data, --config.data.dir=DIR of a run)"
             )
         return image_folder.load(split, os.fspath(data_dir), options)
     from score_sde.data import tfds_source

@@ -14,7 +14,7 @@ from score_sde import files, sections
 from score_sde.data.base import Info, Source
 from score_sde.data.known import describe
 from score_sde.data.load import load
-from score_sde.values import Name, Path, between
+from score_sde.values import Length, Name, Path, between
 
 MOST_PIXELS = 16_384  # of a side
 
@@ -31,6 +31,8 @@ class DataOptions:
         crop: side of the central square that is cropped before; None for the largest.
         background: behind transparent pixels: white, black or #rrggbb.
         skip_damaged: leave out images that cannot be read; without it, they are errors.
+        only: which examples, "FIELD=CLASS" or "FIELD=CLASS|CLASS" each, such as "style=openmoji":
+            the names or numbers of classes; all if empty.
     """
 
     name: Name = "digits"
@@ -40,6 +42,7 @@ class DataOptions:
     crop: Annotated[int, between(1, MOST_PIXELS)] | None = None
     background: Name = "white"
     skip_damaged: bool = False
+    only: Annotated[tuple[Name, ...], Length(0, 100)] = ()
 
     def __post_init__(self):
         sections.check(self, "config.data.")
@@ -64,6 +67,7 @@ class DataOptions:
             "crop": self.crop,
             "background": self.background,
             "skip_damaged": self.skip_damaged,
+            "only": self.only,
         }
 
 
@@ -106,6 +110,9 @@ def add_flags(parser: argparse.ArgumentParser, split: str | None = "train") -> N
         help=f"behind transparent pixels: white, black or #rrggbb [{default.background}]",
     )
     parser.add_argument(
+        "--only", action="append", default=[], help="FIELD=CLASS: only these; once for each field"
+    )
+    parser.add_argument(
         "--skip_damaged", action="store_true", help="leave out images that cannot be read"
     )
 
@@ -116,5 +123,5 @@ def from_flags(args: argparse.Namespace) -> Source:
     Raises:
         DataError: it cannot be found, or a value cannot work.
     """
-    names = ("data_dir", "image_size", "crop", "background", "skip_damaged")
+    names = ("data_dir", "image_size", "crop", "background", "skip_damaged", "only")
     return load(args.name, args.split, **{name: getattr(args, name) for name in names})

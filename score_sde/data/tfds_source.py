@@ -225,7 +225,7 @@ def _field(
         height, width, channels = feature.shape
         channels = 1 if channels == 1 else 3
         if options.size is None and None in (height, width):
-            raise DataError(f"the images of {name} differ in size: give image_size")
+            raise DataError(f"the images of {name} differ in size: {decoding.GIVE_SIZE}")
         if _resized(feature.shape, options):
             return fields.image((options.size, options.size, channels), name=key)
         return fields.image((height, width, channels), levels, key)

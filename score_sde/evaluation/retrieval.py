@@ -34,6 +34,7 @@ from score_sde.evaluation import towers
 from score_sde.evaluation.towers import Captions
 from score_sde.formats import npz
 from score_sde.parts import Part
+from score_sde.spaces.pictures import save_png
 
 CANDIDATES = 50
 
@@ -113,21 +114,36 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _captions(args: argparse.Namespace) -> None:
-    if args.out.exists():
-        raise UserError(f"{args.out} exists: give another --out")
-    texts = _distinct(pairs(selection.from_flags(args))[1])
+    folder = args.out.with_suffix("")
+    for path in (args.out, folder) if args.field else (args.out,):
+        if path.exists():
+            raise UserError(f"{path} exists: give another --out")
+    source = selection.from_flags(args)
+    texts = fields.decode_texts(pairs(source)[1])
+    first = {text: i for i, text in reversed(list(enumerate(texts)))}  # an example of each
+    chosen = sorted(first)
     if args.number:
-        chosen = np.random.default_rng(args.seed).permutation(len(texts))[: args.number]
-        texts = [texts[i] for i in sorted(chosen)]
+        order = np.random.default_rng(args.seed).permutation(len(chosen))
+        chosen = [chosen[i] for i in sorted(order[: args.number])]
+    rows = [["prompt"], *([text] for text in chosen)]
+    advice = "Give another --out"
+    if args.field:
+        drawn = source.gather(np.array([first[text] for text in chosen]))
+        name = source.info.of_kinds(("image",), args.field).name
+        rows[0].append(name)
+        for number, (row, image) in enumerate(zip(rows[1:], drawn[name], strict=True)):
+            row.append(str(folder / f"{number:06d}.png"))
+            with files.writing(folder, advice):
+                save_png(Path(row[1]), image)
     table = io.StringIO()
-    csv.writer(table).writerows([("prompt",), *((text,) for text in texts)])
-    with files.writing(args.out.parent, "Give another --out"), files.replacing(args.out) as file:
+    csv.writer(table).writerows(rows)
+    with files.writing(args.out.parent, advice), files.replacing(args.out) as file:
         file.write(table.getvalue().encode())
-    print(f"wrote {args.out}: {len(texts)} captions")
+    print(f"wrote {args.out}: {len(chosen)} captions")
 
 
 def _measure(args: argparse.Namespace) -> None:
-    network = _towers(args.towers)
+    network = towers.opened(args.towers)
     pictures, texts = pairs(selection.from_flags(args))
     pool = captions(network, _distinct(texts))
     if not 2 <= args.candidates <= len(pool.texts):
@@ -140,15 +156,6 @@ def _measure(args: argparse.Namespace) -> None:
     for name, images_, own in sets:
         found = measure(network, images_, own, pool, args.candidates, args.seed)
         print(json.dumps({"pictures": name, **found}), flush=True)
-
-
-def _towers(path: Path) -> Part:
-    try:
-        if parts.described(path)[0] != towers.KIND:
-            raise UserError(f"{path} holds no towers: make some with the command train")
-        return parts.load(path)
-    except ValueError as error:
-        raise UserError(str(error)) from error
 
 
 def read(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
@@ -205,7 +212,9 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m score_sde.evaluation.retrieval",
         description="Ranks the captions of pictures by towers that are trained on real pairs.",
     )
-    commands = found.add_subparsers(dest="command", required=True)
+    commands = found.add_subparsers(
+        dest="command", required=True, metavar="{train,captions,measure}"
+    )
     train = commands.add_parser("train", help="the towers, on the training pairs of a data set")
     selection.add_flags(train)
     train.add_argument("--out", required=True, type=files.typed, help="the .safetensors file")
@@ -215,6 +224,7 @@ def parser() -> argparse.ArgumentParser:
     names = commands.add_parser("captions", help="of held-out examples, to draw pictures of")
     selection.add_flags(names, split="test")
     names.add_argument("--out", required=True, type=files.typed, help="the .csv file")
+    names.add_argument("--field", default="", help="an image to be told too, such as sketch: PNGs")
     names.add_argument("--number", type=int, default=0, help="so many at random [all]")
     ranked = commands.add_parser("measure", help="pictures, beside the real held-out ones")
     selection.add_flags(ranked, split="test")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ import numpy as np
 import optax
 
 from score_sde import parts
+from score_sde.errors import UserError
 from score_sde.models.functional import Arrays, Functional
 from score_sde.parts import Part
 
@@ -128,6 +130,20 @@ def _varied(images: jax.Array, key: jax.Array) -> jax.Array:
 
     moved = jax.vmap(cut)(wide, corners)
     return moved + _NOISE * jax.random.normal(key_noise, images.shape)
+
+
+def opened(path: Path) -> Part:
+    """The towers in a file.
+
+    Raises:
+        UserError: it holds none.
+    """
+    try:
+        if parts.described(path)[0] != KIND:
+            raise UserError(f"{path} holds no towers: make some with the command train")
+        return parts.load(path)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def of_images(towers: Part, images: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ KINDS = {
     np.dtype("?"): "BOOL",
 }
 _DTYPES = {kind: dtype for dtype, kind in KINDS.items()}
+SUFFIX = ".safetensors"
 _LARGEST_HEADER = 16 * 2**20  # it holds about 100 bytes for an array
 
 
@@ -109,6 +110,19 @@ def write(
 
 def _said(array: Shaped) -> tuple[tuple[int, ...], np.dtype]:
     return tuple(array.shape), np.dtype(array.dtype)
+
+
+def is_one(path: Path) -> bool:
+    """Whether a file begins as one; or is called so, and begins as no file of PyTorch.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(9)  # of a length below 4 GB the last four bytes are zero
+    if start[4:] == b"\0\0\0\0{":
+        return True
+    return path.suffix == SUFFIX and not start.startswith((b"PK\x03\x04", b"\x80\x02"))
 
 
 def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -9,6 +9,7 @@ arXiv 2207.12598, equation 6, whose w is w - 1 here).
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -19,9 +20,17 @@ from score_sde.prediction import Denoiser, Prediction
 from score_sde.sections import DERIVED_ARRAY
 
 
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=("denoise", "scale", "negative"),
+    meta_fields=("interval", "sde", "rescale"),
+)
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClassifierFree(Extrapolation):
     """Equation (1): a conditional model alone.
+
+    A pytree of its denoiser, scale and negative condition, if the denoiser is one: a function that
+    takes it under jit is compiled once for all of these.
 
     Attributes:
         negative: the condition to lead away from; None for no condition.

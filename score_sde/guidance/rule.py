@@ -57,6 +57,8 @@ class Rule(Composite):
     sde: SDE | None = dataclasses.field(default=None, metadata=DERIVED)
 
     def __post_init__(self):
+        if isinstance(self.scale, jax.Array):  # an argument of a compiled function, made of one
+            return  # that was checked
         sections.check(self)
         if len(self.interval) not in (0, 2):
             raise ValueError(f"interval={self.interval}: give (low, high) of sigma / alpha, or ()")
@@ -86,7 +88,10 @@ class Rule(Composite):
             denoise: what it guides.
             **others: the other denoisers that it asks, by the names of their fields.
         """
-        return denoise if self.idle else dataclasses.replace(self, denoise=denoise, **others)
+        if self.idle:
+            return denoise
+        # A whole number would be of another type under jit, and compiled anew.
+        return dataclasses.replace(self, denoise=denoise, scale=float(self.scale), **others)
 
     def __call__(
         self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None

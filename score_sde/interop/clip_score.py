@@ -145,7 +145,7 @@ def _asked(path: Path) -> str | None:
 @terminal.program
 def main(argv: list[str]) -> int:
     """Print the numbers as one line of JSON; exit code 2 for bad input."""
-    parser = argparse.ArgumentParser(
+    parser = terminal.Parser(
         prog="python -m score_sde.interop.clip_score",
         description=(__doc__ or "").partition("\n\n")[2],
         formatter_class=argparse.RawDescriptionHelpFormatter,

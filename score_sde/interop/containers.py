@@ -11,7 +11,6 @@ import numpy as np
 from score_sde.formats import persistent, safetensors, torch_file, torch_legacy
 from score_sde.interop.released import Arrays
 
-SAFETENSORS = ".safetensors"
 _ZIP = b"PK\x03\x04"
 _WITHIN = ("state_dict", "model_state_dict", "model")  # where checkpoints have their arrays
 
@@ -24,7 +23,7 @@ def load(path: Path) -> Any:
         pickle.UnpicklingError: it asks for something other than data; the message names it.
         OSError: it cannot be read.
     """
-    if path.suffix == SAFETENSORS:
+    if safetensors.is_one(path):
         arrays, about = safetensors.load(path)
         return {"arrays": arrays, "about": about}
     with path.open("rb") as file:
@@ -39,17 +38,30 @@ def load(path: Path) -> Any:
 def arrays(path: Path) -> Arrays:
     """All named arrays of a file, which are mapped from it; what else it says is left out.
 
+    Where there are dictionaries of arrays alone, their names are in front: NAME.NAME_OF_THE_ARRAY.
+
     Raises:
         ValueError, pickle.UnpicklingError, OSError: see `load`; or it has no named arrays.
     """
+    if safetensors.is_one(path):
+        return safetensors.load(path)[0]
     value = load(path)
-    if path.suffix == SAFETENSORS:
-        return value["arrays"]
     for name in _WITHIN:
         if isinstance(value, dict) and isinstance(value.get(name), dict):
             value = value[name]
-    items = value.items() if isinstance(value, dict) else ()
-    found = {n: a for n, a in items if isinstance(n, str) and isinstance(a, np.ndarray)}
+    found = _named(value) or _nested(value)
     if not found:
         raise ValueError(f"{path} holds no named arrays")
     return found
+
+
+def _named(value: Any) -> Arrays:
+    items = value.items() if isinstance(value, dict) else ()
+    return {n: a for n, a in items if isinstance(n, str) and isinstance(a, np.ndarray)}
+
+
+def _nested(value: Any) -> Arrays:
+    """Those of dictionaries in a dictionary, by both names."""
+    items = value.items() if isinstance(value, dict) else ()
+    inside = {name: _named(held) for name, held in items if isinstance(name, str)}
+    return {f"{outer}.{n}": a for outer, arrays in inside.items() for n, a in arrays.items()}

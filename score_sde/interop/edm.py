@@ -26,13 +26,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from flax import nnx
 
-from score_sde.interop.layouts import CONV_1X1, LINEAR, affine, fixed, one
+from score_sde.interop.layouts import CONV_1X1, LINEAR, affine, check_no_class, fixed, one
 from score_sde.interop.qkv import qkv
 from score_sde.interop.slots import Slot, Slots
 from score_sde.models.adm import ADM
 from score_sde.models.blocks import Attention, InputResidual, ResBlock
+from score_sde.models.conditions.label import LabelEmbedding
 from score_sde.models.shapes import level_sizes
 from score_sde.models.unet import UNet
 from score_sde.processes import DDPM
@@ -193,7 +193,7 @@ def slots(model: UNet | ADM) -> Slots:
         if name == "augment":
             yield one("model.map_augment.weight", embedding.kernel, LINEAR)
         elif name == "label":
-            yield _labels(embedding.table, biased=song)
+            yield _labels(embedding, biased=song)
         else:
             raise ValueError(f"EDM's networks are not told {name}")
     yield from _unet(model) if song else _adm(model)
@@ -205,11 +205,12 @@ def noise_levels(process: DDPM) -> Slot:
     return fixed("u", np.append(levels[::-1], 0.0))
 
 
-def _labels(table: nnx.Variable, biased: bool) -> Slot:
+def _labels(embedding: LabelEmbedding, biased: bool) -> Slot:
     """A row for each class, and one for none: W e_y + b and b of a one-hot vector e_y.
 
     SongUNet multiplies e_y by the square root of the number of classes; DhariwalUNet has no b.
     """
+    table = embedding.table
     classes, features = table.shape[0] - 1, table.shape[1]
     scale = np.float32(math.sqrt(classes) if biased else 1)
     shapes = {"model.map_label.weight": (features, classes)}
@@ -221,6 +222,8 @@ def _labels(table: nnx.Variable, biased: bool) -> Slot:
         return (np.concatenate([scale * weight.T + none, none]),)
 
     def back(table: np.ndarray) -> tuple[np.ndarray, ...]:
+        if not biased:
+            check_no_class(embedding, table)
         none = table[-1:] if biased else 0
         return ((table[:-1] - none).T / scale, table[-1])[: len(shapes)]
 

@@ -62,8 +62,15 @@ def propose2(released: Released) -> ConfigDict:
     """The config of a snapshot of EDM2; see families.
 
     Raises:
-        ValueError: an option is none that there is here.
+        ValueError: an option is none that there is here, or nothing says what they are.
     """
+    for name in ("img_resolution", "img_channels"):
+        if name not in released.arguments:
+            beside = released.path.with_suffix(".json")
+            raise ValueError(
+                f"it has arrays of EDM2 alone, and nothing says {name}: write the arguments of its "
+                f"network beside it, to {beside}"
+            )
     found = edm2.fields(released.arguments)
     shape, classes = found.pop("shape"), found.pop("classes")
     found |= proposal.data(shape, classes)

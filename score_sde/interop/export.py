@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from flax import nnx
 
-from score_sde import files, terminal
+from score_sde import files, interrupts, terminal
 from score_sde.errors import UserError
 from score_sde.formats import safetensors, torch_writer
 from score_sde.interop import own_family, song
@@ -28,6 +28,7 @@ from score_sde.interop.lora import write as adapters
 from score_sde.interop.recognise import ABOUT, OURS
 from score_sde.interop.slots import from_params
 from score_sde.models.functional import Arrays, split, streams
+from score_sde.models.lora import LoRA
 from score_sde.objectives import OWN
 from score_sde.runs import config as configs
 from score_sde.runs import folder
@@ -99,7 +100,7 @@ def export_run(
         raise UserError(f"{path} must end with {' or '.join(FORMATS)}, which says what is written")
     raw = folder.opened(workdir, weights="raw", step=step)
     average = folder.opened(workdir, weights="ema", step=raw.step)
-    if raw.experiment.lora.rank:
+    if isinstance(raw.experiment.adapter, LoRA) and raw.experiment.adapter.said:
         return _adapter(average, path, num_scales, layout)
     if layout is not None:
         raise UserError(f"--layout is of runs of config.training.lora.rank, and {workdir} is none")
@@ -113,6 +114,8 @@ def export_run(
         FORMATS[path.suffix](path, found)
     except ValueError as error:
         raise UserError(f"{workdir} cannot be exported: {error}") from error
+    except FileExistsError as error:
+        raise UserError(f"{path} exists: give another file") from error
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     return Exported(raw.step, found.family, path.suffix == ".safetensors")
@@ -127,6 +130,8 @@ def _adapter(run: Opened, path: Path, num_scales: int | None, layout: str | None
         released = adapters.write(run, path, layout)
     except ValueError as error:
         raise UserError(f"{run.workdir} cannot be exported: {error}") from error
+    except FileExistsError as error:
+        raise UserError(f"{path} exists: give another file") from error
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     return Exported(run.step, layout if released else OURS, True)
@@ -342,6 +347,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = parser().parse_args(argv)
+        interrupts.listen()  # a file that is written in part is removed
         options = {name: getattr(args, name) for name in ("step", "num_scales", "layout")}
         found = export_run(args.run, args.out, **options)
     except UserError as error:

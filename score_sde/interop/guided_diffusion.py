@@ -14,9 +14,9 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from score_sde.interop.layouts import CONV_1, CONV_1X1, LINEAR, NO_LAST, affine, one
+from score_sde.interop.layouts import CONV_1, CONV_1X1, LINEAR, affine, no_class, one
 from score_sde.interop.qkv import qkv
-from score_sde.interop.slots import Slot, Slots
+from score_sde.interop.slots import Slots
 from score_sde.models.adm import ADM, Encoder
 from score_sde.models.adm_classifier import ADMClassifier, AttentionPool
 from score_sde.models.blocks import Attention, ResBlock
@@ -97,7 +97,7 @@ def slots(model: ADM | ADMClassifier, order: str = OLD_ORDER) -> Slots:
     ).items():
         if name != "label":
             raise ValueError(f"the networks of guided-diffusion are not told {name}")
-        yield _labels(embedding.table)
+        yield one("label_emb.weight", embedding.table, no_class(embedding))
     number = itertools.count()
     for level in model.up:
         for block, attention in level.steps():
@@ -146,11 +146,6 @@ def _part(prefix: str, part: ResBlock | Attention | Downsample | Upsample, order
             yield from affine(f"{prefix}.op", part.conv)
         case Upsample():
             yield from affine(f"{prefix}.conv", part.conv)
-
-
-def _labels(table: Any) -> Slot:
-    """A row for each class, and here one for none, which begins at zero."""
-    return one("label_emb.weight", table, NO_LAST)
 
 
 def _pool(pool: AttentionPool) -> Slots:

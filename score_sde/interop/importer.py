@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import operator
 import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from score_sde.data import Info, selection
 from score_sde.errors import UserError, first_line
 from score_sde.interop import controls, own_family, pipelines
 from score_sde.interop.families import FAMILIES, Family
+from score_sde.interop.importing import check_free, importing
 from score_sde.interop.recognise import recognise
 from score_sde.interop.released import Released
 from score_sde.models.functional import streams
@@ -32,12 +34,11 @@ from score_sde.parts import Stored
 from score_sde.runs import begun, borrowed_parts, build
 from score_sde.runs import config as configs
 from score_sde.runs.build import Experiment
-from score_sde.runs.held import held
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.optimizer import optimizer
 from score_sde.training.state import TrainState
 
-NO_PIPELINE = "{} is no pipeline: leave out --components"
+NO_PIPELINE = "{} is neither a pipeline nor a control: leave out --components"
 
 
 class Imported(NamedTuple):
@@ -77,7 +78,7 @@ def propose(
         checkpoint: the file, see recognise.recognise.
         image_size: of the data, if the user says it: some files do not, and other fields depend on
             it.
-        components: of a pipeline, see pipelines.opened.
+        components: of a pipeline, see pipelines.opened; of a control, see controls.
 
     Raises:
         UserError: the file cannot be read, or there is none.
@@ -120,17 +121,19 @@ def import_run(
         checkpoint: the file, of one of families.FAMILIES.
         workdir: the run's folder, which must be empty or missing.
         averaged: whether the file's moving average is wanted; else the raw parameters begin it.
-        components: of a pipeline, see pipelines.opened.
+        components: of a pipeline, see pipelines.opened; of a control, see controls.
 
     Raises:
         UserError: the file cannot be read or used, the config does not fit it, or the folder is not
             empty. Then nothing was written.
     """
-    _check_free(workdir)
-    if config.training.lora.rank:
-        raise UserError(
-            "config.training.lora.rank is of a new run that starts from this one, by --init_from"
-        )
+    check_free(workdir)
+    for option in ("lora.rank", "control.field"):
+        if operator.attrgetter(option)(config.training):
+            raise UserError(
+                f"config.training.{option} is of a new run that starts from this one, by "
+                "--init_from"
+            )
     decays = config.training.ema_decays
     if len(decays) != 1:
         raise UserError(
@@ -149,7 +152,7 @@ def import_run(
             decay, prompts = decays[0], bool(found.encoders)
             return Imported(0, parameters, None, decay, False, True, DENOISER, True, prompts)
         if controls.is_control(checkpoint):
-            parameters = controls.import_control(checkpoint, workdir)
+            parameters = controls.import_control(checkpoint, workdir, components)
             return Imported(0, parameters, None, decays[0], False, True, DENOISER, steers=True)
         if components is not None:
             raise UserError(NO_PIPELINE.format(checkpoint))
@@ -180,8 +183,7 @@ def import_run(
         ema={str(decay): found.average},
     )
     taken = borrowed_parts.of_space(experiment.space, config)
-    with held(workdir):
-        _check_free(workdir)
+    with importing(workdir):
         _write(workdir, state, experiment, taken)
     return Imported(
         found.step,
@@ -192,11 +194,6 @@ def import_run(
         found.has_average,
         experiment.objective.TRAINS,
     )
-
-
-def _check_free(workdir: Path) -> None:
-    if begun.occupied(workdir):
-        raise UserError(f"{workdir} is not an empty folder; give another --workdir")
 
 
 def _family(released: Released) -> Family:
@@ -271,8 +268,6 @@ def _write(
 ) -> None:
     """The checkpoint first: a folder is a run once it has a config.json."""
     training = experiment.training
-    with files.writing(workdir):
-        workdir.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(workdir / "checkpoints", training.keep_last, training.keep_every)
     try:
         with files.writing(workdir):

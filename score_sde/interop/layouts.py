@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 
 from score_sde.interop.slots import Shape, Slot, Slots
+from score_sde.models.conditions.label import LabelEmbedding
 from score_sde.models.layers import Conv, Dense, GroupNorm
 from score_sde.models.transformer import TokenNorm
 
@@ -47,12 +48,33 @@ CONV_1X1 = Layout(
 )
 # Theirs has an axis of length 1 in front.
 LED = Layout(lambda shape: (1, *shape), lambda array: array[0], lambda array: array[None])
-# Theirs has no last row.
-NO_LAST = Layout(
-    lambda shape: (shape[0] - 1, *shape[1:]),
-    lambda array: np.concatenate([array, np.zeros_like(array[:1])]),
-    lambda array: array[:-1],
-)
+
+
+def no_class(embedding: LabelEmbedding) -> Layout:
+    """Theirs lacks the last row of a table of classes, that of no class, which here begins at zero.
+
+    The way to theirs raises ValueError if that row is trained, by the dropout of labels, and is no
+    longer zero: guidance would be lost.
+    """
+
+    def back(array: np.ndarray) -> np.ndarray:
+        check_no_class(embedding, array)
+        return array[:-1]
+
+    return Layout(
+        lambda shape: (shape[0] - 1, *shape[1:]),
+        lambda array: np.concatenate([array, np.zeros_like(array[:1])]),
+        back,
+    )
+
+
+def check_no_class(embedding: LabelEmbedding, table: np.ndarray) -> None:
+    """Raise ValueError if the last row of a table of classes is trained and not zero."""
+    if embedding.dropout and np.any(table[-1]):
+        raise ValueError(
+            "the official network has no place for what this one has learnt of no class, "
+            "by the dropout of its label"
+        )
 
 
 def swapped(inner: Layout) -> Layout:

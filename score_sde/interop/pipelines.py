@@ -19,15 +19,14 @@ from ml_collections import ConfigDict
 from score_sde import fields as of_data
 from score_sde import files, parts
 from score_sde.data import Info
-from score_sde.errors import UserError
 from score_sde.interop import proposal, single_file
 from score_sde.interop.components import COMPONENTS, autoencoder, base, dit
+from score_sde.interop.importing import importing
 from score_sde.interop.released import Arrays
 from score_sde.interop.sources import INDEX, Folder, Source, Together
 from score_sde.models import NETWORKS, arguments
 from score_sde.models.functional import streams
 from score_sde.runs import begun, build, kept, schedulers, upscaling
-from score_sde.runs.held import held
 
 _LOW = "low_res_scheduler"  # of noise on a small image that is made larger
 
@@ -223,28 +222,22 @@ def import_pipeline(config: ConfigDict, found: Pipeline, workdir: Path) -> int:
         UserError: the folder cannot be written, or is not empty.
     """
     experiment = build.experiment(config, Info(config.data.name, "train", 0, found.fields))
-    with held(workdir):
-        if begun.occupied(workdir):
-            raise UserError(f"{workdir} is not an empty folder; give another --workdir")
+    with importing(workdir):
         with files.writing(workdir):
-            (workdir / kept.FOLDER).mkdir(parents=True, exist_ok=True)
-        try:
-            _network(found, experiment, workdir)
-            _part(found, "vae", "autoencoder", "autoencoder", experiment, workdir)
-            for name in found.encoders:
-                kind = "t5" if "T5" in str(found.index[name]) else "clip_text"
-                _part(found, name, name, kind, experiment, workdir)
-                tokenizer = name.replace("text_encoder", "tokenizer")
-                shutil.copytree(found.tokenizer(tokenizer), workdir / kept.FOLDER / tokenizer)
-            (workdir / kept.FOLDER / schedulers.FILE).write_text(json.dumps(found.scheduler()))
-            if found.index.get(_LOW):
-                low = found.scheduler(_LOW)
-                if upscaling.MOST in found.index:
-                    low[upscaling.MOST] = found.index[upscaling.MOST]
-                (workdir / kept.FOLDER / upscaling.FILE).write_text(json.dumps(low))
-        except BaseException:
-            shutil.rmtree(workdir / kept.FOLDER)
-            raise
+            (workdir / kept.FOLDER).mkdir()
+        _network(found, experiment, workdir)
+        _part(found, "vae", "autoencoder", "autoencoder", experiment, workdir)
+        for name in found.encoders:
+            kind = "t5" if "T5" in str(found.index[name]) else "clip_text"
+            _part(found, name, name, kind, experiment, workdir)
+            tokenizer = name.replace("text_encoder", "tokenizer")
+            shutil.copytree(found.tokenizer(tokenizer), workdir / kept.FOLDER / tokenizer)
+        (workdir / kept.FOLDER / schedulers.FILE).write_text(json.dumps(found.scheduler()))
+        if found.index.get(_LOW):
+            low = found.scheduler(_LOW)
+            if upscaling.MOST in found.index:
+                low[upscaling.MOST] = found.index[upscaling.MOST]
+            (workdir / kept.FOLDER / upscaling.FILE).write_text(json.dumps(low))
         begun.begin(workdir, config, experiment)
     return experiment.parameters
 

@@ -16,7 +16,8 @@ those of the released files do: DiT-XL-2-256x256.pt, SiT-XL-2-256x256.pt.
 guided-diffusion and improved-diffusion have the same names, too, and guided-diffusion's network
 reads both. If sizes change by residual blocks it is guided-diffusion; else the file's name says
 that it is improved-diffusion: cifar10_uncond_50M_500K.pt, or whatever begins with "improved". The
-number of heads and the order in their projection leave no trace in the arrays; see beside.
+number of heads and the order in their projection leave no trace in the arrays; see beside. Nor do
+the size of images and the channels of EDM2, where its arrays come without their snapshot.
 
 A .safetensors file by interop.export says its family and the run that it is from; arrays under
 "objective." are the objective's own.
@@ -45,6 +46,7 @@ _LAYOUTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ncsn": (("begin_conv.weight", "normalizer.embed.weight", "refine1.crp.convs.0.weight"), ()),
     "ncsnv2": (("begin_conv.weight", "normalizer.alpha", "refine1.crp.convs.0.weight"), ()),
     "dit": (("x_embedder.proj.weight", "t_embedder.mlp.0.weight", "final_layer.linear.weight"), ()),
+    "edm2": (("unet.emb_fourier.freqs", "unet.emb_noise.weight", "unet.out_gain"), ()),
     "uvit": (("patch_embed.proj.weight", "mid_block.attn.qkv.weight", "decoder_pred.weight"), ()),
     "guided_diffusion": (
         ("time_embed.0.weight", "input_blocks.0.0.weight", "output_blocks.0.0.in_layers.0.weight"),
@@ -57,7 +59,7 @@ _LAYOUTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "song": (("all_modules.",), ()),
 }
 OURS = "score_sde"  # any network, by our own names for arrays; see own_family
-FAMILIES = ("edm", "edm2", "sit", "improved_diffusion", *_LAYOUTS, OURS)
+FAMILIES = ("edm", "sit", "improved_diffusion", *_LAYOUTS, OURS)
 # What their authors released are averages, except for these.
 _RAW = ("guided_diffusion_classifier", "ncsn", "song")
 _LARGEST_STEP = 2**31 - 1
@@ -95,7 +97,7 @@ def _family(path: Path, value: Any) -> Released:
             found = _exported(path, arrays, about) or _alone(path, state(arrays))
             if found.family == "song":
                 return found
-            decay = _number(float, about.get("ema_decay"))
+            decay = _decay(_number(float, about.get("ema_decay")))
             step = _number(int, about.get("step")) or 0
             return dataclasses.replace(found, step=_step(step), ema_decay=decay)
         case {"model": model, "ema": ema, "opt": _, "args": dict(args)}:
@@ -203,6 +205,12 @@ def _step(step: int) -> int:
     if not 0 <= step <= _LARGEST_STEP:
         raise ValueError(f"its step is not a number from 0 to {_LARGEST_STEP}")
     return step
+
+
+def _decay(decay: float | None) -> float | None:
+    if decay is not None and not 0 <= decay < 1:  # false for NaN as well
+        raise ValueError("its ema_decay is not a number from 0 to below 1")
+    return decay
 
 
 def _number(kind: type, text: str | None) -> Any:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from score_sde.formats import safetensors
 from score_sde.interop import containers
 from score_sde.interop.components import (
     original,
@@ -38,7 +39,7 @@ _AVERAGE = "model_ema."
 _AUTOENCODERS = (original_autoencoder.PREFIX, "vae.")
 _COMMON = "text_encoders."
 _OTHERS = (*_AUTOENCODERS, _COMMON)
-_SUFFIXES = (containers.SAFETENSORS, ".ckpt")
+_SUFFIXES = (safetensors.SUFFIX, ".ckpt")
 
 _DDPM = {
     "beta_schedule": "scaled_linear",

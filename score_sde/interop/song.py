@@ -53,7 +53,7 @@ def read(path: str | Path, averaged: bool = True) -> dict[str, Any]:
         pickle.UnpicklingError: see torch_file.load.
     """
     path = Path(path)
-    checkpoint = _tensors(path) if path.suffix == ".safetensors" else _whole(torch_file.load(path))
+    checkpoint = _tensors(path) if safetensors.is_one(path) else _whole(torch_file.load(path))
     try:
         found = {
             "step": _step(_item(checkpoint, "step")),

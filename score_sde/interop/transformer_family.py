@@ -31,6 +31,7 @@ from score_sde.models.dit import DiT
 from score_sde.models.uvit import UViT
 from score_sde.runs.build import Experiment
 
+_EPS = 1e-6  # of every norm of a DiT
 _FEATURES = 64  # of a head, where nothing says it
 
 
@@ -173,7 +174,8 @@ def is_dit(experiment: Experiment) -> bool:
     return (
         model.norm == "layer"
         and model.feed_forward == "gelu_tanh"
-        and not (model.qk_norm or model.rope or model.registers)
+        and model.layers_eps == _EPS
+        and not (model.closed or model.qk_norm or model.rope or model.registers)
     )
 
 

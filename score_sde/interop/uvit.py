@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from score_sde.interop.dit import Described, depth, heads, label_table
-from score_sde.interop.layouts import LED, NO_LAST, SAME, affine, affine_stack, one, patches
+from score_sde.interop.layouts import LED, SAME, affine, affine_stack, no_class, one, patches
 from score_sde.interop.proposal import IMAGENET_CLASSES
 from score_sde.interop.slots import Slots
 from score_sde.models.layers import Dense
@@ -64,7 +64,7 @@ def slots(model: UViT, rows: int = 0) -> Slots:
     yield one("pos_embed", model.positions, LED)
     yield from affine("patch_embed.proj", model.dense_in, patches(model.patch))
     if (label := label_table(model.conditions)) is not None:
-        yield one(TABLE, label.table, NO_LAST if rows == label.classes else SAME)
+        yield one(TABLE, label.table, no_class(label) if rows == label.classes else SAME)
     yield from _blocks("in_blocks", model.down)
     for name, layer in _layers(model.middle).items():
         yield from affine(f"mid_block.{name}", layer)

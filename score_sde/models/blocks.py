@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models import attention
 from score_sde.models.layers import Conv, Dense, GroupNorm, dropout, per_channel
 from score_sde.models.resample import Downsample, Upsample, double, halve
 
@@ -184,7 +185,7 @@ def attend(
     heads: int,
     mask: jax.Array | None = None,
 ) -> jax.Array:
-    """softmax(q k^T / sqrt(d)) v of each head (Vaswani et al. 2017, arXiv 1706.03762, Section 3.2).
+    """models.attention.attend, of heads that stand side by side.
 
     Args:
         query: [batch, tokens, channels].
@@ -196,24 +197,8 @@ def attend(
     Returns:
         The shape and dtype of query; the softmax is in float32 or better.
     """
-    wide = jnp.promote_types(query.dtype, jnp.float32)
-    if heads == 1:  # without an axis of one head, over which XLA transposes
-        logits = jnp.einsum("bqc,bkc->bqk", query, key, preferred_element_type=wide)
-        logits = logits * (1 / math.sqrt(query.shape[-1]))
-        logits = logits if mask is None else _hide(logits, mask[:, None])
-        weights = jax.nn.softmax(logits, axis=-1).astype(query.dtype)
-        return jnp.einsum("bqk,bkc->bqc", weights, value)
-    split = [a.reshape(*a.shape[:2], heads, -1) for a in (query, key, value)]
-    logits = jnp.einsum("bqhd,bkhd->bhqk", *split[:2], preferred_element_type=wide)
-    logits = logits * (1 / math.sqrt(query.shape[-1] // heads))
-    logits = logits if mask is None else _hide(logits, mask[:, None, None])
-    weights = jax.nn.softmax(logits, axis=-1).astype(query.dtype)
-    return jnp.einsum("bhqk,bkhd->bqhd", weights, split[2]).reshape(query.shape)
-
-
-def _hide(logits: jax.Array, mask: jax.Array) -> jax.Array:
-    """The logits where a mask of as many axes is true, and else the least that there is."""
-    return jnp.where(mask, logits, jnp.finfo(logits.dtype).min)
+    split = (a.reshape(*a.shape[:2], heads, -1) for a in (query, key, value))
+    return attention.attend(*split, mask).reshape(query.shape)
 
 
 class InputSkip(nnx.Module):

@@ -24,9 +24,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.models import arguments
+from score_sde.models.added import MIDDLE, Added, skip
 from score_sde.models.arguments import Given, Width
 from score_sde.models.cross_embedding import TEXT, CrossEmbedding
-from score_sde.models.cross_encoder import Added, CrossEncoder, Depth, Levels, Plan, TextRunner
+from score_sde.models.cross_encoder import CrossEncoder, Depth, Levels, Plan, TextRunner
 from score_sde.models.layers import Conv, Dense
 from score_sde.models.running import key_sequence
 from score_sde.values import Count, Every, Share, above, between
@@ -108,8 +109,7 @@ class ControlNet(nnx.Module):
         )
         self.encoder = CrossEncoder(plan, channels)
         self.hint = Hint(control_channels, control_widths, widths[0], **layer)
-        self.skips = nnx.List([_zeroed(Dense(n, n, **layer)) for n in plan.shown()])
-        self.middle = _zeroed(Dense(widths[-1], widths[-1], **layer))
+        self.skips, self.middle = zero_layers(plan.shown(), widths[-1], **layer)
 
     def __call__(
         self,
@@ -145,9 +145,7 @@ class ControlNet(nnx.Module):
         run = TextRunner(told.astype(compute), cond, keys, self.remat)
         hint = self.hint(control.astype(compute))
         h, skips = self.encoder(x.astype(compute), run, {}, hint)
-        pairs = zip(self.skips, skips, strict=True)
-        found = {f"skip_{i}": z(skip) for i, (z, skip) in enumerate(pairs)}
-        found["middle"] = self.middle(h)
+        found = through(self.skips, self.middle, skips, h)
         if self.pooled:
             found = {name: a.mean(axis=(1, 2), keepdims=True) for name, a in found.items()}
         n = len(skips)
@@ -180,7 +178,7 @@ class Hint(nnx.Module):
         for n, then in itertools.pairwise(widths):
             self.blocks.append(Conv(n, n, **layer))
             self.blocks.append(Conv(n, then, stride=2, **layer))
-        self.conv_out = _zeroed(Conv(widths[-1], n_out, **layer))
+        self.conv_out = zeroed(Conv(widths[-1], n_out, **layer))
 
     def __call__(self, image: jax.Array) -> jax.Array:
         """[batch, height, width, n_in] to [batch, height / factor, width / factor, n_out]."""
@@ -199,7 +197,21 @@ def weighted(parts: Sequence[tuple[float | jax.Array, Added]]) -> dict[str, jax.
     return found
 
 
-def _zeroed(layer: Any) -> Any:
+def zero_layers(shown: Sequence[int], middle: int, **layer: Any) -> tuple[nnx.List, Dense]:
+    """Z_i for what a decoder is shown, of so many channels each, and for the middle."""
+    made = nnx.List([zeroed(Dense(n, n, **layer)) for n in shown])
+    return made, zeroed(Dense(middle, middle, **layer))
+
+
+def through(
+    layers: Sequence[Dense], middle: Dense, skips: Sequence[jax.Array], h: jax.Array
+) -> dict[str, jax.Array]:
+    """Z_i E_i, by the names of where they are added."""
+    found = {skip(i): z(a) for i, (z, a) in enumerate(zip(layers, skips, strict=True))}
+    return {**found, MIDDLE: middle(h)}
+
+
+def zeroed(layer: Any) -> Any:
     """A layer whose kernel is zero, exactly."""
     layer.kernel = nnx.Param(jnp.zeros_like(layer.kernel[...]))
     return layer

@@ -14,7 +14,8 @@ XLA writes (2) and (3) as convolutions with permuted dimensions. Outside a loop 
 turns them into library calls; inside `lax.scan` or `while_loop` it does not, and training steps
 fused by a scan become 10 to 50 times slower. Here (2) is an explicit forward convolution and (3)
 one matrix product per row of taps. Other backends keep XLA's own derivatives: their libraries are
-better. It is a primitive of its own, not a `custom_vjp`, because Hutchinson's estimator wants
+better. (1) itself is a product there where a layer is wide and its images small, see `_forward`.
+It is a primitive of its own, not a `custom_vjp`, because Hutchinson's estimator wants
 forward mode and because (2) and (3) are then differentiable in turn.
 """
 
@@ -68,6 +69,28 @@ def _conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: Padding) -> 
     return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
 
 
+def _forward(x: jax.Array, kernel: jax.Array, *, stride: int, padding: Padding) -> jax.Array:
+    """Equation (1) on a CPU.
+
+    XLA's operation lays out the kernel anew each time. Where that is larger than all patches of the
+    images together, wide layers of few pixels, one product of the patches and the kernel as it lies
+    takes less time.
+    """
+    shape = _shape(x, kernel, stride, padding)
+    if shape[0] * shape[1] * shape[2] > shape[3]:
+        return _conv(x, kernel, stride=stride, padding=padding)
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    rows, columns, n_in, n_out = kernel.shape
+    height, width = ((side - 1) * stride + 1 for side in shape[1:3])
+    taps = [
+        x[:, u : u + height : stride, v : v + width : stride]
+        for u in range(rows)
+        for v in range(columns)
+    ]
+    patches = jnp.concatenate(taps, axis=-1).reshape(-1, rows * columns * n_in)
+    return (patches @ kernel.reshape(-1, n_out)).reshape(shape)
+
+
 def _spread(
     g: jax.Array, x_shape: tuple[int, ...], kernel_shape: tuple[int, ...], stride: int, pad: Padding
 ) -> jax.Array:
@@ -114,6 +137,13 @@ def _batch(args, axes, *, stride: int, padding: Padding):
     return mapped(x, kernel), 0
 
 
+def _shape(x, kernel, stride: int, padding: Padding) -> tuple[int, ...]:
+    """Of the result."""
+    sides = zip(x.shape[1:3], kernel.shape[:2], padding, strict=True)
+    sides = ((n + sum(pad) - k) // stride + 1 for n, k, pad in sides)
+    return (x.shape[0], *sides, kernel.shape[3])
+
+
 def _abstract(x, kernel, *, stride: int, padding: Padding):
     shape = jax.eval_shape(
         lambda a, b: _conv(a, b, stride=stride, padding=padding),
@@ -124,8 +154,8 @@ def _abstract(x, kernel, *, stride: int, padding: Padding):
 
 
 _conv_p = Primitive("conv2d")
-_conv_p.def_impl(jax.jit(_conv, static_argnames=("stride", "padding")))
+_conv_p.def_impl(jax.jit(_forward, static_argnames=("stride", "padding")))
 _conv_p.def_abstract_eval(_abstract)
-mlir.register_lowering(_conv_p, mlir.lower_fun(_conv, multiple_results=False))
+mlir.register_lowering(_conv_p, mlir.lower_fun(_forward, multiple_results=False))
 ad.defbilinear(_conv_p, _input_transpose, _kernel_transpose)
 batching.primitive_batchers[_conv_p] = _batch

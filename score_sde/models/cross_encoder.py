@@ -11,19 +11,17 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models.added import Added, plus
 from score_sde.models.adm import Level
 from score_sde.models.blocks import Head, ResBlock
 from score_sde.models.cross_embedding import Cond, need
-from score_sde.models.image_prompt import ImagePrompt
 from score_sde.models.layers import Conv
 from score_sde.models.motion import Motion
 from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.running import Runner
-from score_sde.models.spatial_transformer import Image, SpatialTransformer
+from score_sde.models.spatial_transformer import Beside, SpatialTransformer
 from score_sde.values import Length, between
 
-# Arrays that are added to features inside a network, by the names of where.
-Added = Mapping[str, jax.Array]
 Stage = tuple[ResBlock, SpatialTransformer | None, Motion | None]
 Levels = Length(1, 16)  # of options that have an entry for each
 Depth = Annotated[int, between(0, 256)]
@@ -38,8 +36,8 @@ class TextRunner(Runner):
         keys: of dropout, in order.
         remat: see Runner; transformers see to it themselves.
         frames: of a video, all of whose frames are told the same; 0 of images.
-        prompt: makes tokens of cond["image_prompt"], if it is there, which counts as much as
-            cond["image_prompt_scale"], or fully; None of networks that no image prompts.
+        beside: keys and values that each transformer looks at beside the text, by its identity;
+            see SpatialTransformer.
 
     Raises:
         ValueError: cond has no text.
@@ -52,31 +50,27 @@ class TextRunner(Runner):
         keys: Iterator[jax.Array | None],
         remat: bool,
         frames: int = 0,
-        prompt: ImagePrompt | None = None,
+        beside: Mapping[int, Sequence[Beside]] | None = None,
     ):
         self.frames = frames
         super().__init__(self._of_frames(embedding), keys, remat)
         self.text = self._of_frames(need(cond, "text").astype(embedding.dtype))
         mask = (cond or {}).get("text_mask")
         self.mask = None if mask is None else self._of_frames(mask)
-        self.image = None if prompt is None else self._image(prompt, cond or {}, embedding.dtype)
+        self.beside = {
+            which: jax.tree.map(lambda a: self._of_frames(a.astype(embedding.dtype), 1), pairs)
+            for which, pairs in (beside or {}).items()
+        }
 
-    def _image(self, prompt: ImagePrompt, cond: Mapping[str, jax.Array], dtype: Any) -> Image:
-        """Tokens and scale of an image that prompts, as the transformers take them."""
-        if (embedding := cond.get("image_prompt")) is None:
-            return None
-        tokens = prompt(embedding.astype(dtype))
-        scale = cond.get("image_prompt_scale", jnp.ones(len(tokens), dtype))
-        return self._of_frames(tokens), self._of_frames(scale)
-
-    def _of_frames(self, of_videos: jax.Array) -> jax.Array:
-        return jnp.repeat(of_videos, self.frames, axis=0) if self.frames else of_videos
+    def _of_frames(self, of_videos: jax.Array, axis: int = 0) -> jax.Array:
+        return jnp.repeat(of_videos, self.frames, axis=axis) if self.frames else of_videos
 
     def step(self, stage: Stage, h: jax.Array) -> jax.Array:
         """A residual block, and the transformer and the motion after it, if they are there."""
         block, transformer, motion = stage
         h = self(block, h)
-        h = h if transformer is None else transformer(h, self.text, self.mask, self.image)
+        if transformer is not None:
+            h = transformer(h, self.text, self.mask, self.beside.get(id(transformer), ()))
         return motion(h, self.frames) if self.frames and motion is not None else h
 
 
@@ -146,20 +140,6 @@ class CrossEncoder(nnx.Module):
         return plus(h, added, f"level_{len(self.down)}"), skips
 
 
-def plus(h: jax.Array, added: Added, name: str) -> jax.Array:
-    """h and what is added there, if anything is.
-
-    Raises:
-        ValueError: that has not the shape of h, but for axes of 1.
-    """
-    if name not in added:
-        return h
-    shape = added[name].shape
-    if len(shape) != h.ndim or any(n not in (1, m) for n, m in zip(shape, h.shape, strict=True)):
-        raise ValueError(f"what is added at {name} is {shape}, not {h.shape}")
-    return h + added[name].astype(h.dtype)
-
-
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """Makes the parts; see CrossUNet for the options.
@@ -184,7 +164,6 @@ class Plan:
     motion_depth: int = 1
     motion_frames: int = 1
     motion_middle: bool = False
-    prompted: bool = False
 
     def __post_init__(self):
         for name in ("transformer_depth", "heads"):
@@ -288,7 +267,6 @@ class Plan:
             heads=heads,
             depth=depth,
             cross_only=cross_only,
-            prompted=self.prompted,
             groups=self.groups,
             remat=self.remat,
             **self.layer,

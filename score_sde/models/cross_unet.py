@@ -15,6 +15,7 @@ Images may be of any size: a decoder's features are made as large as the encoder
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -22,22 +23,16 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models import added as places
 from score_sde.models import arguments
+from score_sde.models.added import Added, to_decoder
 from score_sde.models.arguments import Given, Width
 from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding
 from score_sde.models.cross_embedding import Cond, CrossEmbedding, need
-from score_sde.models.cross_encoder import (
-    Added,
-    CrossEncoder,
-    Depth,
-    Levels,
-    Plan,
-    TextRunner,
-    plus,
-)
-from score_sde.models.image_prompt import ImagePrompt
+from score_sde.models.cross_encoder import CrossEncoder, Depth, Levels, Plan, TextRunner
 from score_sde.models.running import key_sequence
 from score_sde.models.shapes import image_shape
+from score_sde.models.spatial_transformer import Beside
 from score_sde.values import Count, Every, Share, above, between
 
 Key = jax.Array | None
@@ -64,9 +59,6 @@ class CrossUNet(nnx.Module):
         labels: rows of a table of what "label" is told, such as the noise level of an image that is
           enlarged; 0 for none.
         extra_channels: of an image that is shown beside the state, "concat".
-        image_prompt_features: of the embedding of an image that prompts, see models.image_prompt; 0
-          for a network that no image prompts.
-        image_prompt_tokens: how many are made of it.
         motion_heads: of attention over the frames of a video, see models.motion; 0 for a network of
           images alone.
         motion_depth: blocks of it after each residual block and transformer.
@@ -106,8 +98,6 @@ class CrossUNet(nnx.Module):
         image_features: Every = 0,
         labels: Every = 0,
         extra_channels: Every = 0,
-        image_prompt_features: Every = 0,
-        image_prompt_tokens: Count = 4,
         motion_heads: Every = 0,
         motion_depth: Count = 1,
         motion_frames: Count = 32,
@@ -156,12 +146,6 @@ class CrossUNet(nnx.Module):
             motion_depth=motion_depth,
             motion_frames=motion_frames,
             motion_middle=motion_middle and motion_heads > 0,
-            prompted=image_prompt_features > 0,
-        )
-        self.image_prompt = (
-            ImagePrompt(image_prompt_features, image_prompt_tokens, text_features, **layer)
-            if image_prompt_features
-            else None
         )
         self.moves = motion_heads > 0
         self.encoder = CrossEncoder(plan, channels + extra_channels)
@@ -177,6 +161,7 @@ class CrossUNet(nnx.Module):
         *,
         key: jax.Array | None = None,
         added: Added | None = None,
+        beside: Sequence[Sequence[Beside]] = (),
     ) -> jax.Array:
         """The network's output at x.
 
@@ -187,15 +172,16 @@ class CrossUNet(nnx.Module):
             noise_label: of each, [batch]: time steps, 0 to 999.
             cond: by name. "text": [batch, n, text_features]; "text_mask": which of its tokens there
                 are, bool [batch, n], all if it is missing; "concat": [batch, height, width,
-                extra_channels]; "image_prompt": [batch, image_prompt_features] and
-                "image_prompt_scale": [batch], 1 if it is missing, of a network that is prompted by
-                images, which looks at the text alone without; and see CrossEmbedding.
+                extra_channels]; and see CrossEmbedding.
             key: JAX random key of dropout and of conditions; None for neither.
             added: arrays that are added to features, by where: "skip_I" to what the decoder is
                 shown, I counted in the order of the encoder; "middle" to the features between both;
                 "level_I" to the encoder's own, after the last block of the level, or after its
                 halving where it has no transformers, and after the middle for the level beyond the
                 last. See models.controlnet and models.t2i_adapter; None for nothing.
+            beside: of each image that prompts, keys and values for each block of the transformers,
+                [batch, m, features] each, in the order of encoder, decoder, and between them; what
+                attention to them gives is added to that to the text. See models.image_prompt.
 
         Returns:
             The shape of x, or twice its channels with learn_variance, in float32 (float64 for
@@ -205,18 +191,25 @@ class CrossUNet(nnx.Module):
             ValueError: an array of another shape than this network takes; cond has what the network
                 is not told, or lacks what it has to be.
         """
+        added, by_transformer = self._checked(added or {}), self._by_transformer(beside)
         if x.ndim == 5:
-            return self._video(x, noise_label, cond, key, added)
-        return self._images(x, noise_label, cond, key, added, 0)
+            return self._video(x, noise_label, cond, key, added, by_transformer)
+        return self._images(x, noise_label, cond, key, added, by_transformer, 0)
 
     def _video(
-        self, x: jax.Array, noise_label: jax.Array, cond: Cond, key: Key, added: Added | None
+        self,
+        x: jax.Array,
+        noise_label: jax.Array,
+        cond: Cond,
+        key: Key,
+        added: Added,
+        beside: Mapping[int, Sequence[Beside]],
     ) -> jax.Array:
         """Of videos, whose frames are images one after the other that motion looks at."""
         if not self.moves:
             raise ValueError(f"x is {x.shape}, a video; this network has no motion: motion_heads=0")
         frames, image = x.shape[1], x.shape[2:]
-        out = self._images(x.reshape(-1, *image), noise_label, cond, key, added, frames)
+        out = self._images(x.reshape(-1, *image), noise_label, cond, key, added, beside, frames)
         return out.reshape(-1, frames, *image[:2], out.shape[-1])
 
     def _images(
@@ -225,17 +218,16 @@ class CrossUNet(nnx.Module):
         noise_label: jax.Array,
         cond: Cond,
         key: Key,
-        added: Added | None,
+        added: Added,
+        beside: Mapping[int, Sequence[Beside]],
         frames: int,
     ) -> jax.Array:
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
-        added = self._checked(added or {})
         keys = key_sequence(key)
         also = ("concat",) if self.extra_channels else ()
-        also += () if self.image_prompt is None else ("image_prompt", "image_prompt_scale")
         told = self.told(noise_label.astype(wide), cond, next(keys), also)
-        run = TextRunner(told.astype(compute), cond, keys, self.remat, frames, self.image_prompt)
+        run = TextRunner(told.astype(compute), cond, keys, self.remat, frames, beside)
         h = (x if self.centered else 2 * x - 1).astype(compute)
         if self.extra_channels:
             shown = need(cond, "concat").astype(compute)
@@ -243,8 +235,7 @@ class CrossUNet(nnx.Module):
             h = jnp.concatenate([h, shown], axis=-1)
         _check_inputs(h, self.shape[-1] + self.extra_channels, run.text, self.text_features)
         h, skips = self.encoder(h, run, added)
-        h = plus(h, added, "middle")
-        skips = [plus(skip, added, f"skip_{i}") for i, skip in enumerate(skips)]
+        h, skips = to_decoder(h, skips, added)
         for level in self.up:
             for stage in level.stages():
                 h = run.step(stage, jnp.concatenate([h, skips.pop()], axis=-1))
@@ -253,14 +244,28 @@ class CrossUNet(nnx.Module):
         return self.head(h).astype(wide)
 
     def _checked(self, added: Added) -> Added:
-        known = {f"skip_{i}" for i in range(self.skips)} | {"middle"}
-        known |= {f"level_{i}" for i in range(len(self.encoder.down) + 1)}
-        for name in sorted(added.keys() - known):
-            raise ValueError(
-                f"nothing can be added at {name}: this network has skip_0 to skip_"
-                f"{self.skips - 1}, middle, and level_0 to level_{len(self.encoder.down)}"
-            )
+        levels = {f"level_{i}" for i in range(len(self.encoder.down) + 1)}
+        places.check(added, self.skips, levels)
         return added
+
+    def _by_transformer(self, beside: Sequence[Sequence[Beside]]) -> dict[int, tuple[Beside, ...]]:
+        """What each transformer looks at, by its identity: [depth, batch, m, features] each."""
+        levels = (*self.encoder.down, *self.up, self.encoder.middle)
+        transformers = [transformer for level in levels for transformer in level.attentions]
+        own = [t.channels for t in transformers for _ in range(t.blocks.depth)]
+        for pairs in beside:
+            if (theirs := [keys.shape[-1] for keys, _ in pairs]) != own:
+                raise ValueError(
+                    f"keys of an image are for {len(theirs)} blocks of {sorted(set(theirs))} "
+                    f"features, and this network has {len(own)} of {sorted(set(own))}"
+                )
+        found = {}
+        ends = itertools.accumulate(t.blocks.depth for t in transformers)
+        for transformer, end in zip(transformers, ends, strict=True):
+            part = slice(end - transformer.blocks.depth, end)
+            stacked = (jax.tree.map(lambda *a: jnp.stack(a), *pairs[part]) for pairs in beside)
+            found[id(transformer)] = tuple(stacked)
+        return found
 
 
 def _check_inputs(h: jax.Array, channels: int, text: jax.Array, features: int) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,9 @@ import numpy as np
 from flax import nnx
 
 from score_sde.models.layers import Constant, Dense
+from score_sde.values import Length, between
+
+Powers = Annotated[Sequence[Annotated[int, between(-16, 16)]], Length(0, 17)]  # of Fourier features
 
 
 def positional(label: jax.Array, features: int) -> jax.Array:

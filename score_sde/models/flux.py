@@ -19,6 +19,7 @@ from flax import nnx
 
 from score_sde.models import arguments, sizes, tokens
 from score_sde.models.arguments import Given
+from score_sde.models.attention import attend
 from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
     MakeEmbedding,
@@ -30,7 +31,7 @@ from score_sde.models.joint import JointBlock, seen
 from score_sde.models.layers import Dense
 from score_sde.models.shapes import image_shape
 from score_sde.models.stacked import Stacked
-from score_sde.models.transformer import SelfAttention, TokenNorm, attend, modulate
+from score_sde.models.transformer import SelfAttention, TokenNorm, modulate
 from score_sde.values import Count, Length, between
 
 Depth = Annotated[int, between(1, 1024)]

@@ -30,8 +30,8 @@ class Functional(NamedTuple):
         shapes: (parameters, constants) as jax.ShapeDtypeStruct.
         project: maps parameters to those that a step of training begins with: each UnitParam of
             unit size (forced weight normalisation), the others as they are.
-        linear: paths of the kernels of Dense layers, which nothing is done with but x @ kernel.
         linear: paths of the kernels of Dense layers, with which x @ kernel is all that is done.
+        make: builds the model from its random streams; None of what is not one model.
     """
 
     init: Callable[[jax.Array], tuple[Arrays, Arrays]]
@@ -39,6 +39,7 @@ class Functional(NamedTuple):
     shapes: tuple[dict[str, jax.ShapeDtypeStruct], dict[str, jax.ShapeDtypeStruct]]
     project: Callable[[Arrays], Arrays] = lambda params: params
     linear: frozenset[str] = frozenset()
+    make: Callable[[nnx.Rngs], nnx.Module] | None = None
 
 
 def is_kernel(name: str) -> bool:
@@ -100,7 +101,8 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Functional:
     def project(params: Arrays) -> Arrays:
         return {k: unit_rms(v) if k in of_unit_size else v for k, v in params.items()}
 
-    return Functional(init, apply, (_flatten(params), _flatten(constants)), project, linear)
+    shapes = _flatten(params), _flatten(constants)
+    return Functional(init, apply, shapes, project, linear, make)
 
 
 def beside(

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models.attention import attend
 from score_sde.models.layers import Dense
-from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm, attend, modulate
+from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm, modulate
 
 
 class Stream(nnx.Module):

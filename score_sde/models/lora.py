@@ -13,10 +13,6 @@ A linear layer does not put W' together, but computes
     x W' = x W + (alpha / rank) (x down) up,                                                 (2)
 
 so that no gradient of the size of W is made, nor W' itself; other layers do.
-
-So adapted, a network is another pure function: its parameters are the factors, and the arrays of
-the network are among its constants. Whatever trains, averages and saves parameters then trains,
-averages and saves the factors.
 """
 
 from __future__ import annotations
@@ -24,12 +20,13 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from score_sde import sections
+from score_sde.models.adapter import Adapter
 from score_sde.models.functional import Arrays, Functional
 from score_sde.values import Every, Length, Name, Positive
 
@@ -38,7 +35,7 @@ _KEY = 0x6C6F7261  # far from the counts that a network's own keys are folded wi
 
 
 @dataclasses.dataclass(frozen=True)
-class LoRA:
+class LoRA(Adapter):
     """The section `training.lora` of a config.
 
     Attributes:
@@ -47,6 +44,8 @@ class LoRA:
         layers: which layers are adapted, those whose path matches one of these patterns with * and
             ?, such as "*attention*"; of those, the kernels are.
     """
+
+    PREFIX: ClassVar[str] = FACTORS
 
     rank: Every = 0
     alpha: Positive | None = None
@@ -65,12 +64,13 @@ class LoRA:
         layer, _, name = path.rpartition("/")
         return name == "kernel" and any(fnmatch.fnmatchcase(layer, p) for p in self.layers)
 
-    def adapted(self, network: Functional) -> Functional:
-        """A network whose parameters are factors; the network itself with rank 0.
+    @property
+    def said(self) -> str:
+        """See Adapter."""
+        return f"config.training.lora.rank={self.rank}" if self.rank else ""
 
-        Raises:
-            ValueError: no layer is adapted.
-        """
+    def adapted(self, network: Functional) -> Functional:
+        """See Adapter; ValueError if no layer is adapted."""
         if not self.rank:
             return network
         kernels = {path: a for path, a in network.shapes[0].items() if self.adapts(path)}
@@ -121,17 +121,22 @@ class LoRA:
         }
         return self.merged(params, of_network) | apart, rest
 
-    def merged(self, factors: Arrays, params: Arrays) -> Arrays:
+    def whole(self, arrays: Arrays) -> Arrays:
+        """See Adapter: the network, with W' in the place of W."""
+        merged = self.merged(arrays, arrays)
+        return {path: array for path, array in merged.items() if not self.owns(path)}
+
+    def merged(self, own: Arrays, params: Arrays) -> Arrays:
         """The parameters of a network with W' of equation 1 in the place of W.
 
         Args:
-            factors: by their paths, see `factors`; others are ignored.
+            own: the factors, by their paths, see `factors`; others are ignored.
             params: of the network.
         """
         return params | {
-            path: w + self.scale * product(factors[_down(path)], factors[_up(path)]).astype(w.dtype)
+            path: w + self.scale * product(own[_down(path)], own[_up(path)]).astype(w.dtype)
             for path, w in params.items()
-            if _down(path) in factors
+            if _down(path) in own
         }
 
 
@@ -174,11 +179,6 @@ def factors(arrays: Arrays) -> dict[str, tuple[jax.Array, jax.Array]]:
     """(down, up) among parameters, by the path of their kernel."""
     paths = [p.removeprefix(f"{FACTORS}/").removesuffix("/down") for p in arrays]
     return {p: (arrays[_down(p)], arrays[_up(p)]) for p in paths if _down(p) in arrays}
-
-
-def is_factor(path: str) -> bool:
-    """Whether an array is one of the factors."""
-    return path.startswith(f"{FACTORS}/")
 
 
 def _down(path: str) -> str:

@@ -25,7 +25,7 @@ from score_sde.models.conditions.combined import (
     check_told,
     make_embeddings,
 )
-from score_sde.models.embeddings import NoiseEmbedding, check_label
+from score_sde.models.embeddings import NoiseEmbedding, Powers, check_label, with_fourier_features
 from score_sde.models.layers import Dense, GroupNorm, dropout
 from score_sde.models.shapes import check_state
 from score_sde.values import NotNegative, Positive, Share, between
@@ -87,6 +87,9 @@ class MLP(nnx.Module):
         embedding: of noise_label: "positional" is for labels from 0 to about 1000, "fourier" takes
           their logarithm and is for sigma.
         fourier_scale: standard deviation of the frequencies of embedding="fourier".
+        fourier_features: powers n, for each of which sin and cos of 2^n pi x of each number x of
+          the input stand beside it: without them a network is slow to learn what changes within a
+          short way (Tancik et al. 2020, arXiv 2006.10739).
         conditional: whether the network is told noise_label.
         scale_by_sigma: divide the output by noise_label, which must then be sigma.
         init_scale: of the last layers, see layers.init_kernel; 0 starts near the zero function.
@@ -112,6 +115,7 @@ class MLP(nnx.Module):
         dropout: Share = 0.0,
         embedding: Literal["positional", "fourier"] = "positional",
         fourier_scale: Positive = 1.0,
+        fourier_features: Powers = (),
         conditional: bool = True,
         scale_by_sigma: bool = False,
         init_scale: NotNegative = 0.0,
@@ -142,7 +146,8 @@ class MLP(nnx.Module):
             else None
         )
         self.conditions = make_embeddings(conditions, channels, **layer)
-        self.dense_in = Dense(shape[0], channels, **layer)
+        self.fourier_features = tuple(fourier_features)
+        self.dense_in = Dense(shape[0] * (1 + 2 * len(self.fourier_features)), channels, **layer)
         self.blocks = nnx.List(
             MLPBlock(
                 channels,
@@ -192,7 +197,8 @@ class MLP(nnx.Module):
             own_key = None if key is None else jax.random.fold_in(key, 0)
             parts.append(self.conditions(cond, len(x), own_key))
         embedding = jax.nn.silu(sum(parts)).astype(compute) if parts else None
-        h = self.dense_in(x.astype(compute))
+        seen = with_fourier_features(x.astype(wide), self.fourier_features)
+        h = self.dense_in(seen.astype(compute))
         for i, block in enumerate(self.blocks, 1):
             h = block(h, embedding, None if key is None else jax.random.fold_in(key, i))
         out = self.dense_out(jax.nn.silu(self.norm(h))).astype(wide)

@@ -10,12 +10,13 @@ c the text's, each block is
 where attention(q, k) takes queries of q and keys and values of k. A dense layer of each pixel
 stands before the blocks and one after them, and the image is added to what that gives.
 
-A network that is prompted by images too (Ye et al. 2023, IP-Adapter, arXiv 2308.06721, equation 5)
-adds, before the last layer of the second attention, s times that of the same queries to the tokens
-of an image, of which other layers make keys and values.
+An image may prompt too (IP-Adapter, Ye et al. 2023, arXiv 2308.06721, equation 5): before the last
+layer of the second attention, that of the same queries to keys and values of it is added.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,8 @@ from score_sde.models.layers import Dense, GroupNorm
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import FeedForward, TokenNorm
 
-Image = tuple[jax.Array, jax.Array] | None  # tokens of an image that prompts, and its scale
+# Keys and values that attention looks at by themselves, see models.image_prompt.
+Beside = tuple[jax.Array, jax.Array]
 TOKEN_EPS = 1e-5  # of the norms of tokens
 MLP_RATIO = 4  # of the size of a hidden layer to that of a token
 
@@ -62,7 +64,7 @@ class CrossAttention(nnx.Module):
         h: jax.Array,
         seen: jax.Array,
         mask: jax.Array | None = None,
-        beside: tuple[jax.Array, jax.Array] | None = None,
+        beside: Sequence[Beside] = (),
     ) -> jax.Array:
         """The shape of h.
 
@@ -70,34 +72,14 @@ class CrossAttention(nnx.Module):
             h: tokens that look, [batch, tokens, features].
             seen: tokens that are looked at, [batch, n, seen].
             mask: which of these there are, bool [batch, n]; None for all.
-            beside: keys and values of others, [batch, m, features] each, that are looked at by
-                themselves; None for none.
+            beside: keys and values of others, [batch, m, features] each; the attention to each of
+                these pairs is added.
         """
         query, key, value = self.query(h), self.key(seen), self.value(seen)
         found = attend(query, key, value, self.heads, mask)
-        if beside is not None:
-            found = found + attend(query, *beside, self.heads)
+        for keys, values in beside:
+            found = found + attend(query, keys, values, self.heads)
         return self.out(found)
-
-
-class ImageKeys(nnx.Module):
-    """Keys and values of the tokens of an image that prompts.
-
-    Args:
-        seen: features of a token.
-        features: of a key, and of a value.
-        param_dtype: dtype of the parameters.
-        rngs: random streams of the initialisation.
-    """
-
-    def __init__(self, seen: int, features: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
-        self.key = Dense(seen, features, bias=False, **layer)
-        self.value = Dense(seen, features, bias=False, **layer)
-
-    def __call__(self, tokens: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """[batch, m, seen] to keys, and values times the scale, [batch]."""
-        return self.key(tokens), self.value(tokens) * scale[:, None, None].astype(tokens.dtype)
 
 
 class TransformerBlock(nnx.Module):
@@ -108,7 +90,6 @@ class TransformerBlock(nnx.Module):
         text_features: of a token of the text.
         heads: of attention.
         cross_only: look at the text in the first attention as well.
-        prompted: whether there may be an image that prompts.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -120,7 +101,6 @@ class TransformerBlock(nnx.Module):
         heads: int,
         *,
         cross_only: bool,
-        prompted: bool,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
@@ -131,11 +111,14 @@ class TransformerBlock(nnx.Module):
         self.attention_0 = CrossAttention(features, first, heads, **layer)
         self.attention_1 = CrossAttention(features, text_features, heads, **layer)
         self.feed_forward = FeedForward(features, MLP_RATIO * features, kind="geglu", **layer)
-        self.image = ImageKeys(text_features, features, **layer) if prompted else None
         self.cross_only = cross_only
 
     def __call__(
-        self, h: jax.Array, text: jax.Array, mask: jax.Array | None, image: Image = None
+        self,
+        h: jax.Array,
+        text: jax.Array,
+        mask: jax.Array | None,
+        beside: Sequence[Beside] = (),
     ) -> jax.Array:
         """[batch, tokens, features] to the same; see SpatialTransformer."""
         normed = self.norm_0(h)
@@ -143,7 +126,6 @@ class TransformerBlock(nnx.Module):
             h = h + self.attention_0(normed, text, mask)
         else:
             h = h + self.attention_0(normed, normed)
-        beside = None if image is None else self.image(*image)
         h = h + self.attention_1(self.norm_1(h), text, mask, beside)
         return h + self.feed_forward(self.norm_2(h))
 
@@ -156,7 +138,7 @@ class SpatialTransformer(nnx.Module):
         text_features: of a token of the text.
         heads: of attention.
         depth: number of blocks.
-        cross_only: see TransformerBlock; prompted too.
+        cross_only: see TransformerBlock.
         groups: of the group norm.
         remat: recompute each block in the backward pass instead of keeping its activations.
         param_dtype: dtype of the parameters.
@@ -171,13 +153,13 @@ class SpatialTransformer(nnx.Module):
         heads: int,
         depth: int,
         cross_only: bool,
-        prompted: bool,
         groups: int,
         remat: bool,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
         layer = {"param_dtype": param_dtype, "rngs": rngs}
+        self.channels = channels
         self.norm = GroupNorm(channels, groups=groups, param_dtype=param_dtype)
         self.dense_in = Dense(channels, channels, **layer)
         self.blocks = Stacked(
@@ -186,7 +168,6 @@ class SpatialTransformer(nnx.Module):
                 text_features,
                 heads,
                 cross_only=cross_only,
-                prompted=prompted,
                 param_dtype=param_dtype,
                 rngs=rngs,
             ),
@@ -197,7 +178,11 @@ class SpatialTransformer(nnx.Module):
         self.dense_out = Dense(channels, channels, scale=0, **layer)
 
     def __call__(
-        self, x: jax.Array, text: jax.Array, mask: jax.Array | None, image: Image = None
+        self,
+        x: jax.Array,
+        text: jax.Array,
+        mask: jax.Array | None,
+        beside: Sequence[Beside] = (),
     ) -> jax.Array:
         """The shape of x.
 
@@ -205,11 +190,11 @@ class SpatialTransformer(nnx.Module):
             x: [batch, height, width, channels].
             text: [batch, n, text_features].
             mask: which tokens of the text there are, bool [batch, n]; None for all.
-            image: tokens of an image that prompts, [batch, m, text_features], and how much it does,
-                [batch]; None for no image.
+            beside: keys and values of others for each block, [depth, batch, m, channels] each; the
+                attention to each of these pairs is added to that to the text.
         """
         tokens = self.dense_in(self.norm(x)).reshape(x.shape[0], -1, x.shape[-1])
         tokens, _ = self.blocks.scan(
-            lambda block, h, _, __: (block(h, text, mask, image), None), tokens, None
+            lambda block, h, own, _: (block(h, text, mask, own), None), tokens, None, tuple(beside)
         )
         return x + self.dense_out(tokens).reshape(x.shape)

@@ -1,6 +1,5 @@
 """What transformers are made of. Tokens are [batch, tokens, features]."""
 
-import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -8,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models.attention import attend
 from score_sde.models.layers import Dense, per_channel
 from score_sde.models.tokens import rotate
 
@@ -56,41 +56,6 @@ class TokenNorm(nnx.Module):
 def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
     """(1 + scale) * x + shift; x [batch, tokens, features], the others [batch, 1, features]."""
     return x * (1 + scale) + shift
-
-
-def attend(
-    query: jax.Array,
-    key: jax.Array,
-    value: jax.Array,
-    mask: jax.Array | None = None,
-    *,
-    added: jax.Array | None = None,
-    scaled: bool = True,
-) -> jax.Array:
-    """softmax(q k^T / sqrt d + a) v of each head (Vaswani et al. 2017, arXiv 1706.03762).
-
-    Args:
-        query: [batch, queries, heads, d].
-        key: [batch, keys, heads, d].
-        value: [batch, keys, heads, d].
-        mask: bool [batch, keys], whether a key is seen; None for all.
-        added: a, [1 or batch, 1 or heads, queries, keys], -inf where a query does not see a key;
-            None for nothing.
-        scaled: whether logits are divided by sqrt d.
-
-    Returns:
-        [batch, queries, heads, d]; the softmax is in float32 or better.
-    """
-    wide = jnp.promote_types(query.dtype, jnp.float32)
-    logits = jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=wide)
-    if scaled:
-        logits = logits * (1 / math.sqrt(query.shape[-1]))
-    if added is not None:
-        logits = logits + added.astype(wide)
-    if mask is not None:
-        logits = jnp.where(mask[:, None, None], logits, jnp.finfo(wide).min)
-    weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-    return jnp.einsum("bhqk,bkhd->bqhd", weights, value)
 
 
 class SelfAttention(nnx.Module):

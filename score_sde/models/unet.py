@@ -21,7 +21,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models import added as places
 from score_sde.models import arguments
+from score_sde.models.added import NOTHING, Added, to_decoder
 from score_sde.models.arguments import Given, Multiples, Width
 from score_sde.models.blocks import (
     Attention,
@@ -33,7 +35,7 @@ from score_sde.models.blocks import (
     ResBlock,
 )
 from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding, token_features
-from score_sde.models.embeddings import NoiseEmbedding, check_label, with_fourier_features
+from score_sde.models.embeddings import NoiseEmbedding, Powers, check_label, with_fourier_features
 from score_sde.models.layers import Conv
 from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.running import Runner, key_sequence
@@ -42,7 +44,6 @@ from score_sde.models.told import embed, make_early_and_late
 from score_sde.values import Count, Length, Name, NotNegative, Positive, Share, between
 
 # 2^n pi z of more than 2^16 periods would be noise in float32.
-Powers = Annotated[Sequence[Annotated[int, between(0, 16)]], Length(0, 17)]
 
 
 class DownLevel(nnx.Module):
@@ -218,6 +219,7 @@ class UNet(nnx.Module):
             layer=layer,
         )
         self.down = nnx.List(build.encoder(channels))
+        self.shown = tuple(build.skips)  # channels of all that the decoder is shown
         self.middle = nnx.List(build.middle())
         self.up = nnx.List(build.decoder())
         self.head = (
@@ -232,6 +234,7 @@ class UNet(nnx.Module):
         noise_label: jax.Array,
         cond: Mapping[str, jax.Array] | None = None,
         *,
+        added: Added = NOTHING,
         key: jax.Array | None = None,
     ) -> jax.Array:
         """The network's output at x.
@@ -240,6 +243,7 @@ class UNet(nnx.Module):
             x: noisy images, [batch, height, width, channels]; float64 is kept.
             noise_label: noise level of each, [batch]: 999 t for VP SDEs, sigma(t) for VE SDEs.
             cond: conditions by name, [batch, ...] each, see conditions.combined; None for none.
+            added: arrays that are added to features, by where; see models.added.
             key: JAX random key of dropout, of features and of conditions; None for neither.
 
         Returns:
@@ -247,8 +251,49 @@ class UNet(nnx.Module):
             learn_variance.
 
         Raises:
-            ValueError: x is not of the network's shape, or cond has what it is not told.
+            ValueError: x is not of the network's shape, cond has what it is not told, or something
+              is added where nothing can be.
         """
+        places.check(added, len(self.shown))
+        run, h, skips = self._features(x, noise_label, cond, None, key)
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        out = self._decode(*to_decoder(h, skips, added), run).astype(wide)
+        return out / noise_label.astype(wide)[:, None, None, None] if self.scale_by_sigma else out
+
+    def features(
+        self,
+        x: jax.Array,
+        noise_label: jax.Array,
+        cond: Mapping[str, jax.Array] | None = None,
+        *,
+        hint: jax.Array | None = None,
+        key: jax.Array | None = None,
+    ) -> tuple[jax.Array, list[jax.Array]]:
+        """The features of the smallest size, and all that the decoder is shown, `shown` each.
+
+        Args:
+            x: see __call__; so are the others.
+            noise_label: of each.
+            cond: conditions.
+            hint: added to the first features, [batch, height, width, channels]; None for nothing.
+            key: of dropout.
+        """
+        return self._features(x, noise_label, cond, hint, key)[1:]
+
+    def without_decoder(self) -> nnx.Module:
+        """Itself, of which nothing is left but what `features` needs."""
+        self.up, self.head = nnx.List([]), None
+        return self
+
+    def _features(
+        self,
+        x: jax.Array,
+        noise_label: jax.Array,
+        cond: Mapping[str, jax.Array] | None,
+        hint: jax.Array | None,
+        key: jax.Array | None,
+    ) -> tuple[Runner, jax.Array, list[jax.Array]]:
+        """What runs the blocks, too."""
         check_state(x, self.shape)
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
@@ -265,17 +310,17 @@ class UNet(nnx.Module):
         run = Runner(told.embedding, keys, self.remat, told.tokens)
         x = x if self.centered else 2 * x - 1
         seen = with_fourier_features(x.astype(wide), self.fourier_features).astype(compute)
-        h, skips = self._encode(x.astype(compute), seen, run)
+        h, skips = self._encode(x.astype(compute), seen, hint, run)
         for block in self.middle:
             h = run(block, h)
-        out = self._decode(h, skips, run).astype(wide)
-        return out / noise_label.astype(wide)[:, None, None, None] if self.scale_by_sigma else out
+        return run, h, skips
 
     def _encode(
-        self, x: jax.Array, seen: jax.Array, run: Runner
+        self, x: jax.Array, seen: jax.Array, hint: jax.Array | None, run: Runner
     ) -> tuple[jax.Array, list[jax.Array]]:
         """Features of the smallest size, and all that the decoder is shown."""
         pyramid, h = x, self.conv_in(seen)
+        h = h if hint is None else h + hint.astype(h.dtype)
         skips = [h]
         for level in self.down:
             for block, attention in itertools.zip_longest(level.blocks, level.attentions):

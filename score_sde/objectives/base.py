@@ -49,6 +49,7 @@ class Objective:
             the flow of any other process is followed by that one's own sampler.
         IN_NETWORK: the method of a network that is the model of `module` itself, of noise labels,
             where a network has one; "" for none.
+        STARTS_FROM: whose weights it is made to start from, by --init_from; "" for nobody's.
     """
 
     TRAINS: ClassVar[str]
@@ -56,6 +57,7 @@ class Objective:
     NUMBERS: ClassVar[tuple[str, ...]] = ()
     SAME_PROCESS: ClassVar[bool] = False
     IN_NETWORK: ClassVar[str] = ""
+    STARTS_FROM: ClassVar[str] = ""
 
     @property
     def draws(self) -> bool:

@@ -10,7 +10,8 @@ errors are multiples of each other; a weighting therefore names the quantity in 
 has the simplest form and stays finite.
 
 With a learned uncertainty the gradient is that of e^(-u(t)) times (1) plus u(t); see
-objectives.uncertainty.
+objectives.uncertainty. For the likelihood of the probability flow the error of the denoiser's
+Jacobian may count too; see objectives.second_order.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from flax import nnx
 from score_sde import sections
 from score_sde.checks import check_positive
 from score_sde.fields import Field
-from score_sde.objectives import multiscale, variational
+from score_sde.objectives import multiscale, second_order, variational
 from score_sde.objectives.base import DENOISER, Objective
 from score_sde.objectives.couplings import Coupling, independent
 from score_sde.objectives.times import (
@@ -36,6 +37,7 @@ from score_sde.objectives.times import (
     TimeDistribution,
     check_end,
     check_t_min,
+    check_times,
     draw_times,
     shifted_times,
     uniform_times,
@@ -72,6 +74,7 @@ def denoising_score_matching(
     uncertainty: Callable[[SDE, jax.Array], jax.Array] | None = None,
     bound: Bound | None = None,
     coarse: Sequence[int] = (),
+    jacobian: float = 0.0,
 ) -> jax.Array:
     """The loss of each example, equation (1).
 
@@ -89,6 +92,8 @@ def denoising_score_matching(
         uncertainty: u of objectives.uncertainty, a function of the process and t; None for none.
         bound: what is added for a learned variance; None for none.
         coarse: the error counts at lower resolutions too, see objectives.multiscale.
+        jacobian: weight of the loss of objectives.second_order, beside that of the first; without
+            `bound`.
 
     Returns:
         [batch]; its mean is the training loss. With an uncertainty the value is that without, and
@@ -103,13 +108,19 @@ def denoising_score_matching(
     x0, eps = couple(key_eps, x0, cond)
     x = expand(sde.alpha(t), x0) * x0 + expand(sde.sigma(t), x0) * eps
     quantity = QUANTITIES[weighting.quantity]
-    if bound is None:
-        prediction, added = denoise(x, t, cond), 0.0
-    else:
+    truth, reduce, added, more = Prediction(x0, eps), REDUCTIONS[reduction], 0.0, 0.0
+    if bound is not None:
         prediction, v = with_variance(denoise, x, t, cond)
         added = bound(sde, t, x, x0, prediction, v)
-    error = quantity(sde, t, prediction) - quantity(sde, t, Prediction(x0, eps))
-    found = multiscale.reduced(error, coarse, REDUCTIONS[reduction])
+    elif jacobian:
+        key_probe = jax.random.fold_in(key, 2)
+        prediction, *along = second_order.evaluated(key_probe, denoise, x, t, cond)
+        errors = second_order.errors(sde, t, prediction, truth, *along)
+        more = jacobian * reduce(second_order.squares(quantity(sde, t, errors), along[0]))
+    else:
+        prediction = denoise(x, t, cond)
+    error = quantity(sde, t, prediction) - quantity(sde, t, truth)
+    found = multiscale.reduced(error, coarse, reduce) + more
     loss = correction * weighting.weight(sde, t) * found
     if uncertainty is not None:
         loss = reported(loss, uncertain(loss, uncertainty(sde, t)))
@@ -168,6 +179,9 @@ class Denoising(Objective):
         reduction: over the axes of an example, a name in REDUCTIONS.
         multiscale: sides, in pixels, of squares over which the error is averaged and counts once
             more, for large images; see objectives.multiscale.
+        second_order: weight of the error of the denoiser's Jacobian, for bits/dim by the
+            probability flow: objectives.second_order. It makes a step about twice as long; small
+            numbers are meant, for its least value grows with the dimensions of the data.
         uncertainty: learn what loss to expect at each noise level, and divide by it in training;
             what is reported is the loss without. See objectives.uncertainty.
         learned_variance: the network has twice the channels and learns the variance of reverse
@@ -203,6 +217,7 @@ class Denoising(Objective):
     stratified: bool = False
     reduction: Annotated[str, one_of(REDUCTIONS)] = "mean"
     multiscale: Annotated[Sequence[Annotated[int, between(2, 4096)]], Length(0, 8)] = ()
+    second_order: NotNegative = 0.0
     uncertainty: bool = False
     learned_variance: bool = False
     vlb_weight: NotNegative | None = None
@@ -221,6 +236,11 @@ class Denoising(Objective):
         if self.learned_variance and not np.allclose(ends, (-1, 1)):
             raise ValueError(
                 "learned_variance is of data in [-1, 1]: use config.space.pixels.centered=True"
+            )
+        if self.learned_variance and self.second_order:
+            raise ValueError(
+                "second_order is for the likelihood of the probability flow, learned_variance for "
+                "that of reverse steps: leave one of them out"
             )
         if self.learned_variance and self.times != "discrete":
             raise ValueError(
@@ -250,6 +270,8 @@ class Denoising(Objective):
                 f"weighting=likelihood is infinite where no signal is left, as at the end of "
                 f"{process}: use weighting=uniform with quantity=v"
             )
+        if self.times != "discrete":
+            check_times(self._times(), process)
 
     def module(self) -> Callable[[nnx.Rngs], Uncertainty] | None:
         """u, if it is asked for."""
@@ -260,8 +282,11 @@ class Denoising(Objective):
         return {"learn_variance": True} if self.learned_variance else {}
 
     def held_out(self) -> Self:
-        """Held-out losses are compared over training, so their times are always spread evenly."""
-        return dataclasses.replace(self, stratified=True)
+        """Held-out losses are compared over training, so their times are always spread evenly.
+
+        Nor have they the error of the second order, which is noisy, and a choice of training.
+        """
+        return dataclasses.replace(self, stratified=True, second_order=0.0)
 
     def __call__(
         self,
@@ -288,6 +313,7 @@ class Denoising(Objective):
             uncertainty=own,
             bound=self._bound if self.learned_variance else None,
             coarse=self.multiscale,
+            jacobian=self.second_order,
         )
 
     def couple(self) -> Coupling:

@@ -49,6 +49,7 @@ class Distillation(Objective):
 
     TRAINS: ClassVar[str] = DENOISER
     SAME_PROCESS: ClassVar[bool] = True
+    STARTS_FROM: ClassVar[str] = "its teacher"
 
     teacher: Path = ""
     weighting: Annotated[str, one_of(WEIGHTED)] = "truncated_snr"
@@ -60,7 +61,10 @@ class Distillation(Objective):
     def check(self, process: SDE) -> None:
         """Raise ValueError if there is no teacher."""
         if not self.teacher:
-            raise ValueError(f"{type(self).__name__} has no teacher: give the folder of its run")
+            raise ValueError(
+                f"{type(self).__name__} has no teacher: give the folder of its run, in the field "
+                "teacher of the section of this objective"
+            )
 
     def check_teacher(self, taught: Objective, conditions: Collection[str]) -> None:
         """See Objective: a denoiser."""

@@ -11,8 +11,9 @@ r comes to u. The loss is 1 / (u - r) times the pseudo-Huber distance of width c
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -27,10 +28,12 @@ from score_sde.objectives.consistency import (
     ratio,
     time_at_ratio,
 )
-from score_sde.objectives.times import draw_times, log_normal_times
+from score_sde.objectives.times import check_times, draw_times, log_normal_times
 from score_sde.processes import SDE
 from score_sde.sections import DERIVED
 from score_sde.values import Count, NotNegative, Positive, above
+
+_CLOSEST = 20  # binary digits, of 24 in a float32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +43,20 @@ class ECT(ConsistencyObjective):
     Attributes:
         time_mean: mean of log(sigma / alpha).
         time_std: its standard deviation.
-        q: factor by which a stage brings r closer to u.
+        q: factor by which a stage brings r closer to u; at most 2^20 in all stages, beyond which
+            no float32 would tell them apart.
         k: how much further apart they are at low noise.
         b: of equation (1).
         stages: how many there are, in equal parts of the training.
         width: c, of the pseudo-Huber distance; 0 for the distance itself.
         stratified: spread the times of a batch evenly; see times.draw_times.
         done: share of the training that is done, from 0 to 1.
+
+    Raises:
+        ValueError: an option is out of its range, or all stages together are.
     """
+
+    STARTS_FROM: ClassVar[str] = "a denoiser"
 
     time_mean: float = -1.1
     time_std: Positive = 2.0
@@ -61,6 +70,15 @@ class ECT(ConsistencyObjective):
 
     def __post_init__(self):
         sections.check(self)
+        if self.stages * math.log2(self.q) > _CLOSEST:
+            raise ValueError(
+                f"q={self.q:g} to the power of stages={self.stages} is above 2^{_CLOSEST}: the two "
+                "levels would be one, and nothing learnt. Give fewer stages or a smaller q"
+            )
+
+    def check(self, process: SDE) -> None:
+        """Raise ValueError if the times are not of the process."""
+        check_times(log_normal_times(self.time_mean, self.time_std), process)
 
     def at(self, done: jax.Array) -> Self:
         """See Objective: in the stage of that share."""
@@ -94,5 +112,4 @@ class ECT(ConsistencyObjective):
         low = jnp.where(low > ratio(process, jnp.asarray(process.t_min, u.dtype)), low, 0)
         r = jnp.where(low > 0, time_at_ratio(process, jnp.where(low > 0, low, u)), 0)
         squared = ends_apart(key_eps, model, process, x0, cond, t, r)
-        apart = jnp.maximum(u - low, jnp.finfo(u.dtype).eps * u)  # late stages bring them together
-        return pseudo_huber(squared, self.width) / apart
+        return pseudo_huber(squared, self.width) / (u - low)

@@ -25,7 +25,7 @@ from score_sde.objectives.couplings import COUPLINGS, Coupling
 from score_sde.objectives.denoising import Denoising
 from score_sde.objectives.weightings import WEIGHTINGS
 from score_sde.sections import DERIVED
-from score_sde.values import Count, Path, Positive, between, one_of
+from score_sde.values import Path, between, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,8 @@ class FlowMatching(Denoising):
             of the data set and the coupling; empty for none. See runs.teacher.
         pairs: how many of these are drawn once, before training, and kept in the run's folder; 0 to
             draw them anew in each step. Of a model that is told no condition.
-        regularization: of the coupling sinkhorn; its own if None.
+        regularization: of the coupling sinkhorn; its own if None. A smaller one takes more
+            iterations.
         iterations: of the coupling sinkhorn; its own if None.
         taught: the coupling of the teacher, while it trains.
 
@@ -51,8 +52,8 @@ class FlowMatching(Denoising):
     coupling: Annotated[str, one_of(COUPLINGS)] = "independent"
     teacher: Path = ""
     pairs: Annotated[int, between(0, 100_000_000)] = 0
-    regularization: Positive | None = None
-    iterations: Count | None = None
+    regularization: Annotated[float, between(1e-4, 1e4)] | None = None
+    iterations: Annotated[int, between(1, 100_000)] | None = None
     taught: Coupling | None = dataclasses.field(default=None, metadata=DERIVED)
 
     def __post_init__(self):
@@ -64,6 +65,11 @@ class FlowMatching(Denoising):
             )
         if self.pairs and not self.teacher:
             raise ValueError(f"pairs={self.pairs} are of a teacher: give the folder of its run")
+        if self.second_order and (self.teacher or self.coupling != "independent"):
+            raise ValueError(
+                "second_order is of noise that is independent of the data: leave it out, or give "
+                "coupling=independent and no teacher"
+            )
         self._check_of("coupling", ("sinkhorn",), "regularization", "iterations")
 
     def check_conditions(self, told: Mapping[str, tuple[str, float]]) -> None:

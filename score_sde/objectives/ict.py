@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -30,12 +30,13 @@ from score_sde.objectives.consistency import (
     ratio,
     time_at_ratio,
 )
-from score_sde.objectives.times import check_end
+from score_sde.objectives.times import check_end, check_times, log_normal_times
 from score_sde.processes import SDE
 from score_sde.sections import DERIVED
-from score_sde.values import Count, NotNegative, Positive
+from score_sde.values import NotNegative, Positive, between
 
 RHO = 7.0
+Steps = Annotated[int, between(1, 2**17)]  # of more, float32 knows no probabilities
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +59,8 @@ class ICT(ConsistencyObjective):
 
     time_mean: float = -1.1
     time_std: Positive = 2.0
-    first: Count = 10
-    last: Count = 1280
+    first: Steps = 10
+    last: Steps = 1280
     width: NotNegative = 0.00054
     done: ArrayLike = dataclasses.field(default=0.0, metadata=DERIVED)
 
@@ -69,8 +70,9 @@ class ICT(ConsistencyObjective):
             raise ValueError(f"last={self.last} steps are fewer than first={self.first}")
 
     def check(self, process: SDE) -> None:
-        """Raise ValueError if the process has no largest level."""
+        """Raise ValueError if the process has no largest level, or hardly any level is drawn."""
         check_end("the largest level of ict", process)
+        check_times(log_normal_times(self.time_mean, self.time_std), process)
 
     def at(self, done: jax.Array) -> Self:
         """See Objective: with the steps of that share."""

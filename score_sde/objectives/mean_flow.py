@@ -32,10 +32,10 @@ from score_sde import sections
 from score_sde.flow_map import FlowMap
 from score_sde.objectives.flow_maps import StraightFlowMap
 from score_sde.objectives.frozen import frozen
-from score_sde.objectives.times import draw_times, logit_normal_times
+from score_sde.objectives.times import check_times, draw_times, logit_normal_times
 from score_sde.prediction import Prediction
 from score_sde.processes import SDE, expand
-from score_sde.values import NotNegative, Positive, Range, between
+from score_sde.values import Positive, Range, between
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ class MeanFlow(StraightFlowMap):
     share: Annotated[float, between(0, 1)] = 0.25
     time_mean: float = -0.4
     time_std: Positive = 1.0
-    power: NotNegative = 1.0
+    power: Annotated[float, between(0, 4)] = 1.0
     offset: Positive = 1e-3
     guidance: Positive = 1.0
     mix: Annotated[float, Range(0, 1, open_high=True)] = 0.0
@@ -64,6 +64,11 @@ class MeanFlow(StraightFlowMap):
 
     def __post_init__(self):
         sections.check(self)
+
+    def check(self, process: SDE) -> None:
+        """Raise ValueError if the paths are not straight, or the times not of the process."""
+        super().check(process)
+        check_times(logit_normal_times(self.time_mean, self.time_std), process)
 
     def check_conditions(self, told: Mapping[str, tuple[str, float]]) -> None:
         """Raise ValueError if guidance has no model without conditions to compare with."""

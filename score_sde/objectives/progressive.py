@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Collection, Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ from score_sde.objectives.base import Objective
 from score_sde.objectives.distillation import Distillation
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
-from score_sde.values import Count
+from score_sde.values import between
 
 Cond = Mapping[str, jax.Array] | None
 
@@ -43,7 +43,7 @@ class Progressive(Distillation):
         ValueError: an option is out of its range.
     """
 
-    steps: Count = 16
+    steps: Annotated[int, between(1, 4096)] = 16  # of more, float32 knows no target
     stratified: bool = False
 
     @property

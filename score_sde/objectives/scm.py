@@ -29,7 +29,7 @@ from score_sde import sections
 from score_sde.flow_map import FlowMap
 from score_sde.objectives.consistency import ConsistencyObjective
 from score_sde.objectives.frozen import frozen
-from score_sde.objectives.times import draw_times, log_normal_times
+from score_sde.objectives.times import check_times, draw_times, log_normal_times
 from score_sde.prediction import Prediction
 from score_sde.processes import SDE, expand
 from score_sde.sections import DERIVED
@@ -62,6 +62,10 @@ class SCM(ConsistencyObjective):
 
     def __post_init__(self):
         sections.check(self)
+
+    def check(self, process: SDE) -> None:
+        """Raise ValueError if the times are not of the process."""
+        check_times(log_normal_times(self.time_mean, self.time_std), process)
 
     def at(self, done: jax.Array) -> Self:
         """See Objective."""

@@ -11,6 +11,7 @@ import numpy as np
 from jax.scipy.special import ndtri
 
 from score_sde.processes import SDE
+from score_sde.processes.base import on_host
 
 # A time distribution maps numbers in (0, 1) to times, both [batch], and gives each time's c(t).
 TimeDistribution = Callable[[SDE, jax.Array], tuple[jax.Array, jax.Array]]
@@ -220,6 +221,26 @@ def draw_times(
     # The quantile functions of the normal distributions are infinite at 0 and 1.
     tiny = jnp.finfo(u.dtype).eps
     return times(sde, jnp.clip(u, tiny, 1 - tiny))
+
+
+_SPREAD, _LEAST = 1000, 0.01
+
+
+def check_times(times: TimeDistribution, sde: SDE) -> None:
+    """Raise ValueError if nearly all times that are drawn lie on an end of the process.
+
+    Args:
+        times: their distribution, which is clipped to the times of the process.
+        sde: the process.
+    """
+    u = (np.arange(_SPREAD, dtype=np.float32) + 0.5) / _SPREAD
+    t = on_host(lambda u: times(sde, u)[0], u)
+    low, high = np.float32([sde.t_min, sde.t_max])
+    if np.mean((t > low) & (t < high)) < _LEAST:
+        raise ValueError(
+            f"of the times that are drawn nearly all lie on the ends, t={sde.t_min:g} and "
+            f"t={sde.t_max:g}, of {sde}: give another time_mean, time_std or time_shift"
+        )
 
 
 def check_end(what: str, sde: SDE) -> None:

@@ -89,9 +89,9 @@ class VP(LinearBeta):
         return self.beta(t)
 
     def log_snr(self, t: ArrayLike) -> jax.Array:
-        """-log(exp(int_0^t beta) - 1); shape of t."""
-        xp = namespace(t)
-        return -xp.log(xp.expm1(self._integral_beta(t)))
+        """-log(exp(int_0^t beta) - 1), without that exponential; shape of t."""
+        integral = self._integral_beta(t)
+        return -integral - namespace(t).log(-namespace(t).expm1(-integral))
 
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
         """The inverse of log_snr: int_0^t beta = log(1 + exp(-log_snr)); shape of log_snr."""

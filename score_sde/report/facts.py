@@ -34,6 +34,24 @@ def of_number(entry: Values) -> str:
     return _joined(of, features, samples + against, examples, *_model({**protocol, "nfe": nfe}))
 
 
+def of_value(entry: Values) -> str:
+    """The value of an entry of evaluation.json, its standard error and unit, and what beside it.
+
+    Args:
+        entry: "value", "standard_error", and perhaps "unit", "exact", "difference" and "kl".
+    """
+    beside = [f"exact {_number(entry['exact'])}"] if "exact" in entry else []
+    if isinstance(found := entry.get("difference"), Mapping):
+        beside.append(f"difference {_number(found['value'], found['standard_error'])}")
+    beside += [f"KL(data || model) {_number(entry['kl'])} nats"] if "kl" in entry else []
+    value = _number(entry["value"], entry["standard_error"])
+    return "; ".join([f"{value} {entry.get('unit', '')}".rstrip(), *beside])
+
+
+def _number(value: float, error: float | None = None) -> str:
+    return f"{value:.4f}" + ("" if error is None else f" +- {error:.4f}")
+
+
 def of_picture(about: Values) -> str:
     """What a picture is of, from what it says of itself.
 

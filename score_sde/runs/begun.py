@@ -40,6 +40,7 @@ FIXED = (
     "training.ema_decays",
     "training.ema_profiles",
     "training.lora",
+    "training.control",
 )
 
 

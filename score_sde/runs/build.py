@@ -27,7 +27,9 @@ from score_sde.data import Info, Source, selection
 from score_sde.errors import UserError, first_line
 from score_sde.fields import Field
 from score_sde.models import conditions
+from score_sde.models.adapter import Adapter
 from score_sde.models.conditions.augment import AugmentEmbedding
+from score_sde.models.control import Control
 from score_sde.models.functional import Arrays, Functional, beside, functional
 from score_sde.models.lora import LoRA
 from score_sde.noise_labels import NOISE_LABELS
@@ -52,10 +54,12 @@ class Fixed(NamedTuple):
     Attributes:
         space: what the model sees of an example.
         teacher: what it learns from beside the data, or None; see runs.teacher.
+        captions: what tells the network of texts of the data, or None; see runs.captions.
     """
 
     space: Space
     teacher: Any
+    captions: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Experiment:
         data: what is known of the data set.
         field: of the data set, what is modelled.
         space: what the model sees of it.
-        conditions: names of the fields that the network is told.
+        conditions: names of the fields that the network, or what is beside it, is told.
         sde: the forward process.
         module: makes the network of random streams.
         network: the network as a pure function.
@@ -80,8 +84,10 @@ class Experiment:
         text: how it is told of prompts.
         training: the section `training`.
         optim: the section `optim`.
-        lora: the section `training.lora`: what of the network is trained, if it is not itself.
+        adapter: what is trained beside the network, if it is not itself: `training.lora` or
+            `training.control`.
         teacher: what the objective learns from beside the data, while it trains; see runs.teacher.
+        captions: what tells the network of texts of the data, while it trains; see runs.captions.
     """
 
     config: ConfigDict
@@ -100,13 +106,14 @@ class Experiment:
     text: System
     training: TrainingOptions
     optim: OptimOptions
-    lora: LoRA
+    adapter: Adapter
     teacher: Any = None
+    captions: Any = None
 
     @property
     def fixed(self) -> Fixed:
         """The arrays that the loss is given beside those of the network: a pytree."""
-        return Fixed(self.space, self.teacher)
+        return Fixed(self.space, self.teacher, self.captions)
 
     @property
     def parameters(self) -> int:
@@ -126,7 +133,7 @@ class Experiment:
     @property
     def picture_size(self) -> int:
         """Examples in a picture drawn during training."""
-        return min(64, self.config.sampling.num_samples)
+        return min(self.space.FEW, self.config.sampling.num_samples)
 
     def loss(
         self,
@@ -141,9 +148,10 @@ class Experiment:
 
         See training.step.LossFunction.
         """
-        train, (space, teacher) = step is not None, fixed
+        train, (space, teacher, captions) = step is not None, fixed
         key_augment, key_encode, key_loss, key_dropout = jax.random.split(key, 4)
-        key_distort = jax.random.fold_in(key, 4)  # a fifth, which leaves the four as they are
+        # A fifth and a sixth, which leave the four as they are.
+        key_distort, key_captions = (jax.random.fold_in(key, i) for i in (4, 5))
         examples = batch[self.field.name]
         if train:
             examples = space.augment(key_augment, examples)
@@ -157,6 +165,8 @@ class Experiment:
             objective = objective.given(teacher)
         own = {"own": functools.partial(self.own, params, constants)} if self.own else {}
         cond = {name: batch[name] for name in names}
+        if captions is not None:
+            cond |= captions(batch, key_captions if train else None)
         if train and space.told:  # who is told nothing of it takes an example as it is
             x0, cond[AUGMENT] = space.distort(key_distort, x0)
         return objective(
@@ -216,8 +226,8 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             network = functional(module)  # abstractly, which checks its arguments
         except ValueError as error:
             raise UserError(f"config.model: {first_line(error)}") from error
-        lora = LoRA(**config.training.lora)
-        network, own = _with_own(lora.adapted(network), config, trained)
+        adapter = _adapter(config, info, answers)
+        network, own = _with_own(adapter.adapted(network), config, trained)
 
         def make(
             params: Arrays,
@@ -233,7 +243,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             data=info,
             field=field,
             space=space,
-            conditions=tuple(config.conditions.fields),
+            conditions=(*config.conditions.fields, *adapter.told),
             sde=process,
             module=module,
             network=network,
@@ -244,7 +254,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             rule=guiding,
             text=text,
             training=TrainingOptions(**sections.own(TrainingOptions, config.training)),
-            lora=lora,
+            adapter=adapter,
             optim=OptimOptions(**config.optim),
         )
     except UserError:
@@ -253,9 +263,33 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         raise UserError(first_line(error)) from error
 
 
+def _adapter(config: ConfigDict, info: Info, answers: Sequence[str]) -> Adapter:
+    """What is trained beside the network."""
+    name = config.training.control.field
+    if name and (name in answers or name in config.conditions.fields or info[name].kind != "image"):
+        raise UserError(
+            f"config.training.control.field={name}: it is an image of the data beside the one that "
+            "is drawn and what the network is told"
+        )
+    control = Control(name, info[name] if name else None)
+    found = [one for one in (LoRA(**config.training.lora), control) if one.said]
+    if len(found) > 1:
+        raise UserError(f"{found[0].said} and {found[1].said}: train one of them")
+    return found[0] if found else LoRA()
+
+
 def _prompts(config: ConfigDict, info: Info) -> System:
     """How a model is told of prompts: as the config says, or else as it is told of its data."""
     found = prompting.read(config.text)
+    if found.field:
+        if not found.ENCODERS:
+            raise UserError(
+                f"config.text.field={found.field} is for a model that encoders tell of prompts, "
+                f"and config.text.name={config.text.name} has none: leave it out, or name it in "
+                "config.conditions.fields"
+            )
+        if (kind := info[found.field].kind) != "text":
+            raise UserError(f"config.text.field={found.field} is a field of kind {kind}, not text")
     texts = [name for name in config.conditions.fields if info[name].kind == "text"]
     if found.prompts or not texts:
         return found
@@ -305,6 +339,7 @@ def matching(config: ConfigDict, split: str, experiment: Experiment, who: str) -
     """
     found = source(config, split)
     needed = (experiment.field.name, *experiment.conditions, *experiment.objective.fields)
+    needed += (experiment.text.field,) if experiment.text.field else ()
     for name in dict.fromkeys(needed):
         if differs := experiment.data[name].differs(found.info[name]):
             ours, theirs = differs

@@ -25,6 +25,7 @@ from score_sde.errors import UserError
 from score_sde.evaluation import asked as evaluation
 from score_sde.models import NETWORKS, arguments
 from score_sde.models.conditions import CONDITIONS
+from score_sde.models.control import Control
 from score_sde.models.lora import LoRA
 from score_sde.prediction import PredictionOptions
 from score_sde.processes import PROCESSES, Known
@@ -114,7 +115,11 @@ def schema(network: str = "unet") -> dict[str, Any]:
             **sections.of_family(objectives.OBJECTIVES, objectives.SHARED),
         },
         "data": sections.entries(DataOptions),
-        "training": {**sections.entries(TrainingOptions), "lora": sections.entries(LoRA)},
+        "training": {
+            **sections.entries(TrainingOptions),
+            "lora": sections.entries(LoRA),
+            "control": sections.entries(Control),
+        },
         "optim": sections.entries(OptimOptions),
         "sampling": {
             **sections.entries(SamplingOptions),

@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from score_sde import files
 from score_sde.controls import CONTROLS, Controls, scale_of
 from score_sde.errors import UserError, first_line
+from score_sde.models.clip_image import prepared
 from score_sde.parts import Part
 from score_sde.runs import kept, pictured
 from score_sde.samplers import Sampler
@@ -31,27 +32,62 @@ class Opened(NamedTuple):
         kind: a key of controls.CONTROLS.
         options: of the network.
         part: the network.
+        encoder: the options of what makes the embedding of an image that it is shown, and itself;
+            None of one that is shown images.
     """
 
     name: str
     kind: str
     options: dict[str, Any]
     part: Part
+    encoder: tuple[dict[str, Any], Part] | None = None
 
     @property
     def channels(self) -> int:
         """Of its image."""
-        return self.options[CONTROLS[self.kind].CHANNELS]
+        options = self.options if self.encoder is None else self.encoder[0]
+        return options[CONTROLS[self.kind].CHANNELS]
+
+    def shown(self, image: ArrayLike, pixels: tuple[int, int], count: int) -> jax.Array:
+        """What it is shown of an image; see controls.Control.told.
+
+        Args:
+            image: see Control.
+            pixels: (height, width) of the pictures.
+            count: how many.
+
+        Raises:
+            UserError: the image cannot be.
+        """
+        what = f"the image of {self.name}"
+        if self.encoder is not None:
+            return self._embedding(image, what, count)
+        found = pictured.of_channels(image, self.channels, what, count)
+        if found.shape[1:3] != pixels:
+            raise UserError(
+                f"{what} is of {found.shape[1]} x {found.shape[2]} pixels, the pictures of "
+                f"{pixels[0]} x {pixels[1]}: resize it"
+            )
+        return jnp.asarray(found)
+
+    def _embedding(self, image: ArrayLike, what: str, count: int) -> jax.Array:
+        """[count, features]; of one image for all pictures it is made once."""
+        options, encoder = self.encoder
+        one_for_all = np.ndim(image) == 3
+        found = pictured.of_channels(image, self.channels, what, 1 if one_for_all else count)
+        levels = np.round(255 * found).astype(np.uint8)
+        made = encoder(jnp.stack([prepared(one, options["side"]) for one in levels]))
+        return jnp.broadcast_to(made, (count, *made.shape[1:]))
 
 
 class Control(NamedTuple):
     """One network that steers, and how.
 
     Attributes:
-        network: its folder, as --mode=import makes it of a released ControlNet or T2I-adapter; or
-            what `opened` read there.
+        network: its folder, as --mode=import makes it of a released ControlNet, T2I-adapter or
+            IP-Adapter; or what `opened` read there.
         image: what it is shown, uint8 or numbers in [0, 1], [height, width, channels], or one for
-            each picture; of the size of the pictures.
+            each picture; of the size of the pictures, but of an IP-Adapter of any.
         scale: how much; 0 for nothing.
         start: the share of the steps after which it begins,
         end: and at which it ends.
@@ -105,19 +141,13 @@ def steering(
         # A network that shows means over all positions steers the prompt alone, as released.
         guess = one.guess or bool(network.options.get("pooled", False))
         members.append(CONTROLS[network.kind](network.part, low, high, guess))
-        what = f"the image of {network.name}"
-        image = pictured.of_channels(one.image, network.channels, what, count)
-        if image.shape[1:3] != pixels:
-            raise UserError(
-                f"{what} is of {image.shape[1]} x {image.shape[2]} pixels, the pictures of "
-                f"{pixels[0]} x {pixels[1]}: resize it"
-            )
+        shown = network.shown(one.image, pixels, count)
         try:
-            told = Controls(tuple(members)).told(i, jnp.asarray(image), one.scale)
+            told, away = Controls(tuple(members)).told(i, shown, one.scale)
         except ValueError as error:
             raise UserError(f"{network.name}: {first_line(error)}") from error
         cond |= told
-        null |= told | ({scale_of(i): jnp.zeros(count)} if guess else {})
+        null |= away | ({scale_of(i): jnp.zeros(count)} if guess else {})
     return Steering(Controls(tuple(members)), cond, null)
 
 
@@ -143,7 +173,10 @@ def opened(network: str | os.PathLike[str]) -> Opened:
     Raises:
         UserError: it cannot be read.
     """
-    return Opened(str(network), *kept.control(files.expanded(network)))
+    folder = files.expanded(network)
+    kind, options, part = kept.control(folder)
+    encoder = kept.image_encoder(folder) if CONTROLS[kind].EMBEDDED else None
+    return Opened(str(network), kind, options, part, encoder)
 
 
 def check_fits(

@@ -1,7 +1,13 @@
-"""What draws pictures of prompts: a run's sampler, or another on the grid of its release."""
+"""What draws pictures of prompts: a run's sampler, or another on the grid of its release.
+
+A sampler is compiled once for a process and shapes: what only numbers depend on, weights, what the
+network is told, scales and keys, are arguments of one function.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,7 +17,10 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from score_sde import records
-from score_sde.errors import UserError
+from score_sde.errors import UserError, solver_error_as
+from score_sde.guidance.task import Task
+from score_sde.prediction import Denoiser
+from score_sde.processes import SDE
 from score_sde.runs import config as configs
 from score_sde.runs import kept, sampling, schedulers
 from score_sde.samplers import Sampler
@@ -84,6 +93,77 @@ def first_state(run: Run, draw: Sampler, noise: jax.Array) -> jax.Array:
     if released is not None:
         scale *= schedulers.first(released, draw, run.sde)
     return noise * jnp.asarray(scale, noise.dtype)
+
+
+def drawn(
+    draw: Sampler,
+    sde: SDE,
+    denoise: Denoiser,
+    task: Task,
+    known: jax.Array | None,
+    key: jax.Array,
+    x_init: jax.Array,
+    cond: Mapping[str, jax.Array],
+) -> tuple[jax.Array, int]:
+    """States that answer a task, and the evaluations of the network for each.
+
+    Called again with an equal sampler and process and arrays of the same shapes, it compiles
+    nothing. Of a denoiser those leaves are arguments that are arrays or numbers.
+
+    Args:
+        draw: the sampler.
+        sde: the process.
+        denoise: of the model; guided, if it is to be.
+        task: what is asked.
+        known: states that the task is about; None for none.
+        key: a key for each picture.
+        x_init: what the sampler begins with.
+        cond: what the network is told.
+
+    Raises:
+        UserError: an adaptive solver gave up.
+    """
+    with solver_error_as(UserError):
+        x, nfe = _drawn(draw, sde, as_argument(denoise), task, known, key, x_init, cond)
+        return x, int(nfe)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Fixed:
+    """A denoiser that is no pytree: part of the program that is compiled, not an argument of it."""
+
+    denoise: Denoiser = dataclasses.field(metadata={"static": True})
+
+
+def as_argument(denoise: Denoiser) -> Any:
+    """A denoiser as an argument of a compiled function, whose arrays are arguments too."""
+    return jax.tree.map(lambda leaf: _Fixed(leaf) if callable(leaf) else leaf, denoise)
+
+
+def of_argument(argument: Any) -> Denoiser:
+    """The denoiser, in that function."""
+
+    def fixed(leaf: Any) -> bool:
+        return isinstance(leaf, _Fixed)
+
+    return jax.tree.map(lambda a: a.denoise if fixed(a) else a, argument, is_leaf=fixed)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _drawn(
+    draw: Sampler,
+    sde: SDE,
+    denoise: Any,
+    task: Task,
+    known: jax.Array | None,
+    key: jax.Array,
+    x_init: jax.Array,
+    cond: Mapping[str, jax.Array],
+) -> tuple[jax.Array, jax.Array]:
+    denoise = task.denoiser(of_argument(denoise), sde, known)
+    out = draw(key, denoise, sde, x_init=x_init, cond=cond)
+    return task.finish(out.x, known), out.nfe
 
 
 def _released(run: Run) -> Mapping[str, Any] | None:

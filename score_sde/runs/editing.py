@@ -7,11 +7,15 @@ with an adaptive step, so that under the same prompt and without guidance the im
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import jax
 
 from score_sde.errors import UserError, solver_error_as
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
+from score_sde.runs import drawing
 from score_sde.samplers import Sampler
 from score_sde.samplers.ode import RK45, probability_flow, solved
 
@@ -47,13 +51,20 @@ def inverted(
         UserError: the ODE was not solved.
     """
     with solver_error_as(UserError):
-        z, counts = solved(
-            denoise,
-            sde,
-            lambda one: probability_flow(one, sde, cond),
-            x,
-            rtol=by.rtol,
-            atol=by.atol,
-            max_steps=by.max_steps,
-        )
-    return z, int(counts.sum())
+        z, counts = _inverted(by, sde, drawing.as_argument(denoise), x, cond)
+        return z, int(counts.sum())
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _inverted(
+    by: RK45, sde: SDE, denoise: Any, x: jax.Array, cond: dict[str, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    return solved(
+        drawing.of_argument(denoise),
+        sde,
+        lambda one: probability_flow(one, sde, cond),
+        x,
+        rtol=by.rtol,
+        atol=by.atol,
+        max_steps=by.max_steps,
+    )

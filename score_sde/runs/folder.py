@@ -107,33 +107,34 @@ def _open(
 ) -> Run | ClassifierRun | AutoencoderRun:
     params, constants, step, name = _weights(workdir, experiment, weights, step)
     what = (workdir, step, experiment, params, constants, name)
+    make = experiment.make  # alone: what is compiled keeps these functions, and not the arrays
 
     @jax.jit
     def denoise(params, constants, x, t, cond=None, controls=None):
         if controls is None:
-            return experiment.make(params, constants)(x, t, cond)
+            return make(params, constants)(x, t, cond)
         around = functools.partial(controls.around, t=t)
-        return experiment.make(params, constants, around=around)(x, t, cond)
+        return make(params, constants, around=around)(x, t, cond)
 
     @jax.jit
     def average(params, constants, x, t, s, cond=None):
-        return experiment.make(params, constants).average(x, t, s, cond)
+        return make(params, constants).average(x, t, s, cond)
 
     @jax.jit
     def log_probs(params, constants, x, t):
-        return experiment.make(params, constants).log_probs(x, t)
+        return make(params, constants).log_probs(x, t)
 
     @jax.jit
     def log_prob(params, constants, x, t, label):
-        return experiment.make(params, constants).log_prob(x, t, label)
+        return make(params, constants).log_prob(x, t, label)
 
     @jax.jit
     def encode(params, constants, x):
-        return experiment.make(params, constants).encode(x)
+        return make(params, constants).encode(x)
 
     @jax.jit
     def decode(params, constants, z):
-        return experiment.make(params, constants).decode(z)
+        return make(params, constants).decode(z)
 
     def bound(function: Callable[..., Any]) -> Any:
         return Bound(function, params, constants)

@@ -120,11 +120,14 @@ def _guided(rule: Rule, about: Mapping[str, Any] = MappingProxyType({}), **other
 def notes(experiment: Experiment) -> list[str]:
     """What there is to say of guiding a model."""
     rule, conditions = experiment.rule, experiment.config.conditions
-    kinds = {experiment.data[name].kind for name in experiment.conditions}
+    kinds = {experiment.data[name].kind for name in conditions.fields}
+    dropouts = {f"conditions.{kind}.dropout": conditions[kind].dropout for kind in kinds}
+    if experiment.text.field:
+        dropouts["text.dropout"] = experiment.text.dropout
     guided = experiment.objective.draws and rule.NEEDS_CONDITION and not rule.idle
-    if not guided or any(conditions[kind].dropout for kind in kinds):
+    if not guided or not dropouts or any(dropouts.values()):
         return []
-    field = f"config.conditions.{min(kinds)}.dropout"
+    field = f"config.{min(dropouts)}"
     return [
         f"guidance compares with what the model knows of no condition, and with {field}=0 it "
         "learned nothing of that: train with 0.1"

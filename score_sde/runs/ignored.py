@@ -10,17 +10,15 @@ from collections.abc import Sequence
 
 from ml_collections import ConfigDict
 
-from score_sde import guidance, objectives, samplers, sections
+from score_sde import objectives, sections
 from score_sde.data import BY_PATH
 from score_sde.data.load import is_as_it_is
 from score_sde.errors import UserError
-from score_sde.evaluation.metrics import METRICS
-from score_sde.models.conditions import CONDITIONS
 from score_sde.models.shapes import level_sizes
 from score_sde.prediction import PredictionOptions
+from score_sde.runs import choices
 from score_sde.runs.build import Experiment
 from score_sde.samplers.grids import OPTIONS
-from score_sde.spaces import SPACES
 
 
 def ignored(experiment: Experiment, config: ConfigDict, paths: Sequence[str]) -> list[str]:
@@ -82,21 +80,8 @@ def check_parts(experiment: Experiment, paths: Sequence[str]) -> None:
 
 def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
     """Fields and sections that nothing reads, with the field that is why."""
-    told = [experiment.data[name].kind for name in experiment.conditions]
-    objective = config.objective.name
-    found = {
-        "space.name": sections.unread(SPACES, [config.space.name]),
-        "conditions.fields": sections.unread(CONDITIONS, told),
-        "objective.name": sections.unread(objectives.OBJECTIVES, [objective], objectives.SHARED),
-        "sampling.sampler": samplers.unread(config.sampling.sampler),
-        "guidance.name": _of_guidance(config.guidance.name),
-        "evaluation.metrics": sections.unread(METRICS, config.evaluation.metrics),
-    }
-    fields = {
-        f"{choice.split('.')[0]}.{option}": choice
-        for choice, options in found.items()
-        for option in options
-    }
+    told = [experiment.data[name].kind for name in config.conditions.fields]
+    fields = choices.unread(config, told)
     for option in {name for options in OPTIONS.values() for name in options}:
         if option not in OPTIONS.get(config.sampling.grid, ()):
             fields.setdefault(f"sampling.{option}", "sampling.grid")
@@ -116,12 +101,6 @@ def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
         of_drawing += ["sde"] if shown else ["training.sample_every"]
         return dict.fromkeys(of_drawing, "objective.name") | fields
     weighting = getattr(experiment.objective, "weighting", None)
-    if "edm" not in (config.model.parametrization, weighting) and objective != "scm":
+    if "edm" not in (config.model.parametrization, weighting) and config.objective.name != "scm":
         fields["model.sigma_data"] = "model.parametrization"
     return fields
-
-
-def _of_guidance(name: str) -> set[str]:
-    """What a rule does not read of the section `guidance`."""
-    of_weak = () if guidance.RULES[name].NEEDS_WEAK else ("run", "step", "weights")
-    return {*guidance.unread(name), *of_weak}

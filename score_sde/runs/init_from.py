@@ -17,12 +17,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from score_sde.errors import UserError
-from score_sde.models import lora
+from score_sde.models.adapter import Adapter
 from score_sde.models.functional import Arrays, fingerprint
 from score_sde.runs import config as configs
 from score_sde.runs import folder
 from score_sde.runs.build import Experiment
-from score_sde.runs.opened import Opened
 from score_sde.training import checkpoint_folder
 from score_sde.training.state import NOTHING, Weights
 
@@ -107,7 +106,7 @@ def start(workdir: Path, asked: Request | None, experiment: Experiment, again: b
     if not asked and again and record:
         asked = Request(record["run"], record["weights"].removeprefix("ema "), record["step"])
     if not asked:
-        return Start()
+        return Start(lines=_from_nothing(experiment))
     if Path(asked.path) == workdir.resolve():
         raise UserError(f"--init_from={asked.path} is the run itself: give another --workdir")
     return read(asked, experiment)
@@ -127,12 +126,15 @@ def read(asked: Request, experiment: Experiment) -> Start:
     ours, theirs = experiment.config.model.name, other.config.model.name
     if ours != theirs:
         raise UserError(f"{asked.path} is of the network {theirs}, and config.model.name={ours}")
-    found = _whole(other)
+    adapter = experiment.adapter
+    found = other.experiment.adapter.whole(other.params | other.constants)
+    if adapter.said:
+        found = adapter.begun(found) | found
     weights = Weights(*(_fitting(shapes, found) for shapes in experiment.network.shapes))
     arrays = _joined(experiment.network.shapes)
-    missed = _missed(arrays, found, _joined(weights))
-    _check_lora(asked, experiment, weights)
-    if not (weights.constants if experiment.lora.rank else weights.params):
+    missed = _missed(arrays, found, _joined(weights), adapter)
+    _check_adapted(asked, experiment, weights)
+    if not (weights.constants if adapter.said else weights.params):
         raise UserError(
             f"nothing of {asked.path} fits: none of its {len(other.params)} arrays has the path "
             f"and shape of one of this network, such as {missed[0]}"
@@ -146,9 +148,10 @@ def read(asked: Request, experiment: Experiment) -> Start:
         "arrays": number,
         "not_taken": missed,
     }
-    drawn = sum(map(lora.is_factor, arrays))  # factors are always drawn anew
-    of = experiment.network.shapes[1 if experiment.lora.rank else 0]
-    sizes = [sum(a.size for path, a in one.items() if path in of) for one in (_joined(weights), of)]
+    taken = _joined(weights)
+    drawn = sum(adapter.owns(path) and path not in taken for path in arrays)
+    of = experiment.network.shapes[1 if adapter.said else 0]
+    sizes = [sum(a.size for path, a in one.items() if path in of) for one in (taken, of)]
     lines = [
         f"starting from {asked.path} at step {other.step} ({other.weights} weights): {number} of "
         f"{len(arrays) - drawn} arrays, {sizes[0] / sizes[1]:.1%} of the parameters",
@@ -159,11 +162,15 @@ def read(asked: Request, experiment: Experiment) -> Start:
     return Start(weights, record, (*lines, *_other_meaning(other.config, experiment.config)))
 
 
-def _whole(run: Opened) -> Arrays:
-    """The arrays of a run's network; of one that has trained factors, with these in its weights."""
-    every = run.params | run.constants
-    merged = run.experiment.lora.merged(every, every)
-    return {path: array for path, array in merged.items() if not lora.is_factor(path)}
+def _from_nothing(experiment: Experiment) -> tuple[str, ...]:
+    """A line if the objective is made to start from a run's weights, and is given none."""
+    owner, name = experiment.objective.STARTS_FROM, experiment.config.objective.name
+    if not owner:
+        return ()
+    return (
+        f"note: config.objective.name={name} is made to start from the weights of {owner}: without "
+        "--init_from=RUN the network begins anew",
+    )
 
 
 def _joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -180,11 +187,13 @@ def _fitting(shapes: Mapping[str, Any], found: Arrays) -> Arrays:
     }
 
 
-def _missed(ours: Mapping[str, Any], found: Arrays, taken: Collection[str]) -> list[str]:
+def _missed(
+    ours: Mapping[str, Any], found: Arrays, taken: Collection[str], adapter: Adapter
+) -> list[str]:
     """A line for each array of either network that is not taken."""
     missed = []
     for path in dict.fromkeys([*ours, *found]):
-        if path not in taken and not lora.is_factor(path):
+        if path not in taken and not adapter.owns(path):
             here, there = (
                 str(list(arrays[path].shape)) if path in arrays else "none"
                 for arrays in (ours, found)
@@ -193,15 +202,14 @@ def _missed(ours: Mapping[str, Any], found: Arrays, taken: Collection[str]) -> l
     return missed
 
 
-def _check_lora(asked: Request, experiment: Experiment, weights: Weights) -> None:
+def _check_adapted(asked: Request, experiment: Experiment, weights: Weights) -> None:
     """Raise UserError if weights that are adapted, and so stay as they are, are not there."""
-    if not experiment.lora.rank:
-        return
+    adapter = experiment.adapter
     for path in experiment.network.shapes[1]:
-        if path not in weights.constants:
+        if adapter.said and path not in weights.constants:
             raise UserError(
-                f"config.training.lora.rank={experiment.lora.rank} adapts all weights of a run, "
-                f"and {asked.path} has no {path} of the shape that this network has there"
+                f"{adapter.said} adapts all weights of a run, and {asked.path} has no {path} of "
+                "the shape that this network has there"
             )
 
 

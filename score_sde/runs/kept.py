@@ -5,6 +5,7 @@ parts/autoencoder.safetensors     of its space, by the name in Space.PARTS
 parts/text_encoder.safetensors    of what tells it of prompts; then text_encoder_2, ...
 parts/tokenizer/                  the files of its tokeniser; then tokenizer_2, ...
 parts/control.safetensors         of a folder that is no run: a network that steers others
+parts/image_encoder.safetensors   of such a folder: what makes the embeddings that it is shown
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from score_sde.training import memory
 FOLDER = "parts"
 NETWORK = "network"
 CONTROL = "control"
+IMAGE_ENCODER = "image_encoder"
 
 
 def path(workdir: Path, name: str) -> Path:
@@ -140,14 +142,31 @@ def control(workdir: Path) -> tuple[str, dict[str, Any], parts.Part]:
     file = path(workdir, CONTROL)
     if not file.is_file():
         raise UserError(
-            f"{workdir} is no control: --mode=import --checkpoint=FOLDER --workdir={workdir} makes "
-            "one of a released ControlNet or T2I-adapter"
+            f"{workdir} is no control: --mode=import --checkpoint=FOLDER_OR_FILE "
+            f"--workdir={workdir} makes one of a released ControlNet, T2I-adapter or IP-Adapter"
         )
+    kind, options, part = _described(file)
+    if kind not in CONTROLS:
+        raise UserError(f"{file} holds a network of the kind {kind}, which steers nothing")
+    return kind, options, part
+
+
+def image_encoder(workdir: Path) -> tuple[dict[str, Any], parts.Part]:
+    """The options of what makes the embeddings of images that a control is shown, and itself.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    file = path(workdir, IMAGE_ENCODER)
+    kind, options, part = _described(file)
+    if kind != "clip_image":
+        raise UserError(f"{file} holds a network of the kind {kind}, which sees no images")
+    return options, part
+
+
+def _described(file: Path) -> tuple[str, dict[str, Any], parts.Part]:
     try:
-        kind, options = parts.described(file)
-        if kind not in CONTROLS:
-            raise UserError(f"{file} holds a network of the kind {kind}, which steers nothing")
-        return kind, options, parts.load(file)
+        return *parts.described(file), parts.load(file)
     except ValueError as error:
         raise UserError(str(error)) from error
 

@@ -7,6 +7,7 @@ They are kept in the run's folder: a run that goes on, goes on with them.
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import jax
@@ -16,6 +17,7 @@ import numpy as np
 from score_sde import files
 from score_sde.formats import npz
 from score_sde.objectives.couplings import Cond, Coupling
+from score_sde.training import memory
 
 NAME = "pairs.npz"
 _BATCH = 256
@@ -48,7 +50,16 @@ def drawn(key: jax.Array, couple: Coupling, number: int, shape: tuple[int, ...])
         couple: what draws a batch of them: a teacher, a pytree.
         number: how many.
         shape: of a state, *data.
+
+    Raises:
+        UserError: the memory is too small for so many.
     """
+    memory.check(
+        f"config.objective.flow_matching.pairs={number}",
+        2 * 4 * number * math.prod(shape),
+        memory.of_host(),
+        "keep fewer, or give 0, for pairs that are drawn in each step",
+    )
     batch = jax.jit(lambda couple, key: couple(key, jnp.zeros((_BATCH, *shape)), None))
     found = [
         jax.device_get(batch(couple, jax.random.fold_in(key, index)))

@@ -20,7 +20,7 @@ from score_sde.models.functional import Arrays
 from score_sde.training import checkpoint_folder, power_ema
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.options import POWER, SigmaRel, TrainingOptions
-from score_sde.training.snapshots import Snapshots
+from score_sde.training.snapshots import FOLDER, Snapshots
 
 PREFIX = "posthoc:"
 LARGEST_ERROR = 0.1
@@ -67,6 +67,37 @@ def plan(
     return steps, power_ema.combine(steps, lengths, step, sigma_rel)
 
 
+def planned(
+    workdir: Path, options: TrainingOptions, step: int | None, sigma_rel: float
+) -> tuple[np.ndarray, power_ema.Combination]:
+    """The `plan` of a run's average; of its arrays nothing is read.
+
+    Args:
+        workdir: the run's folder.
+        options: of the training.
+        step: the checkpoint; the newest if None.
+        sigma_rel: the length.
+
+    Raises:
+        UserError: there is no such checkpoint, or what was kept is too little.
+    """
+    step = checkpoint_folder.chosen(workdir / "checkpoints", step)
+    kept = checkpoint_folder.steps(workdir / FOLDER)
+    steps, found = plan(kept, step, options.ema_profiles, sigma_rel)
+    if found.error > LARGEST_ERROR:
+        raise UserError(
+            f"{workdir} kept too little for {PREFIX}{sigma_rel:g}: {_made_of(steps, found)}. Train "
+            "with a smaller config.training.ema_snapshot_every, or ask for a length near "
+            f"{' or '.join(f'{one:g}' for one in options.ema_profiles)}"
+        )
+    return steps, found
+
+
+def _made_of(steps: np.ndarray, found: power_ema.Combination) -> str:
+    number = len(set(steps.tolist()))
+    return f"{len(steps)} averages of {number} steps: expected relative error {found.error:.1e}"
+
+
 def read(
     workdir: Path,
     checkpoints: Checkpoints,
@@ -88,26 +119,17 @@ def read(
     Raises:
         UserError: what was kept is too little, or damaged.
     """
-    step = checkpoint_folder.chosen(checkpoints.folder, step)
+    steps, found = planned(workdir, options, step, sigma_rel)
+    step = int(steps[-1])
     snapshots = Snapshots(workdir)
     try:
-        steps, found = plan(snapshots.steps(), step, options.ema_profiles, sigma_rel)
-        each = list(dict.fromkeys(steps.tolist()))
-        error = f"expected relative error {found.error:.1e}"
-        of = f"{len(steps)} averages of {len(each)} steps: {error}"
-        if found.error > LARGEST_ERROR:
-            raise UserError(
-                f"{workdir} kept too little for {PREFIX}{sigma_rel:g}: {of}. Train with a smaller "
-                "config.training.ema_snapshot_every, or ask for a length near "
-                f"{' or '.join(f'{one:g}' for one in options.ema_profiles)}"
-            )
         if jax.process_index() == 0:
-            print(f"{PREFIX}{sigma_rel:g} is made of {of}", file=sys.stderr)
+            print(f"{PREFIX}{sigma_rel:g} is made of {_made_of(steps, found)}", file=sys.stderr)
         params, constants = shapes
         total = {n: np.zeros(shape.shape, np.float64) for n, shape in params.items()}
         coefficients = iter(found.coefficients)
         names = [f"{POWER}{one}" for one in options.ema_profiles]
-        for at in each:
+        for at in dict.fromkeys(steps.tolist()):
             source = checkpoints if at == step else snapshots
             for average in source.averages(at, names, params):
                 factor = next(coefficients)

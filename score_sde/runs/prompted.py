@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from ml_collections import ConfigDict
 
 from score_sde import keys
 from score_sde.errors import UserError, first_line
@@ -90,6 +91,7 @@ def generate(
     noise_level: int | None = None,
     prompt_from: Prompts | None = None,
     controls: Sequence[Control] = (),
+    conditions: Mapping[str, ArrayLike] | None = None,
     height: int | None = None,
     width: int | None = None,
     sizes: Sequence[float] | None = None,
@@ -129,6 +131,8 @@ def generate(
         prompt_from: what the image shows, to be drawn under `prompt`: see editing. Then the sampler
             is "rk45", and nfe counts the way from the image too.
         controls: networks that steer by images.
+        conditions: what the model is told of its data beside the text, by the name of the field,
+            for all pictures, or one for each: of what it leads away from too.
         height: of the pictures, in pixels; None: as start or the image says, else that of training.
         width: likewise.
         sizes: what a model that is told of sizes is told, in pixels; None: of the picture itself.
@@ -158,7 +162,7 @@ def generate(
     scale = true_guidance if knows else told_scale
     cond, null = _both(run, texts, others, negative, scale != 1)
     also = {"guidance": jnp.full(count, told_scale, jnp.float32)} if knows else {}
-    also |= asked.cond
+    also |= asked.cond | _of_data(run, conditions or {}, count)
     cond |= also | steers.cond | _sizes(run, sizes, pixels, count)
     denoise = run.denoise
     if steers.controls is not None:
@@ -174,11 +178,30 @@ def generate(
         denoise = classifier_free(denoise, scale, null, interval=interval or None, rescale=rescale)
     if pixels != tuple(run.space.image[:2]):
         _check_size(run, start, cond)
-    denoise = asked.task.denoiser(denoise, run.sde, asked.known)
-    out = draw(key, denoise, run.sde, x_init=x_init, cond=cond)
-    x = asked.task.finish(out.x, asked.known)
+    x, nfe = drawing.drawn(draw, run.sde, denoise, asked.task, asked.known, key, x_init, cond)
     images = given.pasted(np.asarray(_decoded(run.space, x)))
-    return Generated(images, x, int(out.nfe) + spent)
+    return Generated(images, x, nfe + spent)
+
+
+def _of_data(run: Run, values: Mapping[str, ArrayLike], count: int) -> Cond:
+    """Values of fields of the data, [count, *shape] each."""
+    told = [n for n in run.experiment.conditions if run.experiment.data[n].kind != "text"]
+    found = {}
+    for name, value in values.items():
+        if name not in told:
+            raise UserError(
+                f"conditions: {name} is none of what this model is told beside texts: "
+                f"{', '.join(told) or 'nothing'}"
+            )
+        field, array = run.experiment.data[name], np.asarray(value)
+        if array.shape not in (field.shape, (count, *field.shape)):
+            raise UserError(
+                f"conditions: {name} is {array.shape}: give {field.shape}, or as many as pictures"
+            )
+        if not np.can_cast(array.dtype, field.dtype, "same_kind") and array.dtype.kind != "i":
+            raise UserError(f"conditions: {name} is of {array.dtype}: give {field.dtype}")
+        found[name] = jnp.broadcast_to(jnp.asarray(array, field.dtype), (count, *field.shape))
+    return found
 
 
 def _pixels(
@@ -281,13 +304,21 @@ def _sizes(
     run: Run, sizes: Sequence[float] | None, pixels: tuple[int, int], count: int
 ) -> dict[str, jax.Array]:
     """What a model is told of the sizes of a picture, if it is."""
-    height, width = pixels
-    model = run.config.model
-    if getattr(model, "added_features", 0):
-        usual = (height, width, 0, 0, height, width)
-    elif getattr(model, "sized", False):
-        usual = (height, width, height / width)
-    else:
+    usual = usual_sizes(run.config.model, pixels)
+    if not usual:
         return {}
     found = jnp.asarray(usual if sizes is None else tuple(sizes), jnp.float32)
     return {"sizes": jnp.tile(found, (count, 1))}
+
+
+def usual_sizes(model: ConfigDict, pixels: tuple[int, int]) -> tuple[float, ...]:
+    """What a network is told of the sizes of a picture as it is; () if it is told none.
+
+    Args:
+        model: the section `model` of its config.
+        pixels: (height, width) of the picture.
+    """
+    height, width = pixels
+    if getattr(model, "added_features", 0):
+        return (height, width, 0, 0, height, width)
+    return (height, width, height / width) if getattr(model, "sized", False) else ()

@@ -11,6 +11,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from score_sde import files
 from score_sde.data import Source, SplitError
 from score_sde.errors import UserError
 from score_sde.evaluation import asked as evaluation
@@ -18,6 +19,7 @@ from score_sde.runs import (
     begun,
     borrowed_parts,
     build,
+    captions,
     ignored,
     init_from,
     kept,
@@ -84,16 +86,26 @@ def train(
         taught = teacher.opened(experiment, workdir if found else None)
         experiment = dataclasses.replace(experiment, teacher=taught.by)
         start = init_from.start(workdir, asked, experiment, again)
-        if experiment.lora.rank and start.record is None:
+        if (said := experiment.adapter.said) and start.record is None:
             raise UserError(
-                f"config.training.lora.rank={experiment.lora.rank} adapts the weights of a run: "
-                "give its folder as --init_from=RUN"
+                f"{said} adapts the weights of a run: give its folder as --init_from=RUN"
+            )
+        source = workdir if found else Path(start.record["run"]) if start.record else None
+        if experiment.text.field:
+            told, tokenizers = captions.opened(experiment, source)
+            experiment = dataclasses.replace(experiment, captions=told)
+            train_set, held_out = (
+                None if one is None else captions.Captioned(one, experiment.text, tokenizers)
+                for one in (train_set, held_out)
             )
         # Every process has looked at the folder before the first one writes to it.
         multihost_utils.sync_global_devices("the run's folder was checked")
 
         def begin() -> None:
             if jax.process_index() == 0:
+                if experiment.captions is not None and not found:
+                    with files.writing(workdir):
+                        captions.keep(workdir, source, experiment.text)
                 begun.begin(workdir, config, experiment, start.record, taught.record, taken)
                 if isinstance(taught.by, pairs.Pairs):
                     pairs.write(workdir, taught.by)

@@ -103,7 +103,10 @@ def reconstructed(model: KLAutoencoder, space: Space, examples: jax.Array) -> ja
 def of(
     experiment: Experiment, mesh: Mesh, train_set: Source, held_out: Source | None
 ) -> Samples | Reconstructions | None:
-    """What pictures of a training show; None for a classifier, or where none are wanted.
+    """What pictures of a training show; None where none are wanted.
+
+    Nor are there any of a classifier, or of a model that encoders tell of prompts: those are drawn
+    with --prompt.
 
     Args:
         experiment: what is trained.
@@ -111,7 +114,7 @@ def of(
         train_set: the training examples.
         held_out: those that are reconstructed, or None for training examples.
     """
-    if not experiment.training.sample_every:
+    if not experiment.training.sample_every or experiment.text.ENCODERS:
         return None
     if experiment.objective.TRAINS == AUTOENCODER:
         return Reconstructions(experiment, mesh, held_out or train_set)

@@ -27,8 +27,10 @@ from score_sde.runs import build, noise_rules, recipes
 from score_sde.runs import config as configs
 from score_sde.runs.loss_curve import LossCurve
 from score_sde.spaces import Space
+from score_sde.training import memory
 
 _NUMBERS = 2**22  # of states that are encoded at a time
+_BYTES = 32  # that each takes there: as it is read, in float32 and, to be added up, in float64
 _DIFFERENT = 1.25  # from one channel to another, of standard deviations
 _SMALL = 16  # pixels of a side, below which images are of the size of digits
 
@@ -119,8 +121,11 @@ def _measured(source: Source, field: Field, space: Space, num: int, seed: int) -
     num, rng = min(num, len(source)), np.random.default_rng(seed)
     if num < 2:
         raise UserError(f"{source.info.name} has one example, which says nothing of others")
+    numbers = math.prod(space.shape)
+    needed = _BYTES * max(numbers, min(num * numbers, _NUMBERS))
+    memory.check(f"an example of {field.words}", needed, memory.of_host(), "give --image_size=N")
     positions = np.sort(rng.choice(len(source), num, replace=False))
-    at_once, key = max(1, _NUMBERS // math.prod(space.shape)), jax.random.key(seed)
+    at_once, key = max(1, _NUMBERS // numbers), jax.random.key(seed)
 
     def states() -> Iterator[np.ndarray]:
         for start in range(0, num, at_once):

@@ -30,6 +30,7 @@ class Space:
         KINDS: the kinds of fields that it models; see score_sde.fields.
         PARTS: networks that it has, by the options that say where their files are; see parts.
         MOST: how many examples a picture shows at the most.
+        FEW: how many one shows that is drawn in training.
         OF_DATA: whether its networks lie beside the data, see data.encoded, and not where options
             say.
         DENSITY: what a log-likelihood is of, where it is not of examples; "" where it is.
@@ -39,6 +40,7 @@ class Space:
     KINDS: ClassVar[tuple[str, ...]] = ()
     PARTS: ClassVar[tuple[str, ...]] = ()
     MOST: ClassVar[int] = 256
+    FEW: ClassVar[int] = 64
     OF_DATA: ClassVar[bool] = False
     DENSITY: ClassVar[str] = ""
     shape: tuple[int, ...]

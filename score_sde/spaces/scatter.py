@@ -29,8 +29,9 @@ def save(path: Path, vectors: np.ndarray) -> None:
         size = float(np.clip(8000 / len(vectors), 2, 12))
         axes.scatter(vectors[:, 0], vectors[:, 1], s=size, linewidths=0, alpha=0.7)
         d = vectors.shape[1]
-        title = f"{len(vectors):,} samples" + (f", 2 of {d} coordinates" if d > 2 else "")
-        axes.set(xlabel="x0", ylabel="x1", aspect="equal", title=title)
+        title = f"{len(vectors):,} points" + (f", 2 of {d} coordinates" if d > 2 else "")
+        axes.set(xlabel="x0", ylabel="x1", title=title)
+        axes.set_aspect("equal", adjustable="datalim")  # the square is filled, whatever they cover
     axes.grid(alpha=0.3)
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=100, metadata={"Software": None})

@@ -36,6 +36,7 @@ class Vectors(Space):
 
     KINDS: ClassVar[tuple[str, ...]] = ("vector",)
     MOST: ClassVar[int] = 10_000
+    FEW: ClassVar[int] = 1000
 
     mean: jax.Array = dataclasses.field(metadata=DERIVED_ARRAY)
     scale: jax.Array = dataclasses.field(metadata=DERIVED_ARRAY)

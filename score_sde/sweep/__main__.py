@@ -72,9 +72,7 @@ def main(argv: list[str]) -> int:
 def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     matches = {argument: re.fullmatch(r"--slurm\.(\w+)=(.*)", argument) for argument in argv}
     slurm = {match[1]: match[2] for match in matches.values() if match}
-    parser = terminal.Parser(
-        "see python -m score_sde.sweep --help", add_help=False, allow_abbrev=False
-    )
+    parser = terminal.Parser(prog="python -m score_sde.sweep", add_help=False, allow_abbrev=False)
     parser.add_argument("command", choices=tuple(_COMMANDS))
     parser.add_argument("folder", type=files.typed)
     parser.add_argument("--smoke", action="store_true")
@@ -157,8 +155,10 @@ def _table(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:
 def _warn(plan) -> None:
     from score_sde.sweep import table
 
-    for path in table.unknown(plan):
-        print(f"warning: no result has the metric {path}: see {plan.results}", file=sys.stderr)
+    done = sum(job.done() for job in plan.evaluations.values())
+    for path in table.unknown(plan):  # a slip, or a metric of rows that are not done yet
+        text = f"warning: no result has the metric {path}; {done} of {len(plan.rows)} rows are done"
+        print(f"{text}: see {os.path.relpath(plan.results)}", file=sys.stderr)
 
 
 def _plot(plan, line: argparse.Namespace, slurm: dict[str, str]) -> int:

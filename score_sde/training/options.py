@@ -119,7 +119,7 @@ class OptimOptions:
     learning_rate: Positive = 2e-4
     beta1: Share = 0.9
     beta2: Share = 0.999
-    eps: Positive = 1e-8
+    eps: Annotated[float, above(0, at_most=1)] = 1e-8
     momentum: Share | None = None
     weight_decay: NotNegative = 0.0
     warmup: Every = 5_000

@@ -12,6 +12,13 @@ Its length is the standard deviation of p_T over T,
 at most 12^(-1/2), that of the mean of all steps. By the least squares of their Section 3.2, a sum
 of the p of snapshots comes nearest to the p of any other length, and the same sum of the snapshots
 nearest to its average: it is known after training.
+
+Snapshots are rounded, and a sum of nearly equal ones, with large coefficients of both signs, is
+mostly that. So the least squares here count the rounding error of the sum as well,
+
+    |sum_i c_i p_i - p|^2 / |p|^2 + (ROUNDING |c|)^2,                                           (3)
+
+which changes nothing where coefficients are of the order of 1.
 """
 
 from __future__ import annotations
@@ -22,6 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+ROUNDING = 1e-6  # of an average that float32 tracked, over its size
 LARGEST = 0.28  # sigma_rel: at 12^(-1/2) = 0.2887 gamma is 0
 
 
@@ -30,8 +38,9 @@ class Combination(NamedTuple):
 
     Attributes:
         coefficients: of each snapshot, [snapshots].
-        error: the distance of the profile that comes out from the one that was wanted, over the
-            size of that, in L2: the error to expect where parameters change by independent steps.
+        error: the root of equation (3): the distance of the profile that comes out from the one
+            that was wanted, over the size of that, in L2, which is the error to expect where
+            parameters change by independent steps; and what rounding adds.
     """
 
     coefficients: np.ndarray
@@ -74,7 +83,7 @@ def correlation(
 
 
 def combine(steps: np.ndarray, lengths: np.ndarray, step: float, sigma_rel: float) -> Combination:
-    """The sum of snapshots that comes nearest to an average.
+    """The sum of snapshots that comes nearest to an average, by equation (3).
 
     Args:
         steps: of the snapshots, [snapshots].
@@ -88,7 +97,7 @@ def combine(steps: np.ndarray, lengths: np.ndarray, step: float, sigma_rel: floa
     pairs = correlation(steps[:, None], gammas[:, None], steps[None], gammas[None])
     wanted = correlation(steps, gammas, np.float64(step), np.float64(gamma))
     size = correlation(np.float64(step), np.float64(gamma), np.float64(step), np.float64(gamma))
-    found = np.linalg.solve(pairs, wanted)
+    found = np.linalg.solve(pairs + size * ROUNDING**2 * np.eye(len(steps)), wanted)
     found /= found.sum()  # parameters that do not change are to stay as they are
-    squared = size - 2 * found @ wanted + found @ pairs @ found
-    return Combination(found, float(np.sqrt(max(squared, 0) / size)))
+    squared = max(size - 2 * found @ wanted + found @ pairs @ found, 0) / size
+    return Combination(found, float(np.sqrt(squared + ROUNDING**2 * found @ found)))

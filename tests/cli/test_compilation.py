@@ -35,6 +35,7 @@ def test_it_is_kept_where_caches_are(kept, tmp_path):
     assert folder == str(tmp_path / "score_sde" / "compiled")
     assert line.startswith(f"compiled functions are kept in {folder}, 2 GB at most")
     assert jax.config.jax_compilation_cache_max_size == 2 * 2**30
+    assert kept(XDG_CACHE_HOME=tmp_path) == ([], folder)  # said once
     assert kept(SCORE_SDE_CACHE=tmp_path / "own")[1] == str(tmp_path / "own" / "compiled")
     assert kept(HOME=tmp_path / "h")[1] == str(tmp_path / "h" / ".cache" / "score_sde" / "compiled")
 

@@ -95,9 +95,13 @@ def test_a_config_json_is_that_run_or_the_recipe_of_another(run, tmp_path):
         (["--config=RUN/other.json"], "give a recipe, FILE.py, or the config.json of a run"),
         (["--workdir=RUN", "--config.model.chanels=3"], "did you mean config.model.channels?"),
         (["--workdir=RUN", "--config.model=3"], "config.model is a section, not a value"),
-        (["--workdir=RUN", "--config.seed=many"], "invalid literal for int()"),
+        (
+            ["--workdir=RUN", "--config.seed=many"],
+            "config.seed='many': this field takes",
+        ),
         (["--workdir=RUN", "--modes=sample"], "Unknown command line flag 'modes'"),
         (["--workdir=RUN", "--mode=import"], "--mode=import and --checkpoint=FILE go together"),
+        (["--workdir=RUN/none", "--mode=import", "--checkpoint="], "--checkpoint=FILE go together"),
     ],
 )
 def test_a_mistake_is_one_line(run, arguments, message):

@@ -186,16 +186,19 @@ def test_a_run_says_where_it_learns(data_dir, tmp_path):
         (["digits", "--write=/dev/null/x.py"], "cannot write"),
         (["arrays", "--data_dir=SAME"], "all values of image are the same"),
         (["arrays", "--data_dir=ONE"], "has one example"),
+        (["folder", "--data_dir=TWO", "--image_size=100000"], "at least 960 GB of memory"),
         (["digits", "--number=3"], "unrecognized arguments"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, says, data_dir, tmp_path):
     (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "TWO").mkdir()
+    photographs(tmp_path / "TWO", 2, side=8)
     np.save(tmp_path / "SAME", np.full((20, 8, 8, 1), 7, np.uint8))
     np.save(tmp_path / "ONE", np.zeros((1, 8, 8, 1), np.uint8))
     (tmp_path / "SAME.npy").rename(tmp_path / "SAME")
     (tmp_path / "ONE.npy").rename(tmp_path / "ONE")
-    words = [re.sub("(EMPTY|SAME|ONE)$", rf"{tmp_path}/\1", word) for word in arguments]
+    words = [re.sub("(EMPTY|SAME|ONE|TWO)$", rf"{tmp_path}/\1", word) for word in arguments]
     if not any(word.startswith("--data_dir") for word in words):
         words.append(f"--data_dir={data_dir}")
     result = suggest(*words)

@@ -58,5 +58,5 @@ def test_module_runs_as_a_command(tmp_path, python):
     run = python("-m", "score_sde.data", "info", "cifar10", f"--data_dir={tmp_path}")
     _, err = run.communicate(timeout=60)
     assert run.returncode == 2
-    assert err.startswith("score_sde.data: cifar10 is not prepared in ")
+    assert err.startswith("error: cifar10 is not prepared in ")
     assert err.count("\n") == 1

@@ -29,7 +29,7 @@ def test_info_draws_images_and_texts(tmp_path, capfd):
 
 def test_vectors_are_no_picture(tmp_path, capfd):
     assert main(["info", "moons", f"--picture={tmp_path / 'moons.png'}"]) == 2
-    err = "score_sde.data: moons has no images, so there is no picture of it\n"
+    err = "error: moons has no images, so there is no picture of it\n"
     assert capfd.readouterr().err == err
 
 

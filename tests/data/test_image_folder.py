@@ -111,7 +111,7 @@ def test_errors_say_what_to_do(write, tmp_path):
     with pytest.raises(data.DataError, match=r"crop is 4: .* and image_size"):
         load(crop=4)
     write("b.png", size=(6, 4))
-    with pytest.raises(data.DataError, match=r"4x4 to 6x4\): give image_size"):
+    with pytest.raises(data.DataError, match=r"4x4 to 6x4\): give --config.data.image_size"):
         load()
     write("c.png", size=(64, 64))
     (tmp_path / "c.png").write_bytes((tmp_path / "c.png").read_bytes()[:60])
@@ -143,7 +143,7 @@ def test_channels_and_size_are_those_of_both_splits(write, tmp_path, folders):
         assert source.info["image"].shape == source[0]["image"].shape == (4, 4, 3)
     write(name(19), size=(6, 4))
     for split in ("train", "test"):
-        with pytest.raises(data.DataError, match=r"4x4 to 6x4\): give image_size"):
+        with pytest.raises(data.DataError, match=r"4x4 to 6x4\): give --config.data.image_size"):
             data.load("folder", split, data_dir=tmp_path)
 
 

@@ -32,11 +32,15 @@ def test_the_config_and_the_flags_mean_the_same(monkeypatch):
 
     monkeypatch.setattr(selection, "load", load)
     values = {"image_size": 8, "crop": 6, "background": "black", "skip_damaged": True}
+    values["only"] = ("label=3", "style=a|b")
     selection.read({"name": "folder", "dir": "here", **values}).open("test")
     parser = argparse.ArgumentParser()
     selection.add_flags(parser)
     line = "folder --split=test --data_dir=here --image_size=8 --crop=6 --background=black"
-    selection.from_flags(parser.parse_args([*line.split(), "--skip_damaged"]))
+    line += " --only=label=3 --only=style=a|b"
+    args = parser.parse_args([*line.split(), "--skip_damaged"])
+    args.only = tuple(args.only)
+    selection.from_flags(args)
     assert asked[0] == asked[1] == (("folder", "test"), {"data_dir": "here", **values})
 
 
@@ -73,3 +77,30 @@ def test_info_has_them_too(folder, capsys):
     assert "note: 1 of 4 images are damaged" in out
     assert command.main([*line, "--background=wite"]) == 2
     assert "background: 'wite' is no colour: give white" in capsys.readouterr().err
+
+
+def test_only_some_classes(tmp_path, capsys):
+    """Of each field any of those that are named; the splits stay apart."""
+    digits = data.load("digits", "train")
+    some = data.load("digits", "train", only=("label=3|7",))
+    labels = digits.gather(np.arange(len(digits)))["label"]
+    wanted = np.flatnonzero(np.isin(labels, [3, 7]))
+    assert len(some) == some.info.size == len(wanted) > 100
+    found = some.gather(np.arange(len(some)))
+    np.testing.assert_array_equal(found["image"], digits.gather(wanted)["image"])
+    assert some.info.fingerprint != digits.info.fingerprint
+    assert some.note == f"{len(wanted)} of 1,297: label=3|7"
+    assert command.main(["info", "digits", "--only=label=3|7"]) == 0
+    assert f"size: {len(wanted)}\n" in capsys.readouterr().out
+    for only, said in (
+        ("label", "give FIELD=CLASS, such as label=3"),
+        ("label=", "give FIELD=CLASS"),
+        ("label=12", "'12' is no class; they are 0, 1, 2, "),
+        ("image=3", "image is of kind image, and must be a label"),
+        ("lable=3", "did you mean 'label'?"),
+    ):
+        assert command.main(["info", "digits", f"--only={only}"]) == 2
+        assert said in capsys.readouterr().err
+    np.savez(tmp_path / "a.npz", vector=np.zeros((20, 1), np.float32), label=np.arange(20) % 2)
+    with pytest.raises(data.DataError, match="has no example of label=1 and label=0 in its split"):
+        data.load("arrays", data_dir=tmp_path / "a.npz", only=("label=1", "label=0"))

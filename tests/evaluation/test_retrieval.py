@@ -1,13 +1,15 @@
 """Towers learn which text is of which image, and the right ranks follow from their vectors."""
 
+import csv
 import json
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from score_sde import fields, parts
-from score_sde.evaluation import retrieval, towers
+from score_sde import fields, images, parts
+from score_sde.evaluation import enlarged, retrieval, towers
 from score_sde.evaluation.towers import Captions
 from score_sde.spaces.pictures import save_png
 
@@ -105,7 +107,7 @@ def test_the_command_measures_folders_and_files(trained, tmp_path, capsys):
     named = {
         f"{s}_{n}": a
         for s in ("train", "test")
-        for n, a in (("image", IMAGES), ("text", np.array(TEXTS)))
+        for n, a in (("image", IMAGES), ("text", np.array(TEXTS)), ("sketch", IMAGES[..., :1]))
     }
     np.savez(tmp_path / "pairs.npz", **named)
     for i, (text, image) in enumerate(PAIRS):
@@ -122,6 +124,14 @@ def test_the_command_measures_folders_and_files(trained, tmp_path, capsys):
     assert retrieval.main(["captions", *data, "--number=7", f"--out={tmp_path / 'some.csv'}"]) == 0
     lines = (tmp_path / "some.csv").read_text().splitlines()
     assert (lines[0], len(lines), len({*TEXTS} & {*lines})) == ("prompt", 8, 7)
+    drawn = tmp_path / "drawn.csv"
+    assert retrieval.main(["captions", *data, "--field=sketch", f"--out={drawn}"]) == 0
+    rows = list(csv.DictReader(drawn.read_text().splitlines()))
+    assert {row["prompt"] for row in rows} == {*TEXTS}
+    for row in rows:
+        sketch = np.asarray(images.read(Path(row["sketch"])))
+        np.testing.assert_array_equal(sketch, IMAGES[TEXTS.index(row["prompt"]), ..., 0])
+    assert retrieval.main(["captions", *data, "--field=sketch", f"--out={drawn}"]) == 2
     capsys.readouterr()
     (tmp_path / "empty").mkdir()
     for wrong, said in (
@@ -135,3 +145,30 @@ def test_the_command_measures_folders_and_files(trained, tmp_path, capsys):
         errors = capsys.readouterr().err.strip().splitlines()
         assert len(errors) == 1
         assert said in errors[0], errors
+
+
+def test_enlarged_images_are_measured_beside_bicubic_ones(trained, tmp_path, capsys):
+    """The real images themselves are right in all; darker ones in nothing."""
+    real = IMAGES
+    about = json.dumps({"asked": {"task": "superres", "factor": 2}})
+    rows = {}
+    for name, images_ in (("same", real), ("darker", real // 2), ("mirrored", real[:, ::-1])):
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, samples=images_, image=real, about=np.array(about))
+        assert enlarged.main([str(path), str(trained)]) == 0
+        rows[name], bicubic = map(json.loads, capsys.readouterr().out.splitlines())
+    assert rows["same"]["consistency"] == 0
+    assert rows["same"]["psnr"] > 99 > rows["mirrored"]["psnr"]
+    assert rows["same"]["frechet"] == pytest.approx(0, abs=1e-2)
+    assert rows["darker"]["frechet"] > 1
+    off = enlarged.means(real // 2, 2) - enlarged.means(real, 2)
+    assert rows["darker"]["consistency"] == round(float(np.sqrt(np.mean(off**2))), 3) > 1
+    assert bicubic["images"] == "bicubic"
+    flat = np.repeat(np.repeat(real[:, ::2, ::2], 2, axis=1), 2, axis=2)
+    np.testing.assert_array_equal(enlarged.means(flat, 2), real[:, ::2, ::2])
+    for wrong, said in (
+        (str(trained), "is not"),
+        (str(tmp_path / "no.npz"), "draw some first"),
+    ):
+        assert enlarged.main([wrong, str(trained)]) == 2
+        assert said in capsys.readouterr().err

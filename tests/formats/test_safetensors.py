@@ -23,6 +23,19 @@ def test_what_is_written_is_read(tmp_path):
         np.testing.assert_array_equal(found[name], array)
 
 
+def test_a_file_is_known_by_its_beginning(tmp_path):
+    """Also where the length of its header has the byte that begins a pickle."""
+    for name, start, is_one in (
+        ("a.pt", b"\x80\x02\0\0\0\0\0\0{", True),
+        ("b.pt", b"\x80\x02}q\0X\3\0\0", False),
+        ("b.safetensors", b"\x80\x02}q\0X\3\0\0", False),
+        ("c.safetensors", b"PK\x03\x04\0\0\x08\x08\0", False),
+        ("d.safetensors", b"", True),  # which is said to be damaged
+    ):
+        (tmp_path / name).write_bytes(start)
+        assert safetensors.is_one(tmp_path / name) == is_one
+
+
 def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
     return {"a": {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}}
 

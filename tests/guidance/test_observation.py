@@ -90,7 +90,7 @@ def assert_distributed(x, mean, covariance, standard_errors=3):
     assert np.all(np.abs(error.T @ error / n - covariance) < standard_errors * tolerance)
 
 
-@each_sde
+@pytest.mark.parametrize("sde", PROCESSES[:1] + PROCESSES[2:3] + PROCESSES[5:6])
 def test_inpainting_draws_from_the_posterior(x64, sde):
     """Two of four strongly correlated coordinates are known; 3 standard errors of 4096 draws."""
     x = PIXELS.finish(sample(EXACT, correlated, sde, PIXELS, prior(sde, SAMPLES, 4)))

@@ -154,7 +154,7 @@ def test_what_cannot_be_exported_is_one_line(exported, tmp_path, finished, capsy
         (line,) = capsys.readouterr().err.splitlines()
         return line
 
-    assert "exists" in refused(run, file)
+    assert f"{file} exists: give another file" in refused(run, file)
     assert file.read_bytes() == before
     assert "no run in" in refused(tmp_path / "none", tmp_path / "b.pth")
     assert "no checkpoint 5" in refused(run, tmp_path / "b.pth", "--step=5")
@@ -185,7 +185,7 @@ def test_import_of_exported_tensors_is_the_averages(shared, exported, tmp_path, 
     run, _ = exported("ncsnpp_ve")
     assert export.main([str(run), str(tmp_path / "out.safetensors")]) == 0
     again = import_run(shared, "ncsnpp_ve", tmp_path / "out.safetensors", tmp_path / "again")
-    assert "in place of raw ones too" in capsys.readouterr().out
+    assert "averaged parameters, which stand for the raw ones too" in capsys.readouterr().out
     before = score_sde.load(run, weights="ema")
     for weights in ("raw", "ema"):
         after = score_sde.load(again, weights=weights)

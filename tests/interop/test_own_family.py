@@ -10,6 +10,7 @@ import score_sde
 from score_sde import cli
 from score_sde.formats import safetensors
 from score_sde.interop import export
+from score_sde.runs import config as configs
 from score_sde.runs import recipes
 
 SMALL = {"channels": 8, "channel_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": ()}
@@ -51,3 +52,45 @@ def test_import_of_an_exported_run_is_its_averages(name, tmp_path, capsys):
     assert after.config.objective.name == before.config.objective.name
     if name == "digits_progressive":
         assert after.config.objective.progressive.teacher == "digits_vp"
+
+
+TINY = {"channels": 8, "channel_mult": (1,), "num_res_blocks": 1, "attn_resolutions": ()}
+LABEL = {"conditions.fields": ("label",), "conditions.label.dropout": 0.1}
+UNDROPPED = {"conditions.label.dropout": 0.0}
+DIT = {"channels": 8, "depth": 1, "heads": 1, "patch": 4}
+
+
+@pytest.mark.parametrize(
+    ("network", "fields", "other", "official"),
+    [
+        ("adm", TINY | LABEL | {"group_size": 1}, UNDROPPED, "guided_diffusion"),
+        ("adm", TINY | LABEL, UNDROPPED, "edm"),
+        ("dit", DIT | {"closed": True}, {"model.closed": False}, "dit"),
+        ("dit", DIT | {"layers_eps": 1e-5}, {}, ""),
+    ],
+    ids=["adm", "adm_of_edm", "closed", "eps"],
+)
+def test_what_an_official_network_has_no_place_for(
+    tmp_path, capsys, network, fields, other, official
+):
+    """What is learnt of no class, and options that no array shows, are kept by our own names."""
+    values = {k if "." in k else f"model.{k}": v for k, v in fields.items()}
+    values["data.name"] = "digits"
+
+    def exported(name, **changes):
+        run = untrained_run(tmp_path / name, configs.default(network), **values | changes)
+        assert export.main([str(run), str(tmp_path / f"{name}.safetensors")]) == 0
+        arrays, about = safetensors.load(tmp_path / f"{name}.safetensors")
+        return arrays, json.loads(about["score_sde"])["family"]
+
+    arrays, family = exported("run")
+    assert family == "score_sde"
+    if "conditions.fields" in fields:
+        assert len(arrays["conditions.label.table"]) == 10 + 1
+        assert np.any(arrays["conditions.label.table"][-1])
+    capsys.readouterr()
+    assert export.main([str(tmp_path / "run"), str(tmp_path / "run.pt")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "run.pt").exists()
+    if official:
+        assert exported("other", **other)[1] == official

@@ -10,11 +10,17 @@ import numpy as np
 import pytest
 from latent_goldens import error, golden
 from PIL import Image
+from vision import VISION, arrays_of_vision
 
 import score_sde
 from score_sde import cli, samplers
+from score_sde.cli import prompt_images
+from score_sde.cli.prompt_options import ControlOption, PromptOptions
 from score_sde.controls import Controls
 from score_sde.errors import UserError
+from score_sde.formats import safetensors, torch_writer
+from score_sde.interop.components import original
+from score_sde.models.clip_image import prepared
 from score_sde.runs import controlled, pictured, upscaling
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
@@ -192,7 +198,22 @@ def control(shared, tmp_path_factory):
     for name in ("controlnet/sd15", "controlnet/sd15_b", "controlnet/sdxl", "t2i_adapter/t2i_sd15"):
         flags = ["--mode=import", f"--checkpoint={latent / name}", f"--workdir={made / name}"]
         assert cli.main(["main.py", *flags]) == 0
+    adapter = safetensors.load(latent / "ip_adapter" / "ip-adapter_sd15.safetensors")[0]
+    nested = {name: original.within(adapter, f"{name}.") for name in ("image_proj", "ip_adapter")}
+    torch_writer.save(made / "ip_adapter.bin", nested)
+    write_encoder(made / "image_encoder", 20)
+    flags = [f"--checkpoint={made / 'ip_adapter.bin'}", f"--workdir={made / 'ip_adapter'}"]
+    assert cli.main(["main.py", "--mode=import", *flags]) == 0
     return made
+
+
+def write_encoder(folder, projection):
+    """An image encoder as IP-Adapters are released with."""
+    folder.mkdir()
+    about = {"architectures": ["CLIPVisionModelWithProjection"], **VISION}
+    (folder / "config.json").write_text(json.dumps(about | {"projection_dim": projection}))
+    arrays = {n: a.astype(np.float32) for n, a in arrays_of_vision(0, projection).items()}
+    safetensors.save(folder / "model.safetensors", arrays, {})
 
 
 @pytest.mark.parametrize("case", ["e2e", "e2e_multi"])
@@ -250,13 +271,70 @@ def test_an_adapter_steers(shared, run, control):
     assert error(found, case["unet_out"]) < 3e-5
 
 
+def test_images_prompt(shared, run, control):
+    """What a released U-Net gives of an embedding by its scale; two at once are added."""
+    case = golden(shared, "ip_adapter_sd15")
+    network = controlled.opened(control / "ip_adapter")
+    image = np.random.default_rng(0).integers(0, 256, (9, 13, 3), np.uint8)
+    asked = [score_sde.Control(network, image)] * 2
+    steers = controlled.steering(run, asked, samplers.get("ddim"), (64, 64), 2)
+    shown = network.encoder[1](prepared(image, 8)[None])
+    both = Controls(steers.controls.members)
+    for seen, cond in ((shown, steers.cond), (0 * shown, steers.null)):
+        tokens = jnp.broadcast_to(network.part(seen), (2, 4, 24))
+        np.testing.assert_allclose(cond["control_1_tokens"], tokens, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(cond["control_1_scale"], [1, 1])
+    steered = dataclasses.replace(run.denoise, controls=both)
+    text = {"text": jnp.asarray(case["encoder_hidden_states"])}
+    x, t = jnp.asarray(case["sample"]), jnp.asarray(case["timestep"] / 999, jnp.float32)
+    for scales, name in (
+        ((0, 0), "unet_out_without"),
+        ((0, 0.5), "scale_0.5/unet_out"),
+        ((0.25, 0.75), "scale_1.0/unet_out"),
+    ):
+        told = [both.told(i, jnp.asarray(case["image_embeds"]), scales[i])[0] for i in (0, 1)]
+        with jax.default_matmul_precision("highest"):
+            found = steered(x, t, text | told[0] | told[1]).eps
+        assert error(found, case[name]) < 3e-5
+    other = asked[0]._replace(network=network._replace(options={"text_features": 25}))
+    with pytest.raises(UserError, match="is for a network with text_features=25"):
+        controlled.checked(run, [other], samplers.get("ddim"))
+
+
+def test_an_image_that_prompts_says_nothing_of_the_size(run, control, picture):
+    """But one that steers otherwise does."""
+    ones = [ControlOption("a", str(picture)), ControlOption("b", "no file is read")]
+    others = [controlled.opened(control / name) for name in ("t2i_adapter/t2i_sd15", "ip_adapter")]
+    options = PromptOptions(controls=tuple(ones[1:]))
+    assert prompt_images.size(options, run, others[1:]) == run.space.image[:2]
+    with pytest.raises(UserError, match="of 20 x 30 pixels, which are no multiples of 8"):
+        prompt_images.size(PromptOptions(controls=tuple(ones)), run, others)
+
+
+def test_an_adapter_needs_the_encoder_that_it_is_for(control, tmp_path, capsys):
+    """There has to be one, which makes embeddings of as many features."""
+    write_encoder(tmp_path / "other", 12)
+    (tmp_path / "none").mkdir()
+    file = control / "ip_adapter.bin"
+    for components, message in (
+        (tmp_path / "other", "is for embeddings of 20 features, and"),
+        (tmp_path / "none", "is an IP-Adapter, and no image_encoder is in"),
+    ):
+        flags = [f"--checkpoint={file}", f"--components={components}", f"--workdir={tmp_path}/run"]
+        assert cli.main(["main.py", "--mode=import", *flags]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
+        assert not (tmp_path / "run" / "parts").exists()
+
+
 def test_controls_by_the_command_line(run, control, picture, tmp_path):
-    """A ControlNet and an adapter at once, with an image that is resized."""
+    """A ControlNet and both kinds of adapters at once, with an image that is resized."""
     flags = [f"--control={control}/controlnet/sd15:{picture}:0.8:0:0.5"]
     flags += [f"--control={control}/t2i_adapter/t2i_sd15:{picture}", "--height=64", "--width=64"]
+    flags += [f"--control={control}/ip_adapter:{picture}:0.6"]
     assert sample(run, *flags, "--config.guidance.scale=1", f"--out={tmp_path / 'out'}") == 0
     said = json.loads(Image.open(tmp_path / "out" / "000000.png").text["parameters"])
-    assert [one["scale"] for one in said["controls"]] == [0.8, 1.0]
+    assert [one["scale"] for one in said["controls"]] == [0.8, 1.0, 0.6]
     assert (said["controls"][0]["end"], said["nfe"]) == (0.5, 2)
 
 
@@ -269,6 +347,7 @@ def test_controls_by_the_command_line(run, control, picture, tmp_path):
         ("controlnet/sd15:IMAGE:1:0.1:0.2", "none of 2 steps"),
         ("controlnet/sdxl:IMAGE", "is for a network with widths=(8, 16, 24)"),
         ("none_such:IMAGE", "is no control: --mode=import"),
+        ("ip_adapter:none.png", "none.png cannot be opened"),
     ],
 )
 def test_a_control_that_cannot_steer_is_one_line(

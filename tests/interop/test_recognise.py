@@ -147,6 +147,9 @@ def test_the_same_arrays_in_other_containers(folder, tmp_path):
     torch_writer.save(tmp_path / "a.pt", {f"module.{name}": whole[name] for name in whole})
     found = recognise(tmp_path / "a.pt")
     assert (found.family, set(found.arrays)) == ("uvit", set(arrays))
+    for name, other in (("a.safetensors", "b.pt"), ("a.pt", "b.safetensors")):  # whatever it says
+        (tmp_path / name).rename(tmp_path / other)
+        assert recognise(tmp_path / other).family == "uvit"
 
 
 def test_a_config_of_another_network_is_refused(folder, tmp_path):
@@ -224,6 +227,14 @@ def test_other_files(tmp_path):
         recognise(tmp_path / "a.pt")
     with pytest.raises(FileNotFoundError):
         recognise(tmp_path / "missing.pt")
+
+
+@pytest.mark.parametrize("decay", ["nan", "inf", "-1", "1", "1_0"])
+def test_a_decay_that_is_none(folder, tmp_path, decay):
+    arrays = dict(recognise(folder / "dit_p2.pt").arrays)
+    safetensors.save(tmp_path / "DiT.safetensors", arrays, {"ema_decay": decay})
+    with pytest.raises(ValueError, match="its ema_decay is not a number from 0 to below 1"):
+        recognise(tmp_path / "DiT.safetensors")
 
 
 def test_the_name_of_a_file_of_improved_diffusion(folder, tmp_path):

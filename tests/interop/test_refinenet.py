@@ -42,7 +42,9 @@ def test_the_command_line_gives_the_official_scores(folder, tmp_path, capsys):
     file, workdir = folder / "ncsnv2_cifar10.pth", tmp_path / "run"
     arguments = ["--mode=import", f"--checkpoint={file}", f"--workdir={workdir}"]
     assert cli.main(["main.py", *arguments]) == 0
-    assert "raw and averaged (by 0.999 in the file, by 0.999 from here" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "parameters, raw and averaged. " in printed
+    assert "with averages by 0.999 and new Adam moments" in printed
     golden = np.load(file.with_suffix(".npz"))
     for key, weights in (("y_score", "ema"), ("y_score_raw", "raw")):
         run = score_sde.load(workdir, weights=weights)

@@ -37,7 +37,7 @@ FLAGS = {
     "adm_uncond_newattn": ("--config.model.head_channels=8",),
     "improved_cond": ("--config.data.image_size=16",),
 }
-MODERN = ("dit_p1_nosigma", "adm_cond", "adm_classifier", "uvit")
+MODERN = ("dit_p1_nosigma", "adm_cond", "adm_classifier", "uvit", "edm2_cond")
 
 
 def program(*arguments):
@@ -127,9 +127,10 @@ def test_a_snapshot_of_another_torch_is_the_same_run(imported):
     assert all(np.array_equal(one.params[key], two.params[key]) for key in one.params)
 
 
-def test_denoised_by_a_network_of_edm2(shared, imported):
+@pytest.mark.parametrize("name", ["edm2_cond", "edm2_cond_fp16"])
+def test_denoised_by_a_network_of_edm2(shared, imported, name):
     """And u(t); weights in half are widened when they are imported, which changes 3e-6."""
-    arrays, run = golden(shared, "edm2_cond_fp16"), score_sde.load(imported("edm2_cond_fp16"))
+    arrays, run = golden(shared, name), score_sde.load(imported(name))
     near(denoised(run, arrays), arrays["y_denoised"])
     u = run.experiment.own(run.params, run.constants, run.sde, jnp.asarray(arrays["sigma"]))
     np.testing.assert_allclose(u, arrays["y_logvar"][:, 0, 0, 0], rtol=1e-4, atol=1e-5)
@@ -174,7 +175,7 @@ def outputs(run):
 
 
 @pytest.mark.parametrize(
-    "name", ["adm_cond_fp16", "adm_uncond_newattn", "improved_cond", "uvit_tiny", *MODERN]
+    "name", ["adm_cond_fp16", "adm_uncond_newattn", "improved_cond", "uvit_tiny", *MODERN[:-1]]
 )
 def test_outputs_of_networks_of_levels(shared, imported, name):
     """Of guided- and improved-diffusion, U-ViT and DiT, at the times that they are told."""
@@ -361,6 +362,9 @@ def test_what_does_not_fit_is_one_line(shared, tmp_path, capsys):
     safetensors.save(tmp_path / "DiT.safetensors", arrays, {})
     lacking = of(tmp_path / "DiT.safetensors")
     assert "DiT.safetensors: it lacks blocks.0.mlp.fc1.weight of dit" in lacking
+    arrays = recognise(folder / "edm2_cond_fp16.pkl").arrays
+    safetensors.save(tmp_path / "edm2.safetensors", dict(arrays), {})
+    assert "nothing says img_resolution: write the arg" in of(tmp_path / "edm2.safetensors")
     other = of(folder / "edm2_cond_fp16.pkl", "--config=digits_vp")
     assert "is of edm2, which no config.model.name=unet has: give --config=auto" in other
     assert not workdir.exists()

@@ -168,5 +168,6 @@ def test_names_are_one_to_one_at_full_size():
 
 def test_another_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(song.torch_file, "load", lambda path: {"state_dict": {}})
+    (tmp_path / "a.pth").touch()
     with pytest.raises(ValueError, match="not a checkpoint of score_sde_pytorch"):
         song.read(tmp_path / "a.pth")

@@ -105,3 +105,13 @@ def test_padding_as_large_as_the_kernel_is_refused():
     x, w, *_ = arrays(dtype=jnp.float32)
     with pytest.raises(ValueError, match="smaller than the kernel"):
         conv2d(x, w, padding=((3, 0), (0, 0)))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_wide_layers_of_few_pixels(x64, case):
+    """A product of patches: the same, with its derivatives."""
+    rng = np.random.default_rng(0)
+    x, w = (jnp.asarray(rng.standard_normal(shape)) for shape in ((2, 3, 4, 3), (3, 3, 3, 40)))
+    assert_same(both(lambda f: jax.value_and_grad(f, (0, 1)), case, x, w))
+    forward = jax.jit(lambda x, w: conv2d(x, w, own_derivatives=True, **CASES[case]))
+    assert "convolution" not in forward.lower(x, w).as_text()

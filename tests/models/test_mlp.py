@@ -33,8 +33,14 @@ def swish(h):
 
 
 def test_it_is_its_equations(x64):
-    """Against NumPy: h + W_1 swish(W_0 norm(h) + W_e swish(e)) twice, then W swish(norm(h))."""
-    (x, label), model = batch(jnp.float64), make(param_dtype=jnp.float64)
+    """Against NumPy: h + W_1 swish(W_0 norm(h) + W_e swish(e)) twice, then W swish(norm(h)).
+
+    What it sees is x, sin(2^n pi x) and cos(2^n pi x) for n = -1 and 1.
+    """
+    (x, label), model = (
+        batch(jnp.float64),
+        make(param_dtype=jnp.float64, fourier_features=(-1, 1)),
+    )
     params, constants = filled(model)
     p = {name: np.asarray(array) for name, array in params.items()}
 
@@ -48,7 +54,8 @@ def test_it_is_its_equations(x64):
     angles = np.asarray(label)[:, None] * np.array([1, 1e-4])
     e = dense("noise_embedding/dense_0", np.concatenate([np.sin(angles), np.cos(angles)], 1))
     e = swish(dense("noise_embedding/dense_1", swish(e)))
-    h = dense("dense_in", np.asarray(x))
+    angles = np.pi * np.concatenate([np.asarray(x) / 2, np.asarray(x) * 2], 1)
+    h = dense("dense_in", np.concatenate([x, np.sin(angles), np.cos(angles)], 1))
     for block in ("blocks/0", "blocks/1"):
         inner = dense(f"{block}/dense_0", norm(f"{block}/norm", h)) + dense(f"{block}/dense", e)
         h = h + dense(f"{block}/dense_1", swish(inner))

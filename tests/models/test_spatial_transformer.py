@@ -59,7 +59,6 @@ def test_pixels_have_no_order(x64, cross_only):
             heads=2,
             depth=2,
             cross_only=cross_only,
-            prompted=False,
             groups=4,
             remat=False,
             **LAYER,

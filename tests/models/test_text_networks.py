@@ -13,6 +13,8 @@ from score_sde.models.functional import functional
 from score_sde.models.mmdit import MMDiT
 from score_sde.models.pixart import PixArt
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 TEXT, POOLED = 5, 6
 SMALL = {
     MMDiT: {"channels": 12, "heads": 2, "depth": 2, "dual": (0,), "positions": 5},

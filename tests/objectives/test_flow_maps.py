@@ -11,7 +11,16 @@ import pytest
 from score_sde import EDM, VP, RectifiedFlow, TrigFlow, analytic
 from score_sde.flow_map import Consistency, OfDenoiser
 from score_sde.noise_labels import NOISE_LABELS
-from score_sde.objectives import ECT, ICT, SCM, MeanFlow, Shortcut, shortcut
+from score_sde.objectives import (
+    ECT,
+    ICT,
+    SCM,
+    Denoising,
+    FlowMatching,
+    MeanFlow,
+    Shortcut,
+    shortcut,
+)
 from score_sde.objectives.consistency import ends_apart, pseudo_huber
 from score_sde.objectives.frozen import frozen
 from score_sde.prediction import PARAMETRIZATIONS, Prediction, from_network
@@ -110,6 +119,50 @@ def test_scm_begins_as_denoising(x64, sde):
     for off in (jnp.array([0.3, 0.0]), jnp.array([0.0, 0.2])):
         away = slopes(jnp.array([MEAN, STD]) + off) @ off
         assert away.mean() > 8 * away.std() / np.sqrt(n)
+
+
+def test_guidance_inside_the_target_of_mean_flow_is_guidance(x64):
+    """The map of the scale omega / (1 - kappa) has no slope by it; another is led back.
+
+    Class and no class are Gaussians of one width, so that guidance moves the mean alone, by
+    w (m_c - m_u).
+    """
+    sde, n, apart = RectifiedFlow(), 1 << 13, 0.8
+    objective = MeanFlow(share=0.7, power=0.0, guidance=1.5, mix=0.4)
+    x0 = MEAN + apart + STD * jax.random.normal(jax.random.key(0), (n, 1))
+
+    class Guided:
+        def __init__(self, scale):
+            self.scale = scale
+
+        def average(self, x, t, s, cond):
+            mean = MEAN if cond is None else MEAN + self.scale * apart
+            return analytic.GaussianFlowMap(sde, jnp.full(1, mean), STD).average(x, t, s)
+
+    def losses(scale):
+        return objective(KEY, Guided(scale), sde, x0, {"label": jnp.zeros(n, int)})
+
+    slopes = jax.jit(jax.jacfwd(losses))
+    exact, above, below = (slopes(scale) for scale in (2.5, 2.8, 2.2))
+    assert abs(exact.mean()) < 4 * exact.std() / np.sqrt(n)
+    assert above.mean() > 8 * above.std() / np.sqrt(n)
+    assert below.mean() < -8 * below.std() / np.sqrt(n)
+
+
+def test_scm_normalises_the_tangent_of_each_example(x64):
+    """The loss is |g|^2 / (|g| + c)^2 over the D numbers: two c tell one |g|."""
+    sde, dimensions = EDM(), 3
+    x0 = jax.random.normal(jax.random.key(0), (64, dimensions))
+    model = analytic.GaussianFlowMap(sde, jnp.zeros(dimensions), 1.5)
+    lengths = []
+    for offset in (0.1, 2.0):
+        objective = SCM(offset=offset)
+        loss = jax.jit(lambda x0, objective=objective: objective(KEY, model, sde, x0))
+        root = jnp.sqrt(dimensions * loss(x0))
+        assert (root < 1).all()
+        lengths.append(offset * root / (1 - root))
+    np.testing.assert_allclose(*lengths, rtol=1e-9)
+    assert lengths[0].max() > 10 * lengths[0].min() > 0
 
 
 def test_frozen_is_a_constant_for_derivatives(x64):
@@ -226,9 +279,32 @@ def test_a_small_network_learns_the_map_of_a_gaussian(objective, sde):
     assert jnp.sqrt(jnp.mean(error**2)) < 0.1 * STD
 
 
-def test_stages_that_bring_levels_together_leave_a_finite_loss():
-    """In float32 1 - 9 / 100^8 is 1: both ends are one, and their distance 0."""
-    objective, process = ECT(q=100.0, stages=8).at(1.0), EDM()
+def test_the_last_stage_does_not_compare_a_model_with_itself():
+    """In float32 1 - 9 / 100^8 is 1: it is refused, and the closest levels that are not differ."""
+    with pytest.raises(ValueError, match=r"q=100 to the power of stages=8 is above 2\^20"):
+        ECT(q=100.0, stages=8)
+    objective, process = ECT(q=4.0, stages=10, k=0.0).at(1.0), EDM()
+    u = jnp.float32([0.002, 1, 80])
+    assert (objective.closer(u) < u).all()
     model = analytic.GaussianFlowMap(process, jnp.zeros(1), 1.0)
     loss = objective(KEY, model, process, jnp.ones((64, 1), jnp.float32))
     assert np.isfinite(loss).all()
+    assert (loss > 0).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("objective", "sde"),
+    [
+        (ECT(time_mean=10.0), EDM()),
+        (ICT(time_mean=-20.0, time_std=1.0), EDM()),  # all probabilities of pairs would be NaN
+        (SCM(time_mean=-30.0), TrigFlow()),
+        (MeanFlow(time_std=1e6), RectifiedFlow()),
+        (Denoising(times="log_normal", time_shift=1e6), EDM()),
+        (FlowMatching(times="logit_normal", time_mean=40.0), RectifiedFlow()),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_times_that_all_lie_on_an_end_are_refused(objective, sde):
+    with pytest.raises(ValueError, match="nearly all lie on the ends"):
+        objective.check(sde)
+    type(objective)().check(sde)

@@ -51,6 +51,8 @@ def test_options_of_another_coupling_are_refused():
         FlowMatching(coupling="sinkhor")
     with pytest.raises(ValueError, match="immiscible is of the data, which teacher=runs/a replac"):
         FlowMatching(coupling="immiscible", teacher="runs/a")
+    with pytest.raises(ValueError, match="regularization=1e-40 must be at least"):
+        FlowMatching(coupling="sinkhorn", regularization=1e-40)  # every row would be NaN
     assert FlowMatching(coupling="sinkhorn", regularization=0.1, iterations=3).couple()
 
 

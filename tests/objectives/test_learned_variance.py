@@ -19,6 +19,8 @@ from score_sde.samplers.points import Points
 from score_sde.samplers.table import of_rows
 from score_sde.samplers.threshold import thresholded
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 SEQUENCES = {"linear": DDPM(), "cosine": DDPM(schedule="cosine")}
 
 

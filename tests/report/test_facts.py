@@ -46,6 +46,31 @@ def test_a_number(entry, said):
 
 
 @pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"value": 2.5, "standard_error": 0.01, "unit": "bits/dim"}, "2.5000 +- 0.0100 bits/dim"),
+        ({"value": 0.5, "standard_error": None}, "0.5000"),
+        (
+            {
+                "value": -1.25,
+                "standard_error": 0.5,
+                "unit": "nats",
+                "exact": -1.0,
+                "difference": {"value": -0.25, "standard_error": 0.125},
+            },
+            "-1.2500 +- 0.5000 nats; exact -1.0000; difference -0.2500 +- 0.1250",
+        ),
+        (
+            {"value": 1.0, "standard_error": None, "unit": "of the model's mass", "kl": 0.0625},
+            "1.0000 of the model's mass; KL(data || model) 0.0625 nats",
+        ),
+    ],
+)
+def test_a_value_and_what_is_beside_it(entry, said):
+    assert facts.of_value(entry) == said
+
+
+@pytest.mark.parametrize(
     ("about", "said"),
     [
         (

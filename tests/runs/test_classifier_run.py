@@ -1,6 +1,7 @@
 """Classifiers through the real program: train, resume, open, evaluate, and what is refused."""
 
 import contextlib
+import dataclasses
 import importlib
 import io
 import json
@@ -14,9 +15,11 @@ from program import called, metrics
 
 import score_sde
 from score_sde import cli, guidance, processes
+from score_sde.cli import classified
 from score_sde.errors import UserError
 from score_sde.runs import begun, build
 from score_sde.runs import config as configs
+from score_sde.spaces.pictures import save_png
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
@@ -73,18 +76,6 @@ def test_a_run_is_like_any_other_but_for_the_pictures(trained):
     assert printed.splitlines()[-1].endswith(more)
 
 
-def test_a_resumed_run_takes_the_same_steps(trained, arguments, tmp_path):
-    workdir = tmp_path / "resumed"
-    for steps in (8, 16):
-        result = called(*arguments, f"--workdir={workdir}", f"--config.training.steps={steps}")
-        assert result.returncode == 0, result.stderr
-    for weights in ("raw", "ema"):
-        one, other = (score_sde.load_classifier(w, weights=weights) for w in (trained[0], workdir))
-        assert one.step == other.step == 16
-        jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
-    assert [row["loss"] for row in metrics(workdir)] == [row["loss"] for row in metrics(trained[0])]
-
-
 def test_an_opened_run_guides(trained):
     run = score_sde.load_classifier(trained[0])
     assert run.sde == score_sde.VP()
@@ -116,6 +107,37 @@ def test_opening_the_wrong_kind_of_run(trained, tmp_path):
     begun.begin(tmp_path / "score", config, build.experiment(config, DIGITS))
     with pytest.raises(UserError, match="holds no classifier"):
         score_sde.load_classifier(tmp_path / "score")
+
+
+def test_what_it_takes_pictures_for_is_said(trained, tmp_path, capsys):
+    """Of a folder and of a file: the shares of the classes that have the largest probability."""
+    test = score_sde.data.load("digits", "test").gather(np.arange(40))["image"]
+    run = score_sde.load_classifier(trained[0])
+    x = run.experiment.space.encode(jnp.asarray(test))
+    likely = np.asarray(run.log_probs(x, jnp.full(40, run.sde.t_min))).argmax(axis=1)
+    shares = {str(c): float(np.mean(likely == c)) for c in sorted(set(likely.tolist()))}
+    np.savez(tmp_path / "samples.npz", samples=test)
+    command = [str(trained[0]), str(tmp_path / "samples.npz")]
+    assert classified.main(command) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["n"], said["label"]) == (40, shares)
+    bright = dataclasses.replace(
+        run,
+        log_probs=lambda x, t: -jnp.abs(x.mean((1, 2, 3))[:, None] - jnp.linspace(-1, 1, 10)[None]),
+    )
+    grey = (np.arange(300) % 256).astype(np.uint8)
+    flat = np.broadcast_to(grey[:, None, None, None], (300, 8, 8, 1))
+    found = classified.classes(bright, flat)
+    np.testing.assert_array_equal(found, np.round(grey / 255 * 9))
+    (tmp_path / "empty").mkdir()
+    save_png(tmp_path / "large" / "0.png", np.zeros((9, 9, 1), np.uint8))
+    for more, message in (
+        ("empty", "has no picture: draw some first"),
+        ("none", "draw samples first"),
+        ("large", "is for image of 8x8x1; the pictures are uint8 (9, 9, 1)"),
+    ):
+        assert classified.main([str(trained[0]), str(tmp_path / more)]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_evaluation_is_that_of_any_run(trained):

@@ -133,6 +133,18 @@ def test_weights_that_are_not_there_are_one_line(source, tmp_path, path, more, m
     assert "\n" not in str(caught.value)
 
 
+def test_who_is_to_start_from_weights_and_has_none_is_told(tmp_path):
+    consistency = {
+        "objective.name": "ect",
+        "model.parametrization": "edm",
+        "sde.name": "edm",
+        "sampling.sampler": "jump",
+    }
+    (line,) = init_from.start(tmp_path, None, experiment(**consistency), again=False).lines
+    assert "ect is made to start from the weights of a denoiser: without --init_from=RUN" in line
+    assert init_from.start(tmp_path, None, experiment(), again=False).lines == ()
+
+
 def test_a_folder_has_to_be_named():
     """An empty shell variable is no wish to begin from nothing."""
     with pytest.raises(UserError, match="--init_from names no run: give its folder"):

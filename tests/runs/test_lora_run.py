@@ -71,7 +71,7 @@ def test_another_run_starts_from_the_sum(finished, trained, tmp_path):
 
     run = opened(trained)
     whole = read(Request(str(trained)), opened(finished[0]).experiment).weights
-    merged = run.experiment.lora.merged(run.params, run.constants)
+    merged = run.experiment.adapter.merged(run.params, run.constants)
     assert whole.params.keys() == opened(finished[0]).params.keys()
     for path, array in whole.params.items():
         np.testing.assert_array_equal(array, merged[path])

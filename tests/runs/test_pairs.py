@@ -55,6 +55,11 @@ def test_a_model_of_the_lines_between_pairs_has_no_loss(x64):
     assert (loss(KEY, lines, RectifiedFlow(), jnp.zeros((64, 1))) < 1e-24).all()
 
 
+def test_more_pairs_than_memory_are_refused_before_one_is_drawn():
+    with pytest.raises(UserError, match=r"pairs=100000000 needs at least 9\.8 TB"):
+        pairs.drawn(KEY, None, 10**8, (64, 64, 3))
+
+
 def test_pairs_are_of_a_teacher():
     with pytest.raises(ValueError, match="pairs=9 are of a teacher: give the folder of its run"):
         FlowMatching(pairs=9)

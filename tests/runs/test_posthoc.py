@@ -118,5 +118,6 @@ def test_the_table_has_a_row_for_each_length(trained):
     assert [row.split()[0] for row in rows] == ["0.05", "0.07"]
     assert all(float(row.split()[1]) > 0 for row in rows)
     assert (trained / "evaluation.json").exists() == before
-    refused = program.called_command(ema.main, str(trained), "--lengths=0.001")
+    refused = program.called_command(ema.main, str(trained), "--lengths=0.05,0.001")
     assert (refused.returncode, refused.stderr.count("error: ")) == (2, 1)
+    assert refused.stdout == ""  # before the first is measured

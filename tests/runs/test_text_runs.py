@@ -6,7 +6,8 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from program import called, run
+from PIL import Image
+from program import called
 
 import score_sde
 from score_sde import fields, images
@@ -47,14 +48,18 @@ def trained(tmp_path_factory):
     texts = np.array([f"{name} square" for name in COLOURS] * 8)
     colours = np.array([*COLOURS.values()] * 8, np.uint8)
     squares = np.broadcast_to(colours[:, None, None], (24, 8, 8, 3))
-    arrays = {"image": squares, "text": texts}
+    halves = np.where(np.arange(8)[:, None, None] < 4, 255, 1).astype(np.uint8)
+    sketches = np.broadcast_to(halves, (24, 8, 8, 1))
+    arrays = {"image": squares, "sketch": sketches, "text": texts}
     named = {f"{split}_{n}": a for split in ("train", "test") for n, a in arrays.items()}
     np.savez(top / "squares.npz", **named)
     command = (*SMALL, f"--config.data.dir={top / 'squares.npz'}", f"--workdir={top / 'run'}")
     for steps in (2, 4):
-        result = run(*command, f"--config.training.steps={steps}", "--config.optim.decay=constant")
+        result = called(
+            *command, f"--config.training.steps={steps}", "--config.optim.decay=constant"
+        )
         assert result.returncode == 0, result.stderr
-    assert "going on from step 2" in result.stdout + result.stderr
+    assert "going on from step 2" in result.stdout
     shutil.move(top / "squares.npz", top / "elsewhere.npz")  # the folder is all that is needed
     return top / "run", top / "elsewhere.npz"
 
@@ -63,7 +68,7 @@ def test_prompts_are_drawn_by_the_program(trained, tmp_path):
     """A PNG each, which says what it is of; not changed by what stands beside it."""
     folder, _ = trained
     asked = (f"--workdir={folder}", "--mode=sample", "--prompt=red square", "--num_samples=2")
-    result = run(*asked, "--prompt=a blue sky", f"--out={tmp_path / 'four'}")
+    result = called(*asked, "--prompt=a blue sky", f"--out={tmp_path / 'four'}")
     assert result.returncode == 0, result.stderr
     assert "50 function evaluations a picture" in result.stdout  # guided
     result = called(*asked, "--config.sampling.batch_size=1", f"--out={tmp_path / 'two'}")
@@ -91,6 +96,81 @@ def test_a_script_draws_what_its_prompts_say(trained):
     never = opened.generate(prompt, guidance=3.0, interval=(0.0, 0.0), steps=2, key=key)
     alone = opened.generate(prompt, guidance=1.0, steps=2, key=key)
     np.testing.assert_allclose(never.x, alone.x, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def controlled(trained, tmp_path_factory):
+    """A ControlNet of four steps beside it, which was interrupted in their middle."""
+    workdir = tmp_path_factory.mktemp("control") / "run"
+    command = (*SMALL, f"--config.data.dir={trained[1]}", f"--workdir={workdir}")
+    command += ("--config.training.control.field=sketch", "--config.training.ema_decays=(0.5,)")
+    command += ("--config.optim.decay=constant",)
+    for steps in (2, 4):
+        begin = [f"--init_from={trained[0]}"] if steps == 2 else []
+        result = called(*command, f"--config.training.steps={steps}", *begin)
+        assert result.returncode == 0, result.stderr
+    assert "going on from step 2" in result.stdout
+    return workdir
+
+
+def test_a_controlnet_is_trained_beside_a_run_whose_weights_stay(trained, controlled, tmp_path):
+    """And steers by the image of a file, for all prompts or by a column of theirs."""
+    base, steered = score_sde.load(trained[0]), score_sde.load(controlled)
+    for path, array in (base.params | base.constants).items():
+        np.testing.assert_array_equal(steered.constants[path], array)
+    assert {path.partition("/")[0] for path in steered.params} == {"control"}
+    key, prompt = jax.random.key(3), ["red square", "green square"]
+    plain, without = (one.generate(prompt, steps=2, key=key) for one in (base, steered))
+    np.testing.assert_allclose(without.x, plain.x, atol=1e-5)
+    sketch = np.full((8, 8, 1), 255, np.uint8)
+    found = steered.generate(prompt, steps=2, key=key, conditions={"sketch": sketch})
+    assert np.abs(found.x - plain.x).max(axis=(1, 2, 3)).min() > 1e-5
+    Image.fromarray(sketch[..., 0]).save(tmp_path / "white.png")
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "black.png")
+    rows = [
+        ("prompt", "sketch"),
+        *(("red square", f"{tmp_path}/{n}.png") for n in ("white", "black")),
+    ]
+    (tmp_path / "asked.csv").write_text("".join(f"{','.join(row)}\n" for row in rows))
+    drawn = {}
+    for workdir, name in ((controlled, "steered"), (trained[0], "plain")):
+        prompts = str(tmp_path / "asked.csv") if name == "steered" else "red square"
+        result = called(
+            f"--workdir={workdir}", "--mode=sample", f"--prompt={prompts}",
+            "--config.sampling.steps=2", f"--out={tmp_path / name}",
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        paths = sorted((tmp_path / name).glob("*.png"))
+        drawn[name] = [np.asarray(images.read(path), int) for path in paths]
+    assert b"white.png" in (tmp_path / "steered/000000.png").read_bytes()
+    assert np.abs(drawn["steered"][1] - drawn["plain"][0]).max() <= 1
+    with pytest.raises(UserError, match=r"sketch is \(8, 8, 3\): give \(8, 8, 1\)"):
+        steered.generate("red", conditions={"sketch": np.zeros((8, 8, 3), np.uint8)})
+    with pytest.raises(UserError, match="text is none of what this model is told beside texts"):
+        steered.generate("red", conditions={"text": "red"})
+
+
+def test_what_cannot_steer_is_one_line(trained, controlled, tmp_path):
+    train = (*SMALL, f"--config.data.dir={trained[1]}", f"--workdir={tmp_path / 'new'}")
+    option, begin = "--config.training.control.field=", f"--init_from={trained[0]}"
+    sample = (f"--workdir={controlled}", "--mode=sample", "--prompt=red")
+    for command, said in (
+        ([*train, f"{option}sketch"], "adapts the weights of a run: give its folder as"),
+        ([*train, f"{option}image", begin], "an image of the data beside the one that is drawn"),
+        ([*train, f"{option}text", begin], "an image of the data beside the one that is drawn"),
+        ([*train, f"{option}sketsch", begin], "sketsch"),
+        (
+            [*train, f"{option}sketch", begin, "--config.training.lora.rank=2"],
+            "config.training.lora.rank=2 and config.training.control.field=sketch: train one",
+        ),
+        ([*sample, "--condition=sketch=none.png"], "none.png"),
+        ([*sample, "--condition=sketsch=none.png"], "this model is told text, sketch"),
+    ):
+        result = called(*command)
+        assert result.returncode == 2
+        assert said in result.stderr, result.stderr
+        assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "new").exists()
 
 
 def test_without_a_prompt_captions_are_the_data_s(trained, tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from score_sde.spaces import scatter
 from score_sde.spaces.pictures import grid, save_grid
 
 
@@ -13,6 +14,15 @@ def test_grid_places_every_image_once():
     np.testing.assert_array_equal(canvas[1:3, 5:8, 0], 2)
     np.testing.assert_array_equal(canvas[4:6, 5:8, 0], 5)
     assert (canvas == 255).sum() == canvas.size - 5 * 6
+
+
+def test_a_scatter_plot_fills_its_square(tmp_path):
+    """However flat the points lie: from its first row that is not white to its last."""
+    points = np.random.default_rng(0).standard_normal((50, 2)) * [10.0, 0.5]
+    scatter.save(tmp_path / "flat.png", points)
+    picture = np.asarray(Image.open(tmp_path / "flat.png").convert("L"))
+    rows = np.flatnonzero((picture < 200).any(axis=1))
+    assert rows[-1] - rows[0] > 0.9 * len(picture)
 
 
 def test_save_grid_enlarges_small_images(tmp_path):

@@ -95,3 +95,20 @@ def test_a_power_average_is_the_mean_by_its_profile(x64):
     t = np.arange(1, 51)
     expected = np.sum((2 * t - 1) * values) / 50**2  # the integral of (1) over each step
     np.testing.assert_allclose(ema[f"power_{length}"]["w"], expected, rtol=1e-10)
+
+
+def test_rounding_is_not_amplified_unsaid():
+    """A hundred lengths are nearly one another: solved alone, coefficients add up to 1e7."""
+    kept, lengths = (300, 600, 900, 1000), np.linspace(0.02, 0.28, 100)
+    steps, each = np.repeat(kept, 100), np.tile(lengths, 4)
+    theta = 1 + 0.01 * np.random.RandomState(0).randn(1000)
+
+    def average(step, length):
+        t = np.minimum(np.arange(1001) / step, 1)
+        return np.diff(t ** (power_ema.exponent(length) + 1)) @ theta
+
+    snapshots = np.float32([average(*of) for of in zip(steps, each, strict=True)])
+    for wanted in (0.1, 0.01):
+        found = power_ema.combine(steps, each, 1000, wanted)
+        error = abs(found.coefficients @ np.float64(snapshots) / average(1000, wanted) - 1)
+        assert error < found.error + 1e-6 < 0.01

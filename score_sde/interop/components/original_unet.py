@@ -22,6 +22,7 @@ from score_sde.interop.components.original import Modules
 from score_sde.interop.released import Arrays
 
 PREFIX, CONTROL_PREFIX = "model.diffusion_model.", "control_model."
+HINT = "input_hint_block"  # what embeds the image of a ControlNet
 _RESIDUAL = {
     "in_layers.0": "norm1",
     "in_layers.2": "conv1",
@@ -86,10 +87,7 @@ def _residual(theirs: str, today: str) -> dict[str, str]:
 def _hint() -> dict[str, str]:
     """What embeds the image of a ControlNet: every second layer is a swish."""
     names = ("conv_in", *(f"blocks.{i}" for i in range(6)), "conv_out")
-    return {
-        f"input_hint_block.{2 * i}": f"controlnet_cond_embedding.{name}"
-        for i, name in enumerate(names)
-    }
+    return {f"{HINT}.{2 * i}": f"controlnet_cond_embedding.{name}" for i, name in enumerate(names)}
 
 
 def structure(arrays: Arrays) -> tuple[int, tuple[bool, ...]]:
@@ -162,6 +160,12 @@ def config(arrays: Arrays) -> dict[str, Any]:
         found["addition_embed_type"] = "text_time"
         found["projection_class_embeddings_input_dim"] = added[1]
     if "middle_block_out.0.weight" in arrays:
+        # Of the image's features the first two layers of each size have as many.
+        sizes = [shape(f"{HINT}.{4 * i}.weight") for i in range(4)]
+        if None in sizes:
+            raise ValueError(f"the file's ControlNet has not all layers of its {HINT}")
+        found["conditioning_channels"] = sizes[0][1]
+        found["conditioning_embedding_out_channels"] = [size[0] for size in sizes]
         return {"_class_name": "ControlNetModel", **found}
     return {
         "_class_name": "UNet2DConditionModel",

@@ -92,7 +92,7 @@ def read(path: Path) -> dict[str, Layer]:
 
 def _arrays(path: Path) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     try:
-        if path.suffix == ".safetensors":
+        if safetensors.is_one(path):
             return safetensors.load(path)
         found = torch_file.load(path)
     except OSError as error:

@@ -62,7 +62,7 @@ def write(run: Opened, path: Path, layout: str = PEFT) -> bool:
     if isinstance(model, CrossUNet) and _convolves(run):
         pairs = {name: _with_ones(name, pair) for name, pair in pairs.items()}
     part = "unet" if isinstance(model, CrossUNet) else "transformer"
-    options = run.experiment.lora
+    options = run.experiment.adapter
     alpha = options.rank if options.alpha is None else options.alpha
     if layout == KOHYA:
         arrays, about = _kohya(pairs, part, alpha), {}

@@ -90,7 +90,7 @@ def test_a_damaged_svg_is_an_error_or_left_out(tmp_path, capfd, package, square)
 def test_a_style_of_which_nothing_is_left(tmp_path, capfd, package):
     path = package("mine", {"1f44b.svg": b"<svg"})
     _, _, err = prepare(capfd, f"--styles={path}", f"--data_dir={tmp_path}", "--skip_damaged")
-    assert err == "score_sde.data: nothing of mine can be drawn\n"
+    assert err == "error: nothing of mine can be drawn\n"
 
 
 def test_a_style_that_is_given_twice(tmp_path, capfd, package, square):
@@ -107,7 +107,7 @@ def test_missing_packages_are_named(tmp_path, capfd, monkeypatch):
     status, _, err = prepare(capfd, f"--data_dir={tmp_path}")
     assert status == 2
     assert err == (
-        "score_sde.data: drawing emoji needs resvg-py (reading them does not): "
+        "error: drawing emoji needs resvg-py (reading them does not): "
         'pip install "score_sde[emoji]", or pip install -e ".[emoji]" in a checkout\n'
     )
 

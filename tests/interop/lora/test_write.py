@@ -77,7 +77,7 @@ def test_what_is_written_is_what_was_trained(adapted, tmp_path, layout):
     run, trained = adapted
     path = tmp_path / "adapter.safetensors"
     assert write.write(trained, path, layout)
-    merged = trained.experiment.lora.merged(trained.params, run.params)
+    merged = trained.experiment.adapter.merged(trained.params, run.params)
     found = with_lora(run, path).params
     for name, array in merged.items():
         np.testing.assert_allclose(found[name], array, rtol=0, atol=1e-6)
@@ -102,7 +102,7 @@ def test_diffusers_and_peft_load_what_is_written(adapted, shared, tmp_path):
     pytest.importorskip("peft")
     run, trained = adapted
     path = shared / "golden" / "latent" / "pipelines" / "sd15"
-    merged = trained.experiment.lora.merged(trained.params, run.params)
+    merged = trained.experiment.adapter.merged(trained.params, run.params)
     network = names.named("network", abstract(shared, "sd15"))
     paths = names.slots.names(network.model)
     expected = {}

@@ -1,0 +1,43 @@
+"""Attention in parts against attention as one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from score_sde.models import attention
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize("masked", [False, True])
+def test_in_parts_it_is_the_same(x64, monkeypatch, heads, masked):
+    """Of queries that fill no whole number of parts; its derivative too; logits of any size."""
+    monkeypatch.setattr(attention, "_PART", 64)  # four queries of sixteen keys
+    keys = jax.random.split(jax.random.key(0), 4)
+    shapes = [(2, 11, heads, 4), (2, 16, heads, 4), (2, 16, heads, 5)]
+    q, k, v = (jax.random.normal(one, s) for one, s in zip(keys, shapes, strict=False))
+    mask = jnp.asarray(np.arange(16) < [[16], [9]]) if masked else None
+
+    def of(in_parts, scaled):
+        def total(q, k, v):
+            found = attention.attend(300 * q, k, v, mask, scaled=scaled, in_parts=in_parts)
+            return jnp.sum(jnp.sin(found)), found
+
+        return jax.grad(total, (0, 1, 2), has_aux=True)(q, k, v)
+
+    for scaled in (True, False):
+        found, expected = of(True, scaled), of(False, scaled)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), found, expected)
+    assert expected[1].shape == (2, 11, heads, 5)
+
+
+def test_many_logits_are_never_there_all_at_once():
+    """On a CPU: of 1,024 tokens of eight heads, what it needs is not the 32 MB that they are."""
+    shape = jax.ShapeDtypeStruct((1, 1024, 8, 4), jnp.float32)
+
+    def needed(**how):
+        attend = jax.jit(lambda q, k, v: attention.attend(q, k, v, **how))
+        return attend.lower(shape, shape, shape).compile().memory_analysis().temp_size_in_bytes
+
+    assert needed(in_parts=False) >= 8 * 1024 * 1024 * 4
+    assert needed() < 8 * 2**20
