@@ -19,6 +19,9 @@ def test_the_share_that_both_have_of_what_either_has():
     found = lines.measure(COLUMNS, SKETCHES)
     assert found == {"n": 4, "iou": 0.5714, "standard_error": 0.0, "others": 0.1}  # 4/7, 1/10
     assert lines.measure(COLUMNS, COLUMNS)["iou"] == 1
+    grey = np.full((1, 1, 2, 3), (127, 127, 127), np.uint8)
+    grey[0, 0, 1] = 128
+    np.testing.assert_array_equal(lines.dark(grey), [[[True, False]]])
     white = np.full((2, 4, 4, 1), 255, np.uint8)
     assert lines.measure(white, white)["iou"] == 1
 

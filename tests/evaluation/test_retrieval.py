@@ -10,6 +10,7 @@ import pytest
 
 from score_sde import fields, images, parts
 from score_sde.evaluation import enlarged, retrieval, towers
+from score_sde.evaluation.metrics.fid import frechet_distance
 from score_sde.evaluation.towers import Captions
 from score_sde.spaces.pictures import save_png
 
@@ -160,7 +161,12 @@ def test_enlarged_images_are_measured_beside_bicubic_ones(trained, tmp_path, cap
     assert rows["same"]["consistency"] == 0
     assert rows["same"]["psnr"] > 99 > rows["mirrored"]["psnr"]
     assert rows["same"]["frechet"] == pytest.approx(0, abs=1e-2)
-    assert rows["darker"]["frechet"] > 1
+    features = [towers.of_images(parts.load(trained), a) for a in (real // 2, real)]
+    means, covariances = zip(*((a.mean(0), np.cov(a.T)) for a in features), strict=True)
+    distance = frechet_distance(means[0], covariances[0], means[1], covariances[1])
+    assert rows["darker"]["frechet"] == pytest.approx(1000 * distance, rel=1e-3)
+    flat = np.broadcast_to(real[:, :1, :1], real.shape)
+    np.testing.assert_array_equal(enlarged.bicubic(flat, 2), flat)
     off = enlarged.means(real // 2, 2) - enlarged.means(real, 2)
     assert rows["darker"]["consistency"] == round(float(np.sqrt(np.mean(off**2))), 3) > 1
     assert bicubic["images"] == "bicubic"

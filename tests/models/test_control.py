@@ -76,6 +76,17 @@ def test_what_is_learnt_follows_the_sketch_and_an_example_without_one_is_as_it_w
     np.testing.assert_array_equal(mixed[::2], steered[::2])
 
 
+def test_levels_of_an_image_are_from_zero_to_one(made):
+    """The highest level is the same to the network, however many there are."""
+    apply, params, constants, x, label, sketch = made
+    few = Control("sketch", image((8, 8, 1), levels=17, name="sketch")).adapted(BASE)
+    learnt = jax.tree.map(lambda a: a + 0.1, params)
+    highest = {"sketch": jnp.full_like(sketch, 255)}
+    one = apply(learnt, constants, x, label, highest)
+    other = jax.jit(few.apply)(learnt, constants, x, label, {"sketch": jnp.full_like(sketch, 16)})
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
 def test_every_layer_that_is_zero_learns_at_once(made):
     apply, params, constants, x, label, sketch = made
 
