@@ -40,9 +40,10 @@ SMALL = (
 def environment(devices=1, **more):
     """The environment of a user with so many (virtual) CPU devices, whatever the tests' own is.
 
-    XLA compiles soon rather than well.
+    XLA compiles soon rather than well, and what Python compiled of the sources is kept.
     """
-    clean = {k: v for k, v in os.environ.items() if k != "JAX_ENABLE_X64"}
+    others = ("JAX_ENABLE_X64", "PYTHONDONTWRITEBYTECODE")
+    clean = {k: v for k, v in os.environ.items() if k not in others}
     own = {
         "JAX_PLATFORMS": "cpu",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # they take few steps

@@ -10,6 +10,8 @@ import pytest
 from score_sde import parts
 from score_sde.formats import safetensors
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 OPTIONS = {"widths": (8, 16), "groups": 4, "num_res_blocks": 1, "latent_channels": 2}
 
 

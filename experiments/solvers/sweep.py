@@ -92,7 +92,7 @@ def _plot(grid: str, solvers: Sequence[str]) -> Plot:
         log_x=True,
         log_y=True,
         levels={"held-out images": 1.0},
-        only={"solver": solvers, "grid": (grid, "tuned")},
+        only=[{"solver": solvers, "grid": (grid, "tuned")}],
     )
 
 

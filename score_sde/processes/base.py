@@ -33,6 +33,8 @@ from jax.typing import ArrayLike, DTypeLike
 
 from score_sde import keys, sections
 
+_HALVINGS = 60  # past them an interval of float64 is two neighbours
+
 
 def expand(coefficient: ArrayLike, x: jax.Array) -> jax.Array:
     """Reshape a per-example coefficient, [batch] or a scalar, so that it multiplies x.
@@ -68,6 +70,13 @@ def on_host(function: Callable[[jax.Array], jax.Array], t: ArrayLike) -> np.ndar
         return np.asarray(function(jnp.asarray(t)))
 
 
+def at(function: Callable[[jax.Array], jax.Array], t: ArrayLike) -> jax.Array:
+    """A function of JAX arrays at t: a JAX array, or on the host at NumPy's; shape of t."""
+    if namespace(t) is np:
+        return on_host(function, t)
+    return function(jnp.asarray(t, jnp.result_type(t, float)))
+
+
 def derivative(function: Callable[[ArrayLike], jax.Array], t: ArrayLike) -> jax.Array:
     """d function / dt by automatic differentiation; shape and kind of t.
 
@@ -79,7 +88,7 @@ def derivative(function: Callable[[ArrayLike], jax.Array], t: ArrayLike) -> jax.
     def of(t: jax.Array) -> jax.Array:
         return jax.jvp(function, (t,), (jnp.ones_like(t),))[1]
 
-    return on_host(of, t) if namespace(t) is np else of(jnp.asarray(t, jnp.result_type(t, float)))
+    return at(of, t)
 
 
 class SDE:
@@ -171,9 +180,9 @@ class SDE:
         return 2 * namespace(t).log(self.alpha(t) / self.sigma(t))
 
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
-        """The inverse of log_snr, limited to [t_min, t_max]: bisection in float64 on the host.
+        """The inverse of log_snr, limited to [t_min, t_max], by bisection.
 
-        Every process of this module overrides it with a closed form.
+        At NumPy's numbers it is computed on the host, in their dtype.
 
         Args:
             log_snr: any shape.
@@ -182,25 +191,18 @@ class SDE:
             t, shape and dtype of log_snr.
         """
 
-        def bisect(target: np.ndarray) -> np.ndarray:
-            target = np.asarray(target)
-            low = np.full(target.shape, self.t_min, np.float64)
-            high = np.full(target.shape, self.t_max, np.float64)
-            for _ in range(100):  # past 60 halvings the interval is two neighbouring floats
+        def bisect(target: jax.Array) -> jax.Array:
+            def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+                low, high = ends
                 middle = (low + high) / 2
-                later = np.asarray(self.log_snr(middle)) > target
-                low, high = np.where(later, middle, low), np.where(later, high, middle)
-            return ((low + high) / 2).astype(target.dtype)
+                later = self.log_snr(middle) > target
+                return jnp.where(later, middle, low), jnp.where(later, high, middle)
 
-        if namespace(log_snr) is np:
-            return bisect(log_snr)
-        log_snr = jnp.asarray(log_snr)
-        return jax.pure_callback(
-            bisect,
-            jax.ShapeDtypeStruct(log_snr.shape, log_snr.dtype),
-            log_snr,
-            vmap_method="expand_dims",
-        )
+            ends = jnp.full_like(target, self.t_min), jnp.full_like(target, self.t_max)
+            low, high = jax.lax.fori_loop(0, _HALVINGS, halve, ends)
+            return (low + high) / 2
+
+        return at(bisect, log_snr)
 
     @property
     def prior_std(self) -> float:

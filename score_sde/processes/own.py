@@ -8,18 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from score_sde.processes.base import SDE, namespace, on_host
+from score_sde.processes.base import SDE, at
 from score_sde.sections import DERIVED
 
 Function = Callable[[jax.Array], jax.Array]
 
 OWN = "own_"  # begins the name of each
 _TIMES = 257  # at which the two functions are looked at
-_HALVINGS = 60  # past them an interval of float64 is two neighbours
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -66,27 +64,11 @@ class FromAlphaSigma(SDE):
 
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t); shape of t."""
-        return _at(self.alpha_of, t)
+        return at(self.alpha_of, t)
 
     def sigma(self, t: ArrayLike) -> jax.Array:
         """sigma(t); shape of t."""
-        return _at(self.sigma_of, t)
-
-    def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
-        """The inverse of log_snr, limited to [t_min, t_max], by bisection; shape of log_snr."""
-
-        def bisect(target: jax.Array) -> jax.Array:
-            def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-                low, high = ends
-                middle = (low + high) / 2
-                later = self.log_snr(middle) > target
-                return jnp.where(later, middle, low), jnp.where(later, high, middle)
-
-            ends = jnp.full_like(target, self.t_min), jnp.full_like(target, self.t_max)
-            low, high = jax.lax.fori_loop(0, _HALVINGS, halve, ends)
-            return (low + high) / 2
-
-        return _at(bisect, log_snr)
+        return at(self.sigma_of, t)
 
     def __repr__(self) -> str:
         return f"{self.name}(t_min={self.t_min}, t_max={self.t_max})"
@@ -108,11 +90,6 @@ class FromAlphaSigma(SDE):
     def prior_std(self) -> float:
         """sigma(t_max)."""
         return float(self.sigma(np.asarray(self.t_max)))
-
-
-def _at(function: Function, t: ArrayLike) -> jax.Array:
-    """The function at t: a JAX array, or at NumPy's on the host."""
-    return on_host(function, t) if namespace(t) is np else function(jnp.asarray(t))
 
 
 def from_alpha_sigma(

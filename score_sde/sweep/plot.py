@@ -42,7 +42,10 @@ def curves(plot: Plot, found: list[Line]) -> dict[str, list[tuple[float, float, 
     groups: dict[str, list[tuple[float, float, float]]] = {}
     for line in found:
         x, y = line.numbers[plot.x], line.numbers[plot.y]
-        wanted = all(line.labels[axis] in labels for axis, labels in plot.only.items())
+        wanted = not plot.only or any(
+            all(line.labels[axis] in labels for axis, labels in allowed.items())
+            for allowed in plot.only
+        )
         if wanted and x is not None and y is not None:
             name = " | ".join(v for axis, v in line.labels.items() if axis != plot.along)
             groups.setdefault(name, []).append((x.value, y.value, y.error or 0.0))

@@ -59,7 +59,8 @@ class Plot:
         log_x: whether its scale is logarithmic.
         log_y: whether its scale is logarithmic.
         levels: values of y to compare with, by what they are; horizontal lines.
-        only: the labels of an axis that are drawn, by its name; all of an axis that is not there.
+        only: what is drawn: labels by the names of their axes, all of an axis that is not there.
+            Of several, what one of them allows; of none, everything.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Plot:
     log_x: bool = False
     log_y: bool = False
     levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    only: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    only: Sequence[Mapping[str, Sequence[str]]] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from score_sde.errors import UserError
 from score_sde.runs import config as configs
 from score_sde.runs import pairs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 FIELDS = {
     "data.name": "gaussians",

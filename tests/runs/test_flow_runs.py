@@ -18,7 +18,7 @@ from score_sde.fields import ABOUT
 from score_sde.runs import build, folder, recipes, teacher
 from score_sde.runs import config as configs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 DIGITS = image_info("digits", "train", 1297, (8, 8, 1))
 TINY = {

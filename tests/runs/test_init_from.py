@@ -22,6 +22,8 @@ from score_sde.runs import config as configs
 from score_sde.runs.init_from import Request
 from score_sde.training.state import Weights, init_state
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 TINY = {
     "model.channels": 4,
     "model.channel_mult": (1,),

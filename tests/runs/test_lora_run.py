@@ -10,7 +10,7 @@ import score_sde
 from score_sde.interop import export
 from score_sde.runs.folder import opened
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 LORA = ("--config.training.lora.rank=2", "--config.training.lora.alpha=3")
 

@@ -14,7 +14,7 @@ from score_sde import fields, images
 from score_sde.errors import UserError
 from score_sde.fields import ABOUT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "deep blue": (0, 0, 99)}
 SMALL = (

@@ -163,8 +163,13 @@ def test_plots_have_a_curve_for_each_combination_of_the_other_axes(made, capsys)
         "VP": [(30.0, 2.0, 0.25), (40.0, 2.0, 1.0)],
         "sub-VP": [(50.0, 5.0, 0.25)],
     }
-    some = dataclasses.replace(plot, only={"SDE": ("VP",), "steps": ("30", "50")})
+    some = dataclasses.replace(plot, only=[{"SDE": ("VP",), "steps": ("30", "50")}])
     assert curves(some, table.lines(found)) == {"VP": [(30.0, 2.0, 0.25)]}
+    either = dataclasses.replace(plot, only=[{"steps": ("30",)}, {"SDE": ("sub-VP",)}])
+    assert curves(either, table.lines(found)) == {
+        "VP": [(30.0, 2.0, 0.25)],
+        "sub-VP": [(50.0, 5.0, 0.25)],
+    }
     assert main(["sweep", "plot", str(found.folder)]) == 0
     assert "curve.png" in capsys.readouterr().out
     assert Image.open(found.results / "curve.png").size[0] > 500

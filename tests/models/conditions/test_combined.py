@@ -13,6 +13,8 @@ from score_sde.models.conditions import Label, Number
 from score_sde.models.conditions.combined import make_embeddings
 from score_sde.models.functional import functional
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 SIZE, LABEL = fields.number("size"), fields.label(5)
 MAKE = {
     "size": functools.partial(Number(dropout=0.5).embedding, SIZE),
