@@ -1,8 +1,12 @@
-"""Emoji, 32x32: the autoencoder of latent diffusion, to 8x8 latents of 4 channels.
+"""Emoji, 32x32: the autoencoder of latent diffusion, to 8x8 latents of 8 channels.
 
-A KL autoencoder (Rombach et al. 2022, arXiv 2112.10752) of 835,048 parameters; its distance of
-images by scales needs no trained network. It takes 256 numbers of 3,072. What it gives in the end
-is not measured yet.
+A KL autoencoder (Rombach et al. 2022, arXiv 2112.10752) of 842,220 parameters; its distance of
+images by scales needs no trained network. It takes 512 numbers of 3,072.
+
+Measured on one core of an Intel Xeon on 2026-11-27 (JAX 0.10.2, Python 3.11), beside other work:
+2,000 steps in 27 minutes; on the 386 held-out pictures 22.1 +- 0.2 dB by the evaluation below. With
+latents of 4 channels it was 21.3. A principal component analysis of patches of 4 x 4 pixels has
+20.5 dB with as many numbers.
 
     pip install -e ".[emoji]" && python -m score_sde.data prepare emoji --size=32
     python main.py --config=configs/emoji_autoencoder.py
@@ -24,7 +28,7 @@ def get_config() -> ConfigDict:
     config.data.name = "emoji"
     config.data.image_size = 32
 
-    config.model.latent_channels = 4
+    config.model.latent_channels = 8
     config.model.widths = (32, 48, 64)
     config.model.num_res_blocks = 1
     config.model.groups = 8

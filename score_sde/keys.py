@@ -17,8 +17,8 @@ def is_vector(key: jax.Array) -> bool:
 
 
 def of_examples(key: jax.Array, numbers: jax.Array) -> jax.Array:
-    """The keys of examples by their numbers, integers [batch]: a vector of keys, [batch]."""
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
+    """The keys of examples by their numbers, integers [batch], of one key or of one each."""
+    return jax.vmap(jax.random.fold_in, (0 if is_vector(key) else None, 0))(key, numbers)
 
 
 def fold_in(key: jax.Array, data: ArrayLike) -> jax.Array:

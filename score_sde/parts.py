@@ -40,6 +40,7 @@ from score_sde.models.t2i_adapter import T2IAdapter
 from score_sde.models.text import CLIPText, T5Encoder
 from score_sde.models.two_towers import TwoTowers
 
+Place = Callable[[np.ndarray, Any], jax.Array]  # an array of a file, and the dtype that it gets
 ABOUT = "part"  # the text of a file that says what network it is
 KINDS: Mapping[str, type[nnx.Module]] = {
     "autoencoder": Autoencoder,
@@ -154,6 +155,7 @@ def load(
     path: Path,
     dtype: jnp.dtype | None = None,
     kernels: jnp.dtype | None = None,
+    place: Place = jnp.asarray,
 ) -> Part:
     """The network in a file.
 
@@ -161,19 +163,20 @@ def load(
         path: the file.
         dtype: of the computation; the network's own if None.
         kernels: see `fitted`.
+        place: likewise.
 
     Raises:
         ValueError: the file cannot be read, or its arrays are not those of the network it claims to
             hold; it is named.
     """
-    return stored(path, kernels).part(dtype)
+    return stored(path, kernels, place).part(dtype)
 
 
-def stored(path: Path, kernels: jnp.dtype | None = None) -> Stored:
+def stored(path: Path, kernels: jnp.dtype | None = None, place: Place = jnp.asarray) -> Stored:
     """What a file holds; arguments and errors as for `load`."""
     found, about = _read(path)
     kind, options = _described(path, about)
-    arrays = fitted(path, found, made(kind, options), kernels)
+    arrays = fitted(path, found, made(kind, options), kernels, place)
     return Stored(kind, options, *arrays)
 
 
@@ -182,6 +185,7 @@ def fitted(
     arrays: Mapping[str, np.ndarray],
     network: Functional,
     kernels: jnp.dtype | None = None,
+    place: Place = jnp.asarray,
 ) -> tuple[Arrays, Arrays]:
     """Parameters and constants of a network from the arrays of a file.
 
@@ -191,6 +195,7 @@ def fitted(
         network: whose they are.
         kernels: dtype of the kernels of layers, see functional.is_kernel; None for that of the
             network's own, as the others have.
+        place: puts an array on the devices.
 
     Raises:
         ValueError: they are not those of the network.
@@ -204,7 +209,7 @@ def fitted(
         for part in network.shapes
         for name, array in part.items()
     }
-    placed = ({n: jnp.asarray(arrays[n], dtypes[n]) for n in part} for part in network.shapes)
+    placed = ({n: place(arrays[n], dtypes[n]) for n in part} for part in network.shapes)
     params, constants = placed
     return params, constants
 

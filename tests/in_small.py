@@ -163,6 +163,11 @@ def retrieval(words):
     return (*words, "--image_size=8", *few.get("".join(words[3:4]), ()))
 
 
+def lines(words):
+    """Of images of eight pixels."""
+    return (*words, "--image_size=8")
+
+
 def tuning(words):
     """Of a few trajectories, if it says of what."""
     few = ("--trajectories=4", "--held_out=2", "--batch_size=2", "--iterations=1")
@@ -200,6 +205,9 @@ HOW = {
     "python -m score_sde.evaluation.digit_quality": as_typed,
     # Of a run that kept averages: runs/test_posthoc.py runs it.
     "python -m score_sde.evaluation.ema": reads("score_sde/evaluation/ema.py"),
+    "python -m score_sde.evaluation.classified": as_typed,
+    "python -m score_sde.evaluation.lines": lines,
+    "python -m score_sde.evaluation.restored": as_typed,
     "python -m score_sde.evaluation.retrieval": retrieval,
     "python -m score_sde.evaluation.statistics": statistics,
     # Of a released CLIP: interop/test_clip_score.py runs it.
@@ -389,12 +397,12 @@ def check_left(folder, line):
         assert list((workdir / "checkpoints").glob("[0-9]*"))
 
 
-def write_emoji(folder):
-    """Three hundred white emoji, as `prepare emoji` would have written them of OpenMoji."""
+def write_emoji(folder, styles):
+    """Three hundred white emoji of each style, as `prepare emoji` would have written them."""
     white = [drawing.png(np.full((32, 32, channels), 255, np.uint8)) for channels in (3, 1)]
-    codes = itertools.islice(names.known(), 300)
-    pictures = [builder.Picture("openmoji", "openmoji", code, *white) for code in codes]
-    builder.write(pictures, ["openmoji"], 32, "nobody's", str(folder))
+    codes = list(itertools.islice(names.known(), 300))
+    pictures = [builder.Picture(s, s, code, *white) for s in styles for code in codes]
+    builder.write(pictures, styles, 32, "nobody's", str(folder))
 
 
 @contextlib.contextmanager
@@ -421,7 +429,8 @@ def checkout(folder, digits):
     if DATA.exists():
         (folder / "tfds" / "cifar10").symlink_to(DATA / "cifar10")
     if importlib.util.find_spec("emoji"):
-        write_emoji(folder / "tfds")
+        write_emoji(folder / "tfds", ["openmoji"])
+        write_emoji(folder / "styles", ["openmoji", "noto"])
     (folder / "pictures").mkdir()
     levels = np.random.default_rng(0).integers(256, size=(20, 12, 10, 3), dtype=np.uint8)
     for number, level in enumerate(levels):

@@ -88,9 +88,12 @@ PARAMETERS = {
     "digits_vdm": 585_530,
     "digits_ve": 584_569,
     "digits_vp": 582_265,
-    "emoji_autoencoder": 835_048,
-    "emoji_latent": 1_864_580,
-    "emoji_text": 1_407_747,
+    "emoji_autoencoder": 842_220,
+    "emoji_control": 2_010_272,
+    "emoji_latent": 2_417_576,
+    "emoji_lora": 344_512,
+    "emoji_styles": 324_194,
+    "emoji_text": 3_734_636,
     "imagenet256_dit": 674_834_720,
     "imagenet64_edm2": 280_209_381,
     "small_images": 1_754_147,
@@ -111,9 +114,11 @@ def described(config, folder=None):
         latent, label = fields.latent((32, 32, 4)), fields.label(1000)
         return Info("arrays", "train", 20, (latent, label))
     if config.space.name == "encoded":
-        return Info("encoded", "train", 20, (fields.gaussian((8, 8, 4)), fields.label(10)))
-    if config.data.name == "emoji" and folder is None:
-        return Info("emoji", "train", 20, (fields.image((32, 32, 3)), fields.text(96)))
+        return Info("encoded", "train", 20, (fields.gaussian((8, 8, 8)), fields.text(96)))
+    if config.data.name == "emoji":
+        image, text = fields.image((32, 32, 3)), fields.text(96)
+        more = fields.image((32, 32, 1), name="sketch"), fields.label(2, name="style")
+        return Info("emoji", "train", 20, (image, *more, text))
     if config.data.name == "folder" and folder is None:
         return image_info("folder", "train", 20, (32, 32, 3))
     return selection.read({**config.data, "dir": folder or config.data.dir}).describe()

@@ -51,8 +51,10 @@ Flags:
                       --prompt a model is told nothing that is not given
   --prompt=TEXT       what a model that is told of texts is to draw; once for each picture. Or a
                       file of texts: FILE.txt, a line each, or FILE.csv with the columns prompt,
-                      negative, and those of --condition. PNGs go to the run's prompts/, or to the
-                      folder --out, with their parameters inside; --num_samples=N draws N of each
+                      negative, seed, and those of --condition. PNGs go to the run's prompts/, or to
+                      the folder --out, with their parameters inside, and a sheet of several beside
+                      it; --num_samples=N draws N of each, with the noise of its seed or of
+                      config.sampling.seed
   --negative=TEXT     --prompt: what to lead away from
   --height=N          --prompt: of the picture, in pixels; --width=N too. If not given, those of the
                       image that is given, or of training; with them, an image is resized

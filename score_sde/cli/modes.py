@@ -113,13 +113,12 @@ def _sample(line: CommandLine) -> int:
     from score_sde.runs.generate import Generator, sample_key
     from score_sde.training import memory
     from score_sde.training.progress import Count
-    from score_sde.training.sharding import make_mesh, replicated, to_devices
 
     begin(line)
     config, workdir = line.config, line.workdir
     _check_trained(line)
     drawing = sampling.drawing(config, tuned.sampler(config, workdir))
-    run = folder.load(workdir, weights=line.weights, step=line.step)
+    run = folder.load(workdir, weights=line.weights, step=line.step, fsdp=config.sampling.fsdp)
     if line.loras:
         from score_sde.interop.lora.use import with_lora
 
@@ -138,12 +137,11 @@ def _sample(line: CommandLine) -> int:
     question = questions.ask(line.question, config, experiment, number)
     target = drawn.Target.of(line.out, workdir, question.name)
     seed, size = config.sampling.seed, min(number, config.sampling.batch_size)
-    mesh = make_mesh()
     asked_for = f"{number} samples (--num_samples or config.sampling.num_samples)"
     numbers = math.prod(experiment.space.shape)
     memory.check(asked_for, 4 * number * numbers, memory.of_host(), "draw fewer")
     memory.check_batch("config.sampling.batch_size", size, numbers)
-    generator = Generator(experiment, mesh, size, guided.guide)
+    generator = Generator(experiment, run.mesh, size, guided.guide)
     identity = question.identity(line.question)
     sampler, batch = question.sampler or experiment.sampler, generator.batch_size
     about = drawn.samples(run, sampler, guided.protocol, seed, batch, number, *identity)
@@ -163,19 +161,17 @@ def _sample(line: CommandLine) -> int:
         target.check()
     # Every process has looked for the files before the first one writes them.
     multihost_utils.sync_global_devices("the files of samples were looked for")
-    weights = jax.device_get((run.params, run.constants))
-    params, constants = to_devices(replicated(mesh), weights)
     say(
         f"sampling {number} examples from {workdir} at step {run.step} ({run.weights} weights) "
         f"with {question.drawn_by(config.sampling.sampler)}{guided.words}, seed {seed}, "
-        f"on {messages.devices(mesh)}"
+        f"on {messages.devices(run.mesh)}"
     )
     if first:
         messages.say_ignored(line, experiment)
     key = sample_key(experiment.seed, seed)
     told = question.task, question.cond, question.known
     with Count(number, "examples", quiet=not first) as count:
-        samples, nfe = generator(params, constants, key, number, count.reach, *told)
+        samples, nfe = generator(run.params, run.constants, key, number, count.reach, *told)
     if first:
         shown = question.picture(samples, experiment.space.MOST)
         examples = min(number, question.examples(shown))

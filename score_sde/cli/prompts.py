@@ -7,6 +7,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -14,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from score_sde import files, keys
-from score_sde.cli import prompt_given, prompt_images
+from score_sde.cli import messages, prompt_given, prompt_images
 from score_sde.cli.conditions import value
 from score_sde.cli.flags import CommandLine
+from score_sde.data import gallery
 from score_sde.errors import UserError
 from score_sde.runs import controlled, drawing
 from score_sde.runs.opened import Run
@@ -25,7 +27,17 @@ from score_sde.training.progress import Count
 
 FOLDER = "prompts"  # of a run's folder, where pictures go
 FILES = (".txt", ".csv")
-Row = tuple[str, str | None, dict[str, str]]  # a prompt, the negative one, conditions
+_MOST_SEED = 2**32 - 1
+_ON_A_SHEET = 64  # pictures, evenly spaced among all
+
+
+class Row(NamedTuple):
+    """A prompt, and what it is drawn with; see Asked. A seed of None is that of the config."""
+
+    prompt: str
+    negative: str | None
+    conditions: Mapping[str, str] = MappingProxyType({})
+    seed: int | None = None
 
 
 class Asked(NamedTuple):
@@ -36,19 +48,21 @@ class Asked(NamedTuple):
         negative: what it is not of; None for what the model was trained to be told of nothing.
         number: which of the pictures of this prompt it is, from 0.
         conditions: what the model is told besides, as it was typed, by the name of the field.
+        seed: of its key.
     """
 
     prompt: str
     negative: str | None
     number: int
     conditions: Mapping[str, str]
+    seed: int
 
 
 def draw(line: CommandLine, run: Run) -> int:
-    """Draw what a command line asks for, and write a PNG for each picture.
+    """Draw what a command line asks for, and write a PNG for each picture, and one of several.
 
-    Picture `number` of a prompt is drawn with its own key, of config.sampling.seed and `number`: it
-    depends neither on the other prompts nor on the batch.
+    Picture `number` of a prompt is drawn with its own key, of its seed and `number`: it depends
+    neither on the other prompts nor on the batch.
 
     Returns:
         The exit status.
@@ -61,13 +75,14 @@ def draw(line: CommandLine, run: Run) -> int:
     run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, space=space))
     target = (line.workdir / FOLDER) if line.out is None else line.out
     paths = [target / f"{i:06d}.png" for i in range(len(asked))]
-    if not line.overwrite and (there := next((p for p in paths if p.exists()), None)):
+    sheet = [target.with_name(f"{target.name}.png")] if len(asked) > 1 else []
+    if not line.overwrite and (there := next((p for p in (*paths, *sheet) if p.exists()), None)):
         raise UserError(f"{there} exists: give another --out, or --overwrite")
     options = line.prompted
     networks = [controlled.opened(one.network) for one in options.controls]
     pixels = prompt_images.size(options, run, networks)
     sampler = drawing.asked(run, line.config, line.overrides, pixels)
-    scale, seed = line.config.guidance.scale, line.config.sampling.seed
+    scale = line.config.guidance.scale
     given = prompt_given.arguments(line, run, pixels, sampler, networks)
     about = {
         "model": str(line.workdir),
@@ -75,26 +90,31 @@ def draw(line: CommandLine, run: Run) -> int:
         "sampler": line.config.sampling.sampler,
         "steps": line.config.sampling.steps,
         "guidance": scale,
-        "seed": seed,
         **prompt_given.about(line),
     }
     batch = min(len(asked), line.config.sampling.batch_size)
-    print(f"drawing {len(asked)} pictures of {pixels[0]} x {pixels[1]} pixels", flush=True)
+    print(
+        f"drawing {len(asked)} pictures of {pixels[0]} x {pixels[1]} pixels on "
+        f"{messages.devices(run.mesh)}",
+        flush=True,
+    )
     with files.writing(target):
         target.mkdir(parents=True, exist_ok=True)
+    thumbs, shown = gallery.spread(len(asked), _ON_A_SHEET), []
     with Count(len(asked), "pictures") as count:
         for first in range(0, len(asked), batch):
             part = asked[first : first + batch]
             told = [
                 {n: value(run.experiment, n, v) for n, v in one.conditions.items()} for one in part
             ]
+            seeds = jnp.stack([jax.random.key(one.seed) for one in part])
             numbers = jnp.asarray([one.number for one in part])
             found = run.generate(
                 [one.prompt for one in part],
                 _negative(part),
                 guidance=scale,
                 interval=line.config.guidance.interval,
-                key=keys.of_examples(jax.random.key(seed), numbers),
+                key=keys.of_examples(seeds, numbers),
                 height=pixels[0],
                 width=pixels[1],
                 conditions=jax.tree.map(lambda *a: np.stack(a), *told),
@@ -105,8 +125,13 @@ def draw(line: CommandLine, run: Run) -> int:
                 said = {**one._asdict(), **about, "nfe": found.nfe}
                 said.pop("conditions") if not one.conditions else None
                 _write(path, image, said)
+            shown += [[levels[i - first]] for i in thumbs if first <= i < first + len(part)]
             count.reach(first + len(part))
-    print(f"{found.nfe} function evaluations a picture. Wrote {paths[0]}" + _more(paths))
+    for path in sheet:
+        with files.writing(path.parent):
+            gallery.draw(path, shown, [asked[i].prompt for i in thumbs])
+    also = "".join(f", and {path}" for path in sheet)
+    print(f"{found.nfe} function evaluations a picture. Wrote {paths[0]}{_more(paths)}{also}")
     return 0
 
 
@@ -135,11 +160,15 @@ def _asked(line: CommandLine, run: Run) -> list[Asked]:
         if path.suffix in FILES and len(text) < 1024 and path.is_file():
             rows += _of_file(path, line.prompted.negative, told)
         else:
-            rows.append((text, line.prompted.negative, {}))
+            rows.append(Row(text, line.prompted.negative))
     given = line.question.conditions
     count = 1 if line.num_samples is None else line.num_samples
+    usual = line.config.sampling.seed
     found = [
-        Asked(prompt, no, i, {**given, **own}) for prompt, no, own in rows for i in range(count)
+        Asked(row.prompt, row.negative, i, {**given, **row.conditions}, seed)
+        for row in rows
+        for seed in [usual if row.seed is None else row.seed]
+        for i in range(count)
     ]
     for one in found:
         for name, text in one.conditions.items():
@@ -154,14 +183,14 @@ def _asked(line: CommandLine, run: Run) -> list[Asked]:
 def _of_file(path: Path, negative: str | None, told: Sequence[str]) -> list[Row]:
     """Prompts in a file: a line each, or the column prompt, and others if they are there.
 
-    Those are negative, and the names of what the model is told besides.
+    Those are negative, seed, and the names of what the model is told besides.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
     if path.suffix == ".txt":
-        rows = [(line.strip(), negative, {}) for line in text.splitlines() if line.strip()]
+        rows = [Row(line.strip(), negative) for line in text.splitlines() if line.strip()]
     else:
         table = csv.DictReader(text.splitlines())
         columns = table.fieldnames or ()
@@ -169,9 +198,23 @@ def _of_file(path: Path, negative: str | None, told: Sequence[str]) -> list[Row]
             raise UserError(f"{path} has no column named prompt")
         names = [name for name in told if name in columns]
         rows = [
-            (row["prompt"], row.get("negative") or negative, {n: row[n] or "" for n in names})
+            Row(
+                row["prompt"],
+                row.get("negative") or negative,
+                {n: row[n] or "" for n in names},
+                _seed(path, row.get("seed") or ""),
+            )
             for row in table
         ]
     if not rows:
         raise UserError(f"{path} has no prompt")
     return rows
+
+
+def _seed(path: Path, text: str) -> int | None:
+    """The seed of a row; None if it has none."""
+    if not text.strip():
+        return None
+    if not (text.strip().isdecimal() and int(text) <= _MOST_SEED):
+        raise UserError(f"{path} has the seed {text!r}: give a whole number up to {_MOST_SEED}")
+    return int(text)

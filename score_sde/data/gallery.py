@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,45 +33,64 @@ def save(source: Source, path: Path, number: int = 2 * _COLUMNS) -> None:
     Raises:
       DataError: no field is an image.
     """
+    info = source.info
+    images = [field.name for field in info.fields if field.kind == "image"]
+    if not images:
+        raise DataError(f"{info.name} has no images, so there is no picture of it")
+    rows = spread(info.size, number)
+    batch = source.gather(rows)
+    shown = [[batch[name][place] for name in images] for place in range(len(rows))]
+    with files.writing(path.parent, "Give another --picture"):
+        draw(path, shown, _captions(source, batch, len(rows)))
+
+
+def spread(count: int, number: int) -> np.ndarray:
+    """At most `number` of `count` things, evenly spaced, by their places."""
+    return np.unique(np.linspace(0, count - 1, min(number, count)).astype(np.int64))
+
+
+def draw(path: Path, shown: Sequence[Sequence[np.ndarray]], captions: Sequence[str]) -> None:
+    """Draws images and the texts below them as a PNG file that replaces any at `path`.
+
+    Args:
+      path: of the file.
+      shown: of each example as many images, one below the other, uint8 [height, width, channels].
+      captions: what stands below each; empty for nothing.
+
+    Raises:
+      OSError: it cannot be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    info = source.info
-    images = [field for field in info.fields if field.kind == "image"]
-    if not images:
-        raise DataError(f"{info.name} has no images, so there is no picture of it")
-    rows = np.unique(np.linspace(0, info.size - 1, min(number, info.size)).astype(np.int64))
-    batch = source.gather(rows)
-    captions = _captions(source, batch, len(rows))
-    columns, bands = min(_COLUMNS, len(rows)), math.ceil(len(rows) / _COLUMNS)
-
-    inches = len(images) + 0.5 * any(captions)
+    columns, bands = min(_COLUMNS, len(shown)), math.ceil(len(shown) / _COLUMNS)
+    each = len(shown[0])
+    inches = each + 0.5 * any(captions)
     figure = Figure(figsize=(1.25 * columns, 1.25 * bands * inches), facecolor="white")
     FigureCanvasAgg(figure)
     edges = {"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 0.99}
     grid = figure.add_gridspec(bands, columns, hspace=0.05, **edges)
-    for place, caption in enumerate(captions):
+    for place, (images, caption) in enumerate(zip(shown, captions, strict=True)):
         cell = grid[divmod(place, columns)].subgridspec(
-            len(images) + any(captions),
+            each + any(captions),
             1,
-            height_ratios=[1.0] * len(images) + [0.5] * any(captions),
+            height_ratios=[1.0] * each + [0.5] * any(captions),
             hspace=0.05,
         )
-        for at, field in enumerate(images):
+        for at, pixels in enumerate(images):
             axes = figure.add_subplot(cell[at])
             axes.axis("off")
-            pixels = batch[field.name][place]
-            shown = pixels[..., 0] if field.shape[2] == 1 else pixels
-            axes.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+            axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         if any(captions):
-            axes = figure.add_subplot(cell[len(images)])
+            axes = figure.add_subplot(cell[each])
             axes.axis("off")
             wrapped = textwrap.wrap(caption, _CHARACTERS, max_lines=_LINES, placeholder=" ...")
             text = "\n".join(wrapped).replace("$", r"\$")
             axes.text(0.5, 1, text, ha="center", va="top", fontsize=8)
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=100, metadata={"Software": None})
-    with files.writing(path.parent, "Give another --picture"), files.replacing(path) as file:
+    with files.replacing(path) as file:
         file.write(png.getvalue())
 
 

@@ -125,7 +125,8 @@ def _captions(args: argparse.Namespace) -> None:
     if args.number:
         order = np.random.default_rng(args.seed).permutation(len(chosen))
         chosen = [chosen[i] for i in sorted(order[: args.number])]
-    rows = [["prompt"], *([text] for text in chosen)]
+    # Pictures of one seed begin with the same noise, and are alike.
+    rows = [["prompt", "seed"], *([text, str(seed)] for seed, text in enumerate(chosen))]
     advice = "Give another --out"
     if args.field:
         drawn = source.gather(np.array([first[text] for text in chosen]))
@@ -134,7 +135,7 @@ def _captions(args: argparse.Namespace) -> None:
         for number, (row, image) in enumerate(zip(rows[1:], drawn[name], strict=True)):
             row.append(str(folder / f"{number:06d}.png"))
             with files.writing(folder, advice):
-                save_png(Path(row[1]), image)
+                save_png(Path(row[-1]), image)
     table = io.StringIO()
     csv.writer(table).writerows(rows)
     with files.writing(args.out.parent, advice), files.replacing(args.out) as file:
@@ -218,7 +219,7 @@ def parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="the towers, on the training pairs of a data set")
     selection.add_flags(train)
     train.add_argument("--out", required=True, type=files.typed, help="the .safetensors file")
-    train.add_argument("--steps", type=int, default=2000, help="[2000]")
+    train.add_argument("--steps", type=int, default=1000, help="[1000]")
     train.add_argument("--batch_size", type=int, default=128, help="pairs a step [128]")
     train.add_argument("--learning_rate", type=float, default=1e-3, help="[0.001]")
     names = commands.add_parser("captions", help="of held-out examples, to draw pictures of")

@@ -139,18 +139,21 @@ def _adapter(run: Opened, path: Path, num_scales: int | None, layout: str | None
 
 def _families(experiment: Experiment, path: Path) -> list[str]:
     """Whose network that of a run may be, keys of FAMILIES, the likeliest first."""
+    model = experiment.config.model
+    alone = model.name == "unet" and (model.patch > 1 or model.fourier_features)
     found = [
         name
         for name, family in FAMILIES.items()
         if name != OURS
-        and experiment.config.model.name in family.networks
+        and not alone  # no official U-Net sees patches or Fourier features
+        and model.name in family.networks
         and (name == "song" or (family.export is not None and family.exports(experiment)))
     ]
     if path.suffix == ".safetensors":
         return [*found, OURS]
     if not found:
         raise UserError(
-            f"config.model.name={experiment.config.model.name} with the options of this run is no "
+            f"config.model.name={model.name} with the options of this run is no "
             f"network of a {path.suffix} file: give NAME.safetensors, which has all others too"
         )
     return found

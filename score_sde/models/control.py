@@ -51,7 +51,7 @@ class Branch(nnx.Module):
         self.copy = network.without_decoder()
         self.image = image
         width, layer = network.shown[0], {"param_dtype": jnp.float32, "rngs": rngs}
-        self.hint = Hint(image.shape[-1], (width,) * _sizes(image, network.shape), width, **layer)
+        self.hint = Hint(image.shape[-1], (width,) * _sizes(image, network.sides), width, **layer)
         self.skips, self.middle = zero_layers(network.shown, network.shown[-1], **layer)
 
     def __call__(
@@ -80,14 +80,14 @@ class Branch(nnx.Module):
         return {name: jnp.where(shown, a, 0) for name, a in found.items()}
 
 
-def _sizes(image: Field, shape: tuple[int, ...]) -> int:
-    """How many sizes H has, from that of c to that of the state."""
+def _sizes(image: Field, sides: tuple[int, ...]) -> int:
+    """How many sizes H has, from that of c to that of the U-Net's first features."""
     found = 1
-    while (image.shape[0] >> (found - 1)) > shape[0]:
+    while (image.shape[0] >> (found - 1)) > sides[0]:
         found += 1
-    if tuple(side << (found - 1) for side in shape[:2]) != image.shape[:2]:
+    if tuple(side << (found - 1) for side in sides) != image.shape[:2]:
         raise ValueError(
-            f"{image.words} steers a state of {shape[0]}x{shape[1]} if it is as large, or 2, 4, "
+            f"{image.words} steers features of {sides[0]}x{sides[1]} if it is as large, or 2, 4, "
             "... times"
         )
     return found

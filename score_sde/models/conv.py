@@ -19,6 +19,8 @@ It is a primitive of its own, not a `custom_vjp`, because Hutchinson's estimator
 forward mode and because (2) and (3) are then differentiable in turn.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -145,12 +147,23 @@ def _shape(x, kernel, stride: int, padding: Padding) -> tuple[int, ...]:
 
 
 def _abstract(x, kernel, *, stride: int, padding: Padding):
-    shape = jax.eval_shape(
-        lambda a, b: _conv(a, b, stride=stride, padding=padding),
-        jax.ShapeDtypeStruct(x.shape, x.dtype),
-        jax.ShapeDtypeStruct(kernel.shape, kernel.dtype),
-    )
-    return x.update(shape=shape.shape, dtype=shape.dtype, weak_type=False)
+    shape, dtype = _result(x.shape, x.dtype, kernel.shape, kernel.dtype, stride, padding)
+    return x.update(shape=shape, dtype=dtype, weak_type=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _result(
+    x: tuple[int, ...],
+    x_dtype: jnp.dtype,
+    kernel: tuple[int, ...],
+    kernel_dtype: jnp.dtype,
+    stride: int,
+    padding: Padding,
+) -> tuple[tuple[int, ...], jnp.dtype]:
+    """Shape and dtype that XLA's own operation gives, which layers of a network ask again."""
+    one, other = jax.ShapeDtypeStruct(x, x_dtype), jax.ShapeDtypeStruct(kernel, kernel_dtype)
+    found = jax.eval_shape(lambda a, b: _conv(a, b, stride=stride, padding=padding), one, other)
+    return found.shape, found.dtype
 
 
 _conv_p = Primitive("conv2d")

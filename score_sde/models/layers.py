@@ -1,5 +1,6 @@
 """Layers that every network here is made of. Each computes in the dtype of its input."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -39,7 +40,14 @@ def init_kernel(scale: float = 1.0) -> Callable[..., jax.Array]:
     A scale of 0 means 1e-10: the layer starts at nearly, not exactly, zero (Ho et al. 2020,
     arXiv 2006.11239, and Song et al. 2021, arXiv 2011.13456, in their released code).
     """
-    return jax.nn.initializers.variance_scaling(scale or 1e-10, "fan_avg", "uniform")
+    return _kernel(scale or 1e-10)
+
+
+@functools.cache
+def _kernel(scale: float) -> Callable[..., jax.Array]:
+    """See init_kernel; traced once for each shape, which many layers share."""
+    draw = jax.nn.initializers.variance_scaling(scale, "fan_avg", "uniform")
+    return jax.jit(draw, static_argnums=(1, 2))
 
 
 def per_channel(values: jax.Array, x: jax.Array) -> jax.Array:
@@ -150,12 +158,20 @@ class GroupNorm(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, ..., channels] to the same; the statistics are in float32 or better."""
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        y = wide - per_channel(_group_mean(wide, self.groups), wide)
-        inverse = jax.lax.rsqrt(_group_mean(y * y, self.groups) + self.eps)
-        # One factor for each example and channel, so that an image is passed over once.
-        y = y * per_channel(inverse * self.scale[...].astype(y.dtype)[None], y)
-        return (y + per_channel(self.bias[...], y)).astype(x.dtype)
+        return _normalised(x, self.scale[...], self.bias[...], self.groups, self.eps)
+
+
+@functools.partial(jax.jit, static_argnames=("groups", "eps"))
+def _normalised(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, groups: int, eps: float
+) -> jax.Array:
+    """See GroupNorm; a function of its own, which JAX traces once for each shape."""
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    y = wide - per_channel(_group_mean(wide, groups), wide)
+    inverse = jax.lax.rsqrt(_group_mean(y * y, groups) + eps)
+    # One factor for each example and channel, so that an image is passed over once.
+    y = y * per_channel(inverse * scale.astype(y.dtype)[None], y)
+    return (y + per_channel(bias, y)).astype(x.dtype)
 
 
 def _group_mean(x: jax.Array, groups: int) -> jax.Array:

@@ -9,12 +9,13 @@ import jax
 from score_sde.checks import check_count
 
 
-def image_shape(shape: Sequence[int], halvings: int) -> tuple[int, int, int]:
+def image_shape(shape: Sequence[int], halvings: int, patch: int = 1) -> tuple[int, int, int]:
     """The shape of images, (height, width, channels), for a network that halves them.
 
     Args:
         shape: as given to the network.
         halvings: how often it halves both sides.
+        patch: side of the patches that it cuts them into first.
 
     Raises:
         ValueError: that is not a shape of images, or a side cannot be halved so often.
@@ -25,6 +26,11 @@ def image_shape(shape: Sequence[int], halvings: int) -> tuple[int, int, int]:
         )
     for name, size in zip(("height", "width", "channels"), shape, strict=True):
         check_count(name, size)
+        if name != "channels" and patch > 1 and size % (patch * 2**halvings):
+            raise ValueError(
+                f"{name} {size} cannot be cut into patches of {patch} and halved {halvings} times, "
+                f"as this network does: it must be a multiple of {patch * 2**halvings}"
+            )
         if name != "channels" and size % 2**halvings:
             raise ValueError(
                 f"{name} {size} cannot be halved {halvings} times, as this network does: "

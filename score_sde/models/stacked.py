@@ -31,11 +31,15 @@ class Stacked(nnx.Module):
         remat: bool,
         rngs: nnx.Rngs,
     ):
-        structure, _ = nnx.split(nnx.eval_shape(lambda: make(streams(0))))
-        arrays = jax.vmap(lambda key: nnx.split(make(streams(key)))[1])(
-            jax.random.split(rngs.params(), depth)
-        )
-        self.block = nnx.merge(structure, arrays)
+        found = []
+
+        def drawn(key: jax.Array) -> nnx.State:
+            structure, arrays = nnx.split(make(streams(key)))
+            found.append(structure)
+            return arrays
+
+        arrays = jax.vmap(drawn)(jax.random.split(rngs.params(), depth))
+        self.block = nnx.merge(found[0], arrays)
         self.depth, self.remat = depth, remat
 
     def scan(self, step: Step, h: Any, key: jax.Array | None, xs: Any = None) -> tuple[Any, Any]:

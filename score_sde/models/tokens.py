@@ -46,6 +46,26 @@ def unpatchify(tokens: jax.Array, rows: int, columns: int, patch: int) -> jax.Ar
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(len(x), rows * patch, columns * patch, -1)
 
 
+def to_channels(x: jax.Array, patch: int) -> jax.Array:
+    """The pixels of each patch as the channels of one; see `patchify`.
+
+    Args:
+        x: [batch, height, width, channels].
+        patch: side of a patch, which divides height and width.
+
+    Returns:
+        [batch, height / patch, width / patch, patch * patch * channels].
+    """
+    batch, height, width, _ = x.shape
+    return patchify(x, patch).reshape(batch, height // patch, width // patch, -1)
+
+
+def from_channels(x: jax.Array, patch: int) -> jax.Array:
+    """The inverse of `to_channels`."""
+    batch, rows, columns, channels = x.shape
+    return unpatchify(x.reshape(batch, -1, channels), rows, columns, patch)
+
+
 def sine_cosine(
     rows: int, columns: int, features: int, dtype: jnp.dtype, span: float | None = None
 ) -> jax.Array:

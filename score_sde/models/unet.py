@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.models import added as places
-from score_sde.models import arguments
+from score_sde.models import arguments, tokens
 from score_sde.models.added import NOTHING, Added, to_decoder
 from score_sde.models.arguments import Given, Multiples, Width
 from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding, token_features
@@ -39,11 +39,13 @@ class UNet(nnx.Module):
 
     Args:
         shape: of the data, (height, width, channels).
+        patch: side of the squares of pixels that become the channels of one, so that the largest
+          size is that of the data over it (Luhman and Luhman 2022, arXiv 2207.04316).
         channels: features at the largest size.
         channel_mult: features at each size, from the largest, as multiples of `channels`.
         num_res_blocks: residual blocks at each size of the encoder; the decoder has one more.
-        attn_resolutions: sizes at which there is attention, where the size of an image is its
-          smaller side.
+        attn_resolutions: sizes at which there is attention, where the size of an image, or of what
+          its patches become, is its smaller side.
         dropout: rate of the dropout in each residual block.
         resblock: "biggan" changes the size inside a residual block, "ddpm" between two.
         fir: change the size with a FIR filter.
@@ -86,6 +88,7 @@ class UNet(nnx.Module):
         self,
         *,
         shape: Given[Sequence[int]] = (32, 32, 3),
+        patch: Count = 1,
         channels: Width = 128,
         channel_mult: Multiples = (1, 2, 2, 2),
         num_res_blocks: Annotated[int, between(1, 32)] = 4,
@@ -119,15 +122,17 @@ class UNet(nnx.Module):
         arguments.check(UNet, locals())
         _check_kernel(fir_kernel)
         check_label(noise_label, embedding, conditional, scale_by_sigma)
-        self.shape = image_shape(shape, len(channel_mult) - 1)
-        *sides, data_channels = self.shape
+        self.patch = patch
+        self.shape = image_shape(shape, len(channel_mult) - 1, patch)
+        self.sides = tuple(side // patch for side in self.shape[:2])
+        data_channels = self.shape[-1] * patch**2
         if learn_variance and (scale_by_sigma or progressive_output == "output_skip"):
             raise ValueError(
                 "a learned variance goes with scale_by_sigma=False and progressive_output=none or "
                 "residual"
             )
         outputs = data_channels * (1 + learn_variance)
-        check_attention(attn_resolutions, min(sides))
+        check_attention(attn_resolutions, min(self.sides))
         self.scale_by_sigma, self.centered = scale_by_sigma, centered
         self.dtype, self.remat = jnp.dtype(dtype), remat
         self.fir = tuple(fir_kernel) if fir else None
@@ -145,7 +150,7 @@ class UNet(nnx.Module):
         inputs = data_channels * (1 + 2 * len(self.fourier_features))
         self.conv_in = Conv(inputs, channels, **layer)
         build = Builder(
-            sizes=level_sizes(self.shape, len(channel_mult)),
+            sizes=level_sizes(self.sides, len(channel_mult)),
             data_channels=data_channels,
             widths=[channels * multiple for multiple in channel_mult],
             num_res_blocks=num_res_blocks,
@@ -204,6 +209,7 @@ class UNet(nnx.Module):
         run, h, skips = self._features(x, noise_label, cond, None, key)
         wide = jnp.promote_types(x.dtype, jnp.float32)
         out = self._decode(*to_decoder(h, skips, added), run).astype(wide)
+        out = tokens.from_channels(out, self.patch)
         return out / noise_label.astype(wide)[:, None, None, None] if self.scale_by_sigma else out
 
     def features(
@@ -256,6 +262,7 @@ class UNet(nnx.Module):
         run = Runner(told.embedding, keys, self.remat, told.tokens)
         x = x if self.centered else 2 * x - 1
         seen = with_fourier_features(x.astype(wide), self.fourier_features).astype(compute)
+        x, seen = (tokens.to_channels(a, self.patch) for a in (x, seen))
         h, skips = self._encode(x.astype(compute), seen, hint, run)
         for block in self.middle:
             h = run(block, h)

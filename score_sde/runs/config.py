@@ -49,6 +49,7 @@ class SamplingOptions:
         num_samples: how many --mode=sample draws.
         batch_size: at a time, over all devices.
         seed: of this set of samples.
+        fsdp: devices that share one copy of the parameters; the others hold further copies.
         tile: side, in latents, of the tiles in which the states of larger images are decoded by an
             autoencoder, as memory grows with them; 0 for at once.
     """
@@ -57,6 +58,7 @@ class SamplingOptions:
     num_samples: Count = 64
     batch_size: Count = 64
     seed: Seed = 0
+    fsdp: Count = 1
     tile: Every = 128
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from score_sde import files
 from score_sde.errors import UserError
@@ -29,6 +30,7 @@ from score_sde.runs.opened import (
     Run,
 )
 from score_sde.training.checkpoints import Checkpoints
+from score_sde.training.sharding import make_mesh, state_sharding
 
 # What opens a run that draws no samples, and what else there is to do with it.
 _OPENS = {
@@ -38,7 +40,13 @@ _OPENS = {
 }
 
 
-def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None) -> Run:
+def load(
+    workdir: str | os.PathLike[str],
+    *,
+    weights: str = "ema",
+    step: int | None = None,
+    fsdp: int | None = None,
+) -> Run:
     """Open the run of a score network.
 
     Args:
@@ -47,9 +55,12 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
             another moving average, such as "0.999" or "power_0.05"; or "posthoc:0.07", the
             power-function average of that sigma_rel, made of those that were kept (runs.posthoc).
         step: which checkpoint; the newest if None.
+        fsdp: devices that share one copy of its arrays; the others hold further copies, and the
+            pictures of prompts are split over all. None: all is on the first device.
 
     Raises:
-        UserError: there is no such run, checkpoint or moving average, or it draws no samples.
+        UserError: there is no such run, checkpoint or moving average, it draws no samples, or the
+            devices cannot be divided so.
     """
     workdir = files.expanded(workdir)
     experiment = _experiment(workdir)
@@ -58,7 +69,14 @@ def load(workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | N
             f"{workdir} holds {with_article(experiment.objective.TRAINS)}, which draws no samples: "
             f"{_OPENS[experiment.objective.TRAINS]}"
         )
-    return _open(workdir, experiment, weights, step)
+    if (fsdp or 1) > 1 and jax.process_count() > 1:
+        raise UserError(f"sampling.fsdp={fsdp} is of the devices of one process: leave it out")
+    try:
+        mesh = None if fsdp is None else make_mesh(fsdp, "sampling.fsdp")
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    run = _open(workdir, experiment, weights, step, mesh)
+    return run if mesh is None else dataclasses.replace(run, mesh=mesh)
 
 
 def load_classifier(
@@ -103,9 +121,13 @@ def opened(
 
 
 def _open(
-    workdir: Path, experiment: build.Experiment, weights: str, step: int | None
+    workdir: Path,
+    experiment: build.Experiment,
+    weights: str,
+    step: int | None,
+    mesh: Mesh | None = None,
 ) -> Run | ClassifierRun | AutoencoderRun:
-    params, constants, step, name = _weights(workdir, experiment, weights, step)
+    params, constants, step, name = _weights(workdir, experiment, weights, step, mesh)
     what = (workdir, step, experiment, params, constants, name)
     make = experiment.make  # alone: what is compiled keeps these functions, and not the arrays
 
@@ -159,7 +181,11 @@ def _experiment(workdir: Path) -> build.Experiment:
 
 
 def _weights(
-    workdir: Path, experiment: build.Experiment, weights: str, step: int | None
+    workdir: Path,
+    experiment: build.Experiment,
+    weights: str,
+    step: int | None,
+    mesh: Mesh | None,
 ) -> tuple[Arrays, Arrays, int, str]:
     """Parameters, constants, step and name of the parameters of a checkpoint; see `load`."""
     averages = experiment.training.averages
@@ -167,17 +193,20 @@ def _weights(
     wanted = posthoc.asked(weights, experiment.training)
     if item not in ("raw", *averages) and wanted is None:
         raise UserError(f"weights={weights!r}: choose from ema, raw, {', '.join(averages)}")
-    if imported := kept.network(workdir, experiment.network, experiment.config):
+    if imported := kept.network(workdir, experiment.network, experiment.config, mesh):
         if step not in (None, 0) or weights not in ("ema", "raw"):
             raise UserError(f"{workdir} is an imported model: it has one step, 0, and one average")
         return *imported, 0, "imported"
     checkpoints = Checkpoints(workdir / "checkpoints")
     try:
         step = checkpoints.latest_step() if step is None else step
+        shapes = experiment.network.shapes
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        where = (
+            jax.tree.map(lambda a: here, shapes) if mesh is None else state_sharding(mesh, shapes)
+        )
         shapes = jax.tree.map(
-            lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=here),
-            experiment.network.shapes,
+            lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), shapes, where
         )
         if wanted is not None:
             found = posthoc.read(workdir, checkpoints, experiment.training, shapes, step, wanted)

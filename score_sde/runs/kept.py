@@ -10,22 +10,24 @@ parts/image_encoder.safetensors   of such a folder: what makes the embeddings th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from score_sde import parts
 from score_sde.controls import CONTROLS
 from score_sde.errors import UserError
 from score_sde.models.functional import Arrays, Functional, is_kernel
-from score_sde.parts import Stored
+from score_sde.parts import Place, Stored
 from score_sde.prompting import Encoder, System
 from score_sde.spaces import Space
 from score_sde.training import memory
+from score_sde.training.sharding import placed
 
 FOLDER = "parts"
 NETWORK = "network"
@@ -76,8 +78,16 @@ def write(workdir: Path, found: Mapping[str, Stored]) -> None:
         parts.save(file, *one)
 
 
-def network(workdir: Path, made: Functional, config: ConfigDict) -> tuple[Arrays, Arrays] | None:
+def network(
+    workdir: Path, made: Functional, config: ConfigDict, mesh: Mesh | None = None
+) -> tuple[Arrays, Arrays] | None:
     """Parameters and constants of an imported network; None if there is none.
+
+    Args:
+        workdir: the run's folder.
+        made: the network.
+        config: the run's.
+        mesh: over which they are split; None for the first device alone.
 
     Raises:
         UserError: they cannot be read, are not those of the network, or the memory is too small.
@@ -85,14 +95,19 @@ def network(workdir: Path, made: Functional, config: ConfigDict) -> tuple[Arrays
     file = path(workdir, NETWORK)
     if not file.exists():
         return None
-    _check_memory(workdir, made, config)
+    _check_memory(workdir, made, config, mesh)
     try:
-        return jax.device_put(parts.fitted(file, parts.arrays(file), made, kernels(config)))
+        return parts.fitted(file, parts.arrays(file), made, kernels(config), _place(mesh))
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def _check_memory(workdir: Path, made: Functional, config: ConfigDict) -> None:
+def _place(mesh: Mesh | None) -> Place:
+    """What puts an array where it belongs; see training.sharding."""
+    return jnp.asarray if mesh is None else functools.partial(placed, mesh)
+
+
+def _check_memory(workdir: Path, made: Functional, config: ConfigDict, mesh: Mesh | None) -> None:
     """Raise UserError if a network is larger than the memory, and say what would be smaller."""
     sizes = [array for part in made.shapes for array in part.items()]
 
@@ -105,12 +120,15 @@ def _check_memory(workdir: Path, made: Functional, config: ConfigDict) -> None:
     halves = memory.in_words(needed(jnp.bfloat16))
     advice = f"--config.model.dtype=bfloat16 when it is imported needs {halves} of it"
     if kernels(config) is not None:
-        advice = "take a machine that has more"
-    memory.check(f"the network of {workdir}", needed(kernels(config)), memory.of_devices(), advice)
+        advice = "split it over more devices by --config.sampling.fsdp, or take a larger machine"
+    there = memory.of_devices(1 if mesh is None else mesh.shape["fsdp"])
+    memory.check(f"the network of {workdir}", needed(kernels(config)), there, advice)
 
 
-def encoders(workdir: Path, system: System, config: ConfigDict) -> Sequence[Encoder | None]:
-    """What tells a run of prompts.
+def encoders(
+    workdir: Path, system: System, config: ConfigDict, mesh: Mesh | None = None
+) -> Sequence[Encoder | None]:
+    """What tells a run of prompts; arguments as for `network`.
 
     Raises:
         UserError: one cannot be read, or is missing and must be there.
@@ -126,7 +144,7 @@ def encoders(workdir: Path, system: System, config: ConfigDict) -> Sequence[Enco
             continue
         try:
             found.append(
-                Encoder(text.read(workdir / FOLDER / tokenizer), _load(file, kernels(config)))
+                Encoder(text.read(workdir / FOLDER / tokenizer), _load(file, kernels(config), mesh))
             )
         except ValueError as error:
             raise UserError(str(error)) from error
@@ -171,8 +189,8 @@ def _described(file: Path) -> tuple[str, dict[str, Any], parts.Part]:
         raise UserError(str(error)) from error
 
 
-def _load(file: Path, kernels: jnp.dtype | None) -> parts.Part:
+def _load(file: Path, kernels: jnp.dtype | None, mesh: Mesh | None = None) -> parts.Part:
     try:
-        return parts.load(file, kernels=kernels)
+        return parts.load(file, kernels=kernels, place=_place(mesh))
     except ValueError as error:
         raise UserError(str(error)) from error

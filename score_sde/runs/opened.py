@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import jax
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from score_sde.autoencoder import Gaussian
@@ -135,15 +136,17 @@ class Run(Opened):
         denoise: its denoiser, compiled on first use; a pytree, so it can be an argument under jit.
             Of a flow map or a consistency model it is a flow_map.FlowMap, which jumps too.
         adapt: of what tells the model of prompts, when it is read: what takes its place.
+        mesh: the devices that share its arrays and the pictures of prompts; None for the first.
     """
 
     denoise: Denoiser
     adapt: Callable[[Sequence[Encoder | None]], Sequence[Encoder | None]] = lambda found: found
+    mesh: Mesh | None = None
 
     @functools.cached_property
     def encoders(self) -> Sequence[Encoder | None]:
         """What tells the model of prompts; read on first use."""
-        found = kept.encoders(self.workdir, self.experiment.text, self.config)
+        found = kept.encoders(self.workdir, self.experiment.text, self.config, self.mesh)
         return self.adapt(found)
 
     def text(self, *prompts: Prompts) -> dict[str, jax.Array]:

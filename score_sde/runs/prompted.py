@@ -20,6 +20,7 @@ from score_sde.runs import controlled, drawing, editing, pictured
 from score_sde.runs.controlled import Control
 from score_sde.runs.pictured import Given
 from score_sde.samplers import Sampler
+from score_sde.training.sharding import split_batch
 
 if TYPE_CHECKING:
     from score_sde.runs.opened import Run
@@ -178,6 +179,8 @@ def generate(
         denoise = classifier_free(denoise, scale, null, interval=interval or None, rescale=rescale)
     if pixels != tuple(run.space.image[:2]):
         _check_size(run, start, cond)
+    if run.mesh is not None:
+        key, x_init, cond = split_batch(run.mesh, (key, x_init, cond))
     x, nfe = drawing.drawn(draw, run.sde, denoise, asked.task, asked.known, key, x_init, cond)
     images = given.pasted(np.asarray(_decoded(run.space, x)))
     return Generated(images, x, nfe + spent)

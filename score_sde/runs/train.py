@@ -137,6 +137,8 @@ class _Training:
             workdir / "checkpoints", self.options.keep_last, self.options.keep_every
         )
         self.snapshots = Snapshots(workdir)
+        # One function object, so that JAX traces it once for the shapes and for the arrays.
+        self._init = self._drawn
         self.shapes = jax.eval_shape(self._init, self.key, start)
         self.shardings = state_sharding(mesh, self.shapes)
         self.train_steps = jax.jit(
@@ -204,7 +206,7 @@ class _Training:
         fused = self.options.steps_per_call
         return min(fused - step % fused, self.options.steps - step)
 
-    def _init(self, key: jax.Array, start: Weights) -> TrainState:
+    def _drawn(self, key: jax.Array, start: Weights) -> TrainState:
         network, averages = self.experiment.network, self.options.averages
         return init_state(key, network, self.optimizer, averages, start)
 

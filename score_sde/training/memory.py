@@ -31,9 +31,10 @@ def of_host() -> int:
     return min(found)
 
 
-def of_devices() -> int:
-    """Bytes of memory that the devices of this process have together."""
-    limits = [(device.memory_stats() or {}).get("bytes_limit") for device in jax.local_devices()]
+def of_devices(count: int | None = None) -> int:
+    """Bytes of memory that the devices of this process have together, or so many of them."""
+    devices = jax.local_devices()[:count]
+    limits = [(device.memory_stats() or {}).get("bytes_limit") for device in devices]
     return sum(limits) if all(limits) else of_host()  # a CPU's devices share the host's
 
 

@@ -19,18 +19,19 @@ from score_sde.training.options import OptionError
 SMALLEST_SPLIT = 2**12
 
 
-def make_mesh(fsdp: int = 1) -> Mesh:
+def make_mesh(fsdp: int = 1, name: str = "training.fsdp") -> Mesh:
     """The mesh over all devices of all processes.
 
     Args:
         fsdp: devices that share one copy of the parameters.
+        name: the option that says so, for the message.
 
     Raises:
         OptionError: if the devices cannot be divided so.
     """
     devices = jax.device_count()
-    if devices % fsdp:
-        raise OptionError(f"training.fsdp={fsdp} must divide the number of devices, {devices}")
+    if fsdp < 1 or devices % fsdp:
+        raise OptionError(f"{name}={fsdp} must divide the number of devices, {devices}")
     return jax.make_mesh(
         (devices // fsdp, fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto, AxisType.Auto)
     )
@@ -90,6 +91,36 @@ def state_sharding(mesh: Mesh, shapes: Any) -> Any:
         return NamedSharding(mesh, PartitionSpec(*spec))
 
     return jax.tree.map(one, shapes)
+
+
+def placed(mesh: Mesh, array: np.ndarray, dtype: Any = None) -> jax.Array:
+    """An array on a mesh, split as `state_sharding` says; no device is given all of it first.
+
+    Args:
+        mesh: the mesh.
+        array: the same on every process.
+        dtype: as which it is kept; its own if None.
+    """
+    sharding = state_sharding(mesh, array)
+    dtype = array.dtype if dtype is None else dtype
+    return jax.make_array_from_callback(
+        array.shape, sharding, lambda index: np.asarray(array[index]).astype(dtype)
+    )
+
+
+def split_batch(mesh: Mesh, batch: Any) -> Any:
+    """Examples of this process on a mesh: split over all devices, or on each if they do not divide.
+
+    Args:
+        mesh: the mesh.
+        batch: pytree of arrays, [batch, ...] each.
+    """
+
+    def one(array: jax.Array) -> jax.Array:
+        whole = len(array) % mesh.size
+        return jax.device_put(array, replicated(mesh) if whole else batch_sharding(mesh))
+
+    return jax.tree.map(one, batch)
 
 
 def to_devices(sharding: NamedSharding, batch: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from score_sde import fields, images, parts
-from score_sde.evaluation import enlarged, retrieval, towers
+from score_sde.evaluation import restored, retrieval, towers
 from score_sde.evaluation.metrics.fid import frechet_distance
 from score_sde.evaluation.towers import Captions
 from score_sde.spaces.pictures import save_png
@@ -124,7 +124,9 @@ def test_the_command_measures_folders_and_files(trained, tmp_path, capsys):
     assert [row["pictures"] for row in rows] == ["arrays, test", *places]
     assert retrieval.main(["captions", *data, "--number=7", f"--out={tmp_path / 'some.csv'}"]) == 0
     lines = (tmp_path / "some.csv").read_text().splitlines()
-    assert (lines[0], len(lines), len({*TEXTS} & {*lines})) == ("prompt", 8, 7)
+    table = list(csv.DictReader(lines))
+    assert len({*TEXTS} & {row["prompt"] for row in table}) == len(table) == 7
+    assert [row["seed"] for row in table] == [str(i) for i in range(7)]
     drawn = tmp_path / "drawn.csv"
     assert retrieval.main(["captions", *data, "--field=sketch", f"--out={drawn}"]) == 0
     rows = list(csv.DictReader(drawn.read_text().splitlines()))
@@ -148,15 +150,15 @@ def test_the_command_measures_folders_and_files(trained, tmp_path, capsys):
         assert said in errors[0], errors
 
 
-def test_enlarged_images_are_measured_beside_bicubic_ones(trained, tmp_path, capsys):
+def test_restored_images_are_measured_beside_what_was_known(trained, tmp_path, capsys):
     """The real images themselves are right in all; darker ones in nothing."""
     real = IMAGES
     about = json.dumps({"asked": {"task": "superres", "factor": 2}})
     rows = {}
     for name, images_ in (("same", real), ("darker", real // 2), ("mirrored", real[:, ::-1])):
         path = tmp_path / f"{name}.npz"
-        np.savez(path, samples=images_, image=real, about=np.array(about))
-        assert enlarged.main([str(path), str(trained)]) == 0
+        np.savez(path, samples=images_, image=real, observed=real, about=np.array(about))
+        assert restored.main([str(path), str(trained)]) == 0
         rows[name], bicubic = map(json.loads, capsys.readouterr().out.splitlines())
     assert rows["same"]["consistency"] == 0
     assert rows["same"]["psnr"] > 99 > rows["mirrored"]["psnr"]
@@ -166,15 +168,33 @@ def test_enlarged_images_are_measured_beside_bicubic_ones(trained, tmp_path, cap
     distance = frechet_distance(means[0], covariances[0], means[1], covariances[1])
     assert rows["darker"]["frechet"] == pytest.approx(1000 * distance, rel=1e-3)
     flat = np.broadcast_to(real[:, :1, :1], real.shape)
-    np.testing.assert_array_equal(enlarged.bicubic(flat, 2), flat)
-    off = enlarged.means(real // 2, 2) - enlarged.means(real, 2)
+    np.testing.assert_array_equal(restored.bicubic(flat, 2), flat)
+    off = restored.means(real // 2, 2) - restored.means(real, 2)
     assert rows["darker"]["consistency"] == round(float(np.sqrt(np.mean(off**2))), 3) > 1
-    assert bicubic["images"] == "bicubic"
+    assert bicubic["images"] == "what was known"
     flat = np.repeat(np.repeat(real[:, ::2, ::2], 2, axis=1), 2, axis=2)
-    np.testing.assert_array_equal(enlarged.means(flat, 2), real[:, ::2, ::2])
+    np.testing.assert_array_equal(restored.means(flat, 2), real[:, ::2, ::2])
+    observed, left = real.copy(), real.copy()
+    observed[:, :, 4:], left[:, :, :4] = 128, 0
+    for task, drawn, consistent in (
+        ("inpaint", observed, True),  # another right half
+        ("inpaint", left, False),
+        ("colorize", real[..., ::-1], True),
+        ("colorize", left, False),
+    ):
+        shown = observed if task == "inpaint" else real
+        about = np.array(json.dumps({"asked": {"task": task, "factor": 2}}))
+        np.savez(tmp_path / "task.npz", samples=drawn, image=real, observed=shown, about=about)
+        assert restored.main([str(tmp_path / "task.npz"), str(trained)]) == 0
+        ours, alone = map(json.loads, capsys.readouterr().out.splitlines())
+        assert (ours["consistency"] == 0) is consistent, task
+        assert alone["consistency"] == 0
+    about = np.array(json.dumps({"asked": {"task": "class"}}))
+    np.savez(tmp_path / "class.npz", samples=real, about=about)
     for wrong, said in (
         (str(trained), "is not"),
+        (str(tmp_path / "class.npz"), "none of the tasks"),
         (str(tmp_path / "no.npz"), "draw some first"),
     ):
-        assert enlarged.main([wrong, str(trained)]) == 2
+        assert restored.main([wrong, str(trained)]) == 2
         assert said in capsys.readouterr().err

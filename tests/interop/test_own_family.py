@@ -67,8 +67,9 @@ DIT = {"channels": 8, "depth": 1, "heads": 1, "patch": 4}
         ("adm", TINY | LABEL, UNDROPPED, "edm"),
         ("dit", DIT | {"closed": True}, {"model.closed": False}, "dit"),
         ("dit", DIT | {"layers_eps": 1e-5}, {}, ""),
+        ("unet", TINY | {"patch": 2}, {"model.patch": 1}, "song"),
     ],
-    ids=["adm", "adm_of_edm", "closed", "eps"],
+    ids=["adm", "adm_of_edm", "closed", "eps", "patches"],
 )
 def test_what_an_official_network_has_no_place_for(
     tmp_path, capsys, network, fields, other, official

@@ -136,12 +136,13 @@ def test_arrays_are_kept_as_they_were_stored(shared, imported):
 
 def test_a_network_larger_than_the_memory_is_not_loaded(imported, monkeypatch):
     """It says what would fit."""
-    monkeypatch.setattr("score_sde.training.memory.of_devices", lambda: 1_000_000)
+    run = imported("sd15")
+    monkeypatch.setattr("score_sde.training.memory.of_devices", lambda count=None: 1_000_000)
     message = "needs at least 1.4 MB of memory, and there are 1.0 MB: --config.model.dtype=bfloat16"
-    sizes = imported("sd15").params.items()
+    sizes = run.params.items()
     halved = sum(a.size * (2 if name.endswith("/kernel") else 4) for name, a in sizes)
     with pytest.raises(UserError, match=message) as raised:
-        score_sde.load(imported("sd15").workdir)
+        score_sde.load(run.workdir)
     assert f"needs {halved / 1e3:.0f} kB of it" in str(raised.value)
 
 
@@ -190,19 +191,24 @@ def test_prompts_of_a_file_become_pngs(imported, tmp_path, capsys):
     """With their parameters inside; a prompt's picture is the same whatever is drawn beside it."""
     run, out = imported("sd15"), tmp_path / "out"
     table = tmp_path / "prompts.csv"
-    table.write_text('prompt,negative\n"a caf\u00e9, red",\na fox,blurry\n', encoding="utf-8")
+    rows = ["prompt,negative,seed", '"a caf\u00e9, red",,', "a fox,blurry,7"]
+    table.write_text("\n".join(rows), encoding="utf-8")
     assert sample(run, f"--prompt={table}", f"--out={out}", "--num_samples=2") == 0
     assert sorted(p.name for p in out.iterdir()) == [f"{i:06d}.png" for i in range(4)]
     said = [json.loads(Image.open(path).text["parameters"]) for path in sorted(out.iterdir())]
     assert [one["prompt"] for one in said] == ["a caf\u00e9, red"] * 2 + ["a fox"] * 2
     assert [one["negative"] for one in said] == [None, None, "blurry", "blurry"]
     assert [one["number"] for one in said] == [0, 1, 0, 1]
+    assert [one["seed"] for one in said] == [0, 0, 7, 7]
     assert (said[0]["steps"], said[0]["nfe"]) == (2, 4)  # guided
     images = [np.asarray(Image.open(path)) for path in sorted(out.iterdir())]
     assert images[0].shape == (16, 24, 3)
     assert not np.array_equal(images[0], images[1])
+    assert Image.open(tmp_path / "out.png").width == 4 * 125  # a sheet of all, with their prompts
     alone = tmp_path / "alone"
-    assert sample(run, "--prompt=a fox", "--negative=blurry", f"--out={alone}") == 0
+    asked = ("--prompt=a fox", "--negative=blurry", "--config.sampling.seed=7")
+    assert sample(run, *asked, f"--out={alone}") == 0
+    assert not (tmp_path / "alone.png").exists()
     again = np.asarray(Image.open(alone / "000000.png")).astype(int)
     assert np.abs(again - images[2]).max() <= 1
     capsys.readouterr()
@@ -223,11 +229,16 @@ def test_prompts_of_a_file_become_pngs(imported, tmp_path, capsys):
         (("--prompt=a", "--config.sampling.steps=2"), "order=4 of PLMS needs 4 times"),
         (("--prompt=EMPTY.txt",), "EMPTY.txt has no prompt"),
         (("--prompt=ODD.csv",), "ODD.csv has no column named prompt"),
+        (
+            ("--prompt=SEED.csv",),
+            "SEED.csv has the seed '-1': give a whole number up to 4294967295",
+        ),
     ],
 )
 def test_flags_of_prompts_that_cannot_be_are_one_line(imported, tmp_path, capsys, flags, message):
     (tmp_path / "EMPTY.txt").write_text("\n")
     (tmp_path / "ODD.csv").write_text("text\na\n")
+    (tmp_path / "SEED.csv").write_text("prompt,seed\na,-1\n")
     flags = [f.replace("--prompt=", f"--prompt={tmp_path}/") if "." in f[-4:] else f for f in flags]
     flags += [f"--workdir={imported('sd15').workdir}", f"--out={tmp_path / 'out'}"]
     assert cli.main(["main.py", "--mode=sample", *flags]) == 2

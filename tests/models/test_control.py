@@ -111,8 +111,8 @@ def test_a_larger_image_is_brought_to_the_size_of_the_state():
 @pytest.mark.parametrize(
     ("field", "network", "message"),
     [
-        (image((12, 12, 1), name="sketch"), BASE, "steers a state of 8x8 if it is as large, or 2"),
-        (image((4, 4, 1), name="sketch"), BASE, "steers a state of 8x8"),
+        (image((12, 12, 1), name="sketch"), BASE, "steers features of 8x8 if it is as large, or 2"),
+        (image((4, 4, 1), name="sketch"), BASE, "steers features of 8x8"),
         (
             SKETCH,
             functional(lambda rngs: DiT(shape=(8, 8, 3), channels=8, depth=1, heads=1, rngs=rngs)),

@@ -60,6 +60,7 @@ WAYS = {
         "skip_rescale": False,
     },
     "levels": {"fourier_features": (3, 4)},
+    "patches": {"patch": 2, "progressive_output": "output_skip"},
 }
 
 
@@ -114,11 +115,32 @@ def test_every_parameter_of_every_option_matters(way):
     assert dead == []
 
 
+def test_patches_are_the_channels_of_a_smaller_network():
+    """Row by row; the variance of a pixel stands beside its mean."""
+    x, noise = batch()
+    inner = jnp.stack([x[:, i::2, j::2] for i in range(2) for j in range(2)], axis=3)
+    inner = inner.reshape(3, 4, 4, 12)
+    options = {"attn_resolutions": (4,), "learn_variance": True}
+    small, large = make(**options, shape=(4, 4, 12)), make(**options, patch=2)
+    assert {n: a.shape for n, a in large.shapes[0].items()} == {
+        n: a.shape for n, a in small.shapes[0].items()
+    }
+    arrays = filled(small)
+    out = quick_jit(large.apply)(*arrays, x, noise)
+    expected = quick_jit(small.apply)(*arrays, inner, noise).reshape(3, 4, 4, 2, 2, 6)
+    np.testing.assert_allclose(out[:, 1::2, ::2], expected[:, :, :, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(out[:, ::2, 1::2], expected[:, :, :, 0, 1], atol=1e-6)
+    with pytest.raises(ValueError, match="width 12 cannot be cut into patches of 2 and halved 2"):
+        make(shape=(16, 12, 3), patch=2, channel_mult=(1, 1, 1))
+
+
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("sides", [(20, 28), (48, 32)], ids=str)
+@pytest.mark.parametrize("sides", [(24, 40), (48, 32)], ids=str)
 def test_images_need_not_be_square(way, sides):
     """Each side is halved for itself: the output has the shape of the input."""
-    model = make(shape=(*sides, 3), channel_mult=(1, 2, 2), attn_resolutions=(10, 16), **WAYS[way])
+    model = make(
+        shape=(*sides, 3), channel_mult=(1, 2, 2), attn_resolutions=(6, 8, 12, 16), **WAYS[way]
+    )
     x = jax.ShapeDtypeStruct((2, *sides, 3), jnp.float32)
     out = jax.eval_shape(model.apply, *model.shapes, x, jax.ShapeDtypeStruct((2,), jnp.float32))
     assert out.shape == x.shape

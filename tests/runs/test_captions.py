@@ -19,7 +19,6 @@ SMALL = (
     "--config.data.image_size=0",
     "--config.text.field=text",
     "--config.training.lora.rank=2",
-    "--config.training.lora.layers=('*/attention_1/*',)",
     "--config.training.batch_size=4",
     "--config.training.log_every=1",
     "--config.training.eval_every=0",
@@ -27,13 +26,18 @@ SMALL = (
 )
 
 
+def released(shared, name, workdir, *flags):
+    """A pipeline as a run."""
+    source = shared / "golden" / "latent" / "pipelines" / name
+    flags = ["--mode=import", f"--checkpoint={source}", f"--workdir={workdir}", *flags]
+    assert called(*flags).returncode == 0
+
+
 @pytest.fixture(scope="module")
 def base(shared, tmp_path_factory):
-    """The folders of the pipeline sd15 as a run, and of captioned pictures."""
+    """The folders of the pipeline pixart as a run, and of captioned pictures."""
     top = tmp_path_factory.mktemp("captions")
-    source = shared / "golden" / "latent" / "pipelines" / "sd15"
-    flags = ["--mode=import", f"--checkpoint={source}", f"--workdir={top / 'base'}"]
-    assert called(*flags).returncode == 0
+    released(shared, "pixart", top / "base", "--config.text.t5.length=8")
     pictures = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
     arrays = {"image": pictures, "text": np.array(TEXTS)}
     named = {f"{split}_{n}": a for split in ("train", "test") for n, a in arrays.items()}
@@ -67,9 +71,10 @@ def test_factors_are_trained_beside_a_released_network(base, tmp_path):
     np.testing.assert_array_equal(run.text(TEXTS)["text"], released.text(TEXTS)["text"])
 
 
-def test_captions_are_told_as_prompts_without_brackets(base):
+def test_captions_are_told_as_prompts_without_brackets(shared, base, tmp_path):
     """Those of a batch; those that are dropped are told "" instead, each by its own draw."""
-    run = score_sde.load(base / "base")
+    released(shared, "sd15", tmp_path / "run")
+    run = score_sde.load(tmp_path / "run")
     system = prompting.Clip(weights=False, field="text", dropout=0.5)
     tokenizers, parts = ([getattr(run.encoders[0], n)] for n in ("tokenizer", "part"))
     source = score_sde.data.load("arrays", "train", data_dir=str(base / "captioned.npz"))

@@ -1,5 +1,6 @@
 """A run that is trained on the captions of its data, and asked for pictures of prompts."""
 
+import itertools
 import json
 import shutil
 
@@ -13,6 +14,7 @@ import score_sde
 from score_sde import fields, images
 from score_sde.errors import UserError
 from score_sde.fields import ABOUT
+from score_sde.interop import export
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
@@ -64,8 +66,8 @@ def trained(tmp_path_factory):
     return top / "run", top / "elsewhere.npz"
 
 
-def test_prompts_are_drawn_by_the_program(trained, tmp_path):
-    """A PNG each, which says what it is of; not changed by what stands beside it."""
+def test_prompts_are_drawn_by_the_program(trained, eight_devices, tmp_path):
+    """A PNG each, which says what it is of; not changed by what stands beside it, nor where."""
     folder, _ = trained
     asked = (f"--workdir={folder}", "--mode=sample", "--prompt=red square", "--num_samples=2")
     result = called(*asked, "--prompt=a blue sky", f"--out={tmp_path / 'four'}")
@@ -73,11 +75,49 @@ def test_prompts_are_drawn_by_the_program(trained, tmp_path):
     assert "50 function evaluations a picture" in result.stdout  # guided
     result = called(*asked, "--config.sampling.batch_size=1", f"--out={tmp_path / 'two'}")
     assert result.returncode == 0, result.stderr
-    for i in range(2):
-        names = (tmp_path / n / f"{i:06d}.png" for n in ("four", "two"))
+    more = ("--num_samples=4", "--config.sampling.fsdp=2", f"--out={tmp_path / 'eight'}")
+    asked = [word for word in asked if "num_samples" not in word]
+    code, printed = eight_devices.run("python", "main.py", *asked, "--prompt=a blue sky", *more)
+    assert code == 0, printed
+    assert "8 x cpu (mesh: data 4, fsdp 2)" in printed
+    for i, folder in itertools.product(range(2), ("two", "eight")):
+        names = (tmp_path / n / f"{i:06d}.png" for n in ("four", folder))
         one, other = (np.asarray(images.read(name), int) for name in names)
         assert np.abs(one - other).max() <= 1
     assert b"a blue sky" in (tmp_path / "four/000002.png").read_bytes()
+
+
+SPLIT = """
+import unittest.mock
+import numpy as np, score_sde
+from score_sde.training import sharding
+with unittest.mock.patch.object(sharding, "SMALLEST_SPLIT", 128):  # the network is small
+    run = score_sde.load(FOLDER, fsdp=4)
+large = {n: a for n, a in run.params.items() if a.size >= 128 and any(s % 4 == 0 for s in a.shape)}
+assert len(large) > 5
+for array in large.values():
+    assert len({str(s.index) for s in array.addressable_shards}) == 4
+    assert array.addressable_shards[0].data.nbytes * 4 == array.nbytes
+found = run.generate(["red square"] * 8, steps=1, guidance=2.0)
+assert len({str(s.index) for s in found.x.addressable_shards}) == 8
+np.save(OUT, found.x)
+"""
+
+
+def test_a_run_is_split_over_devices_whether_trained_or_imported(trained, eight_devices, tmp_path):
+    """No device has more than its share of a large array; the pictures are the same."""
+    exported, again = tmp_path / "one.safetensors", tmp_path / "again"
+    assert export.main([str(trained[0]), str(exported)]) == 0
+    flags = (f"--checkpoint={exported}", "--config=auto", f"--workdir={again}")
+    assert called("--mode=import", *flags).returncode == 0
+    expected = score_sde.load(trained[0]).generate(["red square"] * 8, steps=1, guidance=2.0)
+    for folder in (trained[0], again):
+        out = tmp_path / f"{folder.name}.npy"
+        code = SPLIT.replace("FOLDER", repr(str(folder))).replace("OUT", repr(str(out)))
+        eight_devices.execute(code, "split")
+        np.testing.assert_allclose(np.load(out), expected.x, atol=2e-5)
+    with pytest.raises(UserError, match=r"sampling.fsdp=3 must divide the number of devices, 1"):
+        score_sde.load(again, fsdp=3)
 
 
 def test_a_script_draws_what_its_prompts_say(trained):
