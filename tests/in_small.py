@@ -212,6 +212,8 @@ HOW = {
     "python -m score_sde.evaluation.statistics": statistics,
     # Of a released CLIP: interop/test_clip_score.py runs it.
     "python -m score_sde.interop.clip_score": reads("score_sde/interop/clip_score.py"),
+    # Of a released encoder of images: interop/test_distance.py runs it.
+    "python -m score_sde.interop.distance": reads("score_sde/interop/distance.py"),
     "python -m score_sde.interop.export": as_typed,
     "python -m score_sde.report": as_typed,
     "python -m score_sde.samplers.tune": tuning,
@@ -288,6 +290,8 @@ def lacks_packages(command):
 def makes(words):
     """The path that a command makes and others read, or ""."""
     line = parsed(words)
+    if words[2:3] == ("score_sde.interop.export",):
+        return words[4] if len(words) > 4 else ""
     if line is None:
         return next((w.removeprefix("--out=") for w in words if w.startswith("--out=")), "")
     return makes_of(line)
@@ -317,6 +321,7 @@ def needs(words):
     """The commands that make what a command reads."""
     line = parsed(words)
     named = {word.partition("=")[2] or word for word in words}
+    named |= {name.partition(":")[0] for name in named}  # --lora=FILE:SCALE
     named |= {str(line.workdir)} if line else set()
     return [m for path, m in makers().items() if path in named and path != makes(words)]
 

@@ -98,6 +98,7 @@ def test_a_mistake_of_the_user_is_one_line():
         ("evaluation.retrieval", "evaluation.retrieval"),
         ("evaluation.statistics", "evaluation.statistics"),
         ("interop.clip_score", "interop.clip_score"),
+        ("interop.distance", "interop.distance"),
         ("interop.export", "interop.export"),
         ("samplers.tune", "cli.tune"),
     ],

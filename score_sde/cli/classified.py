@@ -14,14 +14,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde import files, images, terminal
+from score_sde import files, terminal
 from score_sde.errors import UserError
-from score_sde.formats import npz
+from score_sde.evaluation.pictures import opened, stacked
 from score_sde.runs import folder
 from score_sde.runs.opened import ClassifierRun
 
@@ -56,30 +55,6 @@ def classes(run: ClassifierRun, pictures: np.ndarray) -> np.ndarray:
     return np.concatenate(found)[: len(pictures)]
 
 
-def read(path: Path) -> np.ndarray:
-    """The pictures of a folder of PNG files, or the samples of a samples.npz.
-
-    Raises:
-        UserError: there are none, or they are of several sizes.
-    """
-    if path.is_dir():
-        found = [np.asarray(images.read(file)) for file in sorted(path.glob("*.png"))]
-        if len({picture.shape for picture in found}) > 1:
-            raise UserError(f"{path} holds pictures of several sizes")
-        pictures = np.array(found)
-        pictures = pictures[..., None] if pictures.ndim == 3 else pictures
-    elif path.is_file():
-        with npz.opened(path, "a samples.npz") as arrays:
-            if "samples" not in arrays:
-                raise ValueError("it holds no samples")
-            pictures = arrays["samples"]
-    else:
-        raise UserError(f"no file or folder {path}: draw samples first, with --mode=sample")
-    if not len(pictures):
-        raise UserError(f"{path} has no picture: draw some first, with --mode=sample")
-    return pictures
-
-
 def parser() -> argparse.ArgumentParser:
     """What the command takes."""
     found = terminal.Parser(
@@ -88,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("classifier", type=files.typed, help="the folder of its run")
     found.add_argument(
-        "pictures", nargs="+", type=files.typed, help="folders of PNG files, or samples.npz"
+        "pictures", nargs="+", type=files.typed, help="folders of PNG or JPEG files, or samples.npz"
     )
     return found
 
@@ -101,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments after the program's name; None takes those of the process.
     """
     args = parser().parse_args(argv)
-    sets = [(str(path), read(path)) for path in args.pictures]
+    sets = [(str(path), stacked(opened(path), path)) for path in args.pictures]
     run = folder.load_classifier(args.classifier)
     names = run.label.names or tuple(map(str, range(run.label.values)))
     for name, pictures in sets:

@@ -31,6 +31,7 @@ from score_sde import fields, files, images, parts, records, terminal
 from score_sde.data import Source, selection
 from score_sde.errors import UserError
 from score_sde.evaluation import towers
+from score_sde.evaluation.pictures import Folder, stacked
 from score_sde.evaluation.towers import Captions
 from score_sde.formats import npz
 from score_sde.parts import Part
@@ -180,17 +181,13 @@ def read(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
 
 
 def _of_folder(path: Path) -> tuple[np.ndarray, list[str]]:
-    pictures, texts = [], []
-    for file in sorted(path.glob("*.png")):
-        pixels = np.asarray(images.read(file))
-        pictures.append(pixels if pixels.ndim == 3 else pixels[..., None])
+    found, texts = Folder(sorted(path.glob("*.png"))), []
+    for file in found.files:
         try:
             texts.append(str(records.parse(images.about(file, keyword="parameters"))["prompt"]))
         except (KeyError, ValueError) as error:
             raise UserError(f"{file} does not say what it is of") from error
-    if len({picture.shape for picture in pictures}) > 1:
-        raise UserError(f"{path} holds pictures of several sizes")
-    return np.array(pictures), texts
+    return stacked(found, path), texts
 
 
 def _of_file(path: Path) -> tuple[np.ndarray, list[str]]:

@@ -15,24 +15,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from score_sde import files, images, terminal, text
 from score_sde.errors import UserError, first_line
-from score_sde.interop.components import COMPONENTS, base, folder
-from score_sde.models.clip_image import prepared
-from score_sde.models.functional import functional
+from score_sde.interop import encoders
+from score_sde.interop.components import COMPONENTS, folder
+from score_sde.interop.encoders import ImageEncoder
 from score_sde.text import Tokenizer
-
-BATCH = 32
-_KINDS = {"text": "CLIPTextModelWithProjection", "vision": "CLIPVisionModelWithProjection"}
 
 
 class CLIP(NamedTuple):
@@ -40,15 +37,13 @@ class CLIP(NamedTuple):
 
     Attributes:
         texts: from token ids [batch, n] to embeddings, not normalised.
-        images: likewise from images as clip_image.prepared makes them.
+        images: of images.
         tokenizer: makes the ids.
-        side: of an image, in pixels.
     """
 
     texts: Callable[[np.ndarray], jax.Array]
-    images: Callable[[np.ndarray], jax.Array]
+    images: ImageEncoder
     tokenizer: Tokenizer
-    side: int
 
 
 def read(path: Path) -> CLIP:
@@ -59,31 +54,15 @@ def read(path: Path) -> CLIP:
     """
     try:
         config, arrays = folder.config(path), folder.arrays(path)
-        if not all(isinstance(config.get(f"{kind}_config"), dict) for kind in _KINDS):
+        if not all(isinstance(config.get(f"{kind}_config"), dict) for kind in ("text", "vision")):
             raise ValueError(f"{path} is no CLIP: its config.json names not both encoders")
-        made = {kind: _encoder(kind, config, arrays) for kind in _KINDS}
-        side = made["vision"][1]["side"]
-        return CLIP(made["text"][0], made["vision"][0], text.read(path), side)
-    except (OSError, ValueError) as error:
+        of_text = {**config["text_config"], "projection_dim": encoders.projection(config)}
+        texts, _ = encoders.opened(
+            COMPONENTS["CLIPTextModelWithProjection"], of_text, arrays, lambda found: found.pooled
+        )
+        return CLIP(texts, encoders.image_encoder(path), text.read(path))
+    except (OSError, ValueError, pickle.UnpicklingError) as error:
         raise UserError(f"--clip={path}: {first_line(error)}") from error
-
-
-def _encoder(
-    kind: str, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> tuple[Callable[[np.ndarray], jax.Array], dict[str, Any]]:
-    """An encoder, and its options."""
-    component = COMPONENTS[_KINDS[kind]]
-    own = {**config[f"{kind}_config"], "projection_dim": config.get("projection_dim", 512)}
-    options = component.options(own)
-    _, placed = base.place(component, own, dict(arrays))
-    network = functional(lambda rngs: component.make(**options, rngs=rngs))
-
-    @jax.jit
-    def encode(params: Any, given: jax.Array) -> jax.Array:
-        found = network.apply(*params, given)
-        return found.pooled if kind == "text" else found
-
-    return lambda given: encode(placed, jnp.asarray(given)), options
 
 
 def scores(clip: CLIP, pictures: Sequence[Path], prompts: Sequence[str]) -> dict[str, Any]:
@@ -99,13 +78,13 @@ def scores(clip: CLIP, pictures: Sequence[Path], prompts: Sequence[str]) -> dict
     """
     known = sorted(set(prompts))
     ids = clip.tokenizer(known).ids
-    of_texts = _batches(clip.texts, lambda part: ids[part], len(known))
+    of_texts = encoders.in_batches(clip.texts, lambda part: ids[part], len(known))
 
-    def shown(part: slice) -> np.ndarray:
-        read = (np.asarray(images.read(path).convert("RGB")) for path in pictures[part])
-        return np.stack([prepared(image, clip.side) for image in read])
+    def read(part: slice) -> list[np.ndarray]:
+        return [np.asarray(images.read(path).convert("RGB")) for path in pictures[part]]
 
-    cosines = _batches(clip.images, shown, len(pictures)) @ of_texts.T
+    of_images = clip.images.vectors(read, len(pictures))
+    cosines = encoders.of_length_one(of_images) @ encoders.of_length_one(of_texts).T
     own = np.asarray([known.index(prompt) for prompt in prompts])
     each = 100 * np.maximum(cosines[np.arange(len(own)), own], 0)
     error = float(np.std(each, ddof=1) / len(each) ** 0.5) if len(each) > 1 else None
@@ -117,19 +96,6 @@ def scores(clip: CLIP, pictures: Sequence[Path], prompts: Sequence[str]) -> dict
         "retrieval": round(float(np.mean(cosines.argmax(axis=1) == own)), 4),
         "chance": round(1 / len(known), 4),
     }
-
-
-def _batches(
-    encode: Callable[[np.ndarray], jax.Array], given: Callable[[slice], np.ndarray], count: int
-) -> np.ndarray:
-    """Normalised embeddings, [count, d], of batches of one size, so that it is compiled once."""
-    found = []
-    for first in range(0, count, BATCH):
-        part = given(slice(first, first + BATCH))
-        filled = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
-        found.append(np.asarray(encode(filled))[: len(part)])
-    all_found = np.concatenate(found)
-    return all_found / np.linalg.norm(all_found, axis=1, keepdims=True)
 
 
 def _asked(path: Path) -> str | None:
@@ -163,7 +129,9 @@ def main(argv: list[str]) -> int:
         raise UserError(f"{path} has no PNG file that says what it was asked for")
     if silent := len(prompts) - len(told):
         print(f"note: {silent} PNG files say of no prompt and are left out", file=sys.stderr)
-    print(json.dumps({**scores(read(model), [*told], [*told.values()]), "clip": model.name}))
+    clip = read(model)
+    about = {"clip": model.name, "sha256": clip.images.about["sha256"]}
+    print(json.dumps({**scores(clip, [*told], [*told.values()]), **about}))
     return 0
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from flax import nnx
 
 from score_sde.models import tokens
+from score_sde.models.fitted import fitted
 from score_sde.models.layers import Dense
 from score_sde.models.stacked import Stacked
 from score_sde.models.text.clip import CLIPBlock
@@ -114,7 +115,7 @@ class CLIPImage(nnx.Module):
 
 
 def prepared(image: np.ndarray, side: int) -> np.ndarray:
-    """An image as CLIP takes it: its shorter side made `side`, the middle of it, normalised.
+    """An image as CLIP takes it, see `fitted`.
 
     Args:
         image: uint8 [height, width, 3].
@@ -123,12 +124,4 @@ def prepared(image: np.ndarray, side: int) -> np.ndarray:
     Returns:
         float32 [side, side, 3].
     """
-    height, width, _ = image.shape
-    factor = side / min(height, width)
-    size = tuple(max(side, int(n * factor)) for n in (height, width))
-    large = jax.image.resize(image.astype(np.float32), (*size, 3), "cubic")
-    # Whole levels, as an image that a program has resized has them.
-    large = np.clip(np.round(np.asarray(large)), 0, 255)
-    top, left = ((n - side) // 2 for n in size)
-    middle = large[top : top + side, left : left + side] / 255
-    return ((middle - np.asarray(MEAN)) / np.asarray(STD)).astype(np.float32)
+    return fitted(image, side, MEAN, STD)

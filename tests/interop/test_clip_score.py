@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from vision import VISION, arrays_of_vision
+from vision import VISION, arrays_of_vision, pooled
 
 from score_sde.formats import safetensors
 from score_sde.interop import clip_score
@@ -17,38 +17,6 @@ from score_sde.models.functional import functional
 from score_sde.spaces import pictures
 
 pytestmark = pytest.mark.slow
-
-
-def pooled(given, image):
-    """The embedding of one image [8, 8, 3], by the formula, in float64."""
-
-    def array(name):
-        return given[f"vision_model.{name}"]
-
-    def norm(name, x):
-        x = x - x.mean(-1, keepdims=True)
-        x = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5)
-        return x * array(f"{name}.weight") + array(f"{name}.bias")
-
-    def dense(name, x):
-        return x @ array(f"{name}.weight").T + array(f"{name}.bias")
-
-    kernel = array("embeddings.patch_embedding.weight")
-    cut = [image[i : i + 4, j : j + 4] for i in (0, 4) for j in (0, 4)]
-    patches = [np.einsum("hwc,ochw->o", patch, kernel) for patch in cut]
-    h = np.stack([array("embeddings.class_embedding"), *patches])
-    h = norm("pre_layrnorm", h + array("embeddings.position_embedding.weight"))
-    for i in range(2):
-        layer = f"encoder.layers.{i}"
-        x = norm(f"{layer}.layer_norm1", h)
-        q, k, v = (dense(f"{layer}.self_attn.{kind}_proj", x).reshape(5, 2, 8) for kind in "qkv")
-        logits = np.einsum("qhd,khd->hqk", q, k) / 8**0.5
-        weights = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-        seen = np.einsum("hqk,khd->qhd", weights, v).reshape(5, 16)
-        h = h + dense(f"{layer}.self_attn.out_proj", seen)
-        hidden = dense(f"{layer}.mlp.fc1", norm(f"{layer}.layer_norm2", h))
-        h = h + dense(f"{layer}.mlp.fc2", hidden / (1 + np.exp(-1.702 * hidden)))
-    return given["visual_projection.weight"] @ norm("post_layernorm", h[0])
 
 
 def test_the_image_encoder_is_the_formula():
@@ -97,7 +65,7 @@ def test_pictures_fit_what_they_were_asked_for(model, tmp_path, capsys):
     clip, draw = clip_score.read(model), np.random.default_rng(0)
     images = draw.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
     prompts = ["a red fox", "a lake", "oil painting of hands"]
-    seen = np.asarray(clip.images(np.stack([prepared(image, 8) for image in images])))
+    seen = np.asarray(clip.images.encode(np.stack([prepared(image, 8) for image in images])))
     told = np.asarray(clip.texts(clip.tokenizer(prompts).ids))
     cosines = (seen / np.linalg.norm(seen, axis=1, keepdims=True)) @ (
         told / np.linalg.norm(told, axis=1, keepdims=True)
@@ -111,6 +79,7 @@ def test_pictures_fit_what_they_were_asked_for(model, tmp_path, capsys):
     found = json.loads(printed.out)
     assert "1 PNG files say of no prompt" in printed.err
     assert (found["pictures"], found["prompts"], found["clip"]) == (40, 3, "small")
+    assert list(found["sha256"]) == ["model.safetensors"]
     own = np.arange(40) % 3
     expected = 100 * np.maximum(cosines[np.arange(40), own], 0)
     assert found["clip_score"] == pytest.approx(expected.mean(), abs=2e-3)

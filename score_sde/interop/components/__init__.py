@@ -9,6 +9,7 @@ from score_sde.interop.components import autoencoder, controlnet, cross_unet, t2
 from score_sde.interop.components.base import Component
 from score_sde.interop.components.clip import CLIP_TEXT, CLIP_TEXT_WITH_PROJECTION
 from score_sde.interop.components.clip_image import CLIP_IMAGE, CLIP_IMAGE_WITH_PROJECTION
+from score_sde.interop.components.dinov2 import DINOV2, DINOV2_WITH_REGISTERS
 from score_sde.interop.components.dit import DIT, TRANSFORMER_2D
 from score_sde.interop.components.flux import FLUX
 from score_sde.interop.components.mmdit import MMDIT
@@ -22,6 +23,8 @@ COMPONENTS: Mapping[str, Component] = {
     "CLIPTextModelWithProjection": CLIP_TEXT_WITH_PROJECTION,
     "CLIPVisionModel": CLIP_IMAGE,
     "CLIPVisionModelWithProjection": CLIP_IMAGE_WITH_PROJECTION,
+    "Dinov2Model": DINOV2,
+    "Dinov2WithRegistersModel": DINOV2_WITH_REGISTERS,
     "T5EncoderModel": T5_ENCODER,
     "UNet2DConditionModel": cross_unet.COMPONENT,
     "SD3Transformer2DModel": MMDIT,
