@@ -1,12 +1,14 @@
 """Emoji by captions in another style, 32x32: low-rank factors on a run of configs/emoji_text.py.
 
-npm pack @iconify-json/noto
-python -m score_sde.data prepare emoji --data_dir=styles --styles=iconify-json-noto-1.2.9.tgz
-python main.py --config=configs/emoji_text.py
-python main.py --config=configs/emoji_lora.py --init_from=runs/emoji_text
-python main.py --workdir=runs/emoji_lora --mode=sample --prompt=held_out.csv
-python main.py --config=configs/emoji_styles.py
-python -m score_sde.evaluation.classified runs/emoji_styles runs/emoji_lora/prompts
+What it gives in the end is not measured yet.
+
+    npm pack @iconify-json/noto
+    python -m score_sde.data prepare emoji --data_dir=styles --styles=iconify-json-noto-1.2.9.tgz
+    python main.py --config=configs/emoji_text.py
+    python main.py --config=configs/emoji_lora.py --init_from=runs/emoji_text
+    python main.py --workdir=runs/emoji_lora --mode=sample --prompt=held_out.csv
+    python main.py --config=configs/emoji_styles.py
+    python -m score_sde.evaluation.classified runs/emoji_styles runs/emoji_lora/prompts
 """
 
 from ml_collections import ConfigDict

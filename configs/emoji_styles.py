@@ -1,9 +1,11 @@
 """Emoji, 32x32: a classifier of who drew them, trained on real pictures.
 
-npm pack @iconify-json/noto
-python -m score_sde.data prepare emoji --data_dir=styles --styles=iconify-json-noto-1.2.9.tgz
-python main.py --config=configs/emoji_styles.py
-python main.py --config=configs/emoji_styles.py --mode=evaluate
+What it gives in the end is not measured yet.
+
+    npm pack @iconify-json/noto
+    python -m score_sde.data prepare emoji --data_dir=styles --styles=iconify-json-noto-1.2.9.tgz
+    python main.py --config=configs/emoji_styles.py
+    python main.py --config=configs/emoji_styles.py --mode=evaluate
 """
 
 from ml_collections import ConfigDict

@@ -14,6 +14,7 @@ import textwrap
 import in_small
 import pages
 import pytest
+from checkout import checkout_of
 from program import ROOT
 
 from score_sde.cli import help
@@ -113,7 +114,7 @@ OTHERS = ("evaluation/loss_by_time.csv", "checkpoints/damaged-STEP")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, data_dir):
-    with in_small.checkout(tmp_path_factory.mktemp("readme"), data_dir / "digits") as place:
+    with checkout_of(tmp_path_factory.mktemp("readme"), data_dir / "digits") as place:
         yield place
 
 

@@ -70,12 +70,16 @@ def draw(line: CommandLine, run: Run) -> int:
     Raises:
         UserError: a prompt or an option cannot be, or a file is in the way. Nothing is written.
     """
+    if jax.process_count() > 1:
+        raise UserError(
+            "--prompt draws in one process, on all its devices: leave out --distributed"
+        )
     asked = _asked(line, run)
     space = run.space.tiled(line.config.sampling.tile)
     run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, space=space))
     target = (line.workdir / FOLDER) if line.out is None else line.out
     paths = [target / f"{i:06d}.png" for i in range(len(asked))]
-    sheet = [target.with_name(f"{target.name}.png")] if len(asked) > 1 else []
+    sheet = [sheet_of(target)] if len(asked) > 1 else []
     if not line.overwrite and (there := next((p for p in (*paths, *sheet) if p.exists()), None)):
         raise UserError(f"{there} exists: give another --out, or --overwrite")
     options = line.prompted
@@ -133,6 +137,12 @@ def draw(line: CommandLine, run: Run) -> int:
     also = "".join(f", and {path}" for path in sheet)
     print(f"{found.nfe} function evaluations a picture. Wrote {paths[0]}{_more(paths)}{also}")
     return 0
+
+
+def sheet_of(folder: Path) -> Path:
+    """Where the pictures of a folder are shown together: beside it."""
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    return named.parent / f"{named.name}.png"
 
 
 def _more(paths: Sequence[Path]) -> str:

@@ -115,7 +115,12 @@ def read(path: Path) -> Restored:
             raise ValueError(f"it is of none of the tasks {', '.join(_TASKS)}")
         if len(found) < len(_ARRAYS):
             raise ValueError("it holds no restored images beside the real ones")
-        factor = int(asked.get("factor", 0))
+        factor = asked.get("factor")
+        sides = found[0].shape[1:3]
+        if asked["task"] == "superres" and not (
+            isinstance(factor, int) and factor > 1 and not any(n % factor for n in sides)
+        ):
+            raise ValueError(f"its factor, {factor!r}, is not that of its images")
     if len(found[0]) < 2 or any(a.dtype != np.uint8 or a.shape != found[0].shape for a in found):
         raise UserError(f"{path} must hold at least 2 restored images, and as many real ones")
     images, real, observed = found

@@ -69,7 +69,7 @@ def check_parts(experiment: Experiment, paths: Sequence[str]) -> None:
     model, path = experiment.config.model, "model.attn_resolutions"
     if path not in paths or model.name != "unet":
         return
-    sides = [side // model.get("patch", 1) for side in experiment.space.shape[:2]]
+    sides = [side // model.patch for side in experiment.space.shape[:2]]
     sizes = level_sizes(sides, len(model.channel_mult))
     for size in model.attn_resolutions:
         if size not in sizes:

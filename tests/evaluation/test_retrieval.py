@@ -191,9 +191,12 @@ def test_restored_images_are_measured_beside_what_was_known(trained, tmp_path, c
         assert alone["consistency"] == 0
     about = np.array(json.dumps({"asked": {"task": "class"}}))
     np.savez(tmp_path / "class.npz", samples=real, about=about)
+    about = np.array(json.dumps({"asked": {"task": "superres", "factor": 3}}))
+    np.savez(tmp_path / "odd.npz", samples=real, image=real, observed=real, about=about)
     for wrong, said in (
         (str(trained), "is not"),
         (str(tmp_path / "class.npz"), "none of the tasks"),
+        (str(tmp_path / "odd.npz"), "its factor, 3, is not that of its images"),
         (str(tmp_path / "no.npz"), "draw some first"),
     ):
         assert restored.main([wrong, str(trained)]) == 2

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from PIL import Image
 
 import score_sde
 from score_sde import cli, guidance
+from score_sde.cli import prompts
 from score_sde.errors import UserError
 from score_sde.formats import safetensors
 from score_sde.interop import pipelines
@@ -134,6 +136,33 @@ def test_arrays_are_kept_as_they_were_stored(shared, imported):
     assert np.linalg.norm(out.x - expected) / np.linalg.norm(expected) < 0.05
 
 
+SPLIT = """
+import unittest.mock
+import numpy as np, score_sde
+from score_sde.training import sharding
+with unittest.mock.patch.object(sharding, "SMALLEST_SPLIT", 128):  # the networks are small
+    run = score_sde.load(FOLDER, fsdp=4)
+    found = {**run.params, **run.encoders[0].part.params}
+large = [a for a in found.values() if a.size >= 128 and any(s % 4 == 0 for s in a.shape)]
+assert len(large) > 20, len(large)
+for array in large:
+    assert len({str(s.index) for s in array.addressable_shards}) == 4
+np.savez(OUT, **found)
+"""
+
+
+def test_an_imported_run_is_split_over_devices(imported, eight_devices, tmp_path):
+    """Each array of its network and of its text encoder, of which no device has all."""
+    run, out = imported("pixart"), tmp_path / "arrays.npz"
+    code = SPLIT.replace("FOLDER", repr(str(run.workdir))).replace("OUT", repr(str(out)))
+    eight_devices.execute(code, "split")
+    with np.load(out) as found:
+        expected = {**run.params, **run.encoders[0].part.params}
+        assert {*found} == {*expected}
+        for name, array in found.items():
+            np.testing.assert_array_equal(array, expected[name])
+
+
 def test_a_network_larger_than_the_memory_is_not_loaded(imported, monkeypatch):
     """It says what would fit."""
     run = imported("sd15")
@@ -187,28 +216,31 @@ def sample(run, *flags):
     return cli.main(["main.py", f"--workdir={run.workdir}", "--mode=sample", *small, *flags])
 
 
-def test_prompts_of_a_file_become_pngs(imported, tmp_path, capsys):
+def test_prompts_of_a_file_become_pngs(imported, tmp_path, capsys, monkeypatch):
     """With their parameters inside; a prompt's picture is the same whatever is drawn beside it."""
     run, out = imported("sd15"), tmp_path / "out"
     table = tmp_path / "prompts.csv"
-    rows = ["prompt,negative,seed", '"a caf\u00e9, red",,', "a fox,blurry,7"]
+    rows = ["prompt,negative,seed", '"a caf\u00e9, red",,', "a fox,blurry,7", "a fox,blurry,"]
     table.write_text("\n".join(rows), encoding="utf-8")
     assert sample(run, f"--prompt={table}", f"--out={out}", "--num_samples=2") == 0
-    assert sorted(p.name for p in out.iterdir()) == [f"{i:06d}.png" for i in range(4)]
+    assert sorted(p.name for p in out.iterdir()) == [f"{i:06d}.png" for i in range(6)]
     said = [json.loads(Image.open(path).text["parameters"]) for path in sorted(out.iterdir())]
-    assert [one["prompt"] for one in said] == ["a caf\u00e9, red"] * 2 + ["a fox"] * 2
-    assert [one["negative"] for one in said] == [None, None, "blurry", "blurry"]
-    assert [one["number"] for one in said] == [0, 1, 0, 1]
-    assert [one["seed"] for one in said] == [0, 0, 7, 7]
+    assert [one["prompt"] for one in said] == ["a caf\u00e9, red"] * 2 + ["a fox"] * 4
+    assert [one["negative"] for one in said] == [None] * 2 + ["blurry"] * 4
+    assert [one["number"] for one in said] == [0, 1] * 3
+    assert [one["seed"] for one in said] == [0, 0, 7, 7, 0, 0]
     assert (said[0]["steps"], said[0]["nfe"]) == (2, 4)  # guided
     images = [np.asarray(Image.open(path)) for path in sorted(out.iterdir())]
     assert images[0].shape == (16, 24, 3)
     assert not np.array_equal(images[0], images[1])
-    assert Image.open(tmp_path / "out.png").width == 4 * 125  # a sheet of all, with their prompts
+    assert not np.array_equal(images[2], images[4])  # of another seed
+    assert Image.open(tmp_path / "out.png").width == 6 * 125  # a sheet of all, with their prompts
     alone = tmp_path / "alone"
     asked = ("--prompt=a fox", "--negative=blurry", "--config.sampling.seed=7")
     assert sample(run, *asked, f"--out={alone}") == 0
     assert not (tmp_path / "alone.png").exists()
+    monkeypatch.chdir(alone)
+    assert prompts.sheet_of(Path()) == prompts.sheet_of(Path("x/..")) == tmp_path / "alone.png"
     again = np.asarray(Image.open(alone / "000000.png")).astype(int)
     assert np.abs(again - images[2]).max() <= 1
     capsys.readouterr()
