@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from score_sde.runs.controlled import Control
     from score_sde.runs.folder import load, load_autoencoder, load_classifier
     from score_sde.runs.notebook import train
+    from score_sde.runs.weakened import SkipLayers
 
 __all__ = [
     "DDPM",
@@ -42,6 +43,7 @@ __all__ = [
     "CosineVP",
     "Prediction",
     "RectifiedFlow",
+    "SkipLayers",
     "SubVP",
     "TrigFlow",
     "__version__",
@@ -63,6 +65,7 @@ __all__ = [
 # need Orbax and more, which would triple the time of `import score_sde`.
 _LATER = {
     "Control": "score_sde.runs.controlled",
+    "SkipLayers": "score_sde.runs.weakened",
     "guidance": "score_sde.guidance",
     "objectives": "score_sde.objectives",
     "load": "score_sde.runs.folder",

@@ -74,6 +74,25 @@ def regular(path: str | os.PathLike[str]) -> IO[bytes]:
 
 
 @contextlib.contextmanager
+def folder(path: Path) -> Iterator[None]:
+    """Make a folder, unless it is there; if what is done within raises, an empty one is removed.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    made = not path.exists()
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # something was written
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def writing(folder: Path, advice: str = "Give another --workdir") -> Iterator[None]:
     """Turn a failure to write to a folder into a UserError.
 

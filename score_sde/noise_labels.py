@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +34,15 @@ NOISE_LABELS: dict[str, Callable[[SDE, jax.Array], jax.Array]] = {
     # log(sigma / (2 alpha)): as VE models whose data were in [0, 1] are told it of data in [-1, 1].
     "log_half_sigma": lambda sde, t: -sde.log_snr(t) / 2 - math.log(2),
 }
+
+
+def told_whole(network: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """A network that is told its noise label, rounded; it is called as (x, label, ...)."""
+
+    def told(x: jax.Array, label: jax.Array, *args: Any, **kwargs: Any) -> jax.Array:
+        return network(x, jnp.round(label), *args, **kwargs)
+
+    return told
 
 
 def nearest_level(sde: SDE, t: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -45,20 +46,21 @@ class System:
 
     Attributes:
         ENCODERS: how many encoders there are.
-        OPTIONAL: those that may be missing, counted from 0.
         weights: whether brackets in a prompt weigh its words, and BREAK begins a chunk; see
             text.prompts. Else they are signs like others.
         field: of the data, whose texts a network is told in training as prompts are told, by
             frozen encoders; "" for none.
         dropout: share of the examples that are told "" in its place, in training.
+        chunks: of a prompt at most, of an encoder that takes several: what is beyond is cut off; 0
+            for as many as it needs. Released pipelines have 1.
     """
 
     ENCODERS: ClassVar[int] = 1
-    OPTIONAL: ClassVar[tuple[int, ...]] = ()
 
     weights: bool = True
     field: str = ""
     dropout: Share = 0.1
+    chunks: Annotated[int, between(0, 1000)] = 0
 
     def __post_init__(self):
         sections.check(self)
@@ -67,6 +69,16 @@ class System:
     def prompts(self) -> int:
         """How many texts an example has; 0 of a model that is told none."""
         return self.ENCODERS
+
+    @property
+    def optional(self) -> tuple[int, ...]:
+        """The encoders that may be missing, counted from 0."""
+        return ()
+
+    @property
+    def leading_away(self) -> System:
+        """How what pictures are led away from is told."""
+        return self
 
     @property
     def sizes(self) -> Sequence[Sequence[int | None]]:
@@ -117,9 +129,10 @@ class System:
             for tokenizer, texts, (n, m) in every
         ]
         needed = [one.ids.shape[1] for one, (n, _) in zip(found, how, strict=True) if one and not n]
+        most = min(max(needed, default=1), self.chunks or math.inf)
         for i, (tokenizer, texts, (n, m)) in enumerate(every):
-            if found[i] and not n and found[i].ids.shape[1] < max(needed):
-                found[i] = chunks(tokenizer, texts, count=max(needed), length=m)
+            if found[i] and not n and found[i].ids.shape[1] != most:
+                found[i] = chunks(tokenizer, texts, count=most, length=m)
         return tuple(found)
 
     def told(self, parts: Sequence[Part | None], tokens: Tokens) -> Cond:
@@ -144,14 +157,28 @@ class NoText(System):
 
 
 @dataclasses.dataclass(frozen=True)
-class Clip(System):
-    """Stable Diffusion 1 and 2: the tokens of one CLIP encoder, after its final norm.
+class Skipping(System):
+    """Systems that can take the tokens of CLIP encoders before their last layers ("clip skip").
 
     Attributes:
-        skip: layers at the end that are left out ("clip skip").
+        skip: layers at the end that are left out, beside those that always are.
+        skip_negative: whether they are left out for what pictures are led away from too, as many
+            programs do; released pipelines do not.
     """
 
     skip: Annotated[int, between(0, 100)] = 0
+    skip_negative: bool = False
+
+    @property
+    def leading_away(self) -> System:
+        """See System."""
+        whole = self.skip_negative or not self.skip
+        return self if whole else dataclasses.replace(self, skip=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip(Skipping):
+    """Stable Diffusion 1 and 2: the tokens of one CLIP encoder, after its final norm."""
 
     def told(self, parts: Sequence[Part | None], tokens: Tokens) -> Cond:
         """See System: "text"."""
@@ -160,44 +187,60 @@ class Clip(System):
 
 
 @dataclasses.dataclass(frozen=True)
-class SDXL(System):
+class SDXL(Skipping):
     """Stable Diffusion XL: two CLIP encoders, their tokens before the last layer side by side.
 
+    Its refiner (Podell et al. 2023, arXiv 2307.01952, Section 2.5) is told by the second alone,
+    and of a picture an aesthetic score in place of the size that it is cut to.
+
     Attributes:
-        skip: more layers that are left out.
         empty_is_zero: whether a prompt that is empty for all encoders is told as zeros where it is
             the negative one by itself; see Run.generate.
+        first: whether there is the first encoder.
+        scored: whether the network is told a score; see runs.telling.usual_sizes.
+        score: what it is told, from 1 to 10 in training.
+        negative_score: the same of what pictures are led away from.
     """
 
     ENCODERS: ClassVar[int] = 2
 
-    skip: Annotated[int, between(0, 100)] = 0
     empty_is_zero: bool = True
+    first: bool = True
+    scored: bool = False
+    score: float = 6.0
+    negative_score: float = 2.5
+
+    @property
+    def optional(self) -> tuple[int, ...]:
+        """See System."""
+        return () if self.first else (0,)
 
     def told(self, parts: Sequence[Part | None], tokens: Tokens) -> Cond:
         """See System: "text" and "pooled", which is the second encoder's."""
-        states, pooled = _both(parts, tokens, 1 + self.skip)
-        return {"text": jnp.concatenate(states, axis=-1), "pooled": pooled[1]}
+        states, pooled = _each(parts, tokens, 1 + self.skip)
+        return {"text": jnp.concatenate(states, axis=-1), "pooled": pooled[-1]}
 
 
 @dataclasses.dataclass(frozen=True)
-class SD3(System):
+class SD3(Skipping):
     """Stable Diffusion 3: two CLIP encoders side by side, and T5's tokens after theirs.
 
     Without T5 there are zeros in the place of its tokens.
 
     Attributes:
-        skip: layers of the CLIP encoders that are left out, beside the last.
         length: tokens of T5.
         features: of a token of T5, where it is missing.
     """
 
     ENCODERS: ClassVar[int] = 3
-    OPTIONAL: ClassVar[tuple[int, ...]] = (2,)
 
-    skip: Annotated[int, between(0, 100)] = 0
     length: Count = 256
     features: Count = 4096
+
+    @property
+    def optional(self) -> tuple[int, ...]:
+        """See System."""
+        return (2,)
 
     @property
     def sizes(self) -> Sequence[Sequence[int | None]]:
@@ -206,7 +249,7 @@ class SD3(System):
 
     def told(self, parts: Sequence[Part | None], tokens: Tokens) -> Cond:
         """See System: "text" and "pooled", of both CLIP encoders."""
-        states, pooled = _both(parts[:2], tokens[:2], 1 + self.skip)
+        states, pooled = _each(parts[:2], tokens[:2], 1 + self.skip)
         clip = jnp.concatenate(states, axis=-1)
         if parts[2] is None:
             t5 = jnp.zeros((len(clip), self.length, self.features), clip.dtype)
@@ -311,7 +354,7 @@ SYSTEMS: Mapping[str, type[System]] = {
 }
 
 
-SHARED = ("weights", "field", "dropout")
+SHARED = ("weights", "field", "dropout", "chunks")
 
 
 def read(section: Mapping[str, Any]) -> System:
@@ -324,12 +367,14 @@ def read(section: Mapping[str, Any]) -> System:
     return SYSTEMS[name](**sections.options("config.text.name", SYSTEMS, name, section, SHARED))
 
 
-def _both(
-    parts: Sequence[Part], tokens: Tokens, before: int
+def _each(
+    parts: Sequence[Part | None], tokens: Tokens, before: int
 ) -> tuple[list[jax.Array], list[jax.Array]]:
-    """Of two encoders the tokens so many layers before the end, and the pooled vectors."""
+    """Of the encoders that are there: tokens so many layers before the end; pooled vectors."""
     states, pooled = [], []
     for part, found in zip(parts, tokens, strict=True):
+        if part is None:
+            continue
         vectors, of_all = _before(part, _flat(found.ids), before)
         states.append(_joined(vectors, found))
         pooled.append(of_all.reshape(*found.ids.shape[:2], -1)[:, 0])
@@ -364,6 +409,8 @@ def _normed(part: Part, ids: np.ndarray, skip: int) -> jax.Array:
 @functools.partial(jax.jit, static_argnames="before")
 def _before(part: Part, ids: np.ndarray, before: int) -> tuple[jax.Array, jax.Array]:
     found = part(ids)
+    if before >= len(found.states):
+        raise ValueError(f"clip_skip={before - 1}: this encoder has {len(found.states) - 1} layers")
     return found.states[-1 - before], found.pooled
 
 

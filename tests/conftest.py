@@ -7,6 +7,8 @@ from pathlib import Path
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Tests, and the programs that they start, leave the user's cache of compiled functions alone.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")
+# Compiling takes longer than what is compiled, of sampling and statistics too: XLA is to be quick.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import fast_compilation  # noqa: F401 - sets the flags that XLA reads once
 import jax
@@ -43,9 +45,17 @@ def x64():
 
 @pytest.fixture(scope="module")
 def quick_compile(compilation_cache):
-    """Compile soon rather than well, and the same function once: for programs that run once."""
+    """Compile the same function once, whichever process does: for programs that others run too."""
     with compiled_before():
         yield
+
+
+@pytest.fixture(scope="module")
+def well_compiled():
+    """Compile well: for programs of many steps and states, which run longer than XLA takes."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 HEAVY = ("tensorflow", "tensorflow_datasets", "grain", "orbax", "diffrax", "matplotlib", "sklearn")
+HEAVY += ("torch", "transformers", "diffusers")
 
 
 def fresh(code):

@@ -41,6 +41,7 @@ def define() -> flags.FlagValues:
     flags.DEFINE_multi_string("lora", [], "", flag_values=values)
     flags.DEFINE_string("checkpoint", None, "", flag_values=values)
     flags.DEFINE_string("components", None, "", flag_values=values)
+    flags.DEFINE_string("motion", None, "", flag_values=values)
     flags.DEFINE_string("init_from", None, "", flag_values=values)
     flags.DEFINE_bool("distributed", False, "", flag_values=values)
     return values
@@ -67,7 +68,7 @@ def check_values(values: flags.FlagValues) -> None:
         "scale": NotNegative,
         **dict.fromkeys(("num_samples", "factor", "sweeps"), Count),
         **dict.fromkeys(("step", "label"), Every),
-        **dict.fromkeys(("workdir", "classifier", "checkpoint", "components"), Path),
+        **dict.fromkeys(("workdir", "classifier", "checkpoint", "components", "motion"), Path),
         **dict.fromkeys(("init_from", "mask", "out"), Path),
     }
     try:
@@ -95,8 +96,9 @@ def check_mode(values: flags.FlagValues) -> None:
             raise UserError(f"--{name} goes with --mode=sample")
     if (values.mode == "import") != bool(values.checkpoint):
         raise UserError(IMPORTS)
-    if values.components and values.mode != "import":
-        raise UserError("--components goes with --mode=import")
+    for name in ("components", "motion"):
+        if values[name].value and values.mode != "import":
+            raise UserError(f"--{name} goes with --mode=import")
     if values.mode == "import" and values.weights not in (None, "raw", "ema"):
         raise UserError(f"--mode=import takes --weights=ema or raw, not {shown(values.weights)}")
     if values.mode == "import" and values.distributed:

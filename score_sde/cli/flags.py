@@ -76,6 +76,7 @@ class CommandLine:
         overrides: dotted paths of the fields that were set on the command line.
         checkpoint: the file to import; given in the mode import and in no other.
         components: a folder of the pipeline that is imported, or None.
+        motion: the folder of a motion adapter for it, or None.
         init_from: the run or checkpoint whose weights a new run starts from, or None.
         question: what to sample.
         prompted: which pictures of prompts to draw.
@@ -96,6 +97,7 @@ class CommandLine:
     overrides: tuple[str, ...]
     checkpoint: Path | None
     components: Path | None
+    motion: Path | None
     init_from: str | None
     question: Options
     prompted: PromptOptions
@@ -140,6 +142,7 @@ def parse(argv: list[str]) -> CommandLine:
         overrides=tuple(path for path, _ in arguments.overrides(argv)),
         checkpoint=expanded(values.checkpoint) if values.checkpoint else None,
         components=expanded(values.components) if values.components else None,
+        motion=expanded(values.motion) if values.motion else None,
         init_from=str(expanded(values.init_from)) if values.init_from else values.init_from,
         question=question,
         prompted=asked,

@@ -54,10 +54,15 @@ Flags:
                       negative, seed, and those of --condition. PNGs go to the run's prompts/, or to
                       the folder --out, with their parameters inside, and a sheet of several beside
                       it; --num_samples=N draws N of each, with the noise of its seed or of
-                      config.sampling.seed
+                      config.sampling.seed. Pictures that are there with the same parameters stay
   --negative=TEXT     --prompt: what to lead away from
   --height=N          --prompt: of the picture, in pixels; --width=N too. If not given, those of the
                       image that is given, or of training; with them, an image is resized
+  --frames=N          --prompt, of a run with motion: videos of N frames, as animated PNGs
+  --skip_layers=I,J:SCALE:START:END
+                      --prompt, of Stable Diffusion 3: lead away from the model without these blocks
+                      (counted from 0), by a scale (2.8) in the steps that begin between two shares
+                      of them (0.01:0.2)
   --image=FILE        --prompt, with such a task: the image that it is about
   --strength=S        img2img: the share of the steps that is made, above 0 to 1; 0.6 by default,
                       and 1 for inpaint and outpaint
@@ -89,6 +94,8 @@ Flags:
                       data. Of text to image also a folder of components, or a single file
   --components=DIR    with a single file: a folder of components that has its tokenisers, and says
                       or has what else the file lacks; of an IP-Adapter that of its image encoder
+  --motion=DIR        of a pipeline of Stable Diffusion 1: the folder of a released motion adapter
+                      (AnimateDiff), with which the run draws videos: --prompt=TEXT --frames=16
   --step=N            checkpoint to sample from or to evaluate; the newest if not given
   --init_from=DIR     a new run starts from the weights of this run, or of its checkpoint
                       DIR/checkpoints/STEP: from its moving average, or what --weights says. What

@@ -251,20 +251,20 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
     from score_sde.runs import build, folder, guide, sampling, tuned
     from score_sde.runs.evaluate import subject
     from score_sde.training import memory
-    from score_sde.training.sharding import make_mesh
 
     config, workdir = line.config, line.workdir
     # The examples come from the command line and the recipe, so these must be those of the run.
     _check_trained(line, also=tuple(f"data.{name}" for name in DETERMINING))
     asked = evaluation.read(config.evaluation)
     drawing = sampling.drawing(config, tuned.sampler(config, workdir))
-    run = folder.opened(workdir, weights=line.weights, step=line.step)
+    mesh = folder.mesh_of(config.sampling.fsdp)
+    run = folder.opened(workdir, weights=line.weights, step=line.step, mesh=mesh)
     _check_no_text(run)
     run = dataclasses.replace(run, experiment=drawing(run.experiment))
     guided = guide.opened(run, config.guidance)
     opened = functools.partial(build.matching, config, experiment=run.experiment, who=str(workdir))
     source = opened(asked.options.split)
-    first, mesh = jax.process_index() == 0, make_mesh()
+    first = jax.process_index() == 0
 
     def say(text: str) -> None:
         if first:
@@ -301,7 +301,8 @@ def _import(line: CommandLine) -> int:
 
     averaged = line.weights == "ema"
     interrupts.listen()  # a folder that is half a run is removed
-    imported = import_run(line.config, line.checkpoint, line.workdir, averaged, line.components)
+    beside = {"components": line.components, "motion": line.motion}
+    imported = import_run(line.config, line.checkpoint, line.workdir, averaged, **beside)
     if imported.steers:
         print(
             f"{line.checkpoint} is now the control {line.workdir}: {imported.parameters:,} "
@@ -311,6 +312,7 @@ def _import(line: CommandLine) -> int:
     report.refresh(line.workdir)
     if imported.pipeline:
         prompt = " --prompt='a corgi'" if imported.prompts else ""
+        prompt += " --frames=16" if line.motion is not None else ""
         print(
             f"{line.checkpoint} is now the run {line.workdir}: {imported.parameters:,} parameters "
             f"and what it is released with. Next: {line.rerun} --mode=sample{prompt}"

@@ -38,6 +38,7 @@ class Origin:
         checkpoint: the released file whose config is proposed; None for a recipe or a run.
         image_size: of its data, if the command line says it.
         components: a folder of the file's pipeline, if the command line names one.
+        motion: the folder of a motion adapter, if it names one.
     """
 
     recipe: str = ""
@@ -46,6 +47,7 @@ class Origin:
     checkpoint: Path | None = None
     image_size: int | None = None
     components: Path | None = None
+    motion: Path | None = None
 
     def __str__(self) -> str:
         if self.checkpoint is not None:
@@ -74,7 +76,7 @@ class Origin:
             # It knows every network, and so needs JAX, which no mistake in flags waits for.
             from score_sde.interop.importer import propose
 
-            return propose(self.checkpoint, self.image_size, self.components)
+            return propose(self.checkpoint, self.image_size, self.components, self.motion)
         return None if self.run is None else configs.read(self.run)[0]
 
 
@@ -100,11 +102,11 @@ def find(argv: Sequence[str]) -> Origin:
     if imports and (file == AUTO or not files):
         size = dict(arguments.overrides(list(argv))).get("data.image_size") or ""
         number = int(size) if re.fullmatch(r"[1-9]\d{0,5}", size) else None
-        folder = "".join(_values(argv, "components")[-1:])
+        folders = {name: "".join(_values(argv, name)[-1:]) for name in ("components", "motion")}
         return Origin(
             checkpoint=expanded(checkpoint),
             image_size=number,
-            components=expanded(folder) if folder else None,
+            **{name: expanded(folder) for name, folder in folders.items() if folder},
         )
     if Path(file.partition(":")[0]).suffix.lower() == ".json":
         return _record(expanded(file))

@@ -111,5 +111,5 @@ def about(line: CommandLine) -> dict[str, Any]:
     if line.prompted.task == "edit":
         said["sampler"] = "rk45"
     names = ("task", "image", "mask", "extend", "method", "strength", "controls", "sampler")
-    names += ("noise_level", "prompt_from")
+    names += ("noise_level", "prompt_from", "frames", "skip_layers")
     return {name: said[name] for name in names if said.get(name) not in (None, "", (), {})}

@@ -11,6 +11,7 @@ from absl import flags
 
 from score_sde.errors import UserError
 from score_sde.files import expanded
+from score_sde.runs.weakened import SkipLayers
 from score_sde.values import Count, Every, Path, Range, check
 
 # What is asked about an image that is given; the flags that go with each.
@@ -73,6 +74,7 @@ class PromptOptions:
         negative: a text that these are to lead away from, or None.
         height: of the pictures, in pixels; None for that of what is given, or of training.
         width: likewise.
+        frames: of the videos; None for pictures.
         task: a key of TASKS, or "".
         image: the file that the task is about, or None.
         strength: how far it is changed; None for the task's own.
@@ -80,12 +82,14 @@ class PromptOptions:
         prompt_from: what an image shows that is edited, or None.
         extend: pixels to add at each side of the image, by its name.
         controls: networks that steer.
+        skip_layers: blocks without which the model is one to lead away from, or None.
     """
 
     prompts: tuple[str, ...] = ()
     negative: str | None = None
     height: int | None = None
     width: int | None = None
+    frames: int | None = None
     task: str = ""
     image: str | None = None
     strength: float | None = None
@@ -93,6 +97,7 @@ class PromptOptions:
     prompt_from: str | None = None
     extend: Mapping[str, int] = dataclasses.field(default_factory=dict)
     controls: tuple[ControlOption, ...] = ()
+    skip_layers: SkipLayers | None = None
 
 
 def define(values: flags.FlagValues) -> None:
@@ -101,12 +106,14 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("negative", None, "", flag_values=values)
     flags.DEFINE_integer("height", None, "", flag_values=values)
     flags.DEFINE_integer("width", None, "", flag_values=values)
+    flags.DEFINE_integer("frames", None, "", flag_values=values)
     flags.DEFINE_string("image", None, "", flag_values=values)
     flags.DEFINE_float("strength", None, "", flag_values=values)
     flags.DEFINE_integer("noise_level", None, "", flag_values=values)
     flags.DEFINE_string("prompt_from", None, "", flag_values=values)
     flags.DEFINE_multi_string("extend", [], "", flag_values=values)
     flags.DEFINE_multi_string("control", [], "", flag_values=values)
+    flags.DEFINE_string("skip_layers", None, "", flag_values=values)
 
 
 def read(values: flags.FlagValues) -> PromptOptions:
@@ -118,7 +125,7 @@ def read(values: flags.FlagValues) -> PromptOptions:
     _check_values(values)
     task = values.task or ""
     if not values.prompt:
-        for name in ("negative", "height", "width", "control"):
+        for name in ("negative", "height", "width", "frames", "control", "skip_layers"):
             if values[name].value not in (None, []):
                 raise UserError(f"--{name} goes with --prompt")
         if task in TASKS and task not in ALSO_OF_DATA:
@@ -138,6 +145,8 @@ def read(values: flags.FlagValues) -> PromptOptions:
         raise UserError(f"--task={task} draws beyond an image: give --extend=right:64, for example")
     if "prompt_from" in told and values.prompt_from is None:
         raise UserError(f"--task={task} starts from what the image shows: give --prompt_from=TEXT")
+    if values.frames is not None and (task or values.control):
+        raise UserError("--frames is of videos of a prompt alone: leave out --task and --control")
     for name in ("factor", "sweeps"):
         if values.prompt and values[name].value not in (None, []):
             raise UserError(f"--{name} does not go with --prompt")
@@ -148,6 +157,7 @@ def read(values: flags.FlagValues) -> PromptOptions:
         negative=values.negative,
         height=values.height,
         width=values.width,
+        frames=values.frames,
         task=task if values.prompt else "",
         image=None if values.image is None else str(expanded(values.image)),
         strength=values.strength,
@@ -155,6 +165,7 @@ def read(values: flags.FlagValues) -> PromptOptions:
         prompt_from=values.prompt_from,
         extend=dict(_extended(text) for text in values.extend),
         controls=tuple(ControlOption.of(text) for text in values.control),
+        skip_layers=None if values.skip_layers is None else _skip_layers(values.skip_layers),
     )
 
 
@@ -166,10 +177,27 @@ def _extended(text: str) -> tuple[str, int]:
     return side, int(number)
 
 
+def _skip_layers(text: str) -> SkipLayers:
+    """What --skip_layers=I,J:SCALE:START:END says, of which what follows the blocks may be left."""
+    blocks, *numbers = text.split(":")
+    try:
+        found = [float(number) for number in numbers]
+        if len(found) > 3:
+            raise ValueError
+        named = dict(zip(("scale", "start", "end"), found, strict=False))
+        return SkipLayers(tuple(int(block) for block in blocks.split(",")), **named)
+    except ValueError:
+        raise UserError(
+            f"--skip_layers={text}: give blocks and, if you like, numbers: 7,8,9 or 7,8,9:SCALE or "
+            "7,8,9:SCALE:START:END"
+        ) from None
+
+
 def _check_values(values: flags.FlagValues) -> None:
     kinds = {
         "height": Count,
         "width": Count,
+        "frames": Count,
         "image": Path,
         "strength": Strength,
         "noise_level": Every,

@@ -2,67 +2,38 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde import files, keys
-from score_sde.cli import messages, prompt_given, prompt_images
+from score_sde import files, images, keys
+from score_sde.cli import messages, prompt_given, prompt_images, prompt_rows, prompt_there
 from score_sde.cli.conditions import value
 from score_sde.cli.flags import CommandLine
+from score_sde.cli.prompt_rows import Asked
 from score_sde.data import gallery
 from score_sde.errors import UserError
-from score_sde.runs import controlled, drawing
+from score_sde.runs import controlled, drawing, prompted, telling, videos
 from score_sde.runs.opened import Run
 from score_sde.spaces import pictures
 from score_sde.training.progress import Count
 
 FOLDER = "prompts"  # of a run's folder, where pictures go
-FILES = (".txt", ".csv")
-_MOST_SEED = 2**32 - 1
 _ON_A_SHEET = 64  # pictures, evenly spaced among all
-
-
-class Row(NamedTuple):
-    """A prompt, and what it is drawn with; see Asked. A seed of None is that of the config."""
-
-    prompt: str
-    negative: str | None
-    conditions: Mapping[str, str] = MappingProxyType({})
-    seed: int | None = None
-
-
-class Asked(NamedTuple):
-    """One picture.
-
-    Attributes:
-        prompt: what it is of.
-        negative: what it is not of; None for what the model was trained to be told of nothing.
-        number: which of the pictures of this prompt it is, from 0.
-        conditions: what the model is told besides, as it was typed, by the name of the field.
-        seed: of its key.
-    """
-
-    prompt: str
-    negative: str | None
-    number: int
-    conditions: Mapping[str, str]
-    seed: int
 
 
 def draw(line: CommandLine, run: Run) -> int:
     """Draw what a command line asks for, and write a PNG for each picture, and one of several.
 
     Picture `number` of a prompt is drawn with its own key, of its seed and `number`: it depends
-    neither on the other prompts nor on the batch.
+    neither on the other prompts nor on the batch. Pictures that are there already are not drawn
+    again; see prompt_there.
 
     Returns:
         The exit status.
@@ -74,40 +45,101 @@ def draw(line: CommandLine, run: Run) -> int:
         raise UserError(
             "--prompt draws in one process, on all its devices: leave out --distributed"
         )
-    asked = _asked(line, run)
+    asked = prompt_rows.asked(line, run)
     space = run.space.tiled(line.config.sampling.tile)
-    run = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, space=space))
+    text = telling.as_given(run, line.config, line.overrides)
+    experiment = dataclasses.replace(run.experiment, space=space, text=text)
+    run = dataclasses.replace(run, experiment=experiment)
     target = (line.workdir / FOLDER) if line.out is None else line.out
     paths = [target / f"{i:06d}.png" for i in range(len(asked))]
-    sheet = [sheet_of(target)] if len(asked) > 1 else []
-    if not line.overwrite and (there := next((p for p in (*paths, *sheet) if p.exists()), None)):
-        raise UserError(f"{there} exists: give another --out, or --overwrite")
     options = line.prompted
+    frames = options.frames
+    videos.leading(run, frames)
     networks = [controlled.opened(one.network) for one in options.controls]
     pixels = prompt_images.size(options, run, networks)
     sampler = drawing.asked(run, line.config, line.overrides, pixels)
-    scale = line.config.guidance.scale
     given = prompt_given.arguments(line, run, pixels, sampler, networks)
+    shown = (given.get("image"), given.get("mask"), *(one.image for one in given["controls"]))
     about = {
         "model": str(line.workdir),
+        "step": run.step,
         "weights": run.weights,
         "sampler": line.config.sampling.sampler,
         "steps": line.config.sampling.steps,
-        "guidance": scale,
+        "guidance": line.config.guidance.scale,
+        **({"clip_skip": text.skip} if getattr(text, "skip", 0) else {}),
+        **({} if frames is None else {"frames": frames}),
         **prompt_given.about(line),
+        "settings": prompt_there.settings(line, run, given["sampler"], pixels, shown),
     }
-    batch = min(len(asked), line.config.sampling.batch_size)
+    said = [_said(run, one, about) for one in asked]
+    there = {} if line.overwrite else prompt_there.found(paths, said)
+    sheet = [sheet_of(target)] if len(asked) > 1 else []
+    for path in sheet:
+        if path.exists() and not there and not line.overwrite:
+            raise prompt_there.in_the_way(path)
+    if there:
+        print(f"{len(there)} of {len(asked)} pictures are there already, in {target}", flush=True)
+    missing = [i for i in range(len(asked)) if i not in there]
+    if not missing and all(path.exists() for path in sheet):
+        return 0
+    wrote, spent = [], ""
+    if missing:
+        nfe = _drawn(line, run, [(asked[i], said[i], paths[i]) for i in missing], pixels, given)
+        first, *more = (paths[i] for i in missing)
+        wrote.append(f"{first} to {more[-1].name}" if more else f"{first}")
+        spent = f"{nfe} function evaluations a picture. "
+    thumbs = gallery.spread(len(asked), _ON_A_SHEET)
+    for path in sheet:
+        with files.writing(path.parent):
+            drawn = [[np.asarray(images.read(paths[i]))] for i in thumbs]
+            gallery.draw(path, drawn, [asked[i].prompt for i in thumbs])
+        wrote.append(str(path))
+    print(f"{spent}Wrote {', and '.join(wrote)}")
+    return 0
+
+
+def _said(run: Run, one: Asked, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a picture, of which those of all are `about`."""
+    own = {name: v for name, v in one._asdict().items() if name != "conditions" or v}
+    arrays = [value(run.experiment, *condition) for condition in sorted(one.conditions.items())]
+    also = {"settings": prompt_there.digest(about["settings"], arrays)} if arrays else {}
+    return {**own, **about, **also}
+
+
+def _drawn(
+    line: CommandLine,
+    run: Run,
+    every: Sequence[tuple[Asked, Mapping[str, Any], Path]],
+    pixels: tuple[int, int],
+    given: Mapping[str, Any],
+) -> int:
+    """Draw pictures and write them.
+
+    Args:
+        line: the command line.
+        run: the run.
+        every: what each is of, what its file says, and the file.
+        pixels: (height, width).
+        given: what they are drawn from; see prompt_given.
+
+    Returns:
+        Evaluations of the network for each.
+    """
+    config, options, frames = line.config, line.prompted, line.prompted.frames
+    size = min(len(every), max(1, config.sampling.batch_size // (frames or 1)))
+    prompted.check_memory(run, (size, *(() if frames is None else (frames,)), *pixels))
+    messages.say_ignored(line, run.experiment)
+    what = "pictures" if frames is None else f"videos of {frames} frames"
     print(
-        f"drawing {len(asked)} pictures of {pixels[0]} x {pixels[1]} pixels on "
+        f"drawing {len(every)} {what} of {pixels[0]} x {pixels[1]} pixels on "
         f"{messages.devices(run.mesh)}",
         flush=True,
     )
-    with files.writing(target):
-        target.mkdir(parents=True, exist_ok=True)
-    thumbs, shown = gallery.spread(len(asked), _ON_A_SHEET), []
-    with Count(len(asked), "pictures") as count:
-        for first in range(0, len(asked), batch):
-            part = asked[first : first + batch]
+    done = 0
+    with files.folder(every[0][-1].parent), Count(len(every), "pictures") as count:
+        for batch in _batches(every, size):
+            part = [one for one, _, _ in batch]
             told = [
                 {n: value(run.experiment, n, v) for n, v in one.conditions.items()} for one in part
             ]
@@ -115,28 +147,32 @@ def draw(line: CommandLine, run: Run) -> int:
             numbers = jnp.asarray([one.number for one in part])
             found = run.generate(
                 [one.prompt for one in part],
-                _negative(part),
-                guidance=scale,
-                interval=line.config.guidance.interval,
+                None if part[0].negative is None else [one.negative for one in part],
+                guidance=config.guidance.scale,
+                interval=config.guidance.interval,
+                rescale=config.guidance.rescale,
                 key=keys.of_examples(seeds, numbers),
                 height=pixels[0],
                 width=pixels[1],
+                frames=frames,
+                skip_layers=options.skip_layers,
                 conditions=jax.tree.map(lambda *a: np.stack(a), *told),
                 **given,
             )
             levels = np.round(found.images * 255).astype(np.uint8)
-            for path, one, image in zip(paths[first:], part, levels, strict=False):
-                said = {**one._asdict(), **about, "nfe": found.nfe}
-                said.pop("conditions") if not one.conditions else None
-                _write(path, image, said)
-            shown += [[levels[i - first]] for i in thumbs if first <= i < first + len(part)]
-            count.reach(first + len(part))
-    for path in sheet:
-        with files.writing(path.parent):
-            gallery.draw(path, shown, [asked[i].prompt for i in thumbs])
-    also = "".join(f", and {path}" for path in sheet)
-    print(f"{found.nfe} function evaluations a picture. Wrote {paths[0]}{_more(paths)}{also}")
-    return 0
+            for (_, said, path), image in zip(batch, levels, strict=True):
+                _write(path, image, {**said, "nfe": found.nfe})
+            done += len(batch)
+            count.reach(done)
+    return found.nfe
+
+
+def _batches(every: Sequence[tuple[Asked, Any, Path]], size: int) -> Iterator[Sequence[Any]]:
+    """Of so many at most: with a negative prompt or without, which the model is told otherwise."""
+    for without in (False, True):
+        found = [one for one in every if (one[0].negative is None) == without]
+        for first in range(0, len(found), size):
+            yield found[first : first + size]
 
 
 def sheet_of(folder: Path) -> Path:
@@ -145,86 +181,7 @@ def sheet_of(folder: Path) -> Path:
     return named.parent / f"{named.name}.png"
 
 
-def _more(paths: Sequence[Path]) -> str:
-    return f" to {paths[-1].name}" if len(paths) > 1 else ""
-
-
 def _write(path: Path, image: np.ndarray, about: dict) -> None:
     with files.writing(path):
-        pictures.save_png(path, image, {"parameters": json.dumps(about, ensure_ascii=False)})
-
-
-def _negative(part: Sequence[Asked]) -> list[str] | None:
-    """None where none has one; a batch in which some have is told "" of the others."""
-    if all(one.negative is None for one in part):
-        return None
-    return [one.negative or "" for one in part]
-
-
-def _asked(line: CommandLine, run: Run) -> list[Asked]:
-    """Every picture: of the prompts in order, as many of each as --num_samples says."""
-    rows: list[Row] = []
-    told = [n for n in run.experiment.conditions if run.experiment.data[n].kind != "text"]
-    for text in line.prompted.prompts:
-        path = Path(text)
-        if path.suffix in FILES and len(text) < 1024 and path.is_file():
-            rows += _of_file(path, line.prompted.negative, told)
-        else:
-            rows.append(Row(text, line.prompted.negative))
-    given = line.question.conditions
-    count = 1 if line.num_samples is None else line.num_samples
-    usual = line.config.sampling.seed
-    found = [
-        Asked(row.prompt, row.negative, i, {**given, **row.conditions}, seed)
-        for row in rows
-        for seed in [usual if row.seed is None else row.seed]
-        for i in range(count)
-    ]
-    for one in found:
-        for name, text in one.conditions.items():
-            value(run.experiment, name, text)
-        if one.conditions.keys() != found[0].conditions.keys():
-            raise UserError(
-                "a condition is given for some prompts and not for others: give it for all"
-            )
-    return found
-
-
-def _of_file(path: Path, negative: str | None, told: Sequence[str]) -> list[Row]:
-    """Prompts in a file: a line each, or the column prompt, and others if they are there.
-
-    Those are negative, seed, and the names of what the model is told besides.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
-    if path.suffix == ".txt":
-        rows = [Row(line.strip(), negative) for line in text.splitlines() if line.strip()]
-    else:
-        table = csv.DictReader(text.splitlines())
-        columns = table.fieldnames or ()
-        if "prompt" not in columns:
-            raise UserError(f"{path} has no column named prompt")
-        names = [name for name in told if name in columns]
-        rows = [
-            Row(
-                row["prompt"],
-                row.get("negative") or negative,
-                {n: row[n] or "" for n in names},
-                _seed(path, row.get("seed") or ""),
-            )
-            for row in table
-        ]
-    if not rows:
-        raise UserError(f"{path} has no prompt")
-    return rows
-
-
-def _seed(path: Path, text: str) -> int | None:
-    """The seed of a row; None if it has none."""
-    if not text.strip():
-        return None
-    if not (text.strip().isdecimal() and int(text) <= _MOST_SEED):
-        raise UserError(f"{path} has the seed {text!r}: give a whole number up to {_MOST_SEED}")
-    return int(text)
+        save = pictures.save_png if image.ndim == 3 else pictures.save_video
+        save(path, image, {prompt_there.KEYWORD: json.dumps(about, ensure_ascii=False)})

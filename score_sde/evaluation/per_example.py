@@ -52,8 +52,7 @@ def of_examples(
     missing = np.array([i for i in range(subject.number) if i not in rows], np.int32)
     compiled = _compiled(subject, measure)
     everywhere = replicated(subject.mesh)
-    model = jax.device_get((subject.params, subject.constants, subject.space))
-    model = to_devices(everywhere, model)
+    model = *subject.weights, to_devices(everywhere, jax.device_get(subject.space))
     size = -(-min(subject.batch_size, len(missing)) // subject.mesh.size) * subject.mesh.size
     with subject.count(subject.number, f"examples of {name}", len(rows)) as count:
         for start in range(0, len(missing), max(size, 1)):

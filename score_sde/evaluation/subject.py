@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from score_sde.models.functional import Arrays
 from score_sde.processes import SDE
 from score_sde.spaces import Space
 from score_sde.training.progress import Count
+from score_sde.training.sharding import all_placed
 
 # (examples a batch, how many, the number of the first, what is told how many are done) -> batches
 # of examples drawn by the model, on the host, and the function evaluations of each batch.
@@ -72,6 +74,11 @@ class Subject:
     seed: int
     say: Callable[[str], None]
     training: Callable[[], Source]
+
+    @functools.cached_property
+    def weights(self) -> tuple[Arrays, Arrays]:
+        """Parameters and constants on its devices, split over those that share a copy."""
+        return all_placed(self.mesh, (self.params, self.constants))
 
     @property
     def folder(self) -> Path:

@@ -135,7 +135,7 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         (arrays by name, read-only; texts by name).
 
     Raises:
-        ValueError: the file is damaged, or not of this format.
+        ValueError: the file is damaged, or not of this format: arrays overlap, for example.
     """
     path = Path(path)
     size = path.stat().st_size
@@ -151,7 +151,22 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if not isinstance(about, dict) or not all(isinstance(text, str) for text in about.values()):
         raise ValueError(f"{path} is damaged: its metadata are no texts")
     data = np.memmap(path, np.uint8, "r")[8 + length :]
-    return {name: _array(path, name, entry, data) for name, entry in header.items()}, about
+    arrays = {name: _array(path, name, entry, data) for name, entry in header.items()}
+    _check_beside(path, header, data.size)
+    return arrays, about
+
+
+def _check_beside(path: Path, header: Mapping[str, Any], size: int) -> None:
+    """Raise ValueError unless the arrays follow each other, as the format has them."""
+    places = sorted((*entry["data_offsets"], name) for name, entry in header.items())
+    end = 0
+    for begin, next_end, name in places:
+        if begin != end:
+            how = "overlaps others" if begin < end else "leaves bytes out before it"
+            raise ValueError(f"{path} is damaged: {_shown(name)} {how}")
+        end = next_end
+    if end != size:
+        raise ValueError(f"{path} is damaged: it has {size - end:,} bytes that are of no array")
 
 
 def _array(path: Path, name: str, entry: Any, data: np.ndarray) -> np.ndarray:
@@ -162,4 +177,8 @@ def _array(path: Path, name: str, entry: Any, data: np.ndarray) -> np.ndarray:
                 size = math.prod(shape) * _DTYPES[kind].itemsize
                 if len(shape) <= 32 and end - begin == size and end <= data.size:
                     return data[begin:end].view(_DTYPES[kind]).reshape(shape)
-    raise ValueError(f"{path} is damaged: {ascii(name[:100])[1:-1]} is not what it claims to be")
+    raise ValueError(f"{path} is damaged: {_shown(name)} is not what it claims to be")
+
+
+def _shown(name: str) -> str:
+    return ascii(name[:100])[1:-1]

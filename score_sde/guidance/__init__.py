@@ -23,6 +23,7 @@ from score_sde.guidance.operators import (
 )
 from score_sde.guidance.projected import AdaptiveProjected, adaptive_projected
 from score_sde.guidance.rule import Rule
+from score_sde.guidance.skip_layers import SkipLayers, skip_layers
 from score_sde.guidance.split_gibbs import SplitGibbs
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Observation",
     "Operator",
     "Rule",
+    "SkipLayers",
     "SplitGibbs",
     "SuperResolution",
     "adaptive_projected",
@@ -52,6 +54,7 @@ __all__ = [
     "moments",
     "pigdm",
     "read",
+    "skip_layers",
     "unread",
 ]
 

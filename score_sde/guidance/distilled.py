@@ -26,14 +26,14 @@ class Distilled(Rule):
     NEEDS_CONDITION: ClassVar[bool] = False
     TELLS: ClassVar[str] = SCALE
 
-    def __call__(
-        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
-    ) -> Prediction:
-        """See Composite."""
+    def guided(
+        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None
+    ) -> tuple[Prediction, Prediction]:
+        """See Rule: what the student says, twice."""
         scale = jnp.full(x.shape[:1], self.scale, x.dtype)
         if self.interval:
             scale = jnp.where(self._inside(t), scale, 1)
-        return self.denoise(x, t, {**(cond or {}), SCALE: scale})
+        return (self.denoise(x, t, {**(cond or {}), SCALE: scale}),) * 2
 
     def evaluations(self, t: ArrayLike) -> ArrayLike:
         """See Composite: those of the student."""

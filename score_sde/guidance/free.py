@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 import jax
 
-from score_sde.guidance.pairs import told_both
+from score_sde.checks import check_name
+from score_sde.guidance.pairs import RESCALED, X0, told_both
 from score_sde.guidance.rule import Extrapolation, Interval, ends
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.sections import DERIVED_ARRAY
@@ -23,7 +24,7 @@ from score_sde.sections import DERIVED_ARRAY
 @functools.partial(
     jax.tree_util.register_dataclass,
     data_fields=("denoise", "scale", "negative"),
-    meta_fields=("interval", "sde", "rescale"),
+    meta_fields=("interval", "sde", "rescale", "rescales"),
 )
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClassifierFree(Extrapolation):
@@ -54,6 +55,7 @@ def classifier_free(
     *,
     interval: Interval | None = None,
     rescale: float = 0.0,
+    rescales: str = X0,
 ) -> Denoiser:
     """Sample a condition with a conditional model alone, equation (1).
 
@@ -64,6 +66,7 @@ def classifier_free(
         interval: (low, high) of sigma / alpha where it guides; None for everywhere. Outside D_c
             alone is evaluated.
         rescale: phi, from 0 to 1; see rule.Extrapolation.
+        rescales: what is rescaled, "x0", "eps" or "v"; likewise.
 
     Returns:
         denoise(x, t, cond). An evaluation costs two of `denoise`, one outside the interval, and
@@ -73,5 +76,7 @@ def classifier_free(
         ValueError: an option is out of its range; (the denoiser, when called) there is no
             condition.
     """
-    rule = ClassifierFree(None, scale, ends(interval), rescale=rescale, negative=negative)
+    check_name("rescales", rescales, RESCALED)
+    how = {"rescale": rescale, "rescales": rescales}
+    rule = ClassifierFree(None, scale, ends(interval), **how, negative=negative)
     return rule.of(denoise)

@@ -9,7 +9,7 @@ knowing the process: alpha / sigma of an example is the ratio of their differenc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,13 @@ from score_sde.prediction import Denoiser, Prediction, null_like
 from score_sde.processes import expand
 
 Cond = Mapping[str, jax.Array] | None
+X0 = "x0"
+# What can be rescaled, of a prediction and alpha / sigma: v = alpha eps - sigma x0 over sigma.
+RESCALED: Mapping[str, Callable[[Prediction, jax.Array], jax.Array]] = {
+    X0: lambda found, ratio: found.x0,
+    "eps": lambda found, ratio: found.eps,
+    "v": lambda found, ratio: ratio * found.eps - found.x0,
+}
 
 
 def told_both(
@@ -97,23 +104,42 @@ def extrapolated(wanted: Prediction, other: Prediction, scale: float) -> Predict
     return jax.tree.map(lambda o, w: o + scale * (w - o), other, wanted)
 
 
-def rescaled(guided: Prediction, wanted: Prediction, other: Prediction, share: float) -> Prediction:
-    """`guided`, with the standard deviation of its data part of the way to that of `wanted`.
+def rescaled(
+    guided: Prediction, wanted: Prediction, other: Prediction, share: float, of: str = X0
+) -> Prediction:
+    """`guided`, with the standard deviation of one thing part of the way to that of `wanted`.
 
-    x0 becomes share x0 std(wanted x0) / std(x0) + (1 - share) x0, std over each example.
+    That thing, y, becomes share y std(wanted y) / std(y) + (1 - share) y, std over each example.
+
+    Args:
+        guided: made of the two, of the same state.
+        wanted: the one that it is led to.
+        other: the one that it is led away from.
+        share: from 0 to 1.
+        of: a key of RESCALED, what y is.
     """
-    own, aim = _std(guided.x0), _std(wanted.x0)
+    ratio = expand(_ratio(wanted, other), guided.x0)
+    own, aim = (_std(RESCALED[of](one, ratio)) for one in (guided, wanted))
     factor = jnp.where(own > 0, aim / jnp.where(own > 0, own, 1), 1)
-    return moved(guided, expand(share * (factor - 1), guided.x0) * guided.x0, wanted, other)
+    change = expand(share * (factor - 1), guided.x0) * RESCALED[of](guided, ratio)
+    # What y changes by where x0 does by one, and eps by -ratio.
+    slope = RESCALED[of](Prediction(jnp.ones_like(ratio), -ratio), ratio)
+    step = jnp.where(slope != 0, change / jnp.where(slope != 0, slope, 1), 0)
+    return moved(guided, step, wanted, other)
 
 
 def moved(
     prediction: Prediction, step: jax.Array, wanted: Prediction, other: Prediction
 ) -> Prediction:
     """A prediction of the same state with `step`, [batch, *data], added to its x0; by (1)."""
+    ratio = expand(_ratio(wanted, other), step)
+    return Prediction(prediction.x0 + step, prediction.eps - ratio * step)
+
+
+def _ratio(wanted: Prediction, other: Prediction) -> jax.Array:
+    """alpha / sigma of each example, equation (1), [batch]; 0 where the two are the same."""
     x0, eps = (_norm(w - o) for w, o in zip(wanted, other, strict=True))
-    ratio = jnp.where(x0 > 0, eps / jnp.where(x0 > 0, x0, 1), 0)
-    return Prediction(prediction.x0 + step, prediction.eps - expand(ratio, step) * step)
+    return jnp.where(x0 > 0, eps / jnp.where(x0 > 0, x0, 1), 0)
 
 
 def _std(x: jax.Array) -> jax.Array:

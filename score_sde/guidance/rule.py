@@ -23,7 +23,7 @@ from jax.typing import ArrayLike
 
 from score_sde import sections
 from score_sde.composite import Composite, evaluations
-from score_sde.guidance.pairs import extrapolated, rescaled
+from score_sde.guidance.pairs import X0, extrapolated, rescaled
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
 from score_sde.sections import DERIVED
@@ -97,17 +97,24 @@ class Rule(Composite):
         self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
     ) -> Prediction:
         """See Composite. Times of a batch may differ; if all are outside, D_1 is all there is."""
+        return self.guided(x, t, cond)[1]
+
+    def guided(
+        self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None
+    ) -> tuple[Prediction, Prediction]:
+        """D_1, and what is made of it; arguments as of a denoiser."""
         if not self.interval:
-            return self.combine(*self.both(x, t, cond))
+            wanted, other = self.both(x, t, cond)
+            return wanted, self.combine(wanted, other)
         inside = jnp.broadcast_to(self._inside(t), x.shape[:1])
 
-        def guided() -> Prediction:
+        def within() -> tuple[Prediction, Prediction]:
             wanted, other = self.both(x, t, cond)
             there = expand(inside, x)
             combined = self.combine(wanted, other)
-            return jax.tree.map(lambda g, d: jnp.where(there, g, d), combined, wanted)
+            return wanted, jax.tree.map(lambda g, d: jnp.where(there, g, d), combined, wanted)
 
-        return jax.lax.cond(jnp.any(inside), guided, lambda: self.denoise(x, t, cond))
+        return jax.lax.cond(jnp.any(inside), within, lambda: (self.denoise(x, t, cond),) * 2)
 
     def bound(self, sde: SDE) -> Rule:
         """See Composite."""
@@ -161,14 +168,19 @@ class Extrapolation(Rule):
     Attributes:
         rescale: phi, the share of the guided data that has its standard deviation set to that of
             D_1 (Lin et al. 2023, arXiv 2305.08891, Section 3.4); 0 for none.
+        rescales: what is rescaled so, a key of pairs.RESCALED: the data, "x0", or what a network
+            says that predicts something else, as released pipelines do, "eps" or "v".
     """
 
     rescale: Annotated[float, Range(0, 1)] = 0.0
+    rescales: str = dataclasses.field(default=X0, metadata=DERIVED)
 
     def combine(self, wanted: Prediction, other: Prediction) -> Prediction:
         """See Rule."""
         guided = extrapolated(wanted, other, self.scale)
-        return rescaled(guided, wanted, other, self.rescale) if self.rescale else guided
+        if not self.rescale:
+            return guided
+        return rescaled(guided, wanted, other, self.rescale, self.rescales)
 
 
 def ends(interval: Interval | None) -> tuple[float, ...]:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from flax import nnx
 
 from score_sde import files, interrupts, terminal
 from score_sde.errors import UserError
@@ -27,7 +26,7 @@ from score_sde.interop.families import FAMILIES
 from score_sde.interop.lora import write as adapters
 from score_sde.interop.recognise import ABOUT, OURS
 from score_sde.interop.slots import from_params
-from score_sde.models.functional import Arrays, split, streams
+from score_sde.models.functional import Arrays, split
 from score_sde.models.lora import LoRA
 from score_sde.objectives import OWN
 from score_sde.runs import config as configs
@@ -179,7 +178,7 @@ def _found(
 
 
 def _of_song(raw: Opened, average: Opened, num_scales: int | None) -> _Found:
-    model = nnx.eval_shape(lambda: raw.experiment.module(streams(0)))
+    model = FAMILIES["song"].model(raw.experiment)
     arrays, trainable = song.from_params(model, *_network(raw))
     averages, _ = song.from_params(model, *_network(average))
     sigmas = {song.SIGMAS: _sigmas(raw, num_scales)}
@@ -188,7 +187,7 @@ def _of_song(raw: Opened, average: Opened, num_scales: int | None) -> _Found:
 
 def _of_family(name: str, raw: Opened, average: Opened, path: Path) -> _Found:
     experiment = raw.experiment
-    model = nnx.eval_shape(lambda: experiment.module(streams(0)))
+    model = FAMILIES[name].model(experiment)
     try:
         places = FAMILIES[name].export(model, experiment, path)
         averages = from_params(model, places, *_network(average))

@@ -27,13 +27,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from flax import nnx
 from ml_collections import ConfigDict
 
 from score_sde.fields import Field
 from score_sde.interop import (
+    abstract,
     adm_family,
     edm_family,
     own_family,
@@ -48,9 +48,11 @@ from score_sde.interop.weights import Weights
 from score_sde.models import NETWORKS
 from score_sde.runs.build import Experiment
 
+# What has our variables, see Family.model: a module, or a dictionary of them.
+Model = Any
 # (our abstract network, the file, whether its averages are asked for) -> arrays.
 # ValueError: they do not fit.
-Fill = Callable[[nnx.Module, Released, bool], Weights]
+Fill = Callable[[Model, Released, bool], Weights]
 
 
 class Family(NamedTuple):
@@ -66,6 +68,7 @@ class Family(NamedTuple):
             or none.
         exports: whether a run of one of `networks` is written so; the first family that does it.
         alone: whether a file of arrays and nothing else is one of this family.
+        model: of what `fill` and `export` are given; see abstract. ValueError: there is none.
     """
 
     networks: tuple[str, ...]
@@ -73,18 +76,19 @@ class Family(NamedTuple):
     fill: Fill
     check: Callable[[Experiment, Released], None] = lambda experiment, released: None
     fields: Callable[[Released, ConfigDict], tuple[Field, ...]] | None = None
-    export: Callable[[nnx.Module, Experiment, Path], Iterable[Slot]] | None = None
+    export: Callable[[Model, Experiment, Path], Iterable[Slot]] | None = None
     exports: Callable[[Experiment], bool] = lambda experiment: True
     alone: bool = False
+    model: Callable[[Experiment], Model] = abstract.module
 
 
 def named(
-    slots: Callable[[nnx.Module, Released], Iterable[Slot]],
+    slots: Callable[[Model, Released], Iterable[Slot]],
     prepare: Callable[[Arrays], Arrays] = lambda arrays: arrays,
 ) -> Fill:
     """Fill a network by the names of its arrays; see the module."""
 
-    def fill(model: nnx.Module, released: Released, averaged: bool) -> Weights:
+    def fill(model: Model, released: Released, averaged: bool) -> Weights:
         raw, ema = released.raw, released.ema if averaged else None
         if raw is None and not averaged:
             raise ValueError("it has moving averages only: leave out --weights=raw")
@@ -168,6 +172,10 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "song": Family(("unet",), song_family.propose, song_family.fill, song_family.check),
     OURS: Family(
-        tuple(NETWORKS), own_family.propose, named(own_family.places), export=own_family.export
+        tuple(NETWORKS),
+        own_family.propose,
+        named(own_family.places),
+        export=own_family.export,
+        model=abstract.variables,
     ),
 }

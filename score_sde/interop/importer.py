@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import operator
 import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
 from ml_collections import ConfigDict
 
 from score_sde import files
@@ -28,7 +26,6 @@ from score_sde.interop.families import FAMILIES, Family
 from score_sde.interop.importing import check_free, importing
 from score_sde.interop.recognise import recognise
 from score_sde.interop.released import Released
-from score_sde.models.functional import streams
 from score_sde.objectives import DENOISER
 from score_sde.parts import Stored
 from score_sde.runs import begun, borrowed_parts, build
@@ -39,6 +36,7 @@ from score_sde.training.optimizer import optimizer
 from score_sde.training.state import TrainState
 
 NO_PIPELINE = "{} is neither a pipeline nor a control: leave out --components"
+NO_IMAGES = "{} is no pipeline of images: leave out --motion"
 
 
 class Imported(NamedTuple):
@@ -70,7 +68,10 @@ class Imported(NamedTuple):
 
 
 def propose(
-    checkpoint: Path, image_size: int | None = None, components: Path | None = None
+    checkpoint: Path,
+    image_size: int | None = None,
+    components: Path | None = None,
+    motion: Path | None = None,
 ) -> ConfigDict:
     """The config that fits a released file: --config=auto.
 
@@ -79,13 +80,16 @@ def propose(
         image_size: of the data, if the user says it: some files do not, and other fields depend on
             it.
         components: of a pipeline, see pipelines.opened; of a control, see controls.
+        motion: of a pipeline, see pipelines.opened.
 
     Raises:
         UserError: the file cannot be read, or there is none.
     """
     with _reading(checkpoint):
         if pipelines.is_pipeline(checkpoint):
-            return pipelines.propose(checkpoint, components)
+            return pipelines.propose(checkpoint, components, motion)
+        if motion is not None:
+            raise UserError(NO_IMAGES.format(checkpoint))
         if controls.is_control(checkpoint):
             return configs.default()  # a control has none
         if components is not None:
@@ -107,6 +111,7 @@ def import_run(
     workdir: Path,
     averaged: bool = True,
     components: Path | None = None,
+    motion: Path | None = None,
 ) -> Imported:
     """Make a run of a released file. Nothing in it is executed; see formats.restricted.
 
@@ -122,18 +127,13 @@ def import_run(
         workdir: the run's folder, which must be empty or missing.
         averaged: whether the file's moving average is wanted; else the raw parameters begin it.
         components: of a pipeline, see pipelines.opened; of a control, see controls.
+        motion: of a pipeline, see pipelines.opened.
 
     Raises:
         UserError: the file cannot be read or used, the config does not fit it, or the folder is not
             empty. Then nothing was written.
     """
     check_free(workdir)
-    for option in ("lora.rank", "control.field"):
-        if operator.attrgetter(option)(config.training):
-            raise UserError(
-                f"config.training.{option} is of a new run that starts from this one, by "
-                "--init_from"
-            )
     decays = config.training.ema_decays
     if len(decays) != 1:
         raise UserError(
@@ -147,10 +147,12 @@ def import_run(
         )
     with _reading(checkpoint):
         if pipelines.is_pipeline(checkpoint):
-            found = pipelines.opened(checkpoint, components, averaged)
+            found = pipelines.opened(checkpoint, components, averaged, motion)
             parameters = pipelines.import_pipeline(config, found, workdir)
             decay, prompts = decays[0], bool(found.encoders)
             return Imported(0, parameters, None, decay, False, True, DENOISER, True, prompts)
+        if motion is not None:
+            raise UserError(NO_IMAGES.format(checkpoint))
         if controls.is_control(checkpoint):
             parameters = controls.import_control(checkpoint, workdir, components)
             return Imported(0, parameters, None, decays[0], False, True, DENOISER, steers=True)
@@ -166,8 +168,8 @@ def import_run(
         with _fitting(released):
             info = _data(released, family, config)
         experiment = build.experiment(config, info)
-        model = nnx.eval_shape(lambda: experiment.module(streams(0)))
         with _fitting(released):
+            model = family.model(experiment)
             family.check(experiment, released)
             found = own_family.objectives(
                 family.fill(model, released, averaged), released, experiment

@@ -1,11 +1,12 @@
-"""Files of ours as a family of released files: any network, by our own names; see families.
+"""Files of ours as a family of released files: any run, by our own names; see families.
 
 What interop.export writes where no official network has all arrays of a run. A name is the array's
-path in our network, with a point where that has a slash.
+path in the run, with a point where that has a slash.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,17 +36,17 @@ def propose(released: Released) -> NoReturn:
     raise ValueError("it does not say the config of its run, as the files of score_sde do")
 
 
-def places(model: nnx.Module, released: Released | None = None) -> slots.Slots:
-    """Every array of a network; see families."""
-    paths = slots.names(model)
-    for _, variable in nnx.iter_graph(model):
-        if isinstance(variable, nnx.Variable):
-            yield one(named(paths[id(variable)]), variable)
+def places(variables: Mapping[str, nnx.Variable], released: Released | None = None) -> slots.Slots:
+    """Every array of a run, as abstract.variables has them; see families."""
+    for path, variable in variables.items():
+        yield one(named(path), variable)
 
 
-def export(model: nnx.Module, experiment: Experiment, path: Path) -> slots.Slots:
+def export(
+    variables: Mapping[str, nnx.Variable], experiment: Experiment, path: Path
+) -> slots.Slots:
     """The same; see families.Family."""
-    return places(model)
+    return places(variables)
 
 
 def objectives(weights: Weights, released: Released, experiment: Experiment) -> Weights:

@@ -17,15 +17,14 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from score_sde import fields as of_data
-from score_sde import files, parts
+from score_sde import files, parts, text
 from score_sde.data import Info
-from score_sde.interop import proposal, single_file
+from score_sde.interop import abstract, proposal, single_file
 from score_sde.interop.components import COMPONENTS, autoencoder, base, dit
 from score_sde.interop.importing import importing
 from score_sde.interop.released import Arrays
-from score_sde.interop.sources import INDEX, Folder, Source, Together
+from score_sde.interop.sources import INDEX, UNET, Folder, Moving, Source, Together
 from score_sde.models import NETWORKS, arguments
-from score_sde.models.functional import streams
 from score_sde.runs import begun, build, kept, schedulers, upscaling
 
 _LOW = "low_res_scheduler"  # of noise on a small image that is made larger
@@ -51,6 +50,7 @@ KINDS: Mapping[str, Kind] = {
     "StableDiffusionInpaintPipeline": Kind("clip", 7.5, 50),
     "StableDiffusionUpscalePipeline": Kind("clip", 9.0, 75),
     "StableDiffusionXLPipeline": Kind("sdxl", 5.0, 50),
+    "StableDiffusionXLImg2ImgPipeline": Kind("sdxl", 5.0, 50),
     "StableDiffusionXLInpaintPipeline": Kind("sdxl", 7.5, 50),
     "StableDiffusion3Pipeline": Kind("sd3", 7.0, 28),
     "FluxPipeline": Kind("flux", 3.5, 28),
@@ -59,6 +59,11 @@ KINDS: Mapping[str, Kind] = {
 }
 # What of the time a network is told, if it is not its time step.
 _LABELS = {"mmdit": "thousandths", "flux": "sigma"}
+# Of config.text.sdxl, what a model_index.json says, and what it means where it says nothing.
+_OF_XL = {
+    "empty_is_zero": ("force_zeros_for_empty_prompt", True),
+    "scored": ("requires_aesthetics_score", False),
+}
 _NETWORKS = {cls: name for name, cls in NETWORKS.items()}
 
 
@@ -146,13 +151,19 @@ def is_pipeline(path: Path) -> bool:
     return (path / INDEX).is_file()
 
 
-def opened(path: Path, components: Path | None = None, averaged: bool = True) -> Pipeline:
+def opened(
+    path: Path,
+    components: Path | None = None,
+    averaged: bool = True,
+    motion: Path | None = None,
+) -> Pipeline:
     """What a folder or a file holds.
 
     Args:
         path: a folder of components, or a file of them.
         components: of a file: a folder that says what the file does not; see sources.Together.
         averaged: of a file with both: whether the moving average of its network is taken.
+        motion: the folder of a motion adapter, with which its U-Net draws videos.
 
     Raises:
         ValueError: it is of no known kind, or cannot be read.
@@ -162,23 +173,29 @@ def opened(path: Path, components: Path | None = None, averaged: bool = True) ->
         if not components.is_dir():
             raise ValueError(f"--components={components} is no folder")
         source = Together(source, Folder(components))
+    if motion is not None:
+        if not motion.is_dir():
+            raise ValueError(f"--motion={motion} is no folder")
+        source = Moving(source, motion)
     index = source.index() or {}
     said = index.get("_class_name")
     if said not in KINDS:
         raise ValueError(f"{path} is a {said!r:.60}; known are {', '.join(KINDS)}")
-    network = next((name for name in ("unet", "transformer") if index.get(name)), None)
+    network = next((name for name in (UNET, "transformer") if index.get(name)), None)
     if network is None or not index.get("vae"):
         raise ValueError(f"{path} names no network, or no autoencoder")
+    if motion is not None and network != UNET:
+        raise ValueError(f"--motion is of a U-Net, and {path} has a transformer: leave it out")
     return Pipeline(path, KINDS[said], index, network, source)
 
 
-def propose(path: Path, components: Path | None = None) -> ConfigDict:
+def propose(path: Path, components: Path | None = None, motion: Path | None = None) -> ConfigDict:
     """The config that fits a folder or a file; arguments as of `opened`.
 
     Raises:
         ValueError: see `opened`; or a component has an option that is not known here.
     """
-    found = opened(path, components)
+    found = opened(path, components, motion=motion)
     network, options = found.made
     values: dict[str, Any] = _space(found)
     values |= {
@@ -193,8 +210,9 @@ def propose(path: Path, components: Path | None = None) -> ConfigDict:
     if network in _LABELS:
         values["model.noise_label"] = _LABELS[network]
     if found.kind.text == "sdxl":
-        zeros = found.index.get("force_zeros_for_empty_prompt", True)
-        values["text.sdxl.empty_is_zero"] = bool(zeros)
+        for name, (said, usual) in _OF_XL.items():
+            values[f"text.sdxl.{name}"] = bool(found.index.get(said, usual))
+        values["text.sdxl.first"] = "text_encoder" in found.encoders
     if found.kind.text == "sd3":
         values["text.sd3.features"] = options["text_features"]
     values |= {
@@ -230,8 +248,7 @@ def import_pipeline(config: ConfigDict, found: Pipeline, workdir: Path) -> int:
         for name in found.encoders:
             kind = "t5" if "T5" in str(found.index[name]) else "clip_text"
             _part(found, name, name, kind, experiment, workdir)
-            tokenizer = name.replace("text_encoder", "tokenizer")
-            shutil.copytree(found.tokenizer(tokenizer), workdir / kept.FOLDER / tokenizer)
+            _tokenizer(found, name, workdir)
         (workdir / kept.FOLDER / schedulers.FILE).write_text(json.dumps(found.scheduler()))
         if found.index.get(_LOW):
             low = found.scheduler(_LOW)
@@ -243,7 +260,7 @@ def import_pipeline(config: ConfigDict, found: Pipeline, workdir: Path) -> int:
 
 
 def _network(found: Pipeline, experiment: build.Experiment, workdir: Path) -> None:
-    model = nnx.eval_shape(lambda: experiment.module(streams(0)))
+    model = abstract.module(experiment)
     _write(found, found.network, kept.NETWORK, (kept.NETWORK, {}), model, experiment, workdir)
 
 
@@ -258,6 +275,23 @@ def _part(
     component, config = found.component(source), found.config(source)
     model, options = base.abstract(component, config), component.options(config)
     _write(found, source, name, (kind, options), model, experiment, workdir)
+
+
+def _tokenizer(found: Pipeline, encoder: str, workdir: Path) -> None:
+    """Keep the tokeniser of a text encoder.
+
+    Raises:
+        ValueError: it is damaged, or has tokens for which the encoder has no vectors.
+    """
+    name = encoder.replace("text_encoder", "tokenizer")
+    path, config = found.tokenizer(name), found.config(encoder)
+    knows = base.abstract(found.component(encoder), config).embedding.table.shape[0]
+    if (size := text.read(path).size) > knows:
+        raise ValueError(
+            f"{path} has the token {size - 1}, and the {encoder} knows {knows}: it is a tokeniser "
+            "of another encoder"
+        )
+    shutil.copytree(path, workdir / kept.FOLDER / name)
 
 
 def _write(

@@ -6,6 +6,7 @@
     autoencoder              first_stage_model. or vae.
     text encoders, SD 1, 2   cond_stage_model.transformer., cond_stage_model.model.
       SDXL                   conditioner.embedders.0.transformer., conditioner.embedders.1.model.
+      its refiner            conditioner.embedders.0.model.
       SD 3, Flux             text_encoders.clip_l.transformer., .clip_g., .t5xxl.
 
 Such a file has neither tokenisers nor a config: shapes say most of what a config.json would, and
@@ -18,6 +19,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -58,10 +60,11 @@ class Kind(NamedTuple):
 
     Attributes:
         pipeline: the class that a model_index.json would name.
-        encoders: the prefixes of the text encoders, in order.
+        encoders: the prefixes of the text encoders, in order; "" of one that is missing.
         scheduler: the values of its scheduler_config.json.
         side: of the network's latents.
         scaling: values of the autoencoder's config.json.
+        index: values of model_index.json.
     """
 
     pipeline: str
@@ -69,6 +72,7 @@ class Kind(NamedTuple):
     scheduler: Values
     side: int
     scaling: Values
+    index: Mapping[str, object] = MappingProxyType({})
 
 
 SD1 = Kind(
@@ -91,6 +95,11 @@ SDXL = Kind(
     {"_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading", **_DDPM},
     128,
     {"scaling_factor": 0.13025},
+)
+REFINER = SDXL._replace(
+    pipeline="StableDiffusionXLImg2ImgPipeline",
+    encoders=("", "conditioner.embedders.0.model."),
+    index={"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False},
 )
 SD3 = Kind(
     "StableDiffusion3Pipeline",
@@ -142,7 +151,7 @@ class SingleFile:
             if name.startswith("text_encoder") and (config := self.config(name))
         }
         found = {"_class_name": self.kind.pipeline, self._folder: ["", self.about["_class_name"]]}
-        return found | {"vae": ["", "AutoencoderKL"]} | encoders
+        return {**self.kind.index, **found, "vae": ["", "AutoencoderKL"], **encoders}
 
     def config(self, name: str) -> Values | None:
         """See sources.Source."""
@@ -229,20 +238,21 @@ def _of(path: Path, arrays: Arrays, averaged: bool) -> SingleFile:
         if found := original.within(arrays, prefix):
             others["vae"] = found
     for i, prefix in enumerate(kind.encoders):
-        if found := original.within(arrays, prefix):
+        if prefix and (found := original.within(arrays, prefix)):
             others[f"text_encoder_{i + 1}" if i else "text_encoder"] = found
     return SingleFile(path, kind, network, others, about, velocity="v_pred" in arrays)
 
 
 def _kind(arrays: Arrays) -> Kind:
     """The family of a U-Net's file, by its text encoders, or by its own shapes."""
-    for kind in (SDXL, SD2, SD1):
+    for kind in (SDXL, REFINER, SD2, SD1):
         if any(name.startswith(kind.encoders[-1]) for name in arrays):
             return kind
-    if f"{_NETWORK}label_emb.0.0.weight" in arrays:
-        return SDXL
     text = f"{_NETWORK}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
-    return SD1 if np.shape(arrays.get(text, ()))[-1:] == (768,) else SD2
+    features = np.shape(arrays.get(text, ()))[-1:]
+    if f"{_NETWORK}label_emb.0.0.weight" in arrays:
+        return REFINER if features == (1280,) else SDXL
+    return SD1 if features == (768,) else SD2
 
 
 def _averaged(network: Arrays, arrays: Arrays) -> Arrays:

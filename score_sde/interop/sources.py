@@ -1,4 +1,4 @@
-"""Where the components of a released pipeline come from: a folder, or a folder beside a file."""
+"""Where the components of a released pipeline come from: folders, and files beside them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from score_sde import records
-from score_sde.interop.components import folder
+from score_sde.interop.components import folder, motion
 from score_sde.interop.released import Arrays
 
 INDEX = "model_index.json"
+UNET = "unet"
 SCHEDULER = "scheduler_config.json"
 
 Values = dict[str, Any]
@@ -102,6 +103,46 @@ class Together:
     def scheduler(self, name: str = "scheduler") -> Values | None:
         """See Source: the folder's, if it has one."""
         return self.folder.scheduler(name) or self.file.scheduler(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Moving:
+    """A pipeline of images whose U-Net is one of videos, by a motion adapter; see Source.
+
+    Attributes:
+        images: the pipeline.
+        adapter: the folder of the adapter.
+    """
+
+    images: Source
+    adapter: Path
+
+    def index(self) -> Values | None:
+        """See Source."""
+        return self.images.index()
+
+    def config(self, name: str) -> Values | None:
+        """See Source: of the U-Net that of both."""
+        found = self.images.config(name)
+        if name != UNET or found is None:
+            return found
+        return motion.joined(found, folder.config(self.adapter))
+
+    def arrays(self, name: str) -> Arrays | None:
+        """See Source: of the U-Net those of both."""
+        found = self.images.arrays(name)
+        if name != UNET or found is None:
+            return found
+        return {**found, **folder.arrays(self.adapter)}
+
+    def tokenizer(self, name: str) -> Path | None:
+        """See Source."""
+        return self.images.tokenizer(name)
+
+    def scheduler(self, name: str = "scheduler") -> Values | None:
+        """See Source: that with which adapters are used."""
+        found = self.images.scheduler(name)
+        return None if found is None else motion.scheduler(found)
 
 
 def _read(path: Path) -> Values | None:

@@ -24,7 +24,7 @@ from score_sde.errors import UserError, first_line
 from score_sde.fields import decode_texts
 from score_sde.parts import Part
 from score_sde.prompting import Cond, System, Tokens
-from score_sde.runs import kept, prompted, schedulers
+from score_sde.runs import kept, schedulers, telling
 from score_sde.runs.build import Experiment
 from score_sde.text import Tokenizer
 from score_sde.text.prompts import Chunks, plain
@@ -40,12 +40,14 @@ class Captions:
     Attributes:
         system: how it is told of prompts.
         sizes: what it is told of the sizes of a picture; () if it is told none.
+        guidance: the scale of guidance that it is told, [1]; {} if it is told none.
         parts: the encoders; None for one that is missing.
         empty: the tokens of "", [1, ...].
     """
 
     system: System = dataclasses.field(metadata={"static": True})
     sizes: tuple[float, ...] = dataclasses.field(metadata={"static": True})
+    guidance: Cond
     parts: tuple[Part | None, ...]
     empty: Tokens
 
@@ -60,7 +62,7 @@ class Captions:
             None if one is None else Chunks(*(batch[name] for name in _names(i)))
             for i, one in enumerate(self.empty)
         )
-        count = len(batch[_names(0)[0]])
+        count = next(len(one.ids) for one in tokens if one is not None)
         dropped = jnp.zeros(count, bool)
         if key is not None:
             dropped = jax.random.bernoulli(key, self.system.dropout, (count,))
@@ -68,7 +70,8 @@ class Captions:
         if getattr(self.system, "empty_is_zero", False):
             told = _where(dropped, jax.tree.map(jnp.zeros_like, told), told)
         sizes = {"sizes": jnp.tile(jnp.asarray(self.sizes, jnp.float32), (count, 1))}
-        return told | (sizes if self.sizes else {})
+        scale = {name: jnp.tile(value, count) for name, value in self.guidance.items()}
+        return told | scale | (sizes if self.sizes else {})
 
 
 class Captioned(Source):
@@ -115,8 +118,9 @@ def opened(experiment: Experiment, run: Path | None) -> tuple[Captions, list[Tok
     )
     empty = _tokens(text, tokenizers, [""])
     pixels = tuple(experiment.space.image[:2])
-    sizes = prompted.usual_sizes(experiment.config.model, pixels)
-    captions = Captions(text, sizes, tuple(parts), empty)
+    sizes = telling.usual_sizes(experiment, pixels)
+    scale = telling.guidance_of(experiment, experiment.config.guidance.scale, 1)
+    captions = Captions(text, sizes, scale, tuple(parts), empty)
     x = jax.ShapeDtypeStruct((1, *experiment.space.shape), jnp.float32)
     label = jax.ShapeDtypeStruct((1,), jnp.float32)
     told = jax.eval_shape(lambda batch: captions(batch, None), _named(empty))

@@ -16,9 +16,8 @@ from score_sde.controls import CONTROLS, Controls, scale_of
 from score_sde.errors import UserError, first_line
 from score_sde.models.clip_image import prepared
 from score_sde.parts import Part
-from score_sde.runs import kept, pictured
+from score_sde.runs import kept, pictured, spans
 from score_sde.samplers import Sampler
-from score_sde.samplers.tabular import TabularSampler
 
 if TYPE_CHECKING:
     from score_sde.runs.opened import Run
@@ -208,36 +207,13 @@ def _check(run: Run, one: Control) -> None:
             raise UserError(
                 f"{network.name} is for a network with {name}={theirs}, and this one has {ours}"
             )
-    if not (0 <= one.start < one.end <= 1):
-        raise UserError(
-            f"{network.name}: start={one.start:g} and end={one.end:g} are shares of the steps, "
-            "from 0 to 1, the first below the second"
-        )
     if not np.isfinite(one.scale):
         raise UserError(f"{one.network.name}: scale={one.scale} is no finite number")
 
 
 def _times(run: Run, one: Control, draw: Sampler) -> tuple[float, float]:
     """(low, high]: the times of the steps of which the whole lies between start and end."""
-    first, last = -np.inf, np.inf
-    if (one.start, one.end) == (0, 1):
-        return first, last
-    if not isinstance(draw, TabularSampler):
-        raise UserError(
-            f"{one.network.name}: start and end are shares of the steps, and {type(draw).__name__} "
-            "chooses its own: use a solver with fixed steps, such as ddim"
-        )
-    table = draw.table(run.sde)
-    t = table.t[~table.inner]
-    i, n = np.arange(len(t)), len(t)
-    steers = np.flatnonzero((i / n >= one.start - 1e-9) & ((i + 1) / n <= one.end + 1e-9))
-    if not len(steers):
-        raise UserError(
-            f"{one.network.name}: none of {n} steps lies between start={one.start:g} and "
-            f"end={one.end:g}"
-        )
-    if steers[0] > 0:
-        last = (t[steers[0] - 1] + t[steers[0]]) / 2
-    if steers[-1] < n - 1:
-        first = (t[steers[-1]] + t[steers[-1] + 1]) / 2
-    return float(first), float(last)
+    try:
+        return spans.times(run.sde, draw, one.start, one.end)
+    except ValueError as error:
+        raise UserError(f"{one.network.name}: {error}") from error

@@ -95,6 +95,32 @@ def first_state(run: Run, draw: Sampler, noise: jax.Array) -> jax.Array:
     return noise * jnp.asarray(scale, noise.dtype)
 
 
+def part(run: Run, draw: Sampler, after: float, until: float) -> Sampler:
+    """What makes the steps of a sampler from one share of them to another.
+
+    Raises:
+        UserError: they are no shares, no step lies between, or it has no steps to be left out.
+    """
+    if not 0 <= after < until <= 1:
+        raise UserError(
+            f"after={after:g} and until={until:g} are shares of the steps, from 0 to 1, the first "
+            "below the second"
+        )
+    try:
+        draw = draw if until == 1 else draw.earlier(run.sde, until)
+        return draw if not after else draw.later(run.sde, 1 - after / until)
+    except ValueError as error:
+        raise UserError(f"after={after:g}, until={until:g}: {error}") from error
+
+
+def denoiser(run: Run, draw: Sampler) -> Denoiser:
+    """A run's denoiser, told its times as the sampler, released for such models, tells them."""
+    released = _released(run)
+    if released is None or not schedulers.tells_whole_times(released, draw):
+        return run.denoise
+    return dataclasses.replace(run.denoise, whole=True)
+
+
 def drawn(
     draw: Sampler,
     sde: SDE,

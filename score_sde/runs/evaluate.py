@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -16,7 +15,7 @@ from score_sde.runs import identity
 from score_sde.runs.generate import Generator, borrowed, sample_key
 from score_sde.runs.guide import Guided
 from score_sde.runs.opened import Opened
-from score_sde.training.sharding import replicated, to_devices
+from score_sde.training.sharding import all_placed
 
 
 def subject(
@@ -49,7 +48,7 @@ def subject(
         generator = Generator(experiment, mesh, batch_size, guided.guide)
         cond = borrowed(experiment, training, number, sampling_seed)
         key = sample_key(experiment.seed, sampling_seed)
-        weights = to_devices(replicated(mesh), jax.device_get((run.params, run.constants)))
+        weights = all_placed(mesh, (run.params, run.constants))
         return generator.batches(
             *weights, key, number, cond=cond, first=first, on_progress=on_progress
         )

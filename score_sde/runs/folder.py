@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from score_sde import files
 from score_sde.errors import UserError
 from score_sde.models.functional import Arrays
+from score_sde.noise_labels import told_whole
 from score_sde.objectives import AUTOENCODER, CLASSIFIER, CONSISTENCY, FLOW_MAP, with_article
 from score_sde.runs import begun, build, kept, posthoc
 from score_sde.runs import config as configs
@@ -69,14 +70,23 @@ def load(
             f"{workdir} holds {with_article(experiment.objective.TRAINS)}, which draws no samples: "
             f"{_OPENS[experiment.objective.TRAINS]}"
         )
-    if (fsdp or 1) > 1 and jax.process_count() > 1:
-        raise UserError(f"sampling.fsdp={fsdp} is of the devices of one process: leave it out")
-    try:
-        mesh = None if fsdp is None else make_mesh(fsdp, "sampling.fsdp")
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    mesh = None if fsdp is None else mesh_of(fsdp)
     run = _open(workdir, experiment, weights, step, mesh)
     return run if mesh is None else dataclasses.replace(run, mesh=mesh)
+
+
+def mesh_of(fsdp: int) -> Mesh:
+    """The devices that share the arrays of a run, so many each copy.
+
+    Raises:
+        UserError: the devices cannot be divided so.
+    """
+    if fsdp > 1 and jax.process_count() > 1:
+        raise UserError(f"sampling.fsdp={fsdp} is of the devices of one process: leave it out")
+    try:
+        return make_mesh(fsdp, "sampling.fsdp")
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def load_classifier(
@@ -113,11 +123,25 @@ def _of(
 
 
 def opened(
-    workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None
+    workdir: str | os.PathLike[str],
+    *,
+    weights: str = "ema",
+    step: int | None = None,
+    mesh: Mesh | None = None,
 ) -> Run | ClassifierRun | AutoencoderRun:
-    """Open a run, whatever it trained; arguments and errors as for `load`."""
+    """Open a run, whatever it trained.
+
+    Args:
+        workdir: its folder.
+        weights: as for `load`.
+        step: as for `load`.
+        mesh: the devices that share its arrays; None: all is on the first.
+
+    Raises:
+        UserError: there is no such run, checkpoint or moving average.
+    """
     workdir = files.expanded(workdir)
-    return _open(workdir, _experiment(workdir), weights, step)
+    return _open(workdir, _experiment(workdir), weights, step, mesh)
 
 
 def _open(
@@ -131,11 +155,13 @@ def _open(
     what = (workdir, step, experiment, params, constants, name)
     make = experiment.make  # alone: what is compiled keeps these functions, and not the arrays
 
-    @jax.jit
-    def denoise(params, constants, x, t, cond=None, controls=None):
-        if controls is None:
-            return make(params, constants)(x, t, cond)
-        around = functools.partial(controls.around, t=t)
+    @functools.partial(jax.jit, static_argnames=("skip", "whole"))
+    def denoise(params, constants, x, t, cond=None, controls=None, skip=(), whole=False):
+        def around(network):
+            network = functools.partial(network, skip=skip) if skip else network
+            network = network if controls is None else controls.around(network, t)
+            return told_whole(network) if whole else network
+
         return make(params, constants, around=around)(x, t, cond)
 
     @jax.jit

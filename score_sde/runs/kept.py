@@ -109,12 +109,20 @@ def _place(mesh: Mesh | None) -> Place:
 
 def _check_memory(workdir: Path, made: Functional, config: ConfigDict, mesh: Mesh | None) -> None:
     """Raise UserError if a network is larger than the memory, and say what would be smaller."""
-    sizes = [array for part in made.shapes for array in part.items()]
+    sizes = {name: array.size for part in made.shapes for name, array in part.items()}
+    _check_fits(f"the network of {workdir}", [sizes], config, mesh)
+
+
+def _check_fits(
+    what: str, networks: Sequence[Mapping[str, int]], config: ConfigDict, mesh: Mesh | None
+) -> None:
+    """The same of several networks, of whose arrays the sizes are given, by their paths."""
 
     def needed(dtype: jnp.dtype | None) -> int:
         return sum(
-            array.size * (2 if dtype is not None and is_kernel(name) else array.dtype.itemsize)
-            for name, array in sizes
+            size * (4 if dtype is None or not is_kernel(name) else 2)
+            for sizes in networks
+            for name, size in sizes.items()
         )
 
     halves = memory.in_words(needed(jnp.bfloat16))
@@ -122,7 +130,7 @@ def _check_memory(workdir: Path, made: Functional, config: ConfigDict, mesh: Mes
     if kernels(config) is not None:
         advice = "split it over more devices by --config.sampling.fsdp, or take a larger machine"
     there = memory.of_devices(1 if mesh is None else mesh.shape["fsdp"])
-    memory.check(f"the network of {workdir}", needed(kernels(config)), there, advice)
+    memory.check(what, needed(kernels(config)), there, advice)
 
 
 def encoders(
@@ -131,15 +139,22 @@ def encoders(
     """What tells a run of prompts; arguments as for `network`.
 
     Raises:
-        UserError: one cannot be read, or is missing and must be there.
+        UserError: one cannot be read, or is missing and must be there; or the memory is too small
+            for them and the network.
     """
     from score_sde import text  # its packages are needed for prompts alone
 
     found: list[Encoder | None] = []
-    names = (numbered(name, system.ENCODERS) for name in ("text_encoder", "tokenizer"))
+    names = [numbered(name, system.ENCODERS) for name in ("text_encoder", "tokenizer")]
+    files = [file for name in (NETWORK, *names[0]) if (file := path(workdir, name)).exists()]
+    try:
+        sizes = [{name: a.size for name, a in parts.arrays(file).items()} for file in files]
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    _check_fits(f"the network of {workdir} with its text encoders", sizes, config, mesh)
     for i, (encoder, tokenizer) in enumerate(zip(*names, strict=True)):
         file = path(workdir, encoder)
-        if i in system.OPTIONAL and not file.exists():
+        if i in system.optional and not file.exists():
             found.append(None)
             continue
         try:

@@ -21,8 +21,9 @@ from score_sde.models.functional import Arrays
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE
 from score_sde.prompting import Encoder
-from score_sde.runs import build, kept, prompted
-from score_sde.runs.prompted import Generated, Prompts
+from score_sde.runs import build, kept, prompted, telling
+from score_sde.runs.prompted import Generated
+from score_sde.runs.telling import Prompts
 from score_sde.spaces import Space
 
 
@@ -83,6 +84,8 @@ class Bound:
         params: the parameters.
         constants: the network's other arrays.
         controls: what steers the network of a denoiser, if anything does.
+        skip: blocks of the network that are left out, counted from 0: a worse model.
+        whole: whether the network is told its time as the nearest whole number.
     """
 
     TAKES_NULLS: ClassVar[bool] = True
@@ -91,11 +94,14 @@ class Bound:
     params: Arrays
     constants: Arrays
     controls: Controls | None = None
+    skip: tuple[int, ...] = dataclasses.field(default=(), metadata={"static": True})
+    whole: bool = dataclasses.field(default=False, metadata={"static": True})
 
     def __call__(self, *args: Any) -> Any:
         """The function of the rest of its arguments."""
-        more = {} if self.controls is None else {"controls": self.controls}
-        return self.function(self.params, self.constants, *args, **more)
+        more = {"controls": self.controls, "skip": self.skip, "whole": self.whole}
+        asked = {name: value for name, value in more.items() if value}
+        return self.function(self.params, self.constants, *args, **asked)
 
 
 @jax.tree_util.register_dataclass
@@ -150,8 +156,8 @@ class Run(Opened):
         return self.adapt(found)
 
     def text(self, *prompts: Prompts) -> dict[str, jax.Array]:
-        """What the network is told of prompts; see prompted.told."""
-        return prompted.told(self, *prompts)
+        """What the network is told of prompts; see telling.told."""
+        return telling.told(self, *prompts)
 
     def generate(self, *args: Any, **kwargs: Any) -> Generated:
         """Pictures of prompts; see prompted.generate."""

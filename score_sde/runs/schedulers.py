@@ -19,7 +19,9 @@ FILE = "scheduler_config.json"
 CLASS = "_class_name"
 
 _SCHEDULES = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}
-_PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
+_FIRST = 1e-9  # t_min: level 0 to all digits of float32, since t = 0 itself means the data
+_V = "v_prediction"
+_PREDICTIONS = {"epsilon": "eps", _V: "v", "sample": "x0"}
 
 
 class _Kind(NamedTuple):
@@ -91,7 +93,7 @@ def of_sampler(config: Mapping[str, Any], sampler: str) -> dict[str, Any]:
         sampler: a name of ours, or one of samplers.ALIASES.
 
     Returns:
-        Values by dotted path; without the sampler's own options, unless its name has them.
+        Values by dotted path; of the sampler's own options those that its name or the file has.
     """
     member, options = ALIASES.get(sampler, (sampler, {}))
     if config.get(CLASS) in _FLOWS:
@@ -103,7 +105,7 @@ def of_sampler(config: Mapping[str, Any], sampler: str) -> dict[str, Any]:
         "sampling.sampler": member,
         **{f"sampling.{member}.{option}": value for option, value in options.items()},
         "sampling.offset": 0,
-        **_ends(member),
+        **_plms(member, config),
         **steps,
     }
 
@@ -121,11 +123,24 @@ def first(config: Mapping[str, Any], sampler: Sampler, sde: SDE) -> float:
     Those of the EDM frame begin with noise of its sigma there, unless their steps are "leading";
     the others with a standard normal, wherever they begin.
     """
-    member = next((name for name, cls in SAMPLERS.items() if cls is type(sampler)), "")
-    kind = _OF_SAMPLER.get(member, _MULTISTEP)
-    if kind is not _SIGMAS or getattr(sampler, "grid", "") == "leading":
+    if _kind(sampler) is not _SIGMAS or getattr(sampler, "grid", "") == "leading":
         return 1.0
     return float(sde.sigma(np.float64(sampler.begins(sde)))) / sde.prior_std
+
+
+def tells_whole_times(config: Mapping[str, Any], sampler: Sampler) -> bool:
+    """Whether a network is told the nearest whole time step, between two levels.
+
+    So the multistep methods of the variance-preserving frame do, released on the grid "karras":
+    the state is of the time between, and the network is asked as of the nearest level.
+    """
+    chain = config.get(CLASS) not in _FLOWS
+    return chain and _kind(sampler) is _MULTISTEP and getattr(sampler, "grid", "") == "karras"
+
+
+def _kind(sampler: Sampler) -> _Kind:
+    member = next((name for name, cls in SAMPLERS.items() if cls is type(sampler)), "")
+    return _OF_SAMPLER.get(member, _MULTISTEP)
 
 
 def _without_own(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,6 +156,7 @@ def _process(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "sde.name": "ddpm",
         "sde.scales": levels,
+        "sde.t_min": _FIRST,
         "sde.schedule": _one(config, "beta_schedule", "linear", _SCHEDULES),
         "sde.beta_min": levels * config.get("beta_start", 0.0001),
         "sde.beta_max": levels * config.get("beta_end", 0.02),
@@ -197,12 +213,15 @@ def _solver(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
         found["sampling.threshold"] = config.get("dynamic_thresholding_ratio", 0.995)
     if config.get("lower_order_final") is False:
         found["sampling.lower_order_final"] = False
-    return {"sampling.sampler": sampler, **_ends(sampler), **found}
+    return {"sampling.sampler": sampler, **_plms(sampler, config), **found}
 
 
-def _ends(sampler: str) -> dict[str, Any]:
-    """PLMS keeps its order to the end."""
-    return {"sampling.lower_order_final": False} if sampler == "plms" else {}
+def _plms(sampler: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """PLMS keeps its order to the end, and weighs what the network predicts if that is v."""
+    if sampler != "plms":
+        return {}
+    of = {"sampling.plms.prediction": "v"} if config.get("prediction_type") == _V else {}
+    return {"sampling.lower_order_final": False, **of}
 
 
 def _steps(kind: _Kind, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from score_sde import sections
 from score_sde.composite import bound
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
-from score_sde.samplers.grids import TimeGrid
+from score_sde.samplers.grids import TimeGrid, whole_steps
 from score_sde.samplers.loop import State, noise_of_rows, run
 from score_sde.samplers.points import Points
 from score_sde.samplers.table import EPS, X0, Row, Table, of_rows
@@ -105,6 +105,15 @@ class FixedStep(TimeGrid, TabularSampler):
         points = self.grid_points(sde)
         found = self.cut(points.t, self._steps(points), share)
         return dataclasses.replace(found, lower_order_final=self._lower(points))
+
+    def earlier(self, sde: SDE, share: float) -> Self:
+        """See Sampler; a multistep method does not end with lower orders then."""
+        points = self.grid_points(sde)
+        kept = whole_steps(self._steps(points), share)
+        if kept == self._steps(points):
+            return self
+        times = tuple(points.t[: kept + 1].tolist())
+        return dataclasses.replace(self, times=times, denoise_final="none", lower_order_final=False)
 
     def _steps(self, points: Points) -> int:
         return len(points) - (self.denoise_final == "none")

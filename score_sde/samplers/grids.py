@@ -131,6 +131,22 @@ def tuned(sde: SDE, steps: int) -> np.ndarray:
     )
 
 
+def whole_steps(steps: int, share: float) -> int:
+    """How many steps a share of them is, which has one at least.
+
+    Raises:
+        ValueError: it has none, or it is no share.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"a share of the steps is above 0 and at most 1, not {share:g}")
+    kept = int(share * steps + 1e-9)  # 0.58 of 50 is 29
+    if not kept:
+        raise ValueError(
+            f"{share:g} of {steps} steps is less than one: give {1 / steps:.2g} or more steps"
+        )
+    return kept
+
+
 def _unshifted(sde: SDE, t: np.ndarray, shift: float) -> np.ndarray:
     """u of the straight path at which sigma / alpha is 1 / shift of that at t."""
     return sde.sigma(t) / (sde.sigma(t) + shift * sde.alpha(t))
@@ -265,13 +281,7 @@ class TimeGrid:
         Raises:
             ValueError: that is no step.
         """
-        if not 0 < share <= 1:
-            raise ValueError(f"a share of the steps is above 0 and at most 1, not {share:g}")
-        kept = int(share * steps + 1e-9)  # 0.58 of 50 is 29
-        if not kept:
-            raise ValueError(
-                f"{share:g} of {steps} steps is less than one: give {1 / steps:.2g} or more steps"
-            )
+        kept = whole_steps(steps, share)
         if kept == steps:
             return self
         return dataclasses.replace(self, times=tuple(times[steps - kept :].tolist()))

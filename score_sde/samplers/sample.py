@@ -108,6 +108,21 @@ class Sampler:
             "solver with fixed steps, such as ddim"
         )
 
+    def earlier(self, sde: SDE, share: float) -> Self:
+        """The same sampler for the first share of its steps: its samples are states with noise.
+
+        Args:
+            sde: the forward process.
+            share: above 0, at most 1; a part of a step that it begins with is left out.
+
+        Raises:
+            ValueError: that is no step, or this sampler has no steps that could be left out.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no steps of which the last could be left out: use a "
+            "solver with fixed steps, such as ddim"
+        )
+
     def prior(
         self, key: jax.Array, sde: SDE, shape: tuple[int, ...], dtype: DTypeLike | None = None
     ) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Pictures of images: one, or many side by side."""
+"""Pictures of images: one, many side by side, or one after the other."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from score_sde.files import replacing
 from score_sde.images import KEYWORD
 
+FRAMES_PER_SECOND = 8  # of a video
 _HEADER = 33  # bytes of a PNG file before the first chunk that is not always there
 _BORDER = 2  # white pixels between the images of a picture
 
@@ -75,17 +76,36 @@ def save_png(path: Path, image: np.ndarray, texts: Mapping[str, str] | None = No
             two the third as black.
         texts: by keyword, which the file holds too.
     """
+    _save(path, image[None], texts or {})
+
+
+def save_video(path: Path, frames: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
+    """Write the frames of a video as an animated PNG, FRAMES_PER_SECOND of them, again and again.
+
+    Nothing is lost, and what knows no animation shows the first frame.
+
+    Args:
+        path: where.
+        frames: uint8, [frames, H, W, C]; see save_png.
+        texts: by keyword, which the file holds too.
+    """
+    _save(path, frames, texts or {}, duration=1000 / FRAMES_PER_SECOND, loop=0)
+
+
+def _save(path: Path, frames: np.ndarray, texts: Mapping[str, str], **options: float) -> None:
     from PIL import Image, PngImagePlugin
 
     about = PngImagePlugin.PngInfo()
-    for keyword, text in (texts or {}).items():
+    for keyword, text in texts.items():
         about.add_itxt(keyword, text)
-    channels = image.shape[-1]
+    channels = frames.shape[-1]
     if channels == 2:
-        image = np.concatenate([image, np.zeros_like(image[..., :1])], axis=-1)
+        frames = np.concatenate([frames, np.zeros_like(frames[..., :1])], axis=-1)
+    shown = frames[..., 0] if channels == 1 else frames[..., :3]
+    first, *more = (Image.fromarray(frame) for frame in shown)
+    also = {"save_all": True, "append_images": more, **options} if more else {}
     with replacing(path) as file:
-        picture = Image.fromarray(image[..., 0] if channels == 1 else image[..., :3])
-        picture.save(file, "PNG", pnginfo=about)
+        first.save(file, "PNG", pnginfo=about, **also)
 
 
 def annotate(path: Path, text: str) -> None:

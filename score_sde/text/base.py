@@ -31,10 +31,12 @@ class Tokenizer(abc.ABC):
         end: that which it ends with.
         pad: that which fills it up.
         length: the most ids of a text, those of start and end among them.
+        size: one more than the largest id that it knows.
     """
 
-    def __init__(self, *, start: int | None, end: int, pad: int, length: int):
+    def __init__(self, *, start: int | None, end: int, pad: int, length: int, size: int):
         self.start, self.end, self.pad, self.length = start, end, pad, length
+        self.size = size
 
     @property
     def frame(self) -> int:

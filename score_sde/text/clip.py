@@ -58,7 +58,7 @@ class CLIPTokenizer(Tokenizer):
         self.parts = re.compile(f"({'|'.join(map(re.escape, self.special))})")
         self.words = ByteBPE(vocabulary, merges, unknown=vocabulary[end])
         ids = {"start": vocabulary[start], "end": vocabulary[end], "pad": vocabulary[pad]}
-        super().__init__(**ids, length=length)
+        super().__init__(**ids, length=length, size=1 + max(vocabulary.values()))
 
     def encode(self, text: str) -> list[int]:
         """See Tokenizer.

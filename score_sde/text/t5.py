@@ -54,7 +54,8 @@ class T5Tokenizer(Tokenizer):
         self.segmented = Unigram(found.scores, found.unknown)
         written = sorted(map(re.escape, special), key=len, reverse=True)
         self.pattern = re.compile(f"({'|'.join(written)})")
-        super().__init__(start=None, end=special[end], pad=special[pad], length=length)
+        size = max(found.size, 1 + max(special.values()))
+        super().__init__(start=None, end=special[end], pad=special[pad], length=length, size=size)
 
     def encode(self, text: str) -> list[int]:
         """See Tokenizer."""

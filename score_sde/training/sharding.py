@@ -108,6 +108,17 @@ def placed(mesh: Mesh, array: np.ndarray, dtype: Any = None) -> jax.Array:
     )
 
 
+def all_placed(mesh: Mesh, arrays: Any) -> Any:
+    """A pytree of arrays that every process has, each as by `placed`; those that are so stay."""
+
+    def one(array: Any) -> jax.Array:
+        if isinstance(array, jax.Array) and array.sharding == state_sharding(mesh, array):
+            return array
+        return placed(mesh, np.asarray(array))
+
+    return jax.tree.map(one, arrays)
+
+
 def split_batch(mesh: Mesh, batch: Any) -> Any:
     """Examples of this process on a mesh: split over all devices, or on each if they do not divide.
 

@@ -62,6 +62,9 @@ def file(header, data=bytes(8)):
         (file(entry(shape=(10**12,), offsets=(0, 4 * 10**12))), "a is not what it claims to be"),
         (file(entry(offsets=(4, 12))), "a is not what it claims to be"),
         (file(entry(shape=(1,) * 64, offsets=(0, 4))), "a is not what it claims to be"),
+        (file(entry() | {"b": entry()["a"]}), "b overlaps others"),
+        (file(entry(shape=(1,), offsets=(4, 8))), "a leaves bytes out before it"),
+        (file(entry(shape=(1,), offsets=(0, 4))), "it has 4 bytes that are of no array"),
     ],
 )
 def test_what_is_not_what_it_claims_is_one_line(tmp_path, content, message):

@@ -17,7 +17,7 @@ from sampler_oracles import MEANS, STDS, WEIGHTS, gaussian_flow, mixture
 import score_sde
 from score_sde import analytic, guidance, samplers
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("well_compiled")]
 
 KEY = jax.random.key(7)
 PROCESSES = tuple(make() for make in score_sde.processes.CONTINUOUS.values())

@@ -13,7 +13,7 @@ import score_sde
 from score_sde import analytic, guidance, samplers
 from score_sde.processes import CONTINUOUS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("well_compiled")]
 
 KEY = jax.random.key(0)
 SAMPLES = 4096

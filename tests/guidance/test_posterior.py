@@ -12,7 +12,7 @@ from score_sde import analytic, guidance, samplers
 from score_sde.guidance import conjugate
 from score_sde.processes import CONTINUOUS, DDPM, RectifiedFlow
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("well_compiled")]
 
 KEY = jax.random.key(0)
 VP = score_sde.VP()

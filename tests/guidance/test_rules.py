@@ -84,6 +84,41 @@ def test_golden_rescaled(golden, phi):
     assert_consistent(pair, x, t)
 
 
+@pytest.mark.parametrize("of", ["eps", "v"])
+def test_what_a_network_says_is_rescaled(golden, of):
+    """Its noise or its v, of each example, by hand; the pair stays of the same x."""
+    found, denoise, x, t = golden
+    rule = guidance.classifier_free(denoise, float(found["w"]), rescale=0.7, rescales=of)
+    pair, plain = rule(x, t, LABELS), guidance.classifier_free(denoise, float(found["w"]))
+    said = {"eps": lambda pair: pair.eps, "v": lambda pair: pair.v(VP, t)}[of]
+    wanted, guided = (np.asarray(said(d(x, t, LABELS))) for d in (denoise, plain))
+    for w, g, got in zip(wanted, guided, np.asarray(said(pair)), strict=True):
+        np.testing.assert_allclose(got, (0.7 * w.std() / g.std() + 0.3) * g, rtol=1e-9, atol=1e-9)
+    assert_consistent(pair, x, t)
+
+
+def test_skipped_layers_are_left_behind_beside_guidance(golden):
+    """G + s (D_1 - D_0), in an interval and at no cost outside it."""
+    found, denoise, x, t = golden
+
+    def weak(x, t, cond=None):
+        return pair_of(VP, x, t, jnp.sin(jnp.asarray(found["cond"])))
+
+    guided = guidance.classifier_free(denoise, float(found["w"]))
+    for interval, inside in ((None, True), ((0.1, 100.0), True), ((0.1, 0.2), False)):
+        rule = guidance.skip_layers(guided, weak, 2.8, interval=interval)
+        rule = composite.bound(rule, VP)
+        pair = jax.jit(rule)(x, t, LABELS)
+        more = 2.8 * (found["cond"] - np.sin(found["cond"])) if inside else 0
+        np.testing.assert_allclose(pair.x0, found["guided"] + more, rtol=1e-12, atol=1e-12)
+        assert_consistent(pair, x, t)
+        assert composite.evaluations(rule, t) == 2 + inside
+    assert guidance.skip_layers(guided, weak, 0.0) is guided
+    alone = guidance.skip_layers(denoise, weak, 2.8)(x, t, LABELS).x0
+    same = guidance.autoguidance(denoise, weak, 3.8)(x, t, LABELS).x0
+    np.testing.assert_allclose(alone, same, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(("eta", "norm"), [(0.0, 0.0), (0.3, 0.0), (0.3, 8.0), (0.0, 1e3)])
 def test_adaptive_projected_is_the_paper(golden, eta, norm):
     """The update, shortened and projected example by example, in NumPy; the pair is consistent."""

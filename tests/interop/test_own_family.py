@@ -13,6 +13,8 @@ from score_sde.interop import export
 from score_sde.runs import config as configs
 from score_sde.runs import recipes
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"channels": 8, "channel_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": ()}
 # Beside the recipe: what makes it small, and what no recipe has.
 CASES = {
@@ -21,12 +23,21 @@ CASES = {
     "digits_edm": {**SMALL, "objective.denoising.uncertainty": True},
     "digits_dit": {"rope": True, "channels": 16, "heads": 2, "depth": 2, "size": "S/2"},
     "digits_progressive": {**SMALL, "objective.progressive.teacher": "/home/me/runs/digits_vp"},
+    "small_images:arrays": {
+        **SMALL,
+        "training.control.field": "sketch",  # a ControlNet beside a network that stays
+        "objective.denoising.uncertainty": True,
+    },
 }
 BY = {"digits_edm": "song", "digits_progressive": "song"}
 
 
 def made(name, workdir):
     values = {k if "." in k else f"model.{k}": v for k, v in CASES[name].items()}
+    if name.endswith(":arrays"):
+        values["data.dir"] = str(workdir.parent / "drawn.npz")
+        image = np.zeros((2, 8, 8, 3), np.uint8)
+        np.savez(values["data.dir"], train_image=image, train_sketch=image[..., :1])
     return untrained_run(workdir, recipes.get(name), **values)
 
 
@@ -46,6 +57,9 @@ def test_import_of_an_exported_run_is_its_averages(name, tmp_path, capsys):
         assert one.keys() == two.keys()
         for path in one:
             np.testing.assert_array_equal(one[path], two[path])
+    controlled = [path for path in after.params if path.startswith("control/")]
+    assert bool(controlled) == (name == "small_images:arrays")
+    assert after.experiment.conditions == before.experiment.conditions
     names = ("sde", "model", "conditions", "space", "sampling")
     for section in names:
         assert after.config[section] == before.config[section]

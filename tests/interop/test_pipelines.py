@@ -10,31 +10,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 import score_sde
-from score_sde import cli, guidance
+from score_sde import cli
 from score_sde.cli import prompts
 from score_sde.errors import UserError
 from score_sde.formats import safetensors
 from score_sde.interop import pipelines
+from score_sde.runs import telling
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 PROMPT = "a small red fox resting beside a frozen lake, oil painting"
 NEGATIVE = "blurry, low quality, bad hands"
-MICRO = {"sizes": (512, 768, 16, 32, 640, 896), "negative_sizes": (256, 256, 1, 2, 128, 128)}
-# Golden samplings: how each was drawn, and how near the last latents are to be.
+SKIPPED = score_sde.SkipLayers((1, 2), 2.8, 0.01, 0.6)
+# Golden samplings through the compiled loop; every one of them is walked in test_samplings.
 CASES = {
     ("sd15", "e2e_pndm"): ({"steps": 5, "guidance": 7.5}, 1e-3),
-    ("sd2", "e2e_euler"): ({"sampler": "euler", "steps": 5, "guidance": 7.5}, 1e-3),
-    ("sdxl", "e2e_euler_micro"): ({"steps": 4, "guidance": 5.0, **MICRO}, 1e-3),
-    ("sd35", "e2e"): ({"steps": 4, "guidance": 5.0}, 1e-4),
-    ("flux_dev", "e2e"): ({"steps": 4, "guidance": 3.5}, 1e-4),
-    ("pixart", "e2e"): ({"steps": 4, "guidance": 4.5}, 1e-3),
+    ("sd35", "e2e_skip_layer"): ({"steps": 4, "guidance": 5.0, "skip_layers": SKIPPED}, 1e-4),
 }
 # Tokens of T5, which were fewer there.
-LENGTHS = {"sd35": 24, "flux_dev": 32, "pixart": 32}
+LENGTHS = {"sd35": ("sd3", 24), "pixart": ("t5", 32)}
 
 
 def program(*arguments):
@@ -49,8 +46,7 @@ def imported(shared, tmp_path_factory):
     def make(name, *flags):
         workdir = tmp_path_factory.mktemp(name) / "run"
         if name in LENGTHS:
-            system = {"sd35": "sd3", "flux_dev": "flux", "pixart": "t5"}[name]
-            flags = [*flags, f"--config.text.{system}.length={LENGTHS[name]}"]
+            flags = [*flags, "--config.text.{}.length={}".format(*LENGTHS[name])]
         source = shared / "golden" / "latent" / "pipelines" / name
         assert program(f"--checkpoint={source}", f"--workdir={workdir}", *flags) == 0
         return score_sde.load(workdir)
@@ -58,29 +54,53 @@ def imported(shared, tmp_path_factory):
     return make
 
 
-def nhwc(name, latents):
-    """As ours; Flux's are patches of two by two, the channel first, of square pictures."""
-    if name != "flux_dev":
-        return latents.transpose(0, 2, 3, 1)
-    side = round(latents.shape[1] ** 0.5)
-    patches = latents.reshape(-1, side, side, latents.shape[-1] // 4, 2, 2)
-    return patches.transpose(0, 1, 4, 2, 5, 3).reshape(-1, 2 * side, 2 * side, 16)
-
-
 @pytest.mark.parametrize(("name", "case"), CASES)
 def test_a_pipeline_draws_what_it_drew(shared, imported, name, case):
     """The last latents, and the picture where there is one."""
     golden = np.load(shared / "golden" / "latent" / "golden" / f"{name}.npz")
     options, tolerance = CASES[name, case]
-    key = f"{case}/init_latents{'_nchw' if name == 'flux_dev' else ''}"
-    start = jnp.asarray(golden[key].transpose(0, 2, 3, 1))
+    start = jnp.asarray(golden[f"{case}/init_latents"].transpose(0, 2, 3, 1))
     with jax.default_matmul_precision("highest"):
         out = imported(name).generate(PROMPT, NEGATIVE, start=start, **options)
-    expected = nhwc(name, golden[f"{case}/latents_per_step"][-1])
+    expected = golden[f"{case}/latents_per_step"][-1].transpose(0, 2, 3, 1)
     error = np.linalg.norm(out.x - expected) / np.linalg.norm(expected)
     assert error < tolerance
     if f"{case}/image_nhwc" in golden:
         np.testing.assert_allclose(out.images, golden[f"{case}/image_nhwc"], atol=1e-3)
+
+
+def test_clip_skip_is_of_prompts_and_not_of_negative_ones(shared, imported):
+    """As released; for both if that is asked for."""
+    run = imported("sd15")
+    golden = np.load(shared / "golden" / "latent" / "golden" / "sd15.npz")
+    config = run.config.copy_and_resolve_references()
+    config.text.clip.skip = 1
+    for also, away in ((False, "negative"), (True, None)):
+        config.text.clip.skip_negative = also
+        text = telling.as_given(run, config, ["text.clip.skip", "text.clip.skip_negative"])
+        skips = dataclasses.replace(run, experiment=dataclasses.replace(run.experiment, text=text))
+        cond, null = telling.both(skips, [PROMPT], (), NEGATIVE, True)
+        np.testing.assert_allclose(cond["text"], golden["encode_prompt/clip_skip_1"], atol=1e-4)
+        if away:
+            np.testing.assert_allclose(null["text"], golden[f"encode_prompt/{away}"], atol=1e-4)
+        else:
+            assert np.abs(null["text"] - golden["encode_prompt/negative"]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("sd15", {"frames": 2}, "frames=2: .* knows no motion"),
+        ("sd15", {"skip_layers": SKIPPED}, "skip_layers is of Stable Diffusion 3"),
+        ("sd15", {"until": 1.5}, "are shares of the steps, from 0 to 1"),
+        ("sd15", {"after": 0.5}, "after: give start, the state with which the steps go on"),
+        ("sd35", {"skip_layers": score_sde.SkipLayers((9,))}, r"blocks=\(9,\) are to be some of 0"),
+        ("sd35", {"skip_layers": score_sde.SkipLayers((1,), 2.8, 0.5, 0.51)}, "none of 28 steps"),
+    ],
+)
+def test_parts_of_steps_and_of_models_that_cannot_be(imported, name, options, message):
+    with pytest.raises(UserError, match=message):
+        imported(name).generate("a fox", guidance=1.0, **options)
 
 
 def test_a_picture_does_not_depend_on_its_batch(imported):
@@ -95,21 +115,35 @@ def test_a_picture_does_not_depend_on_its_batch(imported):
     np.testing.assert_allclose(four.images[0], one.images[0], atol=1e-4)
 
 
-def test_a_pipeline_of_classes_draws_what_it_drew(shared, imported):
+def test_a_motion_adapter_makes_a_run_of_videos(shared, imported, tmp_path, capsys):
+    """The program writes what it draws as frames of a PNG."""
+    latent = shared / "golden" / "latent"
+    run = imported("sd15", f"--motion={latent / 'motion_adapter'}")
+    asked = (f"--workdir={run.workdir}", "--mode=sample", f"--prompt={PROMPT}")
+    more = ("--frames=6", "--config.sampling.steps=3", f"--out={tmp_path}")
+    assert cli.main(["main.py", *asked, *more]) == 0, capsys.readouterr().err
+    found = run.generate(PROMPT, frames=6, steps=3)
+    assert found.images.shape == (1, 6, 64, 64, 3)
+    with Image.open(tmp_path / "000000.png") as video:
+        shown = [np.asarray(frame) for frame in ImageSequence.Iterator(video)]
+        assert json.loads(video.info["parameters"])["frames"] == 6
+        assert video.info["duration"] == 125
+    assert np.abs(shown - np.round(255 * found.images[0])).max() <= 1
+    last = jax.jit(lambda space, x: space.images(x))(run.space, found.x[:, -1])
+    np.testing.assert_allclose(found.images[:, -1], np.clip((last + 1) / 2, 0, 1), atol=1e-4)
+    with pytest.raises(UserError, match="frames=17: this model draws videos of 1 to 16 frames"):
+        run.generate(PROMPT, frames=17)
+    with pytest.raises(UserError, match=r"frames=6: .* knows no motion; --mode=import --motion="):
+        imported("sd15").generate(PROMPT, frames=6)
+    with pytest.raises(UserError, match="leave out image and controls"):
+        run.generate(PROMPT, frames=6, image=np.zeros((64, 64, 3)))
+    other = (f"--checkpoint={latent / 'pipelines' / 'pixart'}", f"--workdir={tmp_path / 'run'}")
+    assert program(*other, f"--motion={latent / 'motion_adapter'}") == 2
+    assert "has a transformer: leave it out" in capsys.readouterr().err
+
+
+def test_a_pipeline_of_classes_knows_their_names(shared):
     """DiT: told labels in place of texts, whose names are those of its folder."""
-    run = imported("dit")
-    golden = np.load(shared / "golden" / "latent" / "golden" / "dit.npz")
-    sampler = dataclasses.replace(run.experiment.sampler, steps=4)
-    denoise = guidance.classifier_free(run.denoise, run.config.guidance.scale)
-    start = jnp.asarray(golden["e2e/init_latents"].transpose(0, 2, 3, 1))
-    cond = {"label": jnp.asarray(golden["e2e/class_labels"])}
-    with jax.default_matmul_precision("highest"):
-        out = sampler(jax.random.key(0), denoise, run.sde, x_init=start, cond=cond)
-        images = run.space.images(out.x)
-    expected = golden["e2e/latents_per_step_cond_then_uncond"][-1, :2].transpose(0, 2, 3, 1)
-    assert np.linalg.norm(out.x - expected) / np.linalg.norm(expected) < 1e-4
-    shown = np.clip((images + 1) / 2, 0, 1)
-    np.testing.assert_allclose(shown, golden["e2e/image_nhwc"], atol=1e-3)
     assert pipelines.opened(shared / "golden" / "latent" / "pipelines" / "dit").fields[1].names[
         :3
     ] == ("first thing, one", "second thing", "2")
@@ -132,7 +166,7 @@ def test_arrays_are_kept_as_they_were_stored(shared, imported):
     golden = np.load(shared / "golden" / "latent" / "golden" / "pixart.npz")
     start = jnp.asarray(golden["e2e/init_latents"].transpose(0, 2, 3, 1))
     out = run.generate(PROMPT, NEGATIVE, start=start, steps=4, guidance=4.5)
-    expected = nhwc("pixart", golden["e2e/latents_per_step"][-1])
+    expected = golden["e2e/latents_per_step"][-1].transpose(0, 2, 3, 1)
     assert np.linalg.norm(out.x - expected) / np.linalg.norm(expected) < 0.05
 
 
@@ -173,6 +207,10 @@ def test_a_network_larger_than_the_memory_is_not_loaded(imported, monkeypatch):
     with pytest.raises(UserError, match=message) as raised:
         score_sde.load(run.workdir)
     assert f"needs {halved / 1e3:.0f} kB of it" in str(raised.value)
+    monkeypatch.setattr("score_sde.training.memory.of_devices", lambda count=None: 1_450_000)
+    alone = score_sde.load(run.workdir)
+    with pytest.raises(UserError, match="with its text encoders needs at least 1"):
+        alone.text("a fox")
 
 
 @pytest.mark.parametrize(
@@ -185,6 +223,7 @@ def test_a_network_larger_than_the_memory_is_not_loaded(imported, monkeypatch):
         ({"prompt": "a", "sampler": "none_such"}, "none_such"),
         ({"prompt": "a", "prompt_2": "b"}, "2 prompts, and 1 encoders"),
         ({"prompt": "a", "steps": 0}, "steps=0"),
+        ({"prompt": "a", "clip_skip": 9}, "clip_skip=9: this encoder has 4 layers"),
         ({"prompt": "a", "steps": 2}, "order=4 of PLMS needs 4 times"),
     ],
 )
@@ -222,7 +261,8 @@ def test_prompts_of_a_file_become_pngs(imported, tmp_path, capsys, monkeypatch):
     table = tmp_path / "prompts.csv"
     rows = ["prompt,negative,seed", '"a caf\u00e9, red",,', "a fox,blurry,7", "a fox,blurry,"]
     table.write_text("\n".join(rows), encoding="utf-8")
-    assert sample(run, f"--prompt={table}", f"--out={out}", "--num_samples=2") == 0
+    two = ("--num_samples=2", "--config.sampling.batch_size=2")
+    assert sample(run, f"--prompt={table}", f"--out={out}", *two) == 0
     assert sorted(p.name for p in out.iterdir()) == [f"{i:06d}.png" for i in range(6)]
     said = [json.loads(Image.open(path).text["parameters"]) for path in sorted(out.iterdir())]
     assert [one["prompt"] for one in said] == ["a caf\u00e9, red"] * 2 + ["a fox"] * 4
@@ -237,7 +277,9 @@ def test_prompts_of_a_file_become_pngs(imported, tmp_path, capsys, monkeypatch):
     assert Image.open(tmp_path / "out.png").width == 6 * 125  # a sheet of all, with their prompts
     alone = tmp_path / "alone"
     asked = ("--prompt=a fox", "--negative=blurry", "--config.sampling.seed=7")
-    assert sample(run, *asked, f"--out={alone}") == 0
+    assert sample(run, *asked, f"--out={alone}", "--config.text.sdxl.skip=1") == 0
+    said = "note: config.text.sdxl.skip has no effect with config.text.name=clip"
+    assert said in capsys.readouterr().out
     assert not (tmp_path / "alone.png").exists()
     monkeypatch.chdir(alone)
     assert prompts.sheet_of(Path()) == prompts.sheet_of(Path("x/..")) == tmp_path / "alone.png"
@@ -257,10 +299,15 @@ def test_prompts_of_a_file_become_pngs(imported, tmp_path, capsys, monkeypatch):
             "--prompt goes with --mode=sample, and with --task=img2img",
         ),
         (("--negative=a",), "goes with --prompt"),
+        (("--prompt=a", "--config.text.clip.skip=9"), "clip_skip=9: this encoder has 4 layers"),
+        (("--prompt=a", "--config.text.name=t5"), "is told of prompts by config.text.name=clip"),
         (("--prompt=a", "--config.sampling.steps=0"), "steps=0"),
         (("--prompt=a", "--config.sampling.steps=2"), "order=4 of PLMS needs 4 times"),
         (("--prompt=EMPTY.txt",), "EMPTY.txt has no prompt"),
+        (("--prompt=NONE.csv",), "cannot read"),
+        (("--prompt=a", "--height=800000", "--width=800000"), "TB of memory"),
         (("--prompt=ODD.csv",), "ODD.csv has no column named prompt"),
+        (("--prompt=SHORT.csv",), "SHORT.csv has a row that is too short for a prompt"),
         (
             ("--prompt=SEED.csv",),
             "SEED.csv has the seed '-1': give a whole number up to 4294967295",
@@ -270,6 +317,7 @@ def test_prompts_of_a_file_become_pngs(imported, tmp_path, capsys, monkeypatch):
 def test_flags_of_prompts_that_cannot_be_are_one_line(imported, tmp_path, capsys, flags, message):
     (tmp_path / "EMPTY.txt").write_text("\n")
     (tmp_path / "ODD.csv").write_text("text\na\n")
+    (tmp_path / "SHORT.csv").write_text("negative,prompt\na\n")
     (tmp_path / "SEED.csv").write_text("prompt,seed\na,-1\n")
     flags = [f.replace("--prompt=", f"--prompt={tmp_path}/") if "." in f[-4:] else f for f in flags]
     flags += [f"--workdir={imported('sd15').workdir}", f"--out={tmp_path / 'out'}"]
@@ -314,6 +362,8 @@ def changed(file, **values):
         (changed("scheduler/scheduler_config.json", beta_schedule="odd"), "beta_schedule=odd"),
         (lambda f: (f / "vae" / "config.json").unlink(), r"has no vae/config.json"),
         (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer"),
+        (lambda f: (f / "tokenizer" / "merges.txt").write_text("a"), "merges.txt has ('a',) for a"),
+        (changed("tokenizer/vocab.json", corgi=5000), "the token 5000, and the text_encoder"),
         (lambda f: (f / "scheduler" / "scheduler_config.json").write_text("{"), "is not JSON"),
     ],
 )

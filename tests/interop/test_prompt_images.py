@@ -40,18 +40,6 @@ def run(shared, tmp_path_factory):
     return score_sde.load(workdir)
 
 
-def test_an_image_is_drawn_again(shared, run):
-    """Half of eight steps: the states that a released pipeline ends with."""
-    case = golden(shared, "sd15", "img2img_ddim/")
-    options = {"sampler": "ddim", "steps": 8, "strength": 0.5, "guidance": 7.5}
-    start = jnp.asarray(case["noise"])
-    with jax.default_matmul_precision("highest"):
-        image = (case["image"] + 1) / 2
-        out = run.generate(PROMPT, NEGATIVE, image=image, start=start, **options)
-    assert error(out.x, case["final"]) < 1e-3
-    assert out.nfe == 8  # of four steps, guided
-
-
 def sample(run, *flags):
     small = ("--config.sampling.steps=2", "--config.sampling.sampler=ddim", "--prompt=a fox")
     return cli.main(["main.py", f"--workdir={run.workdir}", "--mode=sample", *small, *flags])
@@ -195,7 +183,7 @@ def test_a_network_that_is_told_of_masks(shared, tmp_path, capsys):
 def control(shared, tmp_path_factory):
     """Released networks that steer, as controls."""
     latent, made = shared / "golden" / "latent", tmp_path_factory.mktemp("controls")
-    for name in ("controlnet/sd15", "controlnet/sd15_b", "controlnet/sdxl", "t2i_adapter/t2i_sd15"):
+    for name in ("controlnet/sd15", "controlnet/sdxl", "t2i_adapter/t2i_sd15"):
         flags = ["--mode=import", f"--checkpoint={latent / name}", f"--workdir={made / name}"]
         assert cli.main(["main.py", *flags]) == 0
     adapter = safetensors.load(latent / "ip_adapter" / "ip-adapter_sd15.safetensors")[0]
@@ -214,25 +202,6 @@ def write_encoder(folder, projection):
     (folder / "config.json").write_text(json.dumps(about | {"projection_dim": projection}))
     arrays = {n: a.astype(np.float32) for n, a in arrays_of_vision(0, projection).items()}
     safetensors.save(folder / "model.safetensors", arrays, {})
-
-
-@pytest.mark.parametrize("case", ["e2e", "e2e_multi"])
-def test_controlnets_steer(shared, run, control, case):
-    """One in three of four steps; two in all of them: the states of a released pipeline."""
-    golden_case = golden(shared, "controlnet_sd15", f"{case}/")
-    shown = ("control_image",) if case == "e2e" else ("control_image_a", "control_image_b")
-    how = {"e2e": [{"scale": 0.8, "end": 0.75}], "e2e_multi": [{"scale": 0.8}, {"scale": 0.3}]}
-    controls = [
-        score_sde.Control(control / "controlnet" / name, golden_case[image], **options)
-        for name, image, options in zip(("sd15", "sd15_b"), shown, how[case], strict=False)
-    ]
-    steps = len(golden_case["timesteps"])
-    options = {"sampler": "ddim", "steps": steps, "guidance": 7.5, "controls": controls}
-    start = jnp.asarray(golden_case["init_latents"])
-    with jax.default_matmul_precision("highest"):
-        out = run.generate(PROMPT, NEGATIVE, start=start, **options)
-    expected = golden_case["latents_per_step"][-1].transpose(0, 2, 3, 1)
-    assert error(out.x, expected) < 1e-3
 
 
 def test_a_controlnet_that_is_not_trained_changes_nothing(run, control):

@@ -13,7 +13,7 @@ from score_sde.models.functional import functional
 from score_sde.models.mmdit import MMDiT
 from score_sde.models.pixart import PixArt
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 TEXT, POOLED = 5, 6
 SMALL = {

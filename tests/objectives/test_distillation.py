@@ -13,6 +13,8 @@ from score_sde.objectives.guidance_distillation import SCALE
 from score_sde.prediction import Prediction
 from score_sde.runs.teacher import Teacher
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(3)
 MEAN, STD = 0.3, 0.5
 PROCESSES = {"vp": VP(), "straight": RectifiedFlow(t_max=1.0)}

@@ -25,6 +25,8 @@ from score_sde.objectives.consistency import ends_apart, pseudo_huber
 from score_sde.objectives.frozen import frozen
 from score_sde.prediction import PARAMETRIZATIONS, Prediction, from_network
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(6)
 MEAN, STD = 0.3, 0.5
 

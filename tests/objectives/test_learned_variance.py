@@ -19,7 +19,7 @@ from score_sde.samplers.points import Points
 from score_sde.samplers.table import of_rows
 from score_sde.samplers.threshold import thresholded
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 SEQUENCES = {"linear": DDPM(), "cosine": DDPM(schedule="cosine")}
 

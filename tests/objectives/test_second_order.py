@@ -9,6 +9,8 @@ from score_sde import EDM, VP
 from score_sde.objectives import Denoising, FlowMatching, second_order
 from score_sde.prediction import Prediction
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(4)
 ROOT = np.array([[0.8, 0.0, 0.0], [0.4, 0.5, 0.0], [-0.3, 0.2, 0.6]])  # of the covariance
 

@@ -1,5 +1,7 @@
 """An imported text-to-image run that is trained further on captions, by low-rank factors."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,8 @@ from program import called
 
 import score_sde
 from score_sde import fields, prompting
-from score_sde.runs import captions
+from score_sde.runs import build, captions, kept
+from score_sde.runs import config as configs
 from score_sde.text.prompts import Chunks
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
@@ -81,7 +84,7 @@ def test_captions_are_told_as_prompts_without_brackets(shared, base, tmp_path):
     batch = captions.Captioned(source, system, tokenizers).gather(np.arange(4))
     assert fields.decode_texts(batch["text"]) == TEXTS
     empty = system.tokens(tokenizers, [system.read([""])], count=1)
-    told = captions.Captions(system, (), tuple(parts), empty)
+    told = captions.Captions(system, (), {}, tuple(parts), empty)
     expected = system(run.encoders, [TEXTS])["text"]
     np.testing.assert_allclose(told(batch, None)["text"], expected, rtol=1e-5, atol=1e-6)
     found = told(batch, jax.random.key(1))["text"]
@@ -90,6 +93,46 @@ def test_captions_are_told_as_prompts_without_brackets(shared, base, tmp_path):
     for one, is_dropped in zip(found, dropped, strict=True):
         assert not is_dropped or np.allclose(one, expected[3], atol=1e-5)
     assert isinstance(told.empty[0], Chunks)
+
+
+@pytest.mark.parametrize(
+    ("name", "system", "told"),
+    [
+        ("sdxl", "sdxl", {"text": (77, 56), "pooled": (20,), "sizes": (6,)}),
+        ("sd35", "sd3", {"text": (85, 40), "pooled": (32,)}),
+        ("flux_dev", "flux", {"text": (8, 40), "pooled": (24,), "guidance": ()}),
+    ],
+)
+def test_a_step_of_each_system(shared, base, tmp_path, name, system, told):
+    """Its network is told all that it needs, and each of its arrays has a gradient."""
+    length = () if system == "sdxl" else (f"--config.text.{system}.length=8",)
+    released(shared, name, tmp_path / "run", *length)
+    config, _ = configs.read(tmp_path / "run")
+    for path, value in {
+        "data.name": "arrays",
+        "data.dir": str(base / "captioned.npz"),
+        "data.image_size": 0,
+        "text.field": "text",
+    }.items():
+        configs.set_field(config, path, value)
+    source = build.source(config, "train")
+    experiment = build.experiment(config, source.info)
+    found, tokenizers = captions.opened(experiment, tmp_path / "run")
+    space = kept.space(tmp_path / "run", experiment.space, config)
+    experiment = dataclasses.replace(experiment, space=space, captions=found)
+    batch = captions.Captioned(source, experiment.text, tokenizers).gather(np.arange(4))
+    cond = jax.eval_shape(lambda batch: found(batch, jax.random.key(0)), batch)
+    assert {name: array.shape for name, array in cond.items()} == {
+        name: (4, *shape) for name, shape in told.items()
+    }
+
+    def loss(params, constants, fixed, batch):
+        key, step = jax.random.key(0), jnp.int32(0)
+        return experiment.loss(key, params, constants, fixed, batch, step).mean()
+
+    params, constants = experiment.network.shapes
+    gradient = jax.eval_shape(jax.grad(loss), params, constants, experiment.fixed, batch)
+    assert {n: a.shape for n, a in gradient.items()} == {n: a.shape for n, a in params.items()}
 
 
 @pytest.mark.parametrize(

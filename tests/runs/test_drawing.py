@@ -4,11 +4,13 @@ import contextlib
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import score_sde
 from score_sde import cli
+from score_sde.errors import UserError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
@@ -78,3 +80,15 @@ def test_an_edit_compiles_nothing_anew(run):
         again = own.generate("a fox", image=1 - IMAGE, **options)
     assert not found
     assert np.abs(again.x - first.x).max() > 1e-3
+
+
+def test_pictures_that_are_no_numbers_are_not_drawn(run):
+    """As levels of a picture they would look like any others."""
+
+    def nothing(x, t, cond=None):
+        return score_sde.Prediction(x * jnp.array([1, jnp.nan]).reshape(2, 1, 1, 1), x)
+
+    own = dataclasses.replace(run, denoise=nothing)
+    options = {"guidance": 1.0, "sampler": "ddim", "steps": 2, "height": 16, "width": 16}
+    with pytest.raises(UserError, match="1 of 2 pictures are not of finite numbers"):
+        own.generate(["a cat", "a dog"], **options)

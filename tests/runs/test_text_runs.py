@@ -3,12 +3,15 @@
 import itertools
 import json
 import shutil
+import signal
+import subprocess
+import sys
 
 import jax
 import numpy as np
 import pytest
 from PIL import Image
-from program import called
+from program import ROOT, called, environment
 
 import score_sde
 from score_sde import fields, images
@@ -65,15 +68,43 @@ def trained(tmp_path_factory):
     return top / "run", top / "elsewhere.npz"
 
 
+# The program, killed as soon as it has written a picture.
+KILLED = """
+import os, signal, sys
+from score_sde.cli import main, prompts
+write = prompts._write
+prompts._write = lambda *a: (write(*a), os.kill(os.getpid(), signal.SIGKILL))
+main(sys.argv)
+"""
+
+
 def test_prompts_are_drawn_by_the_program(trained, eight_devices, tmp_path):
-    """A PNG each, which says what it is of; not changed by what stands beside it, nor where."""
+    """A PNG each, which says what it is of; not changed by what stands beside it, nor where.
+
+    A program that was killed goes on.
+    """
     folder, _ = trained
     asked = (f"--workdir={folder}", "--mode=sample", "--prompt=red square", "--num_samples=2")
     result = called(*asked, "--prompt=a blue sky", f"--out={tmp_path / 'four'}")
     assert result.returncode == 0, result.stderr
     assert "50 function evaluations a picture" in result.stdout  # guided
-    result = called(*asked, "--config.sampling.batch_size=1", f"--out={tmp_path / 'two'}")
-    assert result.returncode == 0, result.stderr
+    one_by_one = (*asked, "--config.sampling.batch_size=1", f"--out={tmp_path / 'two'}")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *one_by_one], cwd=ROOT, env=environment()
+    )
+    assert killed.returncode == -signal.SIGKILL
+    first = tmp_path / "two/000000.png"
+    before = first.stat().st_mtime_ns
+    for there, more in ((1, True), (2, False)):
+        result = called(*one_by_one)
+        assert result.returncode == 0, result.stderr
+        assert f"{there} of 2 pictures are there already, in {first.parent}" in result.stdout
+        assert ("drawing 1 pictures" in result.stdout) == ("two.png" in result.stdout) == more
+        assert first.stat().st_mtime_ns == before
+    for other, named in (("steps=24", "steps"), ("tile=8", "settings")):
+        result = called(*one_by_one, f"--config.sampling.{other}")
+        assert result.returncode == 2
+        assert f"000000.png exists, drawn with other {named}: give another" in result.stderr
     more = ("--num_samples=4", "--config.sampling.fsdp=2", f"--out={tmp_path / 'eight'}")
     asked = [word for word in asked if "num_samples" not in word]
     code, printed = eight_devices.run("python", "main.py", *asked, "--prompt=a blue sky", *more)
@@ -207,8 +238,32 @@ def test_what_cannot_steer_is_one_line(trained, controlled, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_without_a_prompt_captions_are_the_data_s(trained, tmp_path):
-    """And --condition=text= is one for all; the file says which. Evaluation borrows them too."""
+# The program evaluates, and no device has more than its share of a large array.
+EVALUATED = """
+import unittest.mock
+from score_sde import cli
+from score_sde.runs import evaluate
+from score_sde.training import sharding
+subject, found = evaluate.subject, []
+def made(*arguments):
+    found.append(subject(*arguments))
+    return found[0]
+with (
+    unittest.mock.patch.object(sharding, "SMALLEST_SPLIT", 128),
+    unittest.mock.patch.object(evaluate, "subject", made),
+):
+    assert cli.main(["main.py", *ARGUMENTS]) == 0
+split = [a for a in found[0].weights[0].values() if not a.is_fully_replicated]
+assert len(split) > 5, len(split)
+assert all(a.addressable_shards[0].data.nbytes * 4 == a.nbytes for a in split)
+"""
+
+
+def test_without_a_prompt_captions_are_the_data_s(trained, eight_devices, tmp_path):
+    """And --condition=text= is one for all; the file says which. Evaluation borrows them too.
+
+    It is the same where the arrays are split over devices.
+    """
     folder, data = trained
     asked = (f"--workdir={folder}", "--mode=sample", "--num_samples=4", "--config.sampling.steps=2")
     where = f"--config.data.dir={data}"
@@ -228,6 +283,12 @@ def test_without_a_prompt_captions_are_the_data_s(trained, tmp_path):
         "--config.evaluation.metrics=('loss_by_time',)", "--config.evaluation.num_examples=8",
     )  # fmt: skip
     assert measured.returncode == 0, measured.stderr
+    again = shutil.copytree(folder, tmp_path / "again", ignore=lambda *_: ["evaluation.json"])
+    asked = [f"--workdir={again}", *measured.args[1:], "--config.sampling.fsdp=4"]
+    eight_devices.execute(EVALUATED.replace("ARGUMENTS", repr(asked)), "evaluated")
+    curves = (json.loads((one / "evaluation.json").read_text()) for one in (folder, again))
+    one, split = (curve["loss_by_time"]["curve"]["loss"] for curve in curves)
+    np.testing.assert_allclose(split, one, rtol=1e-4)
 
 
 def test_what_cannot_be_told_is_refused(trained):

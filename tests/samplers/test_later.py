@@ -1,4 +1,4 @@
-"""The last share of a sampler's steps."""
+"""The last share of a sampler's steps, and the first."""
 
 import numpy as np
 import pytest
@@ -36,6 +36,25 @@ def test_a_multistep_method_begins_anew_and_ends_as_it_would():
     assert not rows.predictions[0, 1:].any()
 
 
+@pytest.mark.parametrize("final", ["tweedie", "none"])
+@pytest.mark.parametrize("name", [*NAMES, "dpmpp_2m"])
+def test_the_first_steps_and_then_the_last_are_all_of_them(name, final):
+    """Row by row; a multistep method begins anew, of which the first rows are compared."""
+    whole = samplers.get(name, steps=20, grid="uniform", denoise_final=final)
+    first = whole.earlier(VP(), 0.6)
+    rows, all_rows = first.table(VP()), whole.table(VP())
+    count = len(rows.t)
+    assert count == np.flatnonzero(~all_rows.inner)[12]
+    for ours, theirs in zip(rows[1:], all_rows[1:], strict=True):
+        if ours is not None:
+            np.testing.assert_array_equal(ours, theirs[:count])
+    rest = whole.later(VP(), 0.4).table(VP())
+    assert (rest.t[0], len(rest.t)) == (all_rows.t[count], len(all_rows.t) - count)
+    assert whole.earlier(VP(), 1.0) is whole
+    with pytest.raises(ValueError, match=r"0.01 of 20 steps"):
+        whole.earlier(VP(), 0.01)
+
+
 @pytest.mark.parametrize("predictor", ["reverse_diffusion", "ddim"])
 def test_predictors_with_a_corrector(predictor):
     sampler = samplers.get("predictor_corrector", predictor=predictor, steps=50)
@@ -50,5 +69,6 @@ def test_all_steps_are_the_sampler_itself_and_none_are_refused():
     for share, message in ((0.01, "0.01 of 50 steps"), (0.0, "above 0"), (1.5, "above 0")):
         with pytest.raises(ValueError, match=message):
             sampler.later(VP(), share)
-    with pytest.raises(ValueError, match="RK45 has no steps"):
-        samplers.get("rk45").later(VP(), 0.5)
+    for part in ("later", "earlier"):
+        with pytest.raises(ValueError, match="RK45 has no steps"):
+            getattr(samplers.get("rk45"), part)(VP(), 0.5)

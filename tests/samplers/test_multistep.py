@@ -164,6 +164,7 @@ DETERMINISTIC = [
     ("ipndm", {}, 2),
     ("lms", {"order": 3}, 3),
     ("plms", {}, 2),
+    ("plms", {"prediction": "v"}, 1),
     ("unipc", {"order": 2}, 3),
     ("unipc", {"order": 2, "prediction": "eps"}, 3),
     ("sa_solver", {"tau": 0.0, "predictor": 2, "corrector": 2}, 3),

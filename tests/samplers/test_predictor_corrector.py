@@ -20,7 +20,7 @@ from score_sde import analytic, samplers
 from score_sde.processes import DDPM, SMLD
 from score_sde.samplers.sample import PRIOR
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("well_compiled")]
 
 VP, SUBVP, VE = score_sde.VP(), score_sde.SubVP(), score_sde.VE()
 PAPER = [VP, SUBVP, VE]

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from score_sde.spaces import scatter
-from score_sde.spaces.pictures import grid, save_grid
+from score_sde.spaces.pictures import grid, save_grid, save_video
 
 
 def test_grid_places_every_image_once():
@@ -36,3 +36,15 @@ def test_save_grid_enlarges_small_images(tmp_path):
         inside = np.asarray(picture).reshape(70, 70, channels)[2:34:4, 2:34:4]
         np.testing.assert_array_equal(inside, images[0])
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_video_is_an_animated_png(tmp_path):
+    """Every frame, bit for bit, and what the file says."""
+    video = np.random.RandomState(0).randint(0, 255, (3, 8, 6, 3), np.uint8)
+    save_video(tmp_path / "video.png", video, {"parameters": "said"})
+    with Image.open(tmp_path / "video.png") as file:
+        assert file.n_frames == 3
+        for i, frame in enumerate(video):
+            file.seek(i)
+            np.testing.assert_array_equal(np.asarray(file.convert("RGB")), frame)
+        assert file.text["parameters"] == "said"

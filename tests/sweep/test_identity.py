@@ -26,6 +26,8 @@ from score_sde.sweep.plan import plan
 from score_sde.sweep.rows import rows
 from score_sde.training.options import OptimOptions
 
+pytestmark = pytest.mark.slow
+
 VP = {"config": "configs/digits_vp.py"}
 RK45 = {"sampling.sampler": "rk45"}
 PC = {

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from strange import strings
 
+from score_sde import prompting
 from score_sde.text import prompts
 from score_sde.text.base import Tokenizer
 
@@ -16,7 +17,7 @@ class Letters(Tokenizer):
     """Each letter is a token, its code point; of a chunk there are 4, with start and end 6."""
 
     def __init__(self, start=1):
-        super().__init__(start=start, end=2, pad=0, length=6)
+        super().__init__(start=start, end=2, pad=0, length=6, size=64)
 
     def encode(self, text):
         return [ord(c) for c in text if c != " "]
@@ -104,6 +105,15 @@ def test_chunks_of_another_number_and_length():
     assert found.weights[0, 0].tolist() == [1, 1, 2, 2, 2, 1]
     with pytest.raises(ValueError, match="a chunk of 2 tokens has no room"):
         prompts.chunks(Letters(), asked, length=2)
+
+
+def test_of_several_encoders_chunks_are_as_many():
+    """As many as the longest prompt needs, and no more than is asked for."""
+    prompt = [[prompts.parse("abcdefghij")], [prompts.parse("a")]]
+    for most, count in ((0, 3), (4, 3), (2, 2), (1, 1)):
+        found = prompting.SDXL(chunks=most).tokens([Letters()] * 2, prompt)
+        assert [one.ids.shape for one in found] == [(1, count, 6)] * 2
+        assert found[0].ids[0, 0].tolist() == [1, *map(ord, "abcd"), 2]
 
 
 def test_weights_scale_tokens_and_keep_their_mean(x64):

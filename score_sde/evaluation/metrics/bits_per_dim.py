@@ -156,8 +156,6 @@ def _work(
         return
     weigh = _weigh(subject, options, process)
     everywhere = replicated(subject.mesh)
-    weights = jax.device_get((subject.params, subject.constants))
-    params, constants = to_devices(everywhere, weights)
     size = -(-min(subject.batch_size, len(missing)) // subject.mesh.size) * subject.mesh.size
     for start in range(0, len(missing), size):
         triples = missing[start : start + size]
@@ -166,7 +164,7 @@ def _work(
         batch = subject.source.gather(filled[:, 2].astype(np.int64))
         batch, numbers = to_devices(everywhere, (batch, tuple(filled.T)))
         with solver_error_as(UserError):
-            out = jax.device_get(weigh(params, constants, batch, *numbers))
+            out = jax.device_get(weigh(*subject.weights, batch, *numbers))
         logp, log_factor, nfe = (a[: len(triples)] for a in out)
         # Their sum in float32 would lose what a small difference of two large numbers is made of.
         log_weight = logp.astype(np.float64) + log_factor.astype(np.float64)

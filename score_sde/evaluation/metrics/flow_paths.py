@@ -9,7 +9,7 @@ import numpy as np
 from score_sde.evaluation.subject import Subject
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE, expand
-from score_sde.training.sharding import replicated
+from score_sde.training.sharding import replicated, to_devices
 
 
 def flow_paths(denoise: Denoiser, sde: SDE, x: jax.Array, steps: int) -> jax.Array:
@@ -57,6 +57,7 @@ def of_subject(subject: Subject, number: int, steps: int = 64) -> np.ndarray:
         found = flow_paths(subject.make(params, constants), subject.sde, x, steps)
         return jnp.moveaxis(jax.vmap(space.decode)(found), 1, 0)
 
-    draw = jax.jit(paths, out_shardings=replicated(subject.mesh))
+    everywhere = replicated(subject.mesh)
+    space = to_devices(everywhere, jax.device_get(subject.space))
     key = jax.random.key(subject.seed)
-    return jax.device_get(draw(subject.params, subject.constants, subject.space, key))
+    return jax.device_get(jax.jit(paths, out_shardings=everywhere)(*subject.weights, space, key))

@@ -192,14 +192,12 @@ def _fitted(subject: Subject, process: SDE, steps: int) -> dict[str, np.ndarray]
 
     compiled = jax.jit(step, donate_argnums=0, out_shardings=everywhere)
     params, _ = network.init(jax.random.fold_in(key, steps))
-    state = jax.device_get((params, optimiser.init(params)))
-    model = jax.device_get((subject.params, subject.constants))
-    state, model = to_devices(everywhere, (state, model))
+    state = to_devices(everywhere, jax.device_get((params, optimiser.init(params))))
     size = -(-BATCH // mesh.size) * mesh.size
     for number in range(steps):
         rows = np.random.default_rng([subject.seed, number]).integers(len(source), size=size)
         batch = to_devices(everywhere, source.gather(rows))
-        state, value = compiled(state, model, batch, number)
+        state, value = compiled(state, subject.weights, batch, number)
         if (number + 1) % 100 == 0 or number + 1 == steps:
             subject.say(f"dequantization: step {number + 1}/{steps}, {float(value):.3f} nats")
     return jax.device_get(state[0])

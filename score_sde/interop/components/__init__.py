@@ -5,7 +5,7 @@ To add one: a module here with a `base.Component`, and its line in COMPONENTS.
 
 from collections.abc import Mapping
 
-from score_sde.interop.components import autoencoder, controlnet, cross_unet, t2i_adapter
+from score_sde.interop.components import autoencoder, controlnet, cross_unet, motion, t2i_adapter
 from score_sde.interop.components.base import Component
 from score_sde.interop.components.clip import CLIP_TEXT, CLIP_TEXT_WITH_PROJECTION
 from score_sde.interop.components.clip_image import CLIP_IMAGE, CLIP_IMAGE_WITH_PROJECTION
@@ -27,6 +27,7 @@ COMPONENTS: Mapping[str, Component] = {
     "Dinov2WithRegistersModel": DINOV2_WITH_REGISTERS,
     "T5EncoderModel": T5_ENCODER,
     "UNet2DConditionModel": cross_unet.COMPONENT,
+    motion.CLASS: motion.COMPONENT,  # with its U-Net, see motion.joined
     "SD3Transformer2DModel": MMDIT,
     "FluxTransformer2DModel": FLUX,
     "PixArtTransformer2DModel": PIXART,

@@ -1,4 +1,7 @@
-"""MotionAdapter: what makes a released U-Net of Stable Diffusion one of videos (AnimateDiff)."""
+"""MotionAdapter: what makes a released U-Net of Stable Diffusion one of videos (AnimateDiff).
+
+Such a U-Net is of two folders. `joined` makes one config.json of theirs, which COMPONENT reads.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from score_sde.interop.slots import Slots
 from score_sde.models.cross_unet import CrossUNet
 from score_sde.models.motion import Motion
 
+CLASS = "MotionAdapter"
+_UNET = "UNet2DConditionModel"
+_ADAPTER = "_adapter"  # of the values of `joined`: those of the adapter's own config.json
 _READ = (
     "block_out_channels",
     "motion_layers_per_block",
@@ -27,14 +33,48 @@ _READ = (
 _TABLE = Layout(lambda shape: (1, *shape), lambda array: array[0], lambda array: array[None])
 
 
-def options(config: Mapping[str, Any], unet: Mapping[str, Any]) -> dict[str, Any]:
-    """Of CrossUNet, by the values of the config.json of an adapter and of its U-Net.
+def joined(unet: Mapping[str, Any], adapter: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of one config.json for a U-Net with motion, of those of both.
+
+    Raises:
+        ValueError: the second is of no adapter, or the first is of no such U-Net.
+    """
+    for what, config, name in (("pipeline", unet, _UNET), ("folder of --motion", adapter, CLASS)):
+        if (said := config.get("_class_name")) != name:
+            raise ValueError(f"the {what} has a {said!r:.60}, where motion needs a {name}")
+    return {**unet, "_class_name": CLASS, _ADAPTER: dict(adapter)}
+
+
+def scheduler(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The scheduler with which released adapters are used, in place of that of images.
+
+    Its betas are on a line, as they were in training (Guo et al. 2023, arXiv 2307.04725), and DDIM
+    makes the steps, equally spaced over all levels.
+
+    Args:
+        config: the values of the scheduler_config.json of the pipeline of images.
+    """
+    return {
+        **config,
+        "_class_name": "DDIMScheduler",
+        "beta_schedule": "linear",
+        "timestep_spacing": "linspace",
+        "steps_offset": 1,
+        "clip_sample": False,
+    }
+
+
+def options(joint: Mapping[str, Any]) -> dict[str, Any]:
+    """Of CrossUNet, by what `joined` gives.
 
     Raises:
         ValueError: see Component.options; or the adapter is of a U-Net of other sizes.
     """
+    if _ADAPTER not in joint:
+        raise ValueError(f"a {CLASS} alone draws nothing: give its folder as --motion=FOLDER")
+    config = joint[_ADAPTER]
     values.check(config, _READ, {})
-    found = cross_unet.COMPONENT.options(unet)
+    found = cross_unet.COMPONENT.options(joint)
     widths = values.present(config, "block_out_channels", (320, 640, 1280, 1280))
     blocks = values.levels(config, "motion_layers_per_block", 2, len(widths))
     groups = values.present(config, "motion_norm_num_groups", 32)
@@ -78,14 +118,10 @@ def _motion(prefix: str, motion: Motion) -> Slots:
     yield stack([f"{name}.pos_embed.pe" for name in blocks], block.positions, _TABLE)
 
 
-def component(unet: Mapping[str, Any]) -> Component:
-    """The U-Net with such a config.json, with motion.
+def _both(model: CrossUNet) -> Slots:
+    yield from cross_unet.COMPONENT.slots(model)
+    yield from slots(model)
 
-    Its config is that of the adapter, and its arrays are those of both.
-    """
 
-    def both(model: CrossUNet) -> Slots:
-        yield from cross_unet.COMPONENT.slots(model)
-        yield from slots(model)
-
-    return Component(CrossUNet, lambda config: options(config, unet), both, cross_unet.prepare)
+# Its arrays are those of both.
+COMPONENT = Component(CrossUNet, options, _both, cross_unet.prepare)

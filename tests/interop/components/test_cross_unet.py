@@ -6,6 +6,8 @@ from latent_goldens import compiled, error, golden, told
 
 from score_sde.interop.components import cross_unet
 
+pytestmark = pytest.mark.slow
+
 
 def unet(network, x, noise_label, cond, added):
     return network(x, noise_label, cond, added=added)

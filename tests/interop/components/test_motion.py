@@ -7,10 +7,8 @@ import pytest
 from components import relative
 from filled import quick_jit
 
-from score_sde import guidance, prediction, processes
 from score_sde.interop.components import base, folder, motion
 from score_sde.models.functional import functional
-from score_sde.noise_labels import NOISE_LABELS
 
 pytestmark = pytest.mark.slow
 
@@ -24,13 +22,13 @@ def frames_last(video):
 def unet(shared):
     """Its config, and a function of it with motion."""
     latent = shared / "golden" / "latent"
-    config = folder.config(latent / "pipelines" / "sd15" / "unet")
-    adapter = folder.config(latent / "motion_adapter")
+    unet = folder.config(latent / "pipelines" / "sd15" / "unet")
+    config = motion.joined(unet, folder.config(latent / "motion_adapter"))
     arrays = folder.arrays(latent / "pipelines" / "sd15" / "unet")
     arrays |= folder.arrays(latent / "motion_adapter")
-    component = motion.component(config)
-    _, placed = base.place(component, adapter, arrays)
-    network = functional(lambda rngs: component.make(**component.options(adapter), rngs=rngs))
+    component = motion.COMPONENT
+    _, placed = base.place(component, config, arrays)
+    network = functional(lambda rngs: component.make(**component.options(config), rngs=rngs))
     apply = quick_jit(network.apply)
 
     def run(*args):
@@ -59,29 +57,14 @@ def test_numbers_with_motion_and_without(unet, golden):
         unet(jnp.zeros((1, 17, *x.shape[2:])), time, {"text": text})
 
 
-def test_a_video_is_drawn_as_it_was(shared, unet, golden):
-    """Guided DDIM on linear betas. Its steps here are no solver's: each goes down 333 levels."""
-    text = np.load(shared / "golden" / "latent" / "golden" / "sd15.npz")
-    cond, null = (
-        {"text": jnp.asarray(text[f"encode_prompt/{kind}"])} for kind in ("positive", "negative")
-    )
-    sde = processes.DDPM(beta_min=0.85, beta_max=12.0)
-    denoise = prediction.from_network(unet, sde, prediction.Eps(), NOISE_LABELS["time"])
-    denoise = guidance.classifier_free(denoise, 7.5, null)
-    x = frames_last(golden["e2e/init_latents"])
-    for level, expected in zip(
-        golden["e2e/timesteps"], golden["e2e/latents_per_step"], strict=True
-    ):
-        found = denoise(x, jnp.full(1, level / 999), cond)
-        after = jnp.asarray(max(level - 333, 0) / 999)
-        x = sde.alpha(after) * found.x0 + sde.sigma(after) * found.eps
-        assert relative(x, frames_last(expected)) < 1e-4
-
-
 def test_an_adapter_of_another_unet_is_refused(shared):
     """By the sizes of both."""
     latent = shared / "golden" / "latent"
     adapter = folder.config(latent / "motion_adapter")
     other = folder.config(latent / "pipelines" / "sdxl" / "unet")
     with pytest.raises(ValueError, match="which this one has not"):
-        motion.component(other).options(adapter)
+        motion.COMPONENT.options(motion.joined(other, adapter))
+    with pytest.raises(ValueError, match="needs a MotionAdapter"):
+        motion.joined(other, other)
+    with pytest.raises(ValueError, match="give its folder as --motion"):
+        motion.COMPONENT.options(adapter)
