@@ -48,6 +48,8 @@ def get_config(data: str = "emoji") -> ConfigDict:
     config.model.channels = 48
     config.model.channel_mult = (1, 2)
     config.model.dropout = 0.2  # without it the loss on held-out examples rises after 1,500 steps
+    config.objective.denoising.weighting = "simple"
+    config.objective.denoising.quantity = None
     config.training.steps = 4_000
 
     config.evaluation.metrics = ("log_likelihood",)

@@ -8,9 +8,14 @@ guides itself.
     python main.py --config=configs/emoji_text.py
     python main.py --workdir=runs/emoji_text --mode=sample --prompt="grinning face" --num_samples=4
 
-Its 4,000 steps of 64 examples take about an hour of one core of an Intel Xeon. What it gives in the
-end is not measured yet. The measure is retrieval, at this scale of guidance and others, beside that
-of real held-out pictures: the part "Emoji" of the README has the commands.
+Measured on 2 cores of an Intel Xeon on 2026-11-27 (JAX 0.10.2, Python 3.11), beside other work:
+3,000 steps in 43 minutes. Of pictures of the 386 held-out captions the right caption was the first
+of 50 for 0.272 +- 0.023, at a scale of 3; of the real pictures for 0.303 +- 0.023, without text for
+0.018, by chance 0.02. The loss on held-out examples is least after 1,500 steps. The commands are in
+the part "Emoji" of the README. Fine colours are noisy: the first level is narrow.
+
+Weighted by the noise, as "simple" has it, the same network heard the captions half as well, 0.135
+after 4,000 steps.
 """
 
 from ml_collections import ConfigDict
@@ -31,10 +36,14 @@ def get_config() -> ConfigDict:
     config.model.channel_mult = (1, 2, 4)
     config.model.num_res_blocks = 1
     config.model.attn_resolutions = (4, 8)
-    config.model.dropout = 0.1
+    config.model.dropout = 0.2
+
+    # Of v, not of the noise: what a picture shows is settled where there is much noise.
+    config.objective.denoising.weighting = "uniform"
+    config.objective.denoising.quantity = "v"
 
     config.training.batch_size = 64
-    config.training.steps = 4_000
+    config.training.steps = 3_000
     config.training.ema_decays = (0.997,)
 
     config.guidance.scale = 3.0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from score_sde import files
 from score_sde.cli.conditions import value
 from score_sde.cli.flags import CommandLine
 from score_sde.errors import UserError
@@ -49,9 +51,9 @@ def asked(line: CommandLine, run: Run) -> list[Asked]:
     rows: list[Row] = []
     told = [n for n in run.experiment.conditions if run.experiment.data[n].kind != "text"]
     for text in line.prompted.prompts:
-        path = Path(text)
+        path = files.expanded(text)
         if path.suffix in FILES and len(text) < 1024:
-            rows += _of_file(path, line.prompted.negative, told)
+            rows += of_file(path, line.prompted.negative, told)
         else:
             rows.append(Row(text, line.prompted.negative))
     given = line.question.conditions
@@ -73,23 +75,28 @@ def asked(line: CommandLine, run: Run) -> list[Asked]:
     return found
 
 
-def _of_file(path: Path, negative: str | None, told: Sequence[str]) -> list[Row]:
+def of_file(path: Path, negative: str | None, told: Sequence[str]) -> list[Row]:
     """Prompts in a file: a line each, or the column prompt, and others if they are there.
 
     Those are negative, seed, and the names of what the model is told besides.
+
+    Args:
+        path: a file of FILES.
+        negative: of rows that have none.
+        told: names of what the model is told besides.
+
+    Raises:
+        UserError: it cannot be read, or has no prompts.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+    text = _text(path)
     if path.suffix == ".txt":
-        rows = [Row(line.strip(), negative) for line in text.splitlines() if line.strip()]
+        lines = io.StringIO(text, newline=None)
+        rows = [Row(line.strip(), negative) for line in lines if line.strip()]
     else:
-        table = csv.DictReader(text.splitlines())
-        columns = table.fieldnames or ()
-        if "prompt" not in columns:
+        names, table = _table(path, text)
+        if "prompt" not in names:
             raise UserError(f"{path} has no column named prompt")
-        names = [name for name in told if name in columns]
+        names = [name for name in told if name in names]
         rows = [
             Row(
                 row["prompt"],
@@ -106,10 +113,34 @@ def _of_file(path: Path, negative: str | None, told: Sequence[str]) -> list[Row]
     return rows
 
 
+def _text(path: Path) -> str:
+    """What a file says; the mark that some programs put before UTF-8 is none of it."""
+    try:
+        with files.regular(path) as file:
+            return file.read().decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+
+
+def _table(path: Path, text: str) -> tuple[Sequence[str], list[dict[str, str]]]:
+    """The names of the columns, and the rows; a quoted value may be of several lines."""
+    table = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    try:
+        names = [name.strip() for name in table.fieldnames or ()]
+        table.fieldnames = names
+        return names, list(table)
+    except csv.Error as error:
+        raise UserError(f"{path}, after line {table.line_num}: {error}") from error
+
+
 def _seed(path: Path, text: str) -> int | None:
     """The seed of a row; None if it has none."""
     if not text.strip():
         return None
-    if not (text.strip().isdecimal() and int(text) <= _MOST_SEED):
-        raise UserError(f"{path} has the seed {text!r}: give a whole number up to {_MOST_SEED}")
-    return int(text)
+    digits = text.strip()
+    short = digits.isdecimal() and len(digits) <= len(str(_MOST_SEED))
+    if not (short and int(digits) <= _MOST_SEED):
+        raise UserError(f"{path} has the seed {text!r:.60}: give a whole number up to {_MOST_SEED}")
+    return int(digits)

@@ -1,7 +1,8 @@
 """Pictures of prompts that are there already: a command that was stopped goes on where it was.
 
 A picture's file says what it was drawn with. Equal parameters make an equal picture, so it is not
-drawn again; another picture is in the way, and stays.
+drawn again; another picture is in the way, and stays. Files and folders are known by what is in
+them: one that was moved, or is named from elsewhere, is the same; one of other weights is not.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
 from score_sde import images, records
 from score_sde.cli.flags import CommandLine
 from score_sde.errors import UserError
+from score_sde.evaluation import cache
+from score_sde.models.functional import fingerprint
+from score_sde.runs.controlled import Opened
 from score_sde.runs.opened import Run
 from score_sde.samplers import Sampler
 
 KEYWORD = "parameters"  # of the text in a file
 _DRAWN = ("nfe",)  # known of what was drawn alone
+_FILES = ("model", "image", "mask", "network", "conditions")  # whose contents are in `settings`
 
 
 def found(paths: Sequence[Path], expected: Sequence[Mapping[str, Any]]) -> dict[int, Any]:
@@ -39,9 +45,10 @@ def found(paths: Sequence[Path], expected: Sequence[Mapping[str, Any]]) -> dict[
     for i, (path, asked) in enumerate(zip(paths, expected, strict=True)):
         if not path.exists():
             continue
-        said, asked = _said(path), json.loads(json.dumps(asked))
-        names = [*asked, *(name for name in said if name not in asked and name not in _DRAWN)]
-        if other := [name for name in names if said.get(name, ...) != asked.get(name, ...)]:
+        said = _said(path)
+        own, other = _nameless(said), _nameless(json.loads(json.dumps(asked)))
+        names = [*other, *(name for name in own if name not in other and name not in _DRAWN)]
+        if other := [name for name in names if own.get(name, ...) != other.get(name, ...)]:
             raise in_the_way(path, f", drawn with other {other[0]}" if said else "")
         there[i] = said
     return there
@@ -60,12 +67,20 @@ def _said(path: Path) -> Mapping[str, Any]:
         return {}
 
 
+def _nameless(value: Any) -> Any:
+    """Parameters without the names of files."""
+    if isinstance(value, dict):
+        return {name: _nameless(v) for name, v in value.items() if name not in _FILES}
+    return [_nameless(v) for v in value] if isinstance(value, list) else value
+
+
 def settings(
     line: CommandLine,
     run: Run,
     sampler: Sampler,
     pixels: tuple[int, int],
-    arrays: Sequence[ArrayLike | None],
+    shown: Sequence[ArrayLike | None],
+    networks: Sequence[Opened],
 ) -> str:
     """SHA-256 of what determines all pictures and has no name of its own among the parameters.
 
@@ -74,9 +89,11 @@ def settings(
         run: the run.
         sampler: what draws.
         pixels: (height, width) of the pictures.
-        arrays: what they are drawn from, such as an image.
+        shown: what they are drawn from, such as an image.
+        networks: what steers.
     """
     config = line.config
+    steering = [(one.part, one.encoder and one.encoder[1]) for one in networks]
     said = (
         sampler,
         run.experiment.text,
@@ -85,8 +102,10 @@ def settings(
         config.sampling.tile,
         config.guidance.interval,
         config.guidance.rescale,
+        fingerprint(run.params, run.constants),
+        [cache.sha256(path) for path, _ in line.loras],  # of text encoders too
     )
-    return digest(repr(said), arrays)
+    return digest(repr(said), [*shown, *jax.tree.leaves((run.space, steering))])
 
 
 def digest(text: str, arrays: Sequence[ArrayLike | None]) -> str:

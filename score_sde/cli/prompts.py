@@ -70,7 +70,7 @@ def draw(line: CommandLine, run: Run) -> int:
         **({"clip_skip": text.skip} if getattr(text, "skip", 0) else {}),
         **({} if frames is None else {"frames": frames}),
         **prompt_given.about(line),
-        "settings": prompt_there.settings(line, run, given["sampler"], pixels, shown),
+        "settings": prompt_there.settings(line, run, given["sampler"], pixels, shown, networks),
     }
     said = [_said(run, one, about) for one in asked]
     there = {} if line.overwrite else prompt_there.found(paths, said)
@@ -130,7 +130,9 @@ def _drawn(
     size = min(len(every), max(1, config.sampling.batch_size // (frames or 1)))
     prompted.check_memory(run, (size, *(() if frames is None else (frames,)), *pixels))
     messages.say_ignored(line, run.experiment)
-    what = "pictures" if frames is None else f"videos of {frames} frames"
+    what = "picture" if frames is None else "video"
+    what += "s" if len(every) > 1 else ""
+    what += "" if frames is None else f" of {frames} frames"
     print(
         f"drawing {len(every)} {what} of {pixels[0]} x {pixels[1]} pixels on "
         f"{messages.devices(run.mesh)}",

@@ -163,6 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"license: {source.license}")
     if source.note:
         print(f"note: {source.note}")
+    if args.picture:
+        print(f"wrote {args.picture}")
     return 0
 
 

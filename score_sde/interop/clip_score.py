@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from score_sde import files, images, terminal, text
+from score_sde import files, images, records, terminal, text
 from score_sde.errors import UserError, first_line
 from score_sde.interop import encoders
 from score_sde.interop.components import COMPONENTS, folder
@@ -99,12 +99,16 @@ def scores(clip: CLIP, pictures: Sequence[Path], prompts: Sequence[str]) -> dict
 
 
 def _asked(path: Path) -> str | None:
-    """What a picture was asked for; None if it does not say."""
+    """What a picture was asked for; None if it does not say.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    text = images.about(path, keyword="parameters")
     try:
-        said = json.loads(images.about(path, keyword="parameters") or "null")
+        prompt = records.parse(text).get("prompt")
     except ValueError:
         return None
-    prompt = said.get("prompt") if isinstance(said, dict) else None
     return prompt if isinstance(prompt, str) else None
 
 
@@ -117,10 +121,10 @@ def main(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("folder", help="of pictures, such as runs/sd15/prompts")
-    parser.add_argument("--clip", required=True, help="folder of a released CLIP")
+    parser.add_argument("folder", type=files.typed, help="of pictures, such as runs/sd15/prompts")
+    parser.add_argument("--clip", required=True, type=files.typed, help="folder of a released CLIP")
     asked = parser.parse_args(argv[1:])
-    path, model = files.expanded(asked.folder), files.expanded(asked.clip)
+    path, model = asked.folder, asked.clip
     if not path.is_dir():
         raise UserError(f"no folder {path}: draw pictures first, with --mode=sample --prompt=TEXT")
     prompts = {file: _asked(file) for file in sorted(path.glob("*.png"))}

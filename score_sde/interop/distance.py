@@ -35,6 +35,7 @@ from score_sde.evaluation.mmd import gaussian_mmd2
 from score_sde.evaluation.moments import moments
 from score_sde.interop import encoders
 from score_sde.interop.encoders import ImageEncoder
+from score_sde.training import memory
 
 _SCALE = 1000  # of CMMD
 _DIGITS = 6
@@ -99,6 +100,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     if args.side is not None and args.side < 1:
         raise UserError(f"--side={args.side} must be at least 1")
+    pictures_of = f"a batch of pictures of --side={args.side}"
+    needed = encoders.BATCH * 3 * (args.side or 1) ** 2 * np.dtype(np.float32).itemsize
+    memory.check(pictures_of, needed, memory.of_host(), "give a smaller one")
     sets = {path: pictures.opened(path) for path in (args.pictures, args.real)}
     for path, found in sets.items():
         if len(found) < 2:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from score_sde.errors import UserError
 from score_sde.evaluation import cache
 from score_sde.interop.components import COMPONENTS, base, folder
 from score_sde.interop.components.base import Component
@@ -119,12 +120,19 @@ def in_batches(
         encode: of a batch.
         given: what it encodes, by part.
         count: how many there are.
+
+    Raises:
+        UserError: a vector is not of finite numbers.
     """
     found = []
     for first in range(0, count, BATCH):
         part = given(slice(first, min(first + BATCH, count)))
         filled = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
         found.append(np.asarray(encode(filled))[: len(part)])
+        if not np.isfinite(found[-1]).all():
+            raise UserError(
+                "the encoder gives numbers that are not finite: its weights are damaged"
+            )
     return np.concatenate(found)
 
 

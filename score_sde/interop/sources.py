@@ -133,7 +133,10 @@ class Moving:
         found = self.images.arrays(name)
         if name != UNET or found is None:
             return found
-        return {**found, **folder.arrays(self.adapter)}
+        own = folder.arrays(self.adapter)
+        if both := found.keys() & own.keys():
+            raise ValueError(f"--motion={self.adapter} has {min(both)}, which the U-Net has too")
+        return {**found, **own}
 
     def tokenizer(self, name: str) -> Path | None:
         """See Source."""

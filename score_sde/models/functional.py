@@ -171,8 +171,10 @@ def fingerprint(*groups: Arrays) -> str:
     """SHA-256 of arrays, their names and shapes."""
     digest = hashlib.sha256()
     for arrays in groups:
-        for name, array in sorted(jax.device_get(arrays).items()):
-            array = np.ascontiguousarray(array)
+        for name, array in sorted(arrays.items()):
+            array = np.ascontiguousarray(
+                jax.device_get(array)
+            )  # one at a time in the host's memory
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
             digest.update(array.tobytes())
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from score_sde.controls import CONTROLS, Controls, scale_of
 from score_sde.errors import UserError, first_line
 from score_sde.models.clip_image import prepared
 from score_sde.parts import Part
-from score_sde.runs import kept, pictured, spans
+from score_sde.runs import arguments, kept, pictured, spans
 from score_sde.samplers import Sampler
 
 if TYPE_CHECKING:
@@ -157,7 +157,11 @@ def checked(run: Run, asked: Sequence[Control], draw: Sampler) -> list[Control]:
         UserError: a network cannot be read or is for another base, or a number is wrong.
     """
     found = []
-    for one in asked:
+    every = asked if isinstance(asked, Sequence) else [asked]
+    for one in every:
+        if not isinstance(one, Control) or isinstance(asked, Control):
+            raise UserError("controls: give a list of score_sde.Control(FOLDER, image, 0.8)")
+        arguments.check(scale=one.scale, start=one.start, end=one.end)
         opens = not isinstance(one.network, Opened)
         one = one._replace(network=opened(one.network)) if opens else one
         _check(run, one)
@@ -172,6 +176,8 @@ def opened(network: str | os.PathLike[str]) -> Opened:
     Raises:
         UserError: it cannot be read.
     """
+    if not isinstance(network, str | os.PathLike):
+        raise UserError(f"controls: {network!r:.60} is no folder of a network that steers")
     folder = files.expanded(network)
     kind, options, part = kept.control(folder)
     encoder = kept.image_encoder(folder) if CONTROLS[kind].EMBEDDED else None
@@ -207,8 +213,6 @@ def _check(run: Run, one: Control) -> None:
             raise UserError(
                 f"{network.name} is for a network with {name}={theirs}, and this one has {ours}"
             )
-    if not np.isfinite(one.scale):
-        raise UserError(f"{one.network.name}: scale={one.scale} is no finite number")
 
 
 def _times(run: Run, one: Control, draw: Sampler) -> tuple[float, float]:

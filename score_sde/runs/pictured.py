@@ -182,7 +182,8 @@ def of_channels(image: ArrayLike, channels: int, name: str, count: int) -> np.nd
     """
     found = np.asarray(image)
     found = found[None] if found.ndim == 3 else found
-    if found.ndim != 4 or found.shape[-1] != channels or len(found) not in (1, count):
+    fits = found.ndim == 4 and found.size > 0 and found.dtype.kind not in "cOSUMm"
+    if not fits or found.shape[-1] != channels or len(found) not in (1, count):
         raise UserError(
             f"{name} is {np.shape(image)}: give [height, width, {channels}] for all pictures, or "
             f"[{count}, height, width, {channels}] with one for each"

@@ -17,7 +17,16 @@ from score_sde.errors import UserError, first_line
 from score_sde.guidance import classifier_free
 from score_sde.guidance.pairs import RESCALED, X0
 from score_sde.guidance.rule import Interval
-from score_sde.runs import controlled, drawing, editing, pictured, telling, videos, weakened
+from score_sde.runs import (
+    arguments,
+    controlled,
+    drawing,
+    editing,
+    pictured,
+    telling,
+    videos,
+    weakened,
+)
 from score_sde.runs.controlled import Control
 from score_sde.runs.pictured import Given
 from score_sde.runs.telling import Cond, Prompts
@@ -136,7 +145,17 @@ def generate(
     Raises:
         UserError: the model is told of no text, or a value cannot work.
     """
-    texts = telling.texts_of(prompt)
+    arguments.check(
+        guidance=guidance,
+        true_guidance=true_guidance,
+        rescale=rescale,
+        strength=strength,
+        until=until,
+        after=after,
+        sizes=sizes,
+        negative_sizes=negative_sizes,
+    )
+    texts, start = telling.texts_of(prompt), arguments.start_of(start)
     others = [p for p in (prompt_2, prompt_3) if p is not None]
     count = len(texts)
     before = videos.leading(run, frames)
@@ -152,7 +171,7 @@ def generate(
     check_memory(run, (count, *before, *pixels))
     draw = editing.sampler(sampler) if edits else drawing.sampler(run, sampler, steps, pixels)
     draw = pictured.later(run, drawing.part(run, draw, after, until), given.strength)
-    key = jax.random.key(0) if key is None else key
+    key = arguments.keys_of(key, count)
     key = key if keys.is_vector(key) else keys.of_examples(key, jnp.arange(count))
     start = _noise(run, key, start, (*before, *pixels))
     asked = pictured.question(run, given, draw, start, key)
@@ -160,6 +179,11 @@ def generate(
     interval = run.config.guidance.interval if interval is None else interval
     told_scale = run.config.guidance.scale if guidance is None else guidance
     also = telling.guidance_of(run.experiment, told_scale, count)
+    if true_guidance != 1 and not also:
+        raise UserError(
+            f"true_guidance={true_guidance} is of models that are told a scale of guidance, and "
+            f"{run.workdir} is told none: give guidance"
+        )
     scale = true_guidance if also else told_scale
     cond, null = telling.both(run, texts, others, negative, scale != 1, clip_skip)
     also |= asked.cond | telling.of_data(run, conditions or {}, count)
@@ -177,7 +201,10 @@ def generate(
         own = telling.led_from(run, sizes) if negative_sizes is None else negative_sizes
         null |= also | steers.null | telling.sizes_of(run, own, pixels, count, away=True)
         how = _rescaling(run, rescale)
-        denoise = classifier_free(denoise, scale, null, interval=interval or None, **how)
+        try:
+            denoise = classifier_free(denoise, scale, null, interval=interval or None, **how)
+        except ValueError as error:
+            raise UserError(str(error)) from error
     if skip_layers is not None:
         denoise = weakened.led(run, denoise, plain, skip_layers, draw)
     if pixels != tuple(run.space.image[:2]):

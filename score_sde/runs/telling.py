@@ -163,6 +163,8 @@ def of_data(run: Run, values: Mapping[str, ArrayLike], count: int) -> Cond:
     """
     told = [n for n in run.experiment.conditions if run.experiment.data[n].kind != "text"]
     found = {}
+    if not isinstance(values, Mapping):
+        raise UserError(f"conditions={values!r:.60}: give values by the names of fields")
     for name, value in values.items():
         if name not in told:
             raise UserError(
@@ -200,6 +202,8 @@ def sizes_of(
         UserError: it is told more, or fewer.
     """
     usual = usual_sizes(run.experiment, pixels, away)
+    if not usual and sizes is not None:
+        raise UserError(f"sizes={tuple(sizes)}: {run.workdir} is told no sizes: leave them out")
     if not usual:
         return {}
     found = usual if sizes is None else tuple(sizes)

@@ -12,7 +12,7 @@ from score_sde.errors import UserError
 from score_sde.guidance import skip_layers
 from score_sde.guidance.rule import Interval
 from score_sde.prediction import Denoiser
-from score_sde.runs import spans
+from score_sde.runs import arguments, spans
 from score_sde.samplers import Sampler
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ def led(run: Run, denoise: Denoiser, told: Denoiser, asked: SkipLayers, draw: Sa
     Raises:
         UserError: the model has no such blocks, or a number cannot be.
     """
+    if not isinstance(asked, SkipLayers) or not isinstance(asked.blocks, Sequence):
+        raise UserError(f"skip_layers={asked!r:.60}: give score_sde.SkipLayers((7, 8, 9))")
+    arguments.check(scale=asked.scale, start=asked.start, end=asked.end)
     model = run.config.model
     if model.name != _MODEL:
         raise UserError(f"skip_layers is of Stable Diffusion 3, and this model is {model.name}")

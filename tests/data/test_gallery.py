@@ -20,7 +20,9 @@ def test_info_draws_images_and_texts(tmp_path, capfd):
     data.register("two", lambda split: arrays.source({split: held}, split=split, fields=about))
     path = tmp_path / "new" / "two.png"
     assert main(["info", "two", f"--picture={path}"]) == 0
-    assert "\ntext, the first: a cat for $5; \n" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "\ntext, the first: a cat for $5; \n" in out
+    assert out.endswith(f"\nwrote {path}\n")
     drawn = np.asarray(images.read(path).convert("RGB")).reshape(-1, 3)
     seen, counts = np.unique(drawn, axis=0, return_counts=True)
     often = {tuple(map(int, color)) for color, n in zip(seen, counts, strict=True) if n > 2000}

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from vision import VISION, arrays_of_vision, pooled
 
+from score_sde.errors import UserError
 from score_sde.formats import safetensors
-from score_sde.interop import clip_score
+from score_sde.interop import clip_score, encoders
 from score_sde.interop.components import COMPONENTS, base
 from score_sde.models.clip_image import CLIPImage, prepared
 from score_sde.models.functional import functional
@@ -96,5 +97,14 @@ def test_what_cannot_be_scored_is_one_line(model, tmp_path, capsys):
     ):
         assert clip_score.main(["", *arguments]) == 2
         assert message in capsys.readouterr().err
+    deep = json.dumps({"prompt": "a"}).replace('"a"', "[" * 100_000)
+    pictures.save_png(tmp_path / "deep.png", np.zeros((2, 2, 3), np.uint8), {"parameters": deep})
+    for name, message in (("deep.png", "no PNG file that says"), ("damaged.png", "damaged.png")):
+        (tmp_path / name).touch()
+        assert clip_score.main(["", str(tmp_path), f"--clip={model}"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
     with pytest.raises(ValueError, match="has no config"):
         clip_score.read(tmp_path)
+    with pytest.raises(UserError, match="not finite"):
+        encoders.in_batches(lambda x: x * np.inf, lambda part: np.ones((part.stop, 2)), 3)

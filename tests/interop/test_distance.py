@@ -123,6 +123,7 @@ def test_what_cannot_be_compared_is_one_line(sets, encoder, tmp_path, capsys):
         ([tmp_path / "floats.npz", file, model, "--side=8"], "holds float64"),
         ([folder, file, model, "--side=9"], "the side must be a multiple of 4"),
         ([folder, file, model, "--side=0"], "must be at least 1"),
+        ([folder, file, model, "--side=4000000"], "PB of memory"),
         ([folder, file, f"--encoder={tmp_path / 'none'}"], "is a 'T5EncoderModel', and no image"),
         ([folder, file, f"--encoder={tmp_path / 'one'}"], "has no config.json"),
         ([folder, file], "--encoder"),

@@ -99,7 +99,7 @@ def test_prompts_are_drawn_by_the_program(trained, eight_devices, tmp_path):
         result = called(*one_by_one)
         assert result.returncode == 0, result.stderr
         assert f"{there} of 2 pictures are there already, in {first.parent}" in result.stdout
-        assert ("drawing 1 pictures" in result.stdout) == ("two.png" in result.stdout) == more
+        assert ("drawing 1 picture of" in result.stdout) == ("two.png" in result.stdout) == more
         assert first.stat().st_mtime_ns == before
     for other, named in (("steps=24", "steps"), ("tile=8", "settings")):
         result = called(*one_by_one, f"--config.sampling.{other}")
