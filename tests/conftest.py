@@ -53,9 +53,10 @@ def quick_compile(compilation_cache):
 @pytest.fixture(scope="module")
 def well_compiled():
     """Compile well: for programs of many steps and states, which run longer than XLA takes."""
+    before = jax.config.jax_disable_most_optimizations
     jax.config.update("jax_disable_most_optimizations", False)
     yield
-    jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from score_sde.runs.opened import Run
 from score_sde.samplers import Sampler
 
 KEYWORD = "parameters"  # of the text in a file
+_NUMBERS = 4096  # of each array that are compared: all of a large model take a minute
 _DRAWN = ("nfe",)  # known of what was drawn alone
 _FILES = ("model", "image", "mask", "network", "conditions")  # whose contents are in `settings`
 
@@ -94,6 +95,7 @@ def settings(
     """
     config = line.config
     steering = [(one.part, one.encoder and one.encoder[1]) for one in networks]
+    others = {str(i): leaf for i, leaf in enumerate(jax.tree.leaves((run.space, steering)))}
     said = (
         sampler,
         run.experiment.text,
@@ -102,10 +104,10 @@ def settings(
         config.sampling.tile,
         config.guidance.interval,
         config.guidance.rescale,
-        fingerprint(run.params, run.constants),
+        fingerprint(run.params, run.constants, others, most=_NUMBERS),
         [cache.sha256(path) for path, _ in line.loras],  # of text encoders too
     )
-    return digest(repr(said), [*shown, *jax.tree.leaves((run.space, steering))])
+    return digest(repr(said), shown)
 
 
 def digest(text: str, arrays: Sequence[ArrayLike | None]) -> str:

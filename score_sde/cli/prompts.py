@@ -68,7 +68,6 @@ def draw(line: CommandLine, run: Run) -> int:
         "steps": line.config.sampling.steps,
         "guidance": line.config.guidance.scale,
         **({"clip_skip": text.skip} if getattr(text, "skip", 0) else {}),
-        **({} if frames is None else {"frames": frames}),
         **prompt_given.about(line),
         "settings": prompt_there.settings(line, run, given["sampler"], pixels, shown, networks),
     }

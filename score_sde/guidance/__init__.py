@@ -23,7 +23,7 @@ from score_sde.guidance.operators import (
 )
 from score_sde.guidance.projected import AdaptiveProjected, adaptive_projected
 from score_sde.guidance.rule import Rule
-from score_sde.guidance.skip_layers import SkipLayers, skip_layers
+from score_sde.guidance.skip_layers import SkipLayerGuidance, skip_layers
 from score_sde.guidance.split_gibbs import SplitGibbs
 
 __all__ = [
@@ -43,7 +43,7 @@ __all__ = [
     "Observation",
     "Operator",
     "Rule",
-    "SkipLayers",
+    "SkipLayerGuidance",
     "SplitGibbs",
     "SuperResolution",
     "adaptive_projected",

@@ -30,7 +30,7 @@ from score_sde.sections import DERIVED
     meta_fields=("interval", "sde"),
 )
 @dataclasses.dataclass(frozen=True, eq=False)
-class SkipLayers(Rule):
+class SkipLayerGuidance(Rule):
     """Equation (1); outside the interval it is G. Its scale is s, of which 0 changes nothing.
 
     A pytree of its denoisers and its scale.
@@ -86,4 +86,4 @@ def skip_layers(
     Raises:
         ValueError: an option is out of its range.
     """
-    return SkipLayers(None, scale, ends(interval)).of(denoise, weak=weak)
+    return SkipLayerGuidance(None, scale, ends(interval)).of(denoise, weak=weak)

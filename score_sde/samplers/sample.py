@@ -103,10 +103,7 @@ class Sampler:
         Raises:
             ValueError: that is no step, or this sampler has no steps that could be left out.
         """
-        raise ValueError(
-            f"{type(self).__name__} has no steps of which the first could be left out: use a "
-            "solver with fixed steps, such as ddim"
-        )
+        raise self._has_no_steps("first")
 
     def earlier(self, sde: SDE, share: float) -> Self:
         """The same sampler for the first share of its steps: its samples are states with noise.
@@ -118,8 +115,11 @@ class Sampler:
         Raises:
             ValueError: that is no step, or this sampler has no steps that could be left out.
         """
-        raise ValueError(
-            f"{type(self).__name__} has no steps of which the last could be left out: use a "
+        raise self._has_no_steps("last")
+
+    def _has_no_steps(self, which: str) -> ValueError:
+        return ValueError(
+            f"{type(self).__name__} has no steps of which the {which} could be left out: use a "
             "solver with fixed steps, such as ddim"
         )
 
