@@ -1,8 +1,8 @@
 """Emoji by captions in another style, 32x32: low-rank factors on a run of configs/emoji_text.py.
 
 Measured on one core of an Intel Xeon on 2026-11-27 (JAX 0.10.2, Python 3.11), beside other work:
-600 steps in 12 minutes. The classifier takes 94.6 % of the 386 pictures for Noto's, of the run that
-it began from 7.0 %. Of these pictures the right caption is the first of 50 for 0.181 +- 0.020, of
+600 steps in 20 minutes. The classifier takes 90.4 % of the 386 pictures for Noto's, of the run that
+it began from 11.7 %. Of these pictures the right caption is the first of 50 for 0.168 +- 0.019, of
 Noto's own held-out ones for 0.217 +- 0.022, by towers that evaluation.retrieval trained on both
 styles (--data_dir=styles) and measured in this one (--data_dir=styles --only=style=noto).
 

@@ -31,6 +31,7 @@ from score_sde.models.controlnet import ControlNet
 from score_sde.models.functional import (
     Arrays,
     Functional,
+    Maker,
     fingerprint,
     functional,
     is_kernel,
@@ -229,7 +230,7 @@ def made(kind: str, options: Mapping[str, Any], dtype: jnp.dtype | None = None) 
 def _made(kind: str, options: str, dtype: jnp.dtype | None) -> Functional:
     options, own = json.loads(options), {} if dtype is None else {"dtype": dtype}
     try:
-        return functional(lambda rngs: KINDS[kind](**options, **own, rngs=rngs))
+        return functional(Maker(KINDS[kind], {**options, **own}))
     except (TypeError, ValueError) as error:
         raise ValueError(f"no {kind} has these options: {first_line(error)}") from error
 

@@ -10,15 +10,13 @@ import shutil
 
 import numpy as np
 import pytest
-from in_small import DATA, HOW, SMALL, UNET, filled, lacks_data, makes_of, needs, parsed
+from in_small import DATA, HOW, SMALL, UNET, filled, lacks_data, needs, parsed
 from PIL import Image
 from program import ROOT
 from terminal import Terminal
-from untrained import untrained_run
 
 from score_sde.data.emoji import builder, drawing, names
 from score_sde.errors import UserError
-from score_sde.interop import export
 
 # In the copies that are run, of what no flag makes small.
 EDITS = {
@@ -28,6 +26,7 @@ EDITS = {
     "benchmarks/likelihood.py": {"= 64, 7": "= 8, 1"},
     "benchmarks/sampling.py": {"ROUNDS = 10, 7": "ROUNDS = 2, 1"},
     "experiments/digits_solvers/sweep.py": {"(1e-1, 1e-3)),": "(1e-1, 1e-3))[:1],"},
+    "experiments/solvers/sweep.py": {"= (4, 6, 10, 20, 50)": "= (4,)"},
     "experiments/small.py": {"THOUSAND = 50": f"SMALL |= {SMALL | UNET}\nTHOUSAND = 50"},
 }
 
@@ -67,8 +66,6 @@ class Place:
             for other in needs(words):
                 self.run(other)
             line = parsed(small)
-            if line and line.checkpoint:
-                release(self.folder, line)
             self._done[small] = self.terminal.run(*small)
             if line and self._done[small][0] == 0:
                 check_left(self.folder, line)
@@ -82,18 +79,10 @@ def _fail(command, reason):
     pytest.fail(f"{command.where}: {command.text}\n{reason}", pytrace=False)
 
 
-def release(folder, line):
-    """Write the checkpoint that a command imports, of an untrained network."""
-    run = untrained_run(folder / "untrained", line.config)
-    assert export.main([str(run), str(folder / line.checkpoint)]) == 0
-
-
 def check_left(folder, line):
     """Check what a command of main.py leaves: checkpoints, examples or finite numbers."""
     workdir = folder / line.workdir
-    if line.mode == "sample" and line.prompted.prompts:
-        assert (folder / makes_of(line) / "000000.png").exists()
-    elif line.mode == "sample":
+    if line.mode == "sample":
         name = line.question.task or "samples"
         with np.load(workdir / f"{name}.npz") as file:
             samples = file["samples"]

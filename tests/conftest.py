@@ -10,7 +10,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")
 # Compiling takes longer than what is compiled, of sampling and statistics too: XLA is to be quick.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
-import fast_compilation  # noqa: F401 - sets the flags that XLA reads once
+import fast_compilation  # it sets the flags that XLA reads once
 import jax
 import pytest
 from program import SMALL, called, compiled_before
@@ -20,6 +20,7 @@ from terminal import Terminal, collect_seldom
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 collect_seldom()
+fast_compilation.share_dialects()
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -53,7 +54,7 @@ def quick_compile(compilation_cache):
 @pytest.fixture(scope="module")
 def well_compiled():
     """Compile well: for programs of many steps and states, which run longer than XLA takes."""
-    before = jax.config.jax_disable_most_optimizations
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", before)

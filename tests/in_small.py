@@ -1,8 +1,9 @@
 """The commands of the documentation, run in small: how each is, where, and after which others.
 
 Its pages are the README, those of experiments/ and docs/, CONTRIBUTING.md and the docstrings of the
-recipes; docs/extending.md has a test of its own. `HOW` says how each kind of command is run: what
-is in no row of it fails, so that it gets one.
+recipes; docs/extending.md has a test of its own. `ELSEWHERE` says which kinds of commands another
+test runs, so that they need only be understood. Of all others `HOW` says how they are run: what is
+in no row of it fails, so that it gets one.
 """
 
 import argparse
@@ -14,10 +15,12 @@ from pathlib import PurePath
 import pages
 from program import ROOT
 
-from score_sde.cli import flags
+from score_sde.cli import flags, tune
 from score_sde.data import selection
 from score_sde.data.__main__ import add_emoji_flags, add_encode_flags
 from score_sde.errors import UserError
+from score_sde.evaluation import retrieval
+from score_sde.interop import export
 
 DATA = ROOT.parent / "shared" / "data" / "tfds"  # of the developers'
 
@@ -34,9 +37,6 @@ MARKDOWN = [
 RECIPES = _files("configs/*.py")
 TEXTS = {page: pages.lines(page) for page in (*MARKDOWN, *RECIPES)}
 COMMANDS = {page: pages.commands(page, text) for page, text in TEXTS.items()}
-_TAUGHT = {command.text for page in MARKDOWN for command in COMMANDS[page]}
-# Recipes that no page trains but their own.
-ALONE = [page for page in RECIPES if f"python main.py --config={page}" not in _TAUGHT]
 
 # What stands for a name of the user's.
 NAMES = {
@@ -47,6 +47,60 @@ NAMES = {
     "--config.data.dir=PATH": "--config.data.dir=pictures",
     "--config.data.dir=FILE.npz": "--config.data.dir=mine.npz",
 }
+
+# Kinds of commands, by how they begin, and the test that runs such ones through the program.
+ELSEWHERE = {
+    "python -m score_sde.evaluation.retrieval": "evaluation/test_retrieval.py",
+    "python -m score_sde.interop.export": "interop/test_export.py",
+    "python -m score_sde.samplers.tune": "cli/test_tune.py",
+    "python main.py --config=configs/cifar_vp.py": "cli/test_modes.py",
+    "python main.py --config=configs/digits_cfg.py": "cli/test_questions.py",
+    "python main.py --config=configs/digits_classifier.py": "runs/test_classifier_run.py",
+    "python main.py --config=configs/digits_flow.py": "runs/test_flow_runs.py",
+    "python main.py --config=configs/digits_rgb_vp.py": "cli/test_questions.py",
+    "python main.py --config=configs/digits_vp.py --mode=sample --task=": "cli/test_questions.py",
+    "python main.py --config=configs/digits_vp.py --workdir=runs/lora": "runs/test_lora_run.py",
+    "python main.py --config=configs/digits_vp.py --workdir=runs/told": "runs/test_init_from.py",
+    "python main.py --config=configs/digits_vp.py --workdir=runs/wide": "cli/test_modes.py",
+    "python main.py --config=configs/emoji_text.py": "runs/test_text_runs.py",
+    "python main.py --config=configs/paper.py": "interop/test_importer.py",
+    "python main.py --config=configs/small_images.py": "runs/test_text_runs.py",
+    "python main.py --config=configs/toy_moons.py": "cli/test_vectors.py",
+    "python main.py --workdir=runs/digits_vp --mode=sample --config.sampling.sampler=rk45": (
+        "cli/test_vectors.py"
+    ),
+    "python main.py --workdir=runs/digits_vp --mode=sample --lora=": "runs/test_lora_run.py",
+    "python main.py --workdir=runs/emoji_text": "runs/test_text_runs.py",
+}
+# The flags of those that are not of main.py.
+PARSERS = {
+    "score_sde.evaluation.retrieval": retrieval.parser,
+    "score_sde.interop.export": export.parser,
+    "score_sde.samplers.tune": tune.parser,
+}
+
+
+def filled(command):
+    """Its words, with a name in place of what stands for one."""
+
+    def named(word):
+        return functools.reduce(lambda text, name: text.replace(name, NAMES[name]), NAMES, word)
+
+    return tuple(map(named, command.words))
+
+
+def elsewhere(command):
+    """The test that runs commands of its kind, or ""."""
+    words = " ".join(filled(command))
+    return next((test for begin, test in ELSEWHERE.items() if words.startswith(begin)), "")
+
+
+_TAUGHT = {c.text for page in MARKDOWN for c in COMMANDS[page] if not elsewhere(c)}
+# Recipes that no page trains here but their own: of their commands none is run.
+ALONE = [page for page in RECIPES if f"python main.py --config={page}" not in _TAUGHT]
+_PAGES = [page for page in TEXTS if page not in ALONE]
+HERE = [c for page in _PAGES for c in COMMANDS[page] if not elsewhere(c)]
+UNDERSTOOD = [c for page in TEXTS for c in COMMANDS[page] if page in ALONE or elsewhere(c)]
 
 # Fields of a recipe in small, and of its network.
 SMALL = {
@@ -141,25 +195,9 @@ def statistics(words):
     return (*words, "--features=pixels", "--image_size=8", "--split=train[:64]")
 
 
-def retrieval(words):
-    """Of images of eight pixels; towers of two steps, and a few captions."""
-    few = {
-        "train": ("--steps=2", "--batch_size=8"),
-        "captions": ("--number=8",),
-        "measure": ("--candidates=2",),
-    }
-    return (*words, "--image_size=8", *few.get("".join(words[3:4]), ()))
-
-
 def lines(words):
     """Of images of eight pixels."""
     return (*words, "--image_size=8")
-
-
-def tuning(words):
-    """Of a few trajectories, if it says of what."""
-    few = ("--trajectories=4", "--held_out=2", "--batch_size=2", "--iterations=1")
-    return (*words, *few) if words[3:] else None
 
 
 def as_typed(words):
@@ -196,15 +234,12 @@ HOW = {
     "python -m score_sde.evaluation.classified": as_typed,
     "python -m score_sde.evaluation.lines": lines,
     "python -m score_sde.evaluation.restored": as_typed,
-    "python -m score_sde.evaluation.retrieval": retrieval,
     "python -m score_sde.evaluation.statistics": statistics,
     # Of a released CLIP: interop/test_clip_score.py runs it.
     "python -m score_sde.interop.clip_score": reads("score_sde/interop/clip_score.py"),
     # Of a released encoder of images: interop/test_distance.py runs it.
     "python -m score_sde.interop.distance": reads("score_sde/interop/distance.py"),
-    "python -m score_sde.interop.export": as_typed,
     "python -m score_sde.report": as_typed,
-    "python -m score_sde.samplers.tune": tuning,
     "python -m score_sde.sweep": as_typed,
     "python -m score_sde.sweep run": study,
     "git clone URL": reads(),
@@ -241,15 +276,6 @@ def parsed(words):
         return flags.parse(["main.py", *words[2:]])
 
 
-def filled(command):
-    """Its words, with a name in place of what stands for one."""
-
-    def named(word):
-        return functools.reduce(lambda text, name: text.replace(name, NAMES[name]), NAMES, word)
-
-    return tuple(map(named, command.words))
-
-
 def lacks_data(words):
     """Whether it needs CIFAR-10, which no test downloads."""
     line = parsed(words)
@@ -271,15 +297,10 @@ def makes(words):
         return words[4] if len(words) > 4 else ""
     if line is None:
         return next((w.removeprefix("--out=") for w in words if w.startswith("--out=")), "")
-    return makes_of(line)
-
-
-def makes_of(line):
-    """The same of a command line of main.py."""
     if line.mode == "sample" and line.prompted.prompts:
         return str(line.out or f"{line.workdir}/prompts")
     if line.mode == "sample":
-        return f"{line.workdir}/samples.npz"
+        return f"{line.workdir}/{line.question.task or 'samples'}.npz"
     return "" if line.mode == "evaluate" else str(line.workdir)
 
 

@@ -15,6 +15,7 @@ import sys
 import traceback
 from concurrent.futures import Future, ProcessPoolExecutor
 
+import fast_compilation
 from program import environment
 
 
@@ -78,6 +79,7 @@ def _begin(folder, variables):
     os.environ.clear()
     os.environ |= variables
     os.chdir(folder)
+    fast_compilation.share_dialects()
     from score_sde.sweep import launch
 
     launch.Local = _Here

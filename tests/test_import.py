@@ -15,15 +15,11 @@ def fresh(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
 
-def test_import_is_light():
-    code = f"import sys, score_sde; print([m for m in {HEAVY} if m in sys.modules])"
-    assert fresh(code).stdout.strip() == "[]"
-
-
 def test_import_is_quick():
     """It costs less than a tenth of what JAX, Flax and optax cost, in the same process.
 
-    In processor time, the best of three: how busy the machine is does not matter.
+    In processor time, the best of four, of which the first may have to compile the byte code: how
+    busy the machine is does not matter.
     """
     code = """
 from time import process_time
@@ -33,14 +29,18 @@ theirs = process_time()
 import score_sde
 print((process_time() - theirs) / (theirs - begin))
 """
-    fresh("import score_sde")  # compiles the byte code
-    ratios = [float(fresh(code).stdout) for _ in range(3)]
+    ratios = []
+    while not ratios or (min(ratios) >= 0.1 and len(ratios) < 4):
+        ratios.append(float(fresh(code).stdout))
     assert min(ratios) < 0.1, ratios
 
 
-def test_public_names():
-    code = """
-import score_sde
+def test_import_is_light_and_names_are_public():
+    """Nothing heavy is there before the first name is asked for, and all names can be had."""
+    code = f"""
+import sys, score_sde
+heavy = [m for m in {HEAVY} if m in sys.modules]
+assert not heavy, heavy
 for name in score_sde.__all__:
     getattr(score_sde, name)
 assert callable(score_sde.load)

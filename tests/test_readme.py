@@ -1,7 +1,7 @@
-"""Every command and snippet of the README and its like runs, in small; what they name is there.
+"""The commands and snippets of the README and its like run, in small; what they name is there.
 
 They run in the order of their pages, so that later ones find the runs of earlier ones; see
-in_small.py. Recipes that no page but their own trains are in test_recipes.py.
+in_small.py. Commands of kinds that other tests run are understood: test_recipes.py.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import re
 import textwrap
+from pathlib import PurePath
 
 import in_small
 import pages
@@ -47,8 +48,7 @@ OF_DATA = (add_suggest_flags, add_emoji_flags, add_info_flags, add_encode_flags)
 FLAGS = help.HELP + SWEEP + statistics.parser().format_help() + export.parser().format_help()
 FLAGS += "".join(map(of_data, OF_DATA))
 
-PAGES = [page for page in in_small.TEXTS if page not in in_small.ALONE]
-COMMANDS = [command for page in PAGES for command in in_small.COMMANDS[page]]
+OF_README = [command for command in in_small.HERE if command.page == "README.md"]
 SNIPPETS = {page: pages.snippets(page, in_small.TEXTS[page]) for page in in_small.MARKDOWN}
 
 # By what a snippet holds: what its text presupposes, and what is true of what it leaves.
@@ -88,6 +88,7 @@ AFTER = {
         whole = score_sde.train
         small = {"model.channels": 4, "model.channel_mult": (1,), "model.num_res_blocks": 1}
         small |= {"model.attn_resolutions": (), "training.batch_size": 4, "sampling.steps": 2}
+        small |= {"training.eval_every": 0, "training.sample_every": 0}
         score_sde.train = lambda *a, **k: whole(*a, **k | {"steps": 1, "changes": small})
         """,
         ("pictures.shape == (16, 8, 8, 3)", "run.step == 1"),
@@ -95,7 +96,8 @@ AFTER = {
     "from_alpha_sigma": (
         """
         small = {"model.channels": 16, "model.depth": 1, "training.batch_size": 4}
-        small |= {"training.steps_per_call": 1}
+        small |= {"training.steps_per_call": 1, "training.eval_every": 0}
+        small |= {"training.sample_every": 0}
         """,
         ("run.sde == sde", "run.step == 1"),
     ),
@@ -108,8 +110,8 @@ AFTER = {
 
 # Paths of the user's, not of this repository.
 THEIRS = ("../shared", "~/.cache/score_sde", "train/", "test/")
-# Made by a metric for which no command asks, and where a checkpoint is damaged.
-OTHERS = ("evaluation/loss_by_time.csv", "checkpoints/damaged-STEP")
+# Made by a metric for which no command asks, where a checkpoint is damaged, and by tuning.
+OTHERS = ("evaluation/loss_by_time.csv", "checkpoints/damaged-STEP", "grid.json")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +120,7 @@ def place(tmp_path_factory, data_dir):
         yield place
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.where)
+@pytest.mark.parametrize("command", in_small.HERE, ids=lambda command: command.where)
 def test_a_command_runs(place, command, request):
     """It ends with exit code 0, and leaves what it is to leave."""
     if in_small.lacks_packages(command):
@@ -128,7 +130,12 @@ def test_a_command_runs(place, command, request):
         pytest.fail(f"to run, it needs CIFAR-10, which is not in {shared}")
 
 
-OTHER_NETWORKS = [c for c in COMMANDS if "--config.model." in c.text and in_small.parsed(c.words)]
+OTHER_NETWORKS = [
+    command
+    for page in in_small.MARKDOWN
+    for command in in_small.COMMANDS[page]
+    if "--config.model." in command.text and in_small.parsed(command.words)
+]
 
 
 @pytest.mark.parametrize("command", OTHER_NETWORKS, ids=lambda command: command.where)
@@ -182,7 +189,7 @@ def test_the_study_that_was_measured_is_complete(place):
 
 def test_a_run_has_all_that_the_readme_says(place):
     """Of the run that the README trains, samples and evaluates."""
-    for command in in_small.COMMANDS["README.md"]:
+    for command in OF_README:
         line = in_small.parsed(in_small.filled(command))
         if line and str(line.workdir) == "runs/digits_vp":
             place.run(command)
@@ -229,7 +236,10 @@ def is_path(page, path, place):
     bases += [ROOT / "experiments" / "digits_solvers"]
     if any(list(base.glob(pattern)) for base in bases):
         return True
-    for command in in_small.COMMANDS["README.md"]:  # which make the others
+    made = [path for path, command in in_small.makers().items() if command in in_small.UNDERSTOOD]
+    if any(PurePath(path).match(pattern) for path in made):  # by commands that run elsewhere
+        return True
+    for command in OF_README:  # which make the others
         with contextlib.suppress(pytest.fail.Exception):  # in a test of its own
             place.run(command)
     bases = [place.folder, *place.folder.glob("runs/*")]

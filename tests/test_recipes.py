@@ -1,7 +1,8 @@
-"""Every command in the docstrings of configs/ is understood, and its config can be built.
+"""Every command that test_readme.py does not run is understood, and its config can be built.
 
-Those of recipes that the README trains run in test_readme.py. These are variants of them: what is
-looked at is what a change can break, the flags, the options and the files that they name.
+These are variants of what it runs, or of kinds that the tests of in_small.ELSEWHERE run. What is
+looked at is what a change can break, the flags, the options and the files that they name. And of
+recipes: how many parameters they have, and a step of what no other test trains.
 """
 
 import contextlib
@@ -26,18 +27,26 @@ from score_sde.runs.ignored import ignored
 
 pytestmark = pytest.mark.slow
 
-COMMANDS = [command for page in in_small.ALONE for command in in_small.COMMANDS[page]]
+
+@pytest.mark.parametrize("begin", in_small.ELSEWHERE)
+def test_what_runs_elsewhere_is_a_kind_of_command_and_has_a_test(begin):
+    assert (ROOT / "tests" / in_small.ELSEWHERE[begin]).exists()
+    commands = [" ".join(in_small.filled(c)) for c in in_small.UNDERSTOOD]
+    assert any(command.startswith(begin) for command in commands)
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.where)
+@pytest.mark.parametrize("command", in_small.UNDERSTOOD, ids=lambda command: command.where)
 def test_a_command_is_understood(command, data_dir):
     """It is of a known kind, and what it asks for can be built; no option is for nothing."""
     words = in_small.filled(command)
-    assert any(" ".join(words).startswith(begin) for begin in in_small.HOW), words
+    kinds = (*in_small.HOW, *in_small.ELSEWHERE)
+    assert any(" ".join(words).startswith(begin) for begin in kinds), words
     typed = in_small.parsed(words)
     if typed is None:
         files = [word for word in words if word.startswith("runs/")]
         assert len(in_small.needs(words)) >= len(files), f"no command makes {files}"
+        if words[3:] and words[2] in in_small.PARSERS:
+            in_small.PARSERS[words[2]]().parse_args(words[3:])
         return
     small = in_small.parsed(in_small.recipe(words))
     with contextlib.chdir(ROOT):
@@ -89,11 +98,11 @@ PARAMETERS = {
     "digits_ve": 584_569,
     "digits_vp": 582_265,
     "emoji_autoencoder": 842_220,
-    "emoji_control": 2_010_272,
+    "emoji_control": 2_401_184,
     "emoji_latent": 2_417_576,
-    "emoji_lora": 344_512,
+    "emoji_lora": 396_480,
     "emoji_styles": 324_194,
-    "emoji_text": 3_734_636,
+    "emoji_text": 4_323_756,
     "imagenet256_dit": 674_834_720,
     "imagenet64_edm2": 280_209_381,
     "small_images": 1_754_147,
@@ -101,10 +110,12 @@ PARAMETERS = {
     "toy_moons": 56_130,
     "toy_spirals": 56_898,
 }
-# Those that no test trains in small; test_paper.py is of the paper's, runs/test_distilled_runs.py
-# of what has a run for its teacher, and runs/test_autoencoder_run.py of what has one to encode.
-ELSEWHERE = ("paper", "digits_progressive", "emoji_latent")
-UNTRAINED = [name for page in in_small.ALONE if (name := PurePath(page).stem) not in ELSEWHERE]
+# Those that other tests train in small: test_paper.py those of the paper, which three recipes of
+# CIFAR-10 are too, and of runs/ test_autoencoder_run.py, test_classifier_run.py,
+# test_distilled_runs.py and test_variational_run.py.
+TRAINED = ("paper", "cifar_vp", "cifar_subvp", "cifar_ve", "emoji_autoencoder", "emoji_latent")
+TRAINED += ("digits_classifier", "digits_progressive", "digits_vdm")
+UNTRAINED = [name for page in in_small.ALONE if (name := PurePath(page).stem) not in TRAINED]
 COMPILED = {}
 
 
@@ -119,8 +130,8 @@ def described(config, folder=None):
         image, text = fields.image((32, 32, 3)), fields.text(96)
         more = fields.image((32, 32, 1), name="sketch"), fields.label(2, name="style")
         return Info("emoji", "train", 20, (image, *more, text))
-    if config.data.name == "folder" and folder is None:
-        return image_info("folder", "train", 20, (32, 32, 3))
+    if config.data.name in ("folder", "arrays"):
+        return image_info(config.data.name, "train", 20, (32, 32, 3))
     return selection.read({**config.data, "dir": folder or config.data.dir}).describe()
 
 

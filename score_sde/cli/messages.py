@@ -70,7 +70,9 @@ def say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) -
     if outcome.start == outcome.step:
         print(f"nothing left to train: {_more(line, experiment, outcome)}")
     mode = "sample" if experiment.objective.draws else "evaluate"
-    mode += " --prompt=TEXT" if experiment.text.ENCODERS else ""
+    kinds = {experiment.data[name].kind for name in experiment.conditions}
+    if experiment.objective.draws and (experiment.text.ENCODERS or "text" in kinds):
+        mode += " --prompt=TEXT"
     print(f"done: {outcome.step} steps, in {line.workdir}. Next: {line.rerun} --mode={mode}")
 
 

@@ -78,7 +78,8 @@ def draw(line: CommandLine, run: Run) -> int:
         if path.exists() and not there and not line.overwrite:
             raise prompt_there.in_the_way(path)
     if there:
-        print(f"{len(there)} of {len(asked)} pictures are there already, in {target}", flush=True)
+        every = f"{len(there)} of {len(asked)} pictures are" if len(asked) > 1 else "the picture is"
+        print(f"{every} there already, in {target}", flush=True)
     missing = [i for i in range(len(asked)) if i not in there]
     if not missing and all(path.exists() for path in sheet):
         return 0

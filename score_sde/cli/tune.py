@@ -34,8 +34,9 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = terminal.Parser(
+def parser() -> argparse.ArgumentParser:
+    """The arguments of the command."""
+    found = terminal.Parser(
         prog="python -m score_sde.samplers.tune",
         description="Tunes the times of a sampler for a run, towards an accurate solution of the "
         "probability-flow ODE from the same noise, and writes them into the run's grid.json. "
@@ -43,20 +44,20 @@ def _parser() -> argparse.ArgumentParser:
         "sampler are given as --config.sampling.NAME=VALUE.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("run", type=files.expanded, help="the run's folder")
-    parser.add_argument("--sampler", required=True, help="a sampler that adds no noise")
-    parser.add_argument("--steps", required=True, type=_count, help="its number of steps")
-    parser.add_argument(
+    found.add_argument("run", type=files.expanded, help="the run's folder")
+    found.add_argument("--sampler", required=True, help="a sampler that adds no noise")
+    found.add_argument("--steps", required=True, type=_count, help="its number of steps")
+    found.add_argument(
         "--coefficients", action="store_true", help="tune factors on its coefficients too"
     )
-    parser.add_argument("--weights", default="ema", help="ema, a decay, or raw")
-    parser.add_argument("--step", type=_count, help="which checkpoint; the newest by default")
-    parser.add_argument("--trajectories", type=_count, default=256, help="that are fitted")
-    parser.add_argument("--held_out", type=_count, default=128, help="that decide when to stop")
-    parser.add_argument("--batch_size", type=_count, default=64, help="trajectories at a time")
-    parser.add_argument("--iterations", type=_count, default=60, help="at most")
-    parser.add_argument("--seed", type=_seed, default=0, help="of the noise")
-    return parser
+    found.add_argument("--weights", default="ema", help="ema, a decay, or raw")
+    found.add_argument("--step", type=_count, help="which checkpoint; the newest by default")
+    found.add_argument("--trajectories", type=_count, default=256, help="that are fitted")
+    found.add_argument("--held_out", type=_count, default=128, help="that decide when to stop")
+    found.add_argument("--batch_size", type=_count, default=64, help="trajectories at a time")
+    found.add_argument("--iterations", type=_count, default=60, help="at most")
+    found.add_argument("--seed", type=_seed, default=0, help="of the noise")
+    return found
 
 
 @terminal.program
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0, 2 after one line on stderr if the input is bad, 130 after Ctrl-C.
     """
     try:
-        return _tune(*_parser().parse_known_args(argv))
+        return _tune(*parser().parse_known_args(argv))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

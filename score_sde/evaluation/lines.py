@@ -4,6 +4,9 @@
     python main.py --workdir=runs/emoji_control --mode=sample --prompt=held_out.csv
     python -m score_sde.evaluation.lines emoji runs/emoji_control/prompts
 
+Pictures of the same prompts that another run drew are held against the same drawings by
+`--asked=runs/emoji_control/prompts`: what is there without them.
+
 Of a picture and of a drawing those pixels are lines that are darker than half. `iou` is what both
 have over what either has, the mean over pictures; `others` the same of drawings that belong to
 other pictures. The real held-out pictures, with their own drawings, are measured beside: what they
@@ -15,7 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,29 +60,45 @@ def iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.where(either, both / np.maximum(either, 1), 1.0)
 
 
-def read(folder: Path, field: str) -> tuple[np.ndarray, np.ndarray]:
+def read(folder: Path, field: str, asked: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Pictures that --mode=sample --prompt wrote, and the drawings that they were asked by.
 
     Args:
         folder: of the PNG files.
         field: the condition that is the drawing.
+        asked: a folder whose pictures, of the same names and prompts, say the drawings; None for
+            the pictures' own.
 
     Raises:
-        UserError: there are none, they do not say their drawing, or it is of another size.
+        UserError: there are none, they do not say their drawing, or it is of another size; those of
+            `asked` are not of the same prompts.
     """
     pictures, drawings = [], []
     for path in sorted(folder.glob("*.png")):
-        try:
-            said = records.parse(images.about(path, keyword="parameters"))["conditions"][field]
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path} does not say what {field} it was asked by") from error
+        saying = path if asked is None else asked / path.name
+        said = _said(saying)
+        if said.get("prompt") != _said(path).get("prompt"):
+            raise UserError(f"{saying} is not of the prompt of {path}")
+        conditions = said.get("conditions")
+        if not isinstance(conditions, Mapping) or field not in conditions:
+            raise UserError(f"{saying} does not say what {field} it was asked by")
         pictures.append(np.asarray(images.read(path).convert("RGB")))
-        drawings.append(images.resized(Path(str(said)), pictures[-1].shape[:2], 1))
+        drawing = Path(str(conditions[field]))
+        drawings.append(images.resized(drawing, pictures[-1].shape[:2], 1))
     if not pictures:
         raise UserError(f"{folder} has no picture: draw some first, with --mode=sample --prompt")
     if len({picture.shape for picture in pictures}) > 1:
         raise UserError(f"{folder} holds pictures of several sizes")
     return np.array(pictures), np.array(drawings)
+
+
+def _said(path: Path) -> Mapping[str, Any]:
+    """What the file of a picture says of it; nothing if it says nothing."""
+    text = images.about(path, keyword="parameters")
+    try:
+        return records.parse(text)
+    except ValueError:
+        return {}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -91,6 +110,11 @@ def parser() -> argparse.ArgumentParser:
     selection.add_flags(found, split="test")
     found.add_argument("pictures", nargs="+", type=files.typed, help="folders of PNG files")
     found.add_argument("--field", default="sketch", help="that is the drawing [sketch]")
+    found.add_argument(
+        "--asked",
+        type=files.typed,
+        help="a folder whose pictures of the same prompts say the drawings [each says its own]",
+    )
     return found
 
 
@@ -106,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = [source.info.of_kinds(("image",), name).name for name in ("", args.field)]
     found = source.gather(np.arange(len(source)))
     sets = [(f"{args.name}, {args.split}", *(found[name] for name in names))]
-    sets += [(str(path), *read(path, args.field)) for path in args.pictures]
+    sets += [(str(path), *read(path, args.field, args.asked)) for path in args.pictures]
     for name, pictures, drawings in sets:
         print(json.dumps({"pictures": name, **measure(pictures, drawings)}), flush=True)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flax import nnx
 
-from score_sde.models.functional import split, streams
+from score_sde.models.functional import abstract, split
 from score_sde.models.layers import Constant
 from score_sde.objectives import OWN
 from score_sde.runs.build import Experiment
@@ -21,7 +21,7 @@ def module(experiment: Experiment) -> nnx.Module:
             f"{said} is trained beside a network, and a file of another project has the network "
             "alone: begin such a run by --init_from, and export one as NAME.safetensors"
         )
-    return nnx.eval_shape(lambda: experiment.module(streams(0)))
+    return abstract(experiment.module)
 
 
 def variables(experiment: Experiment) -> dict[str, nnx.Variable]:

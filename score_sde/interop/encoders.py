@@ -15,7 +15,7 @@ from score_sde.evaluation import cache
 from score_sde.interop.components import COMPONENTS, base, folder
 from score_sde.interop.components.base import Component
 from score_sde.models import clip_image, dinov2
-from score_sde.models.functional import functional
+from score_sde.models.functional import Maker, functional
 
 BATCH = 32
 _PREPARED = {clip_image.CLIPImage: clip_image.prepared, dinov2.DINOv2: dinov2.prepared}
@@ -106,7 +106,7 @@ def opened(
     """
     options = component.options(config)
     _, placed = base.place(component, config, dict(arrays))
-    network = functional(lambda rngs: component.make(**options, rngs=rngs))
+    network = functional(Maker(component.make, options))
     encode = jax.jit(lambda params, given: taken(network.apply(*params, given)))
     return lambda given: encode(placed, jnp.asarray(given)), options
 

@@ -17,6 +17,7 @@ from score_sde.models.cross_unet import CrossUNet
 from score_sde.models.dit import DiT
 from score_sde.models.edm2 import EDM2
 from score_sde.models.flux import Flux
+from score_sde.models.functional import Maker
 from score_sde.models.mlp import MLP
 from score_sde.models.mmdit import MMDiT
 from score_sde.models.ncsn import NCSN, NCSNv2
@@ -89,7 +90,7 @@ def read(
     check_name("config.model.dtype", own["dtype"], ("float32", "bfloat16"))
     own["dtype"] = jnp.dtype(own["dtype"])
     own |= {argument: v for argument, v in given.items() if argument in arguments.given(network)}
-    return lambda rngs: network(**own, rngs=rngs)
+    return Maker(network, own)
 
 
 def _goes(network: type[nnx.Module], given: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -7,8 +7,10 @@ the house, from the optimiser to the checkpoints, sees only those.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -70,14 +72,57 @@ def streams(key: jax.Array | int) -> nnx.Rngs:
     return found
 
 
+@dataclasses.dataclass(frozen=True)
+class Maker:
+    """Builds a model from its random streams; equal to others of the same class and options.
+
+    Attributes:
+        of: the class, or a function.
+        options: its arguments by name, but for the streams: numbers, texts and what else can be
+            hashed, sequences and mappings of them.
+    """
+
+    of: Callable[..., nnx.Module]
+    options: Mapping[str, Any] = dataclasses.field(compare=False)
+    _key: Any = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "_key", _hashable(self.options))
+
+    def __call__(self, rngs: nnx.Rngs) -> nnx.Module:
+        """The model."""
+        return self.of(**self.options, rngs=rngs)
+
+
+def _hashable(value: Any) -> Any:
+    """What is equal for equal values of the same types: 1, True and 1.0 are three."""
+    if isinstance(value, Mapping):
+        return tuple((name, _hashable(value[name])) for name in sorted(value))
+    if isinstance(value, list | tuple):
+        return tuple(map(_hashable, value))
+    return type(value), value
+
+
+def abstract(make: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
+    """A model with shapes in place of its arrays; see functional."""
+    return nnx.merge(*_split(make))
+
+
+@functools.lru_cache(maxsize=32)
+def _split(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[nnx.GraphDef, nnx.State, nnx.State]:
+    """The structure of a model, its parameters and its constants."""
+    return nnx.split(nnx.eval_shape(lambda: make(streams(0))), nnx.Param, ...)
+
+
 def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Functional:
     """Split a model. No array is made until `init` is called.
 
     Args:
-        make: builds the model from its random streams.
+        make: builds the model from its random streams. What it builds is looked at once, also by
+            others that are equal: large networks are seconds of Python.
     """
-    model = nnx.eval_shape(lambda: make(streams(0)))
-    graph, params, constants = nnx.split(model, nnx.Param, ...)
+    graph, params, constants = _split(make)
+    model = abstract(make)
     of_unit_size = {
         "/".join(map(str, path)) for path, v in nnx.iter_graph(model) if isinstance(v, UnitParam)
     }

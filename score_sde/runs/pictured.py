@@ -272,9 +272,11 @@ def later(run: Run, draw: Sampler, strength: float) -> Sampler:
     if strength == 1:
         return draw
     try:
-        return draw.later(run.sde, strength)
+        found = draw.later(run.sde, strength)
+        found.check(run.sde)
     except ValueError as error:
         raise UserError(f"strength={strength:g}: {error}") from error
+    return found
 
 
 @jax.jit

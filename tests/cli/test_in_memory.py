@@ -23,15 +23,15 @@ registry = importlib.import_module("score_sde.data.load")
 IMAGES = np.zeros((20, 8, 8, 1), np.uint8)
 
 
-@pytest.fixture
-def given(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
     """As score_sde.train leaves it, which no process knows any more."""
-    monkeypatch.setattr(registry, "_REGISTERED", {})
-    data.register(data.IN_MEMORY, lambda split: arrays.source({"image": IMAGES}, split=split))
     fields = {"data.name": data.IN_MEMORY, **TINY}
-    run = untrained_run(tmp_path / "run", recipes.get("small_images:arrays"), **fields)
-    registry._REGISTERED.clear()
-    return run
+    folder = tmp_path_factory.mktemp("given") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_REGISTERED", {})
+        data.register(data.IN_MEMORY, lambda split: arrays.source({"image": IMAGES}, split=split))
+        return untrained_run(folder, recipes.get("small_images:arrays"), **fields)
 
 
 @pytest.mark.parametrize("mode", ["train", "evaluate", "sample"])

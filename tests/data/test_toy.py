@@ -11,6 +11,8 @@ from score_sde.data import toy
 from score_sde.data.base import DataError, Info, SplitError
 from score_sde.fields import label, vector
 
+pytestmark = pytest.mark.slow
+
 STEP = 0.05  # Half the smallest noise: sums over a grid are then exact to exp(-2 pi^2 2^2) = 1e-34.
 
 

@@ -8,6 +8,8 @@ import pytest
 from score_sde import data
 from score_sde.evaluation import digit_quality
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):

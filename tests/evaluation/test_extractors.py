@@ -8,6 +8,8 @@ from score_sde.errors import UserError
 from score_sde.evaluation import extractors
 from score_sde.training.sharding import make_mesh
 
+pytestmark = pytest.mark.slow
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 2, 2, 1), np.uint8)
 IMAGE, VECTOR = fields.image((2, 2, 1)), fields.vector(3)
 

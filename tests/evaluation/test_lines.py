@@ -32,16 +32,24 @@ def test_the_command_measures_folders_beside_the_data(tmp_path, capsys):
     np.savez(tmp_path / "a.npz", **{f"{s}_{n}": a for s in splits for n, a in arrays.items()})
     for i in range(4):
         save_png(tmp_path / "asked" / f"{i}.png", SKETCHES[i])
-        said = {"conditions": {"sketch": str(tmp_path / "asked" / f"{i}.png")}}
+        said = {"prompt": "abcd"[i]}
+        save_png(tmp_path / "alone" / f"{i}.png", COLUMNS[i], {"parameters": json.dumps(said)})
+        said |= {"conditions": {"sketch": str(tmp_path / "asked" / f"{i}.png")}}
         save_png(tmp_path / "out" / f"{i}.png", COLUMNS[3 - i], {"parameters": json.dumps(said)})
     command = ["arrays", f"--data_dir={tmp_path / 'a.npz'}"]
     assert lines.main([*command, str(tmp_path / "out")]) == 0
     real, drawn = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (real["pictures"], real["iou"], drawn["iou"]) == ("arrays, test", 0.5714, 0.1)
+    out, alone = str(tmp_path / "out"), str(tmp_path / "alone")
+    assert lines.main([*command, alone, f"--asked={out}"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[1])["iou"] == 0.5714
     for wrong, said in (
         ([*command, str(tmp_path / "asked")], "0.png does not say what sketch it was asked by"),
         ([*command, str(tmp_path)], "has no picture: draw some first"),
-        ([*command, str(tmp_path / "out"), "--field=image2"], "did you mean 'image'?"),
+        ([*command, out, "--field=image2"], "did you mean 'image'?"),
+        ([*command, alone], "0.png does not say what sketch it was asked by"),
+        ([*command, str(tmp_path / "asked"), f"--asked={out}"], "0.png is not of the prompt of"),
+        ([*command, alone, f"--asked={tmp_path / 'none'}"], "none/0.png cannot be opened"),
     ):
         assert lines.main(wrong) == 2
         assert said in capsys.readouterr().err

@@ -9,6 +9,8 @@ from score_sde.interop.released import Released
 from score_sde.models import ADM, ADMClassifier
 from score_sde.models.functional import streams
 
+pytestmark = pytest.mark.slow
+
 GUIDED = {
     "model_channels": 256,
     "num_res_blocks": 2,

@@ -144,8 +144,8 @@ def test_torch_reads_the_file(exported):
         np.testing.assert_array_equal(tensor.numpy(), ours["model"][key])
 
 
-def test_what_cannot_be_exported_is_one_line(exported, tmp_path, finished, capsys):
-    run, file = exported("ddpmpp_vp")
+def test_what_cannot_be_exported_is_one_line(exported, tmp_path, capsys):
+    run, file = exported("ncsnpp_ve")
     before = file.read_bytes()
     capsys.readouterr()
 

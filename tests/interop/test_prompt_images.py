@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
-import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import shallow
 from latent_goldens import error, golden
 from PIL import Image
 from vision import VISION, arrays_of_vision
@@ -34,7 +34,18 @@ NEGATIVE = "blurry, low quality, bad hands"
 def run(shared, tmp_path_factory):
     """The pipeline sd15."""
     workdir = tmp_path_factory.mktemp("sd15") / "run"
+    return imported(shared / "golden" / "latent" / "pipelines" / "sd15", workdir)
+
+
+@pytest.fixture(scope="module")
+def few(shared, tmp_path_factory):
+    """The same with few layers, of random numbers."""
+    folder = tmp_path_factory.mktemp("few")
     source = shared / "golden" / "latent" / "pipelines" / "sd15"
+    return imported(shallow.pipeline(source, folder / "pipeline"), folder / "run")
+
+
+def imported(source, workdir):
     flags = ["--mode=import", f"--checkpoint={source}", f"--workdir={workdir}"]
     assert cli.main(["main.py", *flags]) == 0
     return score_sde.load(workdir)
@@ -53,10 +64,10 @@ def picture(tmp_path):
     return tmp_path / "picture.png"
 
 
-def test_img2img_by_the_command_line(run, picture, tmp_path):
+def test_img2img_by_the_command_line(few, picture, tmp_path):
     """Resized as asked; the file says what it is of."""
     flags = ("--task=img2img", f"--image={picture}", "--strength=0.5", "--height=16", "--width=24")
-    assert sample(run, *flags, "--config.guidance.scale=1", f"--out={tmp_path / 'out'}") == 0
+    assert sample(few, *flags, "--config.guidance.scale=1", f"--out={tmp_path / 'out'}") == 0
     drawn = Image.open(tmp_path / "out" / "000000.png")
     said = json.loads(drawn.text["parameters"])
     assert drawn.size == (24, 16)
@@ -104,6 +115,8 @@ def test_what_cannot_be_about_an_image_is_one_line(run, picture, tmp_path, capsy
         ({"image": np.zeros((16, 24, 3)), "height": 32}, "leave out height and width"),
         ({"image": np.zeros((16, 23, 3))}, "width=23: give a multiple of 8"),
         ({"image": np.zeros((16, 24, 3)), "sampler": "rk45"}, "RK45 has no steps"),
+        ({"image": np.zeros((16, 24, 3)), "sampler": "plms", "steps": 4}, "needs 4 times at least"),
+        ({"start": np.zeros((1, 2, 3, 4)), "after": 0.5, "sampler": "plms", "steps": 4}, "4 times"),
     ],
 )
 def test_what_python_cannot_give(run, options, message):
@@ -111,12 +124,12 @@ def test_what_python_cannot_give(run, options, message):
         run.generate("a fox", guidance=1.0, **options)
 
 
-def test_outpainting_by_the_command_line(run, picture, tmp_path):
+def test_outpainting_by_the_command_line(few, picture, tmp_path):
     """What is known stays, to the last bit; the rest is drawn."""
     small = tmp_path / "small.png"
     Image.open(picture).crop((0, 0, 16, 8)).save(small)
     flags = ("--task=outpaint", f"--image={small}", "--extend=right:8", "--extend=top:8")
-    assert sample(run, *flags, "--config.guidance.scale=1", f"--out={tmp_path / 'out'}") == 0
+    assert sample(few, *flags, "--config.guidance.scale=1", f"--out={tmp_path / 'out'}") == 0
     drawn = Image.open(tmp_path / "out" / "000000.png")
     said, levels = json.loads(drawn.text["parameters"]), np.asarray(drawn)
     assert levels.shape == (16, 24, 3)
@@ -147,20 +160,15 @@ def test_known_latents_are_known_at_the_end_and_on_the_way(run):
 
 
 def test_a_network_that_is_told_of_masks(shared, tmp_path, capsys):
-    """The released U-Net of 9 channels: the mask, then the latents of what is left, gray else."""
+    """A U-Net of 9 channels as released: the mask, then the latents of what is left, gray else."""
     latent = shared / "golden" / "latent"
     folder = tmp_path / "pipeline"
-    shutil.copytree(latent / "pipelines" / "sd15", folder, ignore=shutil.ignore_patterns("unet"))
-    for path in [folder, *folder.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    shutil.copytree(latent / "unets" / "inpaint9" / "unet", folder / "unet")
+    unet = latent / "unets" / "inpaint9" / "unet"
+    shallow.pipeline(latent / "pipelines" / "sd15", folder, unet)
     index = json.loads((folder / "model_index.json").read_text())
     index["_class_name"] = "StableDiffusionInpaintPipeline"
     (folder / "model_index.json").write_text(json.dumps(index))
-    workdir = tmp_path / "run"
-    flags = ["--mode=import", f"--checkpoint={folder}", f"--workdir={workdir}"]
-    assert cli.main(["main.py", *flags]) == 0
-    inpaints = score_sde.load(workdir)
+    inpaints = imported(folder, tmp_path / "run")
     image = np.random.default_rng(1).integers(0, 256, (16, 24, 3), np.uint8)
     mask = np.arange(24) < np.full((16, 1), 13)
     options = {"steps": 1, "sampler": "ddim", "guidance": 1.0}
@@ -169,7 +177,7 @@ def test_a_network_that_is_told_of_masks(shared, tmp_path, capsys):
     cond = pictured.question(inpaints, given, samplers.get("ddim"), noise, KEY).cond
     np.testing.assert_array_equal(cond["concat"][0, ..., 0], [[0, 0, 1]] * 2)
     left = np.where(mask[..., None], image / np.float32(255), np.float32(0.5))
-    rest = inpaints.space.of_images(2 * left[None] - 1)
+    rest = jax.jit(lambda space, x: space.of_images(x))(inpaints.space, 2 * left[None] - 1)
     np.testing.assert_allclose(cond["concat"][..., 1:], rest, atol=1e-4)
     out = inpaints.generate("a fox", image=image, mask=mask, **options)
     np.testing.assert_array_equal(out.images[0][mask], (image / np.float32(255))[mask])
@@ -359,10 +367,8 @@ def test_a_small_image_is_made_larger(shared, tmp_path, capsys):
     """The network is told the image under the noise of a level, of the chain that it is for."""
     latent = shared / "golden" / "latent"
     folder = tmp_path / "pipeline"
-    shutil.copytree(latent / "pipelines" / "sd2", folder, ignore=shutil.ignore_patterns("unet"))
-    for path in [folder, *folder.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    shutil.copytree(latent / "unets" / "upscaler7" / "unet", folder / "unet")
+    unet = latent / "unets" / "upscaler7" / "unet"
+    shallow.pipeline(latent / "pipelines" / "sd2", folder, unet)
     (folder / "low_res_scheduler").mkdir()
     low = {"_class_name": "DDPMScheduler", "beta_schedule": "scaled_linear", "beta_end": 0.02}
     (folder / "low_res_scheduler" / "scheduler_config.json").write_text(json.dumps(low))
@@ -370,10 +376,7 @@ def test_a_small_image_is_made_larger(shared, tmp_path, capsys):
     index |= {"_class_name": "StableDiffusionUpscalePipeline", "max_noise_level": 350}
     index |= {"low_res_scheduler": ["diffusers", "DDPMScheduler"]}
     (folder / "model_index.json").write_text(json.dumps(index))
-    workdir = tmp_path / "run"
-    flags = ["--mode=import", f"--checkpoint={folder}", f"--workdir={workdir}"]
-    assert cli.main(["main.py", *flags]) == 0
-    larger = score_sde.load(workdir)
+    larger = imported(folder, tmp_path / "run")
     keys = jax.random.split(jax.random.key(0), 4096)
     told = upscaling.told(larger, np.full((4096, 1, 1, 1), 0.75, np.float32), 200, keys)
     betas = np.linspace(1e-4**0.5, 0.02**0.5, 1000) ** 2

@@ -11,6 +11,8 @@ from filled import filled, quick_jit
 from score_sde.models.autoencoder import Autoencoder
 from score_sde.models.functional import functional
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"widths": (4, 8), "num_res_blocks": 1, "groups": 2, "latent_channels": 3}
 
 

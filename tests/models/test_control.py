@@ -13,7 +13,7 @@ from score_sde.models.functional import functional
 from score_sde.models.unet import UNet
 from score_sde.prediction import null_like
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 SKETCH = image((8, 8, 1), name="sketch")
 OPTIONS = {"channels": 8, "channel_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": (4,)}

@@ -12,6 +12,8 @@ from score_sde.models.controlnet import ControlNet, weighted
 from score_sde.models.cross_unet import CrossUNet
 from score_sde.models.functional import functional
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "widths": (4, 8),
     "num_res_blocks": 1,

@@ -8,6 +8,8 @@ from filled import quick_jit
 
 from score_sde.models.conv import conv2d
 
+pytestmark = pytest.mark.slow
+
 CASES = {
     "same": {"stride": 1, "padding": ((1, 1), (1, 1))},
     "valid": {"stride": 1, "padding": ((0, 0), (0, 0))},

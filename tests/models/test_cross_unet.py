@@ -12,6 +12,8 @@ from score_sde.models import arguments
 from score_sde.models.cross_unet import CrossUNet
 from score_sde.models.functional import functional
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "shape": (8, 8, 2),
     "widths": (4, 8),

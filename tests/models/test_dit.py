@@ -14,6 +14,8 @@ from score_sde.models import DiT
 from score_sde.models.conditions import Label
 from score_sde.models.functional import functional
 
+pytestmark = pytest.mark.slow
+
 # With the fixed positions, which count among the released networks' parameters: latents of 32x32x4,
 # twice as many output channels, 1000 classes and none. The paper says 33, 131, 458 and 675 million.
 PUBLISHED = {

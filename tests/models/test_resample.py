@@ -9,7 +9,7 @@ from scipy.signal import convolve2d, correlate2d
 
 from score_sde.models.resample import Downsample, Upsample, double, halve
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 FIR = (1, 2, 4, 1)  # not symmetric, so that its direction is tested
 

@@ -9,6 +9,8 @@ from filled import filled, quick_jit
 from score_sde.models.functional import functional
 from score_sde.models.spatial_transformer import CrossAttention, SpatialTransformer
 
+pytestmark = pytest.mark.slow
+
 LAYER = {"param_dtype": jnp.float64}
 
 

@@ -13,6 +13,8 @@ from score_sde.models.conditions import Label
 from score_sde.models.embeddings import NoiseEmbedding
 from score_sde.models.told import embed, make_early_and_late
 
+pytestmark = pytest.mark.slow
+
 LAYER = {"param_dtype": jnp.float32, "rngs": nnx.Rngs(0)}
 BOTH = {n: functools.partial(Label(0.5).embedding, fields.label(4, name=n)) for n in ("a", "b")}
 NOISE = NoiseEmbedding(8, kind="positional", **LAYER)

@@ -14,6 +14,8 @@ from score_sde.models import UViT
 from score_sde.models.conditions import Label, Number
 from score_sde.models.functional import functional
 
+pytestmark = pytest.mark.slow
+
 TINY = {"shape": (4, 6, 3), "channels": 16, "depth": 5, "heads": 2}
 TOLD = {
     "label": functools.partial(Label().embedding, fields.label(4)),

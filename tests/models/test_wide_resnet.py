@@ -11,6 +11,8 @@ from filled import filled, quick_jit
 from score_sde.models import WideResNet
 from score_sde.models.functional import functional
 
+pytestmark = pytest.mark.slow
+
 TINY = {"shape": (8, 12, 1), "classes": 5, "depth": 10, "width": 1}
 TINY |= {"noise_channels": 8, "fourier_scale": 1.0}
 

@@ -12,6 +12,8 @@ from filled import quick_jit
 from score_sde.autoencoder import Gaussian, KLAutoencoder
 from score_sde.objectives import Autoencoding, pyramid
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(3)
 
 

@@ -10,6 +10,8 @@ from score_sde import RectifiedFlow
 from score_sde.objectives import couplings
 from score_sde.prediction import Prediction
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(2)
 
 

@@ -57,14 +57,12 @@ def test_both_parts_of_the_loss_are_golden(x64, case):
     prediction, v = with_variance(denoiser(sde, golden["model_output"]), x, t)
     mse = jnp.mean((prediction.eps - golden["noise"]) ** 2, axis=(1, 2, 3))
     np.testing.assert_allclose(mse, golden["mse"], rtol=1e-10)
-    bound = variational.bound(sde, t, x, golden["x_start"], prediction, v)
+    of = jax.jit(lambda *arrays: variational.bound(sde, *arrays))
+    arrays = t, x, golden["x_start"], prediction, v
+    bound = of(*arrays)
     np.testing.assert_allclose(0.001 * 1000 * bound, golden["vb"], rtol=1e-6)
     np.testing.assert_allclose(mse + bound, golden["loss"], rtol=1e-6)
-    in_float32 = variational.bound(
-        sde,
-        *(jnp.asarray(a, jnp.float32) for a in (t, x)),
-        *jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), (golden["x_start"], prediction, v)),
-    )
+    in_float32 = of(*jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), arrays))
     np.testing.assert_allclose(in_float32, bound, rtol=2e-3)
 
 
@@ -106,7 +104,7 @@ def test_the_bound_teaches_the_variance_alone(x64):
         prediction = denoiser(sde, output)(x, t)
         return variational.bound(sde, t, x, x0, prediction, v).sum()
 
-    slopes = jax.grad(of, argnums=(0, 1))
+    slopes = jax.jit(jax.grad(of, argnums=(0, 1)))
     np.testing.assert_array_equal(slopes(eps + 0.1, 0.3 * jnp.ones((2, 3)))[0], 0)
     np.testing.assert_allclose(slopes(eps, jnp.zeros((2, 3)))[1], 0, atol=1e-9)
     assert (slopes(eps, 0.5 * jnp.ones((2, 3)))[1] > 0).all()
@@ -117,22 +115,22 @@ def test_the_objective_adds_the_bound_to_the_simple_loss(x64):
     x0 = jnp.clip(jax.random.normal(jax.random.key(1), (6, 3)), -1, 1)
     output = jax.random.normal(jax.random.key(2), (6, 6))
     denoise, key = denoiser(sde, output), jax.random.key(3)
-    simple = Denoising(times="discrete")(key, denoise, sde, x0)
-
-    def extra(**options):
-        return (
-            Denoising(times="discrete", learned_variance=True, **options)(key, denoise, sde, x0)
-            - simple
-        )
-
-    np.testing.assert_allclose(extra(vlb_weight=0.01), 10 * extra(), rtol=1e-9)
-    assert (extra() > 0).all()
     # The 17 levels of a space are wider than 256, and have more mass: at the first time alone.
-    wider = extra(values=tuple(np.linspace(-1, 1, 17).tolist()))
+    options = {}, {"vlb_weight": 0.01}, {"values": tuple(np.linspace(-1, 1, 17).tolist())}
+
+    @jax.jit
+    def extras(x0):
+        losses = [Denoising(times="discrete", learned_variance=True, **one) for one in options]
+        simple = Denoising(times="discrete")(key, denoise, sde, x0)
+        return [loss(key, denoise, sde, x0) - simple for loss in losses]
+
+    extra, heavier, wider = map(np.asarray, extras(x0))
+    np.testing.assert_allclose(heavier, 10 * extra, rtol=1e-9)
+    assert (extra > 0).all()
     at_first = draw_times(jax.random.split(key)[0], sde, 6, discrete_times(), False)[0] == 0
     assert 0 < at_first.sum() < 6
-    np.testing.assert_array_equal(wider < extra(), at_first)
-    np.testing.assert_allclose(wider[~at_first], extra()[~at_first], rtol=1e-12)
+    np.testing.assert_array_equal(wider < extra, at_first)
+    np.testing.assert_allclose(wider[~at_first], extra[~at_first], rtol=1e-12)
 
 
 def test_a_network_that_learns_it_has_twice_the_channels():

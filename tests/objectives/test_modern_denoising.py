@@ -10,6 +10,8 @@ from score_sde.objectives import denoising, times, weightings
 from score_sde.objectives.denoising import Denoising
 from score_sde.processes import EDM, VP, RectifiedFlow
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def golden(shared):

@@ -13,6 +13,8 @@ from score_sde.objectives import Denoising, weightings
 from score_sde.objectives.uncertainty import Uncertainty, uncertain
 from score_sde.processes import EDM, VP
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_loss_is_the_golden_one_of_edm2(shared, x64):
     """weight / e^u err^2 + u with u = 0.3, for each number of an image."""

@@ -23,6 +23,8 @@ from score_sde.objectives.variational_diffusion import (
 from score_sde.processes import VP, RectifiedFlow
 from score_sde.spaces import Pixels
 
+pytestmark = pytest.mark.slow
+
 STD, SHAPE = 0.5, (3,)
 N = 4096
 

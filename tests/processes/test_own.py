@@ -13,6 +13,8 @@ from score_sde.processes import SDE, VP, RectifiedFlow, from_alpha_sigma, namesp
 from score_sde.runs import config as configs
 from score_sde.samplers import predictors
 
+pytestmark = pytest.mark.slow
+
 
 def integral(t):
     """int_0^t beta of VP."""

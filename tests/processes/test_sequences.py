@@ -14,6 +14,8 @@ from score_sde.processes import DDPM, SDE, SMLD, VP
 from score_sde.runs import build
 from score_sde.runs import config as configs
 
+pytestmark = pytest.mark.slow
+
 N = 12
 GRID = np.arange(N) / (N - 1)
 

@@ -1,4 +1,4 @@
-"""Any objective on any network of today: the gradient of a step can be taken, forward mode too."""
+"""Objectives and networks of today: the gradient of a step can be taken, forward mode too."""
 
 import jax
 import jax.numpy as jnp
@@ -50,9 +50,18 @@ def experiment(objective, network):
     return build.experiment(config, INFO)
 
 
-@pytest.mark.parametrize("network", SIZES)
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_gradient_of_any_objective_on_any_network(objective, network):
+# Each network with an objective of plain calls, and with each that differentiates it forward, of
+# which the mean flow tells it two times; of any network, the others ask for no more.
+PAIRS = [
+    (objective, network)
+    for objective in OBJECTIVES
+    for network in SIZES
+    if network == "unet" or objective in ("denoising", "mean_flow", "scm")
+]
+
+
+@pytest.mark.parametrize(("objective", "network"), PAIRS)
+def test_a_gradient_of_an_objective_on_a_network(objective, network):
     """Abstractly: of the network's arrays, each of its own shape."""
     found = experiment(objective, network)
     batch = {

@@ -104,6 +104,7 @@ def test_opening_the_wrong_kind_of_run(trained, tmp_path):
     with pytest.raises(UserError, match=r"holds a classifier.*score_sde.load_class"):
         score_sde.load(trained[0])
     config = configs.default()
+    config.model.update(channels=4, channel_mult=(1,), num_res_blocks=1, attn_resolutions=())
     begun.begin(tmp_path / "score", config, build.experiment(config, DIGITS))
     with pytest.raises(UserError, match="holds no classifier"):
         score_sde.load_classifier(tmp_path / "score")

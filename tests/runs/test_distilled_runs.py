@@ -34,6 +34,7 @@ FIELDS = {
     "sampling.num_samples": 4,
     "sampling.batch_size": 4,
 }
+FOUR, TWO = ({"objective.progressive.steps": steps} for steps in (4, 2))
 TOLD = {"conditions.fields": ("label",), "conditions.label.dropout": 0.1}
 
 
@@ -52,6 +53,14 @@ def student(teacher, workdir, objective, **fields):
     of = f"objective.{objective}"
     changes = {**FIELDS, "objective.name": objective, f"{of}.teacher": str(teacher), **fields}
     return score_sde.train(config=configs.default("mlp"), workdir=workdir, changes=changes)
+
+
+@pytest.fixture(scope="module")
+def chain(teachers, tmp_path_factory):
+    """The folder of a student of four steps, and the run of its own student, of two."""
+    top = tmp_path_factory.mktemp("chain")
+    four = student(teachers["plain"], top / "four", "progressive", **FOUR).workdir
+    return four, student(four, top / "two", "progressive", **TWO)
 
 
 def test_a_student_of_guidance_is_told_the_scale_where_it_is_sampled(teachers, tmp_path):
@@ -80,29 +89,24 @@ def test_a_student_of_guidance_takes_steps(teachers, tmp_path):
         student(teachers["plain"], tmp_path / "no", "guidance_distillation", **TOLD)
 
 
-def test_students_teach_those_of_half_their_steps(teachers, tmp_path):
+def test_students_teach_those_of_half_their_steps(chain, tmp_path):
     """A chain of two; who has no more steps, is of another process or told nothing is refused."""
-    four = student(
-        teachers["plain"], tmp_path / "four", "progressive", **{"objective.progressive.steps": 4}
-    )
-    two = {"objective.progressive.steps": 2}
-    assert student(four.workdir, tmp_path / "two", "progressive", **two).step == 2
+    four, two = chain
+    assert two.step == 2
     with pytest.raises(UserError, match=r"progressive.teacher=.*four: it is a student of steps=4"):
-        student(four.workdir, tmp_path / "no", "progressive", **{"objective.progressive.steps": 1})
+        student(four, tmp_path / "no", "progressive", **{"objective.progressive.steps": 1})
     with pytest.raises(UserError, match=r"progressive.teacher=.* is of the process VP"):
-        student(four.workdir, tmp_path / "no", "progressive", **two, **{"sde.name": "ve"})
+        student(four, tmp_path / "no", "progressive", **TWO, **{"sde.name": "ve"})
     assert not (tmp_path / "no").exists()
 
 
-def test_a_run_goes_on_with_the_weights_that_it_began_to_learn_from(teachers, tmp_path):
+def test_a_run_goes_on_with_the_weights_that_it_began_to_learn_from(teachers, chain, tmp_path):
     """The teacher has trained on since; another run in its place is refused."""
-    four = {"objective.progressive.steps": 4}
-    teacher = student(teachers["plain"], tmp_path / "four", "progressive", **four).workdir
-    run = student(teacher, tmp_path / "two", "progressive", **{"objective.progressive.steps": 2})
+    teacher, run = chain
     began = json.loads((run.workdir / "config.json").read_text())["run"]["teacher"]
     assert began["step"] == 2
     aside = teacher.rename(tmp_path / "aside")
-    student(teachers["plain"], teacher, "progressive", **four, seed=1)
+    student(teachers["plain"], teacher, "progressive", **FOUR, seed=1)
     with pytest.raises(UserError, match=r"teacher=.*four has other weights at step 2 than when"):
         score_sde.train(workdir=run.workdir, steps=3)
     shutil.rmtree(teacher)

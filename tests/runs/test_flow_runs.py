@@ -40,7 +40,7 @@ def config_of(recipe, **fields):
 def folders(tmp_path_factory):
     """Runs without training, by recipe."""
     top = tmp_path_factory.mktemp("runs")
-    names = ("digits_meanflow", "digits_ect", "digits_flow")
+    names = ("digits_meanflow", "digits_flow")
     return {name: untrained_run(top / name, recipes.get(name), **TINY) for name in names}
 
 

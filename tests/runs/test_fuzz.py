@@ -5,6 +5,8 @@ import random
 import fuzz
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CASES = 400
 
 

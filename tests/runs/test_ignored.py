@@ -1,5 +1,8 @@
 """Notes on fields that were given and that nothing reads."""
 
+import dataclasses
+import functools
+
 import pytest
 from made_info import image_info
 
@@ -7,23 +10,38 @@ from score_sde.runs import build, recipes
 from score_sde.runs import config as configs
 from score_sde.runs.ignored import ignored, unusual
 
+pytestmark = pytest.mark.slow
+
 DIGITS = image_info("digits", "train", 1297, (8, 8, 1), 10, 17)
 RK45 = "config.sampling.sampler=rk45"
 CLASSIFICATION = "config.objective.name=classification"
 
 
+@functools.cache
+def built(network, objective):
+    """What such a config builds."""
+    config = configs.default(network)
+    config.objective.name = objective
+    if network == "wide_resnet":
+        config.model.update(depth=10, width=1, noise_channels=8)
+    return build.experiment(config, DIGITS)
+
+
+def of(network, objective):
+    """A config of its own, to be changed, and what it builds."""
+    experiment = built(network, objective)
+    config = experiment.config.copy_and_resolve_references()
+    return config, dataclasses.replace(experiment, config=config)
+
+
 @pytest.fixture
 def denoising():
-    config = configs.default()
-    return config, build.experiment(config, DIGITS)
+    return of("unet", "denoising")
 
 
 @pytest.fixture
 def classification():
-    config = configs.default("wide_resnet")
-    config.objective.name = "classification"
-    config.model.update(depth=10, width=1, noise_channels=8)
-    return config, build.experiment(config, DIGITS)
+    return of("wide_resnet", "classification")
 
 
 def test_all_that_is_read_is_not_mentioned(denoising):

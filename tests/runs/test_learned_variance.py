@@ -5,7 +5,9 @@ import numpy as np
 import program
 import pytest
 from flax import nnx
+from untrained import untrained_run
 
+from score_sde.cli import flags
 from score_sde.models.unet import UNet
 
 pytestmark = pytest.mark.slow
@@ -45,9 +47,8 @@ def test_it_is_trained_and_drawn_from(tmp_path):
 
 
 def test_one_that_does_not_learn_it_has_another_sampler(tmp_path):
-    workdir = f"--workdir={tmp_path / 'run'}"
-    assert program.called(*SMALL, workdir).returncode == 0
-    done = program.called(*SMALL, workdir, *SAMPLE)
+    folder = untrained_run(tmp_path / "run", flags.parse(["main.py", *SMALL]).config)
+    done = program.called(*SMALL, f"--workdir={folder}", *SAMPLE)
     assert done.returncode == 2
     assert "the network has 2 output channels: a learned variance takes 4" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -14,6 +14,8 @@ from score_sde.errors import UserError
 from score_sde.runs import begun, build, notebook
 from score_sde.runs.train import Outcome
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(256, size=(20, 8, 12, 3), dtype=np.uint8)
 VECTORS = RNG.standard_normal((30, 3))

@@ -18,10 +18,10 @@ SMALL = (
     "--config.optim.warmup=4",
     "--config.optim.decay=constant",
     "--config.optim.name=muon",
-    "--config.training.steps=48",
+    "--config.training.steps=24",
     "--config.training.steps_per_call=4",
     "--config.training.batch_size=16",
-    "--config.training.checkpoint_every=24",
+    "--config.training.checkpoint_every=12",
     "--config.training.keep_last=2",
     "--config.training.ema_profiles=(0.05,0.1)",
     "--config.training.ema_snapshot_every=4",
@@ -37,7 +37,7 @@ SMALL = (
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("posthoc") / "run"
-    done = program.called(*SMALL, f"--workdir={workdir}", "--config.training.steps=24")
+    done = program.called(*SMALL, f"--workdir={workdir}", "--config.training.steps=12")
     assert done.returncode == 0, done.stderr
     again = program.called(*SMALL, f"--workdir={workdir}")  # which goes on
     assert again.returncode == 0, again.stderr
@@ -66,20 +66,20 @@ def test_what_the_objective_learns_is_averaged_with_the_network(trained):
 
 
 def test_another_length_lies_between_and_says_its_error(trained, capsys):
-    """Snapshots of 4, 8, ... 48 are there, though the run stopped at 24 and went on."""
+    """Snapshots of 4, 8, ... 24 are there, though the run stopped at 12 and went on."""
     short, made, long = (weights(trained, f"posthoc:{x}") for x in ("0.05", "0.07", "0.1"))
     said = capsys.readouterr().err
-    assert "posthoc:0.07 is made of 24 averages of 12 steps: expected relative error" in said
+    assert "posthoc:0.07 is made of 12 averages of 6 steps: expected relative error" in said
     size = lambda a, b: sum(float(((a[n] - b[n]) ** 2).sum()) for n in a)  # noqa: E731
     assert 0 < size(made, short) < size(long, short)
-    weights(trained, "posthoc:0.07", step=24)
-    assert "is made of 12 averages of 6 steps" in capsys.readouterr().err
+    weights(trained, "posthoc:0.07", step=12)
+    assert "is made of 6 averages of 3 steps" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("posthoc:0.001", "kept too little for posthoc:0.001: 24 averages of 12 steps: expected"),
+        ("posthoc:0.001", "kept too little for posthoc:0.001: 12 averages of 6 steps: expected"),
         (
             "posthoc:0.5",
             "after posthoc: comes sigma_rel, a finite number, above 0 and at most 0.28",
@@ -98,9 +98,9 @@ def test_a_snapshot_that_is_damaged_is_an_error(trained, tmp_path):
 
     run = tmp_path / "run"
     shutil.copytree(trained, run)
-    record = next((run / "ema_snapshots" / "44").glob("record/*"))
+    record = next((run / "ema_snapshots" / "20").glob("record/*"))
     record.write_text("{}")
-    with pytest.raises(UserError, match=r"checkpoint 44 in .*ema_snapshots is damaged"):
+    with pytest.raises(UserError, match=r"checkpoint 20 in .*ema_snapshots is damaged"):
         score_sde.load(run, weights="posthoc:0.07")
 
 

@@ -8,6 +8,8 @@ import pytest
 from score_sde import EDM, VP, RectifiedFlow, analytic, guidance, samplers
 from score_sde.flow_map import Consistency
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(8)
 MEAN, STD = 0.3, 0.5
 

@@ -9,6 +9,8 @@ from filled import quick_jit
 from score_sde.spaces import Pixels, augmentation
 from score_sde.spaces.augmentation import COLOURS, TRANSFORMS
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).uniform(-1, 1, (64, 6, 5, 3)).astype(np.float32)
 KEY = jax.random.key(0)
 

@@ -13,7 +13,7 @@ from score_sde.data import arrays
 from score_sde.errors import UserError
 from score_sde.spaces import Autoencoded
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 OPTIONS = {"widths": (8, 16), "groups": 4, "num_res_blocks": 1, "latent_channels": 2}
 OF = {"autoencoder": "", "channels": 2, "factor": 2, "sample": True}
@@ -34,20 +34,25 @@ def space():
 
 def test_states_are_scaled_latents(space):
     """scale (z - shift) with z the mean, or mean + std e with a key; decode goes back."""
-    images = jax.random.randint(jax.random.key(1), (3, 8, 12, 3), 0, 256).astype(jnp.uint8)
-    found = space.part(images / 127.5 - 1, method="encode")
-    mean, log_variance = (np.asarray(part) for part in found)
-    x = np.asarray(space.encode(images))
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 12, 3)).astype(np.uint8)
+    scale = np.array([0.5, 2.0], np.float32)
+
+    @quick_jit
+    def run(space, images, key):
+        found = space.part(images / 127.5 - 1, method="encode")
+        x = space.encode(images)
+        out = space.part(x / scale[None, None, None] + 0.25, method="decode")
+        return found, x, space.encode(images, key), out, space.images(x), space.decode(x)
+
+    found = jax.tree.map(np.asarray, run(space, images, jax.random.key(2)))
+    (mean, log_variance), x, drawn, out, shown, decoded = found
     assert x.shape == (3, *space.shape) == (3, 4, 6, 2)
-    scale = np.array([0.5, 2.0])
     np.testing.assert_allclose(x, scale * (mean - 0.25), atol=1e-5)
-    drawn = space.encode(images, jax.random.key(2))
-    e = (np.asarray(drawn) / scale + 0.25 - mean) / np.exp(0.5 * log_variance)
+    e = (drawn / scale + 0.25 - mean) / np.exp(0.5 * log_variance)
     assert abs(e.mean()) < 4 / np.sqrt(e.size)
     assert abs(e.var() - 1) < 4 * np.sqrt(2 / e.size)
-    out = space.part(jnp.asarray(x / scale + 0.25, jnp.float32), method="decode")
-    np.testing.assert_allclose(space.images(jnp.asarray(x)), out, atol=1e-5)
-    assert space.decode(jnp.asarray(x)).dtype == jnp.uint8
+    np.testing.assert_allclose(shown, out, atol=1e-5)
+    assert decoded.dtype == np.uint8
 
 
 def test_it_is_a_pytree_of_the_autoencoder_alone(space):

@@ -101,7 +101,8 @@ def test_truncated_noise_of_two_levels_never_overlaps(tiled):
     k = np.repeat(np.arange(levels), 50)
     images = np.round(k * (255 / 99)).astype(np.uint8).reshape(-1, 1, 1, 1)
     keys = jax.random.split(KEY, len(k))
-    x, _ = truncated_normal(keys, images, Lattice(levels, False, tiled), sde)
+    lattice = Lattice(levels, False, tiled)
+    x, _ = jax.jit(lambda: truncated_normal(keys, images, lattice, sde))()
     place = np.ravel(x).astype(np.float64) * (levels if tiled else levels - 1)
     edge = k if tiled else k - 0.5
     assert (place > edge - 1e-4).all()
@@ -122,9 +123,11 @@ def test_truncated_noise_is_that_of_t_min_where_the_interval_is_wide():
     sde, n = score_sde.VP(), 20_000
     images = np.full((n, 1, 1, 1), 255, np.uint8)
     lattice = Lattice(17, centered=True, tiled=False)
-    x, _ = truncated_normal(jax.random.split(KEY, n), images, lattice, sde)
+    x, _ = jax.jit(lambda keys: truncated_normal(keys, images, lattice, sde))(
+        jax.random.split(KEY, n)
+    )
     alpha, sigma = sde.alpha(np.float64(1e-3)), sde.sigma(np.float64(1e-3))
-    z = np.ravel((x - alpha) / sigma)
+    z = (np.ravel(x) - alpha) / sigma
     assert abs(z.mean()) < 3 / math.sqrt(n)
     assert abs((z**2).mean() - 1) < 3 * math.sqrt(2 / n)
 
@@ -132,7 +135,12 @@ def test_truncated_noise_is_that_of_t_min_where_the_interval_is_wide():
 def test_noise_of_an_image_depends_on_its_key_alone():
     images = np.random.RandomState(0).randint(0, 256, (4, 2, 2, 1)).astype(np.uint8)
     keys, lattice, sde = jax.random.split(KEY, 4), Lattice(256, True, False), score_sde.VP()
-    for dequantize in (uniform, truncated_normal):
-        whole = dequantize(keys, images, lattice, sde)
-        part = dequantize(keys[2:3], images[2:3], lattice, sde)
-        np.testing.assert_array_equal(whole.x[2], part.x[0])
+
+    @jax.jit
+    def both(keys, images):
+        return [
+            dequantize(keys, images, lattice, sde).x for dequantize in (uniform, truncated_normal)
+        ]
+
+    for whole, part in zip(both(keys, images), both(keys[2:3], images[2:3]), strict=True):
+        np.testing.assert_array_equal(whole[2], part[0])

@@ -6,6 +6,8 @@ import pytest
 
 from score_sde.spaces.tiles import tiled
 
+pytestmark = pytest.mark.slow
+
 SIDE = 16  # whose eighth is 2 latents
 
 

@@ -17,6 +17,8 @@ from score_sde.processes import PROCESSES, VP
 from score_sde.sweep import results
 from score_sde.sweep.plan import plan
 
+pytestmark = pytest.mark.slow
+
 
 def test_run_does_everything_once_and_each_training_before_its_rows(tiny):
     code, out, _ = tiny("run")

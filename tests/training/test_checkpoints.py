@@ -17,6 +17,8 @@ from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.failures import CheckpointError, DamagedError
 from score_sde.training.state import TrainState
 
+pytestmark = pytest.mark.slow
+
 # What compresses to a few bytes lies among those that Orbax has a checksum of; this does not.
 NOISE = jnp.asarray(np.random.default_rng(0).standard_normal(400), jnp.float32)
 

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.slow
 def test_eight_devices_give_the_losses_of_one(eight_devices, finished, small, tmp_path):
     """All of them split the batch; the two processes, below, the parameters too."""
     workdir = tmp_path / "eight"
-    code, printed = eight_devices.run("python", "main.py", *small, f"--workdir={workdir}")
+    arguments = (*small, f"--workdir={workdir}", "--config.training.checkpoint_every=12")
+    code, printed = eight_devices.run("python", "main.py", *arguments)
     assert code == 0, printed
     assert "8 x cpu (mesh: data 8, fsdp 1)" in printed
     for name in ("loss", "grad_norm", "eval_loss"):
@@ -38,7 +39,7 @@ for command in json.loads(sys.argv[1]):
 
 
 def two_processes(*commands):
-    """Run command lines in two processes of one Slurm job, of four devices each, over loopback.
+    """Run command lines in two processes of one Slurm job, of two devices each, over loopback.
 
     Returns:
         What each printed, with a line "exit code N" after each command.
@@ -50,7 +51,7 @@ def two_processes(*commands):
             [sys.executable, "-c", COMMANDS, json.dumps(commands)],
             cwd=ROOT,
             env=environment(
-                4, **slurm, SLURM_NTASKS="2", SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank)
+                2, **slurm, SLURM_NTASKS="2", SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank)
             ),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -64,15 +65,16 @@ def two_processes(*commands):
 def test_two_processes_train_and_sample_as_one(finished, small, tmp_path):
     workdir = tmp_path / "two"
     arguments = (*small, f"--workdir={workdir}", "--config.training.fsdp=2")
+    once = [f"--config.training.{what}_every=12" for what in ("sample", "checkpoint")]
     printed = two_processes(
-        (*arguments, "--config.training.sample_every=6", "--distributed"),
+        (*arguments, *once, "--distributed"),
         (*arguments, "--mode=sample"),
         (*arguments, "--config.seed=5"),
     )
     for text in printed:
         assert re.findall("exit code (.*)", text) == ["0", "0", "2"], printed
         assert "config.seed was 0 and is 5" in text  # neither waits for the other
-    assert "8 x cpu (mesh: data 4, fsdp 2)" in printed[0]
+    assert "4 x cpu (mesh: data 2, fsdp 2)" in printed[0]
     assert "done" not in printed[1]  # only the first process speaks
     for name in ("loss", "grad_norm", "eval_loss"):
         one, two = ([float(r[name] or 0) for r in metrics(w)] for w in (finished[0], workdir))

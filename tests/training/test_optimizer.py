@@ -15,6 +15,8 @@ from score_sde.training.optimizer import (
 )
 from score_sde.training.options import OptimOptions
 
+pytestmark = pytest.mark.slow
+
 RANDOM = np.random.RandomState(0)
 PARAMS = {"kernel": jnp.asarray(RANDOM.randn(6, 4)), "bias": jnp.asarray(RANDOM.randn(4))}
 GRADIENT = {"kernel": jnp.asarray(RANDOM.randn(6, 4)), "bias": jnp.asarray(RANDOM.randn(4))}

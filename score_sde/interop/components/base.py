@@ -10,7 +10,7 @@ from flax import nnx
 
 from score_sde.interop.released import Arrays
 from score_sde.interop.slots import Placed, Placing, Slot, to_params
-from score_sde.models.functional import streams
+from score_sde.models import functional
 
 
 class Component(NamedTuple):
@@ -40,8 +40,8 @@ def abstract(
     Raises:
         ValueError: see Component.options.
     """
-    options = component.options(config)
-    return nnx.eval_shape(lambda: component.make(**options, param_dtype=dtype, rngs=streams(0)))
+    options = {**component.options(config), "param_dtype": dtype}
+    return functional.abstract(functional.Maker(component.make, options))
 
 
 def place(

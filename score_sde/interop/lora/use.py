@@ -8,12 +8,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from flax import nnx
-
 from score_sde import files, parts
 from score_sde.errors import UserError
 from score_sde.interop.lora import merge, names
-from score_sde.models.functional import streams
+from score_sde.models.functional import Maker, abstract
 from score_sde.prompting import Encoder
 from score_sde.runs import kept
 from score_sde.runs.opened import Run
@@ -38,7 +36,7 @@ def with_lora(run: Run, *adapters: Adapter) -> Run:
     """
     asked = [_asked(adapter) for adapter in adapters]
     encoders = _encoders(run)
-    network = names.named(names.NETWORK, nnx.eval_shape(lambda: run.experiment.module(streams(0))))
+    network = names.named(names.NETWORK, abstract(run.experiment.module))
     try:
         added = merge.fitted([network, *encoders], asked)
     except ValueError as error:
@@ -86,7 +84,5 @@ def _encoders(run: Run) -> list[names.Named]:
                 kind, options = parts.described(path)
             except ValueError as error:
                 raise UserError(str(error)) from error
-            make = parts.KINDS[kind]
-            model = nnx.eval_shape(lambda m=make, o=options: m(**o, rngs=streams(0)))
-            found.append(names.named(name, model))
+            found.append(names.named(name, abstract(Maker(parts.KINDS[kind], options))))
     return found

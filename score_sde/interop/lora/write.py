@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from flax import nnx
 
 from score_sde.formats import safetensors
 from score_sde.interop.lora import names
@@ -16,7 +15,7 @@ from score_sde.interop.lora.file import HEADER
 from score_sde.interop.slots import Slot
 from score_sde.models import lora
 from score_sde.models.cross_unet import CrossUNet
-from score_sde.models.functional import streams
+from score_sde.models.functional import abstract
 from score_sde.runs.opened import Opened
 
 PEFT, KOHYA = "peft", "kohya"
@@ -50,7 +49,7 @@ def write(run: Opened, path: Path, layout: str = PEFT) -> bool:
         ValueError: kohya's layout is asked for of a network that has no released names.
         OSError: the file exists, or cannot be written.
     """
-    model = nnx.eval_shape(lambda: run.experiment.module(streams(0)))
+    model = abstract(run.experiment.module)
     network = names.named(names.NETWORK, model)
     if layout == KOHYA and not network.released:
         raise ValueError("its layers have no released names, by which kohya's are made: use peft")

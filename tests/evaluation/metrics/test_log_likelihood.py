@@ -13,7 +13,7 @@ from score_sde import analytic, fields
 from score_sde.evaluation.metrics.log_likelihood import LogLikelihood
 from score_sde.spaces import Vectors
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 # It ends in its prior to 1e-5 nats.
 SDE = score_sde.VP(beta_max=50.0)

@@ -14,7 +14,7 @@ from score_sde import analytic, images, keys
 from score_sde.evaluation.metrics.loss_by_time import LossByTime, losses
 from score_sde.prediction import Prediction
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 MEAN, STD = 0.2, 0.6
 VP = score_sde.VP()
 

@@ -9,6 +9,8 @@ from texts import check_real_size, distance, encode, opened
 from score_sde.interop import slots
 from score_sde.interop.components import COMPONENTS, base, folder
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-5
 ENCODERS = (
     ("sd15", "text_encoder"),

@@ -5,22 +5,26 @@ from latent_goldens import compiled, error, golden, told
 
 from score_sde.interop.components import controlnet
 
+pytestmark = pytest.mark.slow
 
-def test_what_a_controlnet_adds(shared):
+
+@pytest.mark.parametrize("name", ["sd15", "sdxl"])
+def test_what_a_controlnet_adds(shared, name):
     """Against the reference; in guess mode it grows from a tenth of the scale to the scale."""
-    path = shared / "golden" / "latent" / "controlnet" / "sd15"
-    cases = [golden(shared, "controlnet_sd15", f"{name}/") for name in ("plain", "guess")]
+    path = shared / "golden" / "latent" / "controlnet" / name
+    modes = ("plain", "guess") if name == "sd15" else ("scaled",)
+    cases = [golden(shared, f"controlnet_{name}", f"{mode}/") for mode in modes]
     calls = [(*told(case), case["controlnet_cond"]) for case in cases]
 
-    def both(network, *calls):
-        first, then = (network(*call[:3], call[3], guess=i == 1) for i, call in enumerate(calls))
-        return first, then
+    def each(network, *calls):
+        return [network(*call[:3], call[3], guess=i == 1) for i, call in enumerate(calls)]
 
-    for found, case in zip(compiled(path, both)(*calls), cases, strict=True):
-        assert len(found) == 13
-        assert error(found["middle"], case["mid"]) < 3e-5
-        for i in range(12):
-            assert error(found[f"skip_{i}"], case[f"down_{i}"]) < 3e-5
+    for found, case in zip(compiled(path, each)(*calls), cases, strict=True):
+        skips, scale = [key for key in case if key.startswith("down_")], case["conditioning_scale"]
+        assert len(found) == len(skips) + 1
+        assert error(scale * found["middle"], case["mid"]) < 3e-5
+        for key in skips:
+            assert error(scale * found[key.replace("down", "skip")], case[key]) < 3e-5
 
 
 def test_what_a_config_says():

@@ -75,10 +75,13 @@ def test_stable_diffusion_xl_and_features_of_its_adapter(shared):
     assert error(out[2:], case["unet_out"]) < 1e-4
 
 
-def test_the_upscaler(shared):
-    """An image beside the latents, its noise level by a table, attention to the text alone."""
-    case = golden(shared, "unet_upscaler7", "unet/b2/")
-    path = shared / "golden" / "latent" / "unets" / "upscaler7" / "unet"
+@pytest.mark.parametrize("name", ["upscaler7", "inpaint9", "lcm_time_cond"])
+def test_networks_that_are_told_more(shared, name):
+    """An image beside the latents and its noise level by a table, with attention to the text alone;
+    a mask and an image; the scale of guidance that the network was distilled with.
+    """
+    case = golden(shared, f"unet_{name}", "unet/b2/")
+    path = shared / "golden" / "latent" / "unets" / name / "unet"
     assert error(compiled(path, unet)(*told(case), {}), case["out"]) < 3e-5
 
 

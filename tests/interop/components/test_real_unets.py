@@ -11,6 +11,8 @@ from score_sde.interop.components import COMPONENTS
 from score_sde.interop.components.base import abstract
 from score_sde.models.functional import functional
 
+pytestmark = pytest.mark.slow
+
 UNETS = ("sd15", "sd15_inpainting", "sd21", "sdxl_base", "sdxl_refiner", "x4_upscaler")
 NAMES = (
     *(f"{name}_unet" for name in UNETS),

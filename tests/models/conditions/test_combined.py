@@ -13,7 +13,7 @@ from score_sde.models.conditions import Label, Number
 from score_sde.models.conditions.combined import make_embeddings
 from score_sde.models.functional import functional
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
 SIZE, LABEL = fields.number("size"), fields.label(5)
 MAKE = {

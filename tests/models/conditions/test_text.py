@@ -14,6 +14,8 @@ from score_sde.models.functional import functional
 from score_sde.models.unet import UNet
 from score_sde.prediction import null_like
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"words": 6, "features": 8, "depth": 2, "heads": 2, "rows": 64}
 TEXTS = ["red heart", "waving hand: medium skin tone", "a", "red square"]
 MOST = 32
