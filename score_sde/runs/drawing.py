@@ -101,8 +101,6 @@ def part(run: Run, draw: Sampler, after: float, until: float) -> Sampler:
     Raises:
         UserError: they are no shares, no step lies between, or it has no steps to be left out.
     """
-    if (after, until) == (0, 1):
-        return draw
     if not 0 <= after < until <= 1:
         raise UserError(
             f"after={after:g} and until={until:g} are shares of the steps, from 0 to 1, the first "
@@ -110,11 +108,9 @@ def part(run: Run, draw: Sampler, after: float, until: float) -> Sampler:
         )
     try:
         draw = draw if until == 1 else draw.earlier(run.sde, until)
-        draw = draw if not after else draw.later(run.sde, 1 - after / until)
-        draw.check(run.sde)
+        return draw if not after else draw.later(run.sde, 1 - after / until)
     except ValueError as error:
         raise UserError(f"after={after:g}, until={until:g}: {error}") from error
-    return draw
 
 
 def denoiser(run: Run, draw: Sampler) -> Denoiser:

@@ -272,11 +272,9 @@ def later(run: Run, draw: Sampler, strength: float) -> Sampler:
     if strength == 1:
         return draw
     try:
-        found = draw.later(run.sde, strength)
-        found.check(run.sde)
+        return draw.later(run.sde, strength)
     except ValueError as error:
         raise UserError(f"strength={strength:g}: {error}") from error
-    return found
 
 
 @jax.jit

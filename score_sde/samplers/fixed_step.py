@@ -104,7 +104,7 @@ class FixedStep(TimeGrid, TabularSampler):
         """See Sampler; a multistep method begins anew, and ends as it does with all steps."""
         points = self.grid_points(sde)
         found = self.cut(points.t, self._steps(points), share)
-        return dataclasses.replace(found, lower_order_final=self._lower(points))
+        return dataclasses.replace(found, lower_order_final=self._lower(points)).checked(sde)
 
     def earlier(self, sde: SDE, share: float) -> Self:
         """See Sampler; a multistep method does not end with lower orders then."""
@@ -113,7 +113,17 @@ class FixedStep(TimeGrid, TabularSampler):
         if kept == self._steps(points):
             return self
         times = tuple(points.t[: kept + 1].tolist())
-        return dataclasses.replace(self, times=times, denoise_final="none", lower_order_final=False)
+        whole = {"denoise_final": "none", "lower_order_final": False}
+        return dataclasses.replace(self, times=times, **whole).checked(sde)
+
+    def checked(self, sde: SDE) -> Self:
+        """Itself, if these options can work for a process; see `check`.
+
+        Raises:
+            ValueError: they cannot.
+        """
+        self.check(sde)
+        return self
 
     def _steps(self, points: Points) -> int:
         return len(points) - (self.denoise_final == "none")

@@ -101,7 +101,8 @@ class Sampler:
             share: above 0, at most 1; a part of a step that it ends with is left out.
 
         Raises:
-            ValueError: that is no step, or this sampler has no steps that could be left out.
+            ValueError: that is no step, or too few for its order, or this sampler has no steps that
+                could be left out.
         """
         raise self._has_no_steps("first")
 
@@ -113,7 +114,7 @@ class Sampler:
             share: above 0, at most 1; a part of a step that it begins with is left out.
 
         Raises:
-            ValueError: that is no step, or this sampler has no steps that could be left out.
+            ValueError: as for `later`.
         """
         raise self._has_no_steps("last")
 

@@ -89,6 +89,7 @@ def test_clip_skip_is_of_prompts_and_not_of_negative_ones(shared, imported):
         ("sd15", {"frames": 2}, "frames=2: .* knows no motion"),
         ("sd15", {"skip_layers": SKIPPED}, "skip_layers is of Stable Diffusion 3"),
         ("sd15", {"until": 1.5}, "are shares of the steps, from 0 to 1"),
+        ("sd15", {"until": 0.4, "sampler": "plms", "steps": 5}, "until=0.4: .* 4 times at least"),
         ("sd15", {"after": 0.5}, "after: give start, the state with which the steps go on"),
         ("sd35", {"skip_layers": score_sde.SkipLayers((9,))}, r"blocks=\(9,\) are to be some of 0"),
         ("sd35", {"skip_layers": score_sde.SkipLayers((1,), 2.8, 0.5, 0.51)}, "none of 28 steps"),
