@@ -14,7 +14,17 @@ from pathlib import Path
 from score_sde import files
 
 NAME = "metrics.csv"
-COLUMNS = ("step", "loss", "grad_norm", "learning_rate", "examples_per_second", "eval_loss")
+COLUMNS = (
+    "step",
+    "loss",
+    "grad_norm",
+    "learning_rate",
+    "examples_per_second",
+    "eval_loss",
+    "skipped",
+    "rewinds",
+)
+_FIRST = 6  # as many had those files that were written before there were more
 
 
 def read_rows(path: Path) -> tuple[list[list[str]], str]:
@@ -36,10 +46,11 @@ def read_rows(path: Path) -> tuple[list[list[str]], str]:
     except OSError as error:
         return [], f"cannot be read ({error.strerror})"
     head, *lines = content.decode(errors="replace").split("\n")
-    if content and head.rstrip("\r") != ",".join(COLUMNS):
+    columns = len(head.split(","))
+    if content and (columns < _FIRST or head.rstrip("\r") != ",".join(COLUMNS[:columns])):
         return [], "has other columns"
     rows = [line.rstrip("\r").split(",") for line in lines[:-1]]
-    good = [row for row in rows if _is_row(row)]
+    good = [row + [""] * (len(COLUMNS) - columns) for row in rows if _is_row(row, columns)]
     bad = len(rows) - len(good) + any(lines[-1:])  # a last line without its end was cut short
     return good, f"has {bad} damaged row(s)" if bad else ""
 
@@ -51,10 +62,10 @@ def text(rows: Iterable[Sequence[str]]) -> str:
     return file.getvalue()
 
 
-def _is_row(row: list[str]) -> bool:
+def _is_row(row: list[str], columns: int) -> bool:
     try:
         numbers = [float(word or 0) for word in row[1:]]
-        whole = len(row) == len(COLUMNS) and not any(map(math.isnan, numbers))
+        whole = len(row) == columns and not any(map(math.isnan, numbers))
         return whole and row[0].isdecimal() and int(row[0]) < 2**63
     except ValueError:
         return False

@@ -15,6 +15,7 @@ from pathlib import PurePath
 import pages
 from program import ROOT
 
+from experiments.throughput.__main__ import parser as throughput_parser
 from score_sde.cli import flags, tune
 from score_sde.data import selection
 from score_sde.data.__main__ import add_emoji_flags, add_encode_flags
@@ -53,6 +54,7 @@ ELSEWHERE = {
     "python -m score_sde.evaluation.retrieval": "evaluation/test_retrieval.py",
     "python -m score_sde.interop.export": "interop/test_export.py",
     "python -m score_sde.samplers.tune": "cli/test_tune.py",
+    "python main.py --config=configs/cifar_dit.py": "training/test_devices.py",
     "python main.py --config=configs/cifar_vp.py": "cli/test_modes.py",
     "python main.py --config=configs/digits_cfg.py": "cli/test_questions.py",
     "python main.py --config=configs/digits_classifier.py": "runs/test_classifier_run.py",
@@ -200,6 +202,11 @@ def lines(words):
     return (*words, "--image_size=8")
 
 
+def throughput(words):
+    """Its flags can be read: test_throughput.py runs it."""
+    throughput_parser().parse_args(words[3:])
+
+
 def as_typed(words):
     """In full."""
     return words
@@ -253,6 +260,12 @@ HOW = {
     "lint-imports": reads("setup.cfg"),
     # Processes of its own import it from the checkout: test_exact_solvers.py runs it in small.
     "python -m experiments.exact_solvers": reads("experiments/exact_solvers/__main__.py"),
+    "python -m experiments.throughput": throughput,
+    # At full size, by JAX's tracing: test_scaling.py runs it in small.
+    "python -m experiments.scaling": reads("experiments/scaling/__main__.py"),
+    "python -m experiments.scaling.check": reads("experiments/scaling/check.py"),
+    # It takes hours: test_faults.py looks at its command line.
+    "python -m experiments.faults": reads("experiments/faults/__main__.py"),
     "python experiments/posterior/measure.py": reads("experiments/posterior/measure.py"),
     "srun python main.py": on_slurm,
 }

@@ -82,8 +82,9 @@ def walk(table, denoise, x, noise=None):
         x0, eps = denoise(states[-1], t)
         data.append(x0)
         predictions.append(x0 if table.predicts == "x0" else eps)
-        x = sum(a * s for a, s in zip(table.states[r], states[::-1], strict=False))
-        x = x + sum(c * d for c, d in zip(table.predictions[r], predictions[::-1], strict=False))
+        before, behind = reversed(states), reversed(predictions)
+        x = sum(a * s for a, s in zip(table.states[r], before, strict=False))
+        x = x + sum(c * d for c, d in zip(table.predictions[r], behind, strict=False))
         if table.noise[r]:
             x = x + table.noise[r] * noise(r)
         states.append(x)
@@ -116,13 +117,14 @@ def affine(table, sde, gaussian=GAUSSIAN, start=None):
     """
     noises = np.cumsum(table.noise != 0)
     basis = np.eye(2 + noises[-1])
+    points, mean = Points.at(sde, table.t), gaussian[0] * basis[0]
+    gains = points.alpha * gaussian[1] ** 2 / marginal(points, gaussian)[1] ** 2
+    at = dict(zip(table.t, zip(points.alpha, points.sigma, gains, strict=True), strict=True))
 
     def denoise(x, t):
-        point = Points.at(sde, t)
-        mean, variance = gaussian[0], gaussian[1] ** 2
-        gain = point.alpha * variance / marginal(point, gaussian)[1] ** 2
-        x0 = mean * basis[0] + gain * (x - point.alpha * mean * basis[0])
-        return x0, (x - point.alpha * x0) / point.sigma
+        alpha, sigma, gain = at[t]
+        x0 = mean + gain * (x - alpha * mean)
+        return x0, (x - alpha * x0) / sigma
 
     start = marginal(Points.at(sde, table.t[0]), gaussian) if start is None else start
     x = start[0] * basis[0] + start[1] * basis[1]

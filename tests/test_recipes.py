@@ -160,7 +160,9 @@ def test_every_recipe_has_its_number():
 def test_the_parameters_of_a_recipe(name):
     """At full size, of which no array is made; where its file says a number it is this one."""
     config, parameters = recipes.get(name), PARAMETERS[name]
-    assert build.experiment(config, described(config)).parameters == parameters
+    experiment = build.experiment(config, described(config))
+    assert experiment.parameters == parameters
+    hash(experiment.make)  # by which runs of equal networks find what was compiled
     said = re.findall(r"[\d,]{5,}(?= parameters)", (ROOT / "configs" / f"{name}.py").read_text())
     assert not said or f"{parameters:,}" in said
 

@@ -37,7 +37,8 @@ def joined(argv: list[str]) -> list[str]:
 
 def overrides(argv: list[str]) -> list[tuple[str, str | None]]:
     """Dotted paths of the fields that the arguments set, and the values that follow a "="."""
-    matches = (re.match(r"--?config\.([^=]+)(?:=(.*))?", argument) for argument in argv[1:])
+    pattern = re.compile(r"--?config\.([^=]+)(?:=(.*))?", re.DOTALL)
+    matches = map(pattern.match, argv[1:])
     return [(match[1], match[2]) for match in matches if match]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from score_sde.errors import UserError
@@ -30,12 +31,14 @@ def _distribute(line: CommandLine) -> None:
     import jax
 
     try:
-        jax.distributed.initialize()
+        known = {} if line.cluster is None else dataclasses.asdict(line.cluster)
+        jax.distributed.initialize(**known)
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"--distributed found no cluster ({reason}); it needs Slurm, Open MPI, Kubernetes or a "
-            "TPU pod. On one machine leave it out: all its devices are used anyway"
+            f"--distributed found no cluster ({reason}); it needs Slurm, Open MPI, Kubernetes, a "
+            "TPU pod, or --coordinator, --processes and --process. On one machine leave it out: "
+            "all its devices are used anyway"
         ) from error
     from score_sde.runs import peers
     from score_sde.training import checkpoint_folder

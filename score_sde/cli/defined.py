@@ -7,7 +7,7 @@ import re
 
 from absl import flags
 
-from score_sde.cli import prompt_options
+from score_sde.cli import cluster, prompt_options
 from score_sde.cli.origin import IMPORTS
 from score_sde.errors import UserError
 from score_sde.values import Count, Every, NotNegative, Path, check, shown
@@ -44,6 +44,7 @@ def define() -> flags.FlagValues:
     flags.DEFINE_string("motion", None, "", flag_values=values)
     flags.DEFINE_string("init_from", None, "", flag_values=values)
     flags.DEFINE_bool("distributed", False, "", flag_values=values)
+    cluster.define(values)
     return values
 
 

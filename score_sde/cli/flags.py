@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -12,9 +13,10 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from score_sde.cli import arguments, defined, invocation, mistakes, prompt_options
+from score_sde.cli import arguments, cluster, defined, invocation, mistakes, prompt_options
 from score_sde.cli import help as texts
 from score_sde.cli import origin as origins
+from score_sde.cli.cluster import Cluster
 from score_sde.cli.origin import Origin
 from score_sde.cli.prompt_options import PromptOptions
 from score_sde.data.load import is_registered
@@ -82,6 +84,7 @@ class CommandLine:
         prompted: which pictures of prompts to draw.
         loras: files of adapters, each with its strength.
         distributed: whether this is one process of several.
+        cluster: who the others are; None where JAX finds out by itself.
         recipe: the recipe that the config comes from; "" if it comes from a run's config.json.
         rerun: the command that opens this run, to which a mode can be added.
     """
@@ -103,6 +106,7 @@ class CommandLine:
     prompted: PromptOptions
     loras: tuple[tuple[Path, float], ...]
     distributed: bool
+    cluster: Cluster | None
     recipe: str
     rerun: str
 
@@ -148,6 +152,7 @@ def parse(argv: list[str]) -> CommandLine:
         prompted=asked,
         loras=tuple(_lora(text) for text in values.lora),
         distributed=values.distributed,
+        cluster=cluster.read(values, os.environ),
         recipe=origin.recipe,
         rerun=_rerun(argv, origin, values.config, workdir),
     )

@@ -100,8 +100,13 @@ Flags:
   --init_from=DIR     a new run starts from the weights of this run, or of its checkpoint
                       DIR/checkpoints/STEP: from its moving average, or what --weights says. What
                       does not fit begins anew, and is listed
-  --distributed       one process of several: call jax.distributed.initialize() first. Slurm and
-                      TPU pods are recognised by themselves; elsewhere see its documentation
+  --distributed       one process of several. Slurm, Open MPI, TPU pods and Kubernetes (with the
+                      package kubernetes) are recognised by themselves, and so are the variables
+                      MASTER_ADDR, MASTER_PORT, WORLD_SIZE and RANK or JOB_COMPLETION_INDEX, with
+                      JAX_COORDINATOR_ADDRESS=HOST:PORT in place of the first two
+  --coordinator=HOST:PORT --processes=N --process=I
+                      elsewhere: where the first process listens, how many there are, and which
+                      one this is, from 0
   --help              this text; with --config=RECIPE or --workdir=RUN also the fields of that
                       config, with what other flags change: what each means and what it takes
 

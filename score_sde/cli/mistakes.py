@@ -6,15 +6,21 @@ import re
 import traceback
 from pathlib import Path
 
-from score_sde.errors import UserError
+from score_sde.errors import UserError, printable
 
 _LONGEST = 1000  # characters of a message
+# What absl says of a value that was typed, and quotes as it is: with any lines that it has.
+_OF_VALUE = re.compile("flag --?(?!-|config=)")
 
 
 def describe(error: Exception, file: str) -> str:
     """One line for what went wrong in parsing, with its place if that is in the config file."""
     path = Path(file.split(":")[0])
-    message = str(error).strip().replace("\\n", "\n").splitlines()[-1]
+    message = str(error).strip()
+    if _OF_VALUE.match(message):
+        message = printable(message)
+    else:
+        message = message.replace("\\n", "\n").splitlines()[-1]
     if len(message) > _LONGEST:  # it holds a value of any length
         message = f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
     if message.count("'") % 2:  # what is left of the quotes around a message of several lines

@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
         # JAX is slow to import and its devices slow to open: mistakes in flags come before.
         from score_sde.data.base import UnknownSetError
         from score_sde.runs import peers
-        from score_sde.runs.train import NotFiniteError
+        from score_sde.runs.train import DivergedError
 
         # A solver that gives up raises through a callback, whose traceback JAX would log as well.
         logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
             # A run's config.json names its data; what a recipe registers, only that recipe makes.
             more = "" if line.recipe else ". If a recipe registers it, give --config=RECIPE too"
             return _fail(f"{error}{more}", 2)
-        except NotFiniteError as error:
+        except DivergedError as error:
             return _fail(error, 1)
         except MemoryError as error:
             return _fail(f"out of memory: {error}. Give smaller batches or fewer examples", 1)
@@ -118,7 +118,8 @@ def _sample(line: CommandLine) -> int:
     config, workdir = line.config, line.workdir
     _check_trained(line)
     drawing = sampling.drawing(config, tuned.sampler(config, workdir))
-    run = folder.load(workdir, weights=line.weights, step=line.step, fsdp=config.sampling.fsdp)
+    shared = {"fsdp": config.sampling.fsdp, "tensor": config.sampling.tensor}
+    run = folder.load(workdir, weights=line.weights, step=line.step, **shared)
     if line.loras:
         from score_sde.interop.lora.use import with_lora
 
@@ -257,7 +258,7 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
     _check_trained(line, also=tuple(f"data.{name}" for name in DETERMINING))
     asked = evaluation.read(config.evaluation)
     drawing = sampling.drawing(config, tuned.sampler(config, workdir))
-    mesh = folder.mesh_of(config.sampling.fsdp)
+    mesh = folder.mesh_of(config.sampling.fsdp, config.sampling.tensor)
     run = folder.opened(workdir, weights=line.weights, step=line.step, mesh=mesh)
     _check_no_text(run)
     run = dataclasses.replace(run, experiment=drawing(run.experiment))

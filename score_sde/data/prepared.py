@@ -77,9 +77,12 @@ def check(folder: Path) -> None:
                 raise DataError(f"{path} names files {value!r}, which can be none of this set")
 
 
-def damaged(folder: Path, error: Exception) -> DataError:
-    """What to say of a folder with which TFDS failed."""
-    return DataError(f"{folder} is damaged ({first_line(error)}): remove it and prepare it again")
+def damaged(folder: Path, error: Exception, part: str = "") -> DataError:
+    """What to say of a folder with which TFDS failed, and of the part of it that it is."""
+    what, all_of_it = (part, str(folder)) if part else (str(folder), "it")
+    return DataError(
+        f"{what} is damaged ({first_line(error)}): remove {all_of_it} and prepare it again"
+    )
 
 
 def _json(path: Path) -> Any:

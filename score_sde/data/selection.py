@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from score_sde import files, sections
 from score_sde.data.base import Info, Source
 from score_sde.data.known import describe
 from score_sde.data.load import load
+from score_sde.data.replaced import replaced
 from score_sde.values import Length, Name, Path, between
 
 MOST_PIXELS = 16_384  # of a side
@@ -31,6 +32,9 @@ class DataOptions:
         crop: side of the central square that is cropped before; None for the largest.
         background: behind transparent pixels: white, black or #rrggbb.
         skip_damaged: leave out images that cannot be read; without it, they are errors.
+        replace_damaged: in training, and nowhere else, take the next example in place of one that
+            cannot be read, and name it; without it, training saves and stops. A run that has begun
+            may be given it.
         only: which examples, "FIELD=CLASS" or "FIELD=CLASS|CLASS" each, such as "style=openmoji":
             the names or numbers of classes; all if empty.
     """
@@ -42,6 +46,7 @@ class DataOptions:
     crop: Annotated[int, between(1, MOST_PIXELS)] | None = None
     background: Name = "white"
     skip_damaged: bool = False
+    replace_damaged: bool = False
     only: Annotated[tuple[Name, ...], Length(0, 100)] = ()
 
     def __post_init__(self):
@@ -54,6 +59,18 @@ class DataOptions:
             DataError: it cannot be found; SplitError if it has no such split.
         """
         return load(self.name, split, **self._options())
+
+    def open_to_train(self, say: Callable[[str], None]) -> Source:
+        """The examples that are trained on, with `replace_damaged`; see replaced.
+
+        Args:
+            say: is told of each example that is replaced.
+
+        Raises:
+            DataError: as of `open`.
+        """
+        source = self.open("train")
+        return replaced(source, say) if self.replace_damaged else source
 
     def describe(self) -> Info:
         """What is known of the training split, which need not be there; see known.describe."""
@@ -71,8 +88,10 @@ class DataOptions:
         }
 
 
-# The fields that say which examples they are; the others, only where they lie.
-DETERMINING = tuple(name for name in sections.entries(DataOptions) if name != "dir")
+# The fields that say which examples they are; the others, where they lie and what if they cannot
+# be read.
+_OTHERS = ("dir", "replace_damaged")
+DETERMINING = tuple(name for name in sections.entries(DataOptions) if name not in _OTHERS)
 
 
 def read(section: Mapping[str, Any]) -> DataOptions:

@@ -53,7 +53,8 @@ class Records:
         raw = tfds.decode.DeserializeMethod.RAW_BYTES
         self._records = builder.as_data_source(split, deserialize_method=raw)
         try:
-            _check_shards(builder, split, self.folder)
+            self._shards = builder.info.splits[split].file_instructions
+            _check_shards(self._shards, self.folder)
         except (RuntimeError, ValueError) as error:
             raise prepared.damaged(self.folder, error) from error
 
@@ -64,7 +65,7 @@ class Records:
         """The fields of examples; an image is the bytes of a file.
 
         Raises:
-          DataError: a file is damaged.
+          DataError: a record is damaged; it says which.
         """
         try:
             raw = self._records.__getitems__(list(indices))
@@ -72,7 +73,18 @@ class Records:
         except (DataError, MemoryError):
             raise
         except Exception as error:  # of the reader and of the protocol buffers
-            raise prepared.damaged(self.folder, error) from error
+            for index in indices if len(indices) > 1 else ():  # one alone is the damaged one
+                self.read([index])
+            record = self._record(indices[0]) if len(indices) else ""
+            raise prepared.damaged(self.folder, error, record) from error
+
+    def _record(self, index: int) -> str:
+        """An example in words, by its file."""
+        for shard in self._shards:
+            if index < shard.take:
+                return f"record {shard.skip + index} of {shard.filename}"
+            index -= shard.take
+        raise IndexError(f"{self.name} has no example so far on")
 
     def _example(self, record: bytes) -> dict[str, Any]:
         stored = tf_example_pb2.Example.FromString(record).features.feature
@@ -99,14 +111,14 @@ class Records:
         return value
 
 
-def _check_shards(builder: tfds.core.DatasetBuilder, split: str, folder: Path) -> None:
+def _check_shards(shards: Sequence[Any], folder: Path) -> None:
     """Raises a ValueError unless the files of a split hold as many records as the metadata say.
 
     The reader itself raises a RuntimeError.
     """
     from array_record.python.array_record_module import ArrayRecordReader
 
-    for shard in builder.info.splits[split].file_instructions:
+    for shard in shards:
         path = Path(shard.filename)
         if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder)):
             raise ValueError(f"{path} lies outside")

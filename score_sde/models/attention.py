@@ -11,11 +11,12 @@ made of some queries of one head at a time, and never all. The sum divides last,
     softmax(l) v = (exp(l - max l) v) / sum exp(l - max l),                                 (2)
 
 where there are d numbers to divide and not m. Other backends have (1) as one program, and make more
-of it themselves.
+of it themselves. Which it is says the platform that a program is lowered for.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 
 import jax
@@ -52,11 +53,23 @@ def attend(
         [batch, queries, heads, d], of the dtype of value; the softmax is in float32 or better.
     """
     scale = 1 / math.sqrt(query.shape[-1]) if scaled else 1.0
-    if in_parts is None:
-        many = query.shape[1] * key.shape[1] > _MANY
-        in_parts = many and added is None and jax.default_backend() == "cpu"
-    if in_parts:
-        return _in_parts(query, key, value, mask, scale)
+    given = (query, key, value) if mask is None else (query, key, value, mask)
+    parts = functools.partial(_in_parts, scale=scale)
+    whole = functools.partial(_whole, added=added, scale=scale)
+    if in_parts is None and query.shape[1] * key.shape[1] > _MANY and added is None:
+        return jax.lax.platform_dependent(*given, cpu=parts, default=whole)
+    return parts(*given) if in_parts else whole(*given)
+
+
+def _whole(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None = None,
+    *,
+    added: jax.Array | None,
+    scale: float,
+) -> jax.Array:
     if query.shape[2] == 1 and added is None:  # without an axis of one head XLA need not transpose
         return _of_one_head(*(a[:, :, 0] for a in (query, key, value)), mask, scale)[:, :, None]
     wide = jnp.promote_types(query.dtype, jnp.float32)
@@ -79,7 +92,12 @@ def _of_one_head(
 
 
 def _in_parts(
-    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None, scale: float
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None = None,
+    *,
+    scale: float,
 ) -> jax.Array:
     batch, queries, heads, d = query.shape
     keys = key.shape[1]

@@ -1,4 +1,4 @@
-"""Two-dimensional convolution whose derivatives stay fast inside a loop on a CPU.
+"""Two-dimensional convolution, whose rules are those of the platform that it is lowered for.
 
 A convolution is linear in its input and in its kernel,
 
@@ -10,16 +10,23 @@ so both derivatives are again sums of products. With the cotangent g spread out 
     dL/dx = g * flip(w)^T                   a convolution like (1), of stride 1,           (2)
     dL/dw[u, v] = sum_{b, i, j} x[b, i, j]^T g[b, i - u + p, j - v + q].                   (3)
 
-XLA writes (2) and (3) as convolutions with permuted dimensions. Outside a loop its CPU backend
+Each of the three is linear in both of its arguments, and its derivatives are the other two: they
+are three primitives, with derivatives of any order and in any mode. Hutchinson's estimator wants
+forward mode, which a `custom_vjp` does not have.
+
+For a GPU or a TPU all three are XLA's convolution and its transposes: their libraries are better.
+XLA writes the transposes as convolutions with permuted dimensions. Outside a loop its CPU backend
 turns them into library calls; inside `lax.scan` or `while_loop` it does not, and training steps
-fused by a scan become 10 to 50 times slower. Here (2) is an explicit forward convolution and (3)
-one matrix product per row of taps. Other backends keep XLA's own derivatives: their libraries are
-better. (1) itself is a product there where a layer is wide and its images small, see `_forward`.
-It is a primitive of its own, not a `custom_vjp`, because Hutchinson's estimator wants
-forward mode and because (2) and (3) are then differentiable in turn.
+fused by a scan become 10 to 50 times slower. So for a CPU (2) is an explicit forward convolution,
+and (3) one matrix product per row of taps. (1) itself is a product there where a layer is wide and
+its images small, see `_forward`.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,24 +39,38 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
+class _Geometry(NamedTuple):
+    """What the shapes of two of the three arrays do not say of the third.
+
+    Attributes:
+        stride: between output pixels.
+        padding: zeros before and after.
+        size: (height, width) of the images that are convolved.
+        taps: (height, width) of the kernel.
+    """
+
+    stride: int
+    padding: Padding
+    size: tuple[int, int]
+    taps: tuple[int, int]
+
+
 def conv2d(
     x: jax.Array,
     kernel: jax.Array,
     *,
     stride: int = 1,
     padding: Padding = ((1, 1), (1, 1)),
-    own_derivatives: bool | None = None,
 ) -> jax.Array:
     """Convolution (cross-correlation, as networks use the word) with explicit zero padding.
 
-    Forward mode, reverse mode, `vmap` and derivatives of any order work with either rule.
+    Forward mode, reverse mode, `vmap` and derivatives of any order work.
 
     Args:
         x: images, [batch, height, width, in].
         kernel: [kernel height, kernel width, in, out], of x's dtype.
         stride: step between output pixels, the same in both directions.
         padding: zeros before and after, ((top, bottom), (left, right)), less than the kernel size.
-        own_derivatives: use equations (2) and (3) of this module; None: on a CPU only.
 
     Returns:
         [batch, (height + top + bottom - kernel height) // stride + 1, ..., out].
@@ -59,65 +80,68 @@ def conv2d(
     """
     if any(max(pad) >= size for pad, size in zip(padding, kernel.shape[:2], strict=True)):
         raise ValueError(f"padding {padding} must be smaller than the kernel {kernel.shape[:2]}")
-    if own_derivatives is None:
-        own_derivatives = jax.default_backend() == "cpu"
-    if own_derivatives:
-        return _conv_p.bind(x, kernel, stride=stride, padding=padding)
-    return _conv(x, kernel, stride=stride, padding=padding)
+    geometry = _Geometry(stride, padding, x.shape[1:3], kernel.shape[:2])
+    return _conv_p.bind(x, kernel, geometry=geometry)
 
 
-def _conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: Padding) -> jax.Array:
-    """Equation (1) by XLA's own operation."""
-    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
+# XLA's own operation and its transposes.
 
 
-def _forward(x: jax.Array, kernel: jax.Array, *, stride: int, padding: Padding) -> jax.Array:
-    """Equation (1) on a CPU.
+def _xla(x: jax.Array, kernel: jax.Array, *, geometry: _Geometry) -> jax.Array:
+    """Equation (1)."""
+    stride = geometry.stride, geometry.stride
+    return lax.conv_general_dilated(x, kernel, stride, geometry.padding, dimension_numbers=_LAYOUT)
+
+
+def _xla_of_input(g: jax.Array, kernel: jax.Array, *, geometry: _Geometry) -> jax.Array:
+    """Equation (2)."""
+    x = jax.ShapeDtypeStruct((len(g), *geometry.size, kernel.shape[2]), g.dtype)
+    return jax.linear_transpose(lambda x: _xla(x, kernel, geometry=geometry), x)(g)[0]
+
+
+def _xla_of_kernel(x: jax.Array, g: jax.Array, *, geometry: _Geometry) -> jax.Array:
+    """Equation (3)."""
+    kernel = jax.ShapeDtypeStruct((*geometry.taps, x.shape[-1], g.shape[-1]), g.dtype)
+    return jax.linear_transpose(lambda kernel: _xla(x, kernel, geometry=geometry), kernel)(g)[0]
+
+
+# For a CPU.
+
+
+def _forward(x: jax.Array, kernel: jax.Array, *, geometry: _Geometry) -> jax.Array:
+    """Equation (1).
 
     XLA's operation lays out the kernel anew each time. Where that is larger than all patches of the
     images together, wide layers of few pixels, one product of the patches and the kernel as it lies
     takes less time.
     """
-    shape = _shape(x, kernel, stride, padding)
-    if shape[0] * shape[1] * shape[2] > shape[3]:
-        return _conv(x, kernel, stride=stride, padding=padding)
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    rows, columns, n_in, n_out = kernel.shape
-    height, width = ((side - 1) * stride + 1 for side in shape[1:3])
+    stride = geometry.stride
+    batch, rows, columns, n_out = _shape_of_output(x.shape, kernel.shape, geometry)
+    if batch * rows * columns > n_out:
+        return _xla(x, kernel, geometry=geometry)
+    x = jnp.pad(x, ((0, 0), *geometry.padding, (0, 0)))
+    height, width = ((side - 1) * stride + 1 for side in (rows, columns))
     taps = [
         x[:, u : u + height : stride, v : v + width : stride]
-        for u in range(rows)
-        for v in range(columns)
+        for u in range(kernel.shape[0])
+        for v in range(kernel.shape[1])
     ]
-    patches = jnp.concatenate(taps, axis=-1).reshape(-1, rows * columns * n_in)
-    return (patches @ kernel.reshape(-1, n_out)).reshape(shape)
+    patches = jnp.concatenate(taps, axis=-1).reshape(batch * rows * columns, -1)
+    return (patches @ kernel.reshape(-1, n_out)).reshape(batch, rows, columns, n_out)
 
 
-def _spread(
-    g: jax.Array, x_shape: tuple[int, ...], kernel_shape: tuple[int, ...], stride: int, pad: Padding
-) -> jax.Array:
-    """Cotangent with stride - 1 zeros between pixels, padded to x's size + kernel's size - 1."""
-    config = [(0, 0, 0)]
-    for axis, (before, _) in enumerate(pad):
-        front = kernel_shape[axis] - 1 - before
-        spread = (g.shape[1 + axis] - 1) * stride + 1
-        back = x_shape[1 + axis] + kernel_shape[axis] - 1 - front - spread
-        config.append((front, back, stride - 1))
-    return lax.pad(g, jnp.zeros((), g.dtype), [*config, (0, 0, 0)])
-
-
-def _input_transpose(g, x, kernel, *, stride: int, padding: Padding):
+def _of_input(g: jax.Array, kernel: jax.Array, *, geometry: _Geometry) -> jax.Array:
     """Equation (2)."""
-    spread = _spread(g, x.aval.shape, kernel.shape, stride, padding)
+    spread = _spread(g, geometry)
     flipped = lax.rev(kernel, (0, 1)).transpose(0, 1, 3, 2)
-    return _conv_p.bind(spread, flipped, stride=1, padding=((0, 0), (0, 0)))
+    none = (0, 0), (0, 0)
+    return _forward(spread, flipped, geometry=_Geometry(1, none, spread.shape[1:3], geometry.taps))
 
 
-def _kernel_transpose(g, x, kernel, *, stride: int, padding: Padding):
+def _of_kernel(x: jax.Array, g: jax.Array, *, geometry: _Geometry) -> jax.Array:
     """Equation (3): the taps of a row side by side, so that one product serves a row."""
-    rows, columns, n_in, n_out = kernel.aval.shape
-    height, width = x.shape[1:3]
-    spread = _spread(g, x.shape, kernel.aval.shape, stride, padding)
+    (rows, columns), (height, width) = geometry.taps, geometry.size
+    spread = _spread(g, geometry)
     shifted = jnp.concatenate(
         [spread[:, :, v : v + width] for v in reversed(range(columns))], axis=-1
     )
@@ -125,50 +149,92 @@ def _kernel_transpose(g, x, kernel, *, stride: int, padding: Padding):
         lax.dot_general(x, shifted[:, u : u + height], (((0, 1, 2), (0, 1, 2)), ((), ())))
         for u in reversed(range(rows))
     ]
-    return jnp.stack(gradient).reshape(rows, n_in, columns, n_out).transpose(0, 2, 1, 3)
+    return jnp.stack(gradient).reshape(rows, x.shape[-1], columns, -1).transpose(0, 2, 1, 3)
 
 
-def _batch(args, axes, *, stride: int, padding: Padding):
-    """A batch of images joins the convolution's own batch; a batch of kernels is XLA's business."""
-    x, kernel = args
-    if axes[1] is None:
-        x = jnp.moveaxis(x, axes[0], 0)
-        out = _conv_p.bind(x.reshape(-1, *x.shape[2:]), kernel, stride=stride, padding=padding)
-        return out.reshape(*x.shape[:2], *out.shape[1:]), 0
-    mapped = jax.vmap(lambda a, b: _conv(a, b, stride=stride, padding=padding), axes)
-    return mapped(x, kernel), 0
+def _spread(g: jax.Array, geometry: _Geometry) -> jax.Array:
+    """Cotangent with stride - 1 zeros between pixels, padded to x's size + kernel's size - 1."""
+    config = [(0, 0, 0)]
+    sides = zip(g.shape[1:3], geometry.size, geometry.taps, geometry.padding, strict=True)
+    for pixels, size, taps, (before, _) in sides:
+        front = taps - 1 - before
+        back = size + taps - 1 - front - ((pixels - 1) * geometry.stride + 1)
+        config.append((front, back, geometry.stride - 1))
+    return lax.pad(g, jnp.zeros((), g.dtype), [*config, (0, 0, 0)])
 
 
-def _shape(x, kernel, stride: int, padding: Padding) -> tuple[int, ...]:
-    """Of the result."""
-    sides = zip(x.shape[1:3], kernel.shape[:2], padding, strict=True)
-    sides = ((n + sum(pad) - k) // stride + 1 for n, k, pad in sides)
-    return (x.shape[0], *sides, kernel.shape[3])
+# The primitives.
 
 
-def _abstract(x, kernel, *, stride: int, padding: Padding):
-    shape, dtype = _result(x.shape, x.dtype, kernel.shape, kernel.dtype, stride, padding)
-    return x.update(shape=shape, dtype=dtype, weak_type=False)
+def _shape_of_output(x: tuple[int, ...], kernel: tuple[int, ...], geometry: _Geometry):
+    sides = zip(geometry.size, geometry.taps, geometry.padding, strict=True)
+    sides = ((n + sum(pad) - k) // geometry.stride + 1 for n, k, pad in sides)
+    return (x[0], *sides, kernel[3])
 
 
-@functools.lru_cache(maxsize=4096)
-def _result(
-    x: tuple[int, ...],
-    x_dtype: jnp.dtype,
-    kernel: tuple[int, ...],
-    kernel_dtype: jnp.dtype,
-    stride: int,
-    padding: Padding,
-) -> tuple[tuple[int, ...], jnp.dtype]:
-    """Shape and dtype that XLA's own operation gives, which layers of a network ask again."""
-    one, other = jax.ShapeDtypeStruct(x, x_dtype), jax.ShapeDtypeStruct(kernel, kernel_dtype)
-    found = jax.eval_shape(lambda a, b: _conv(a, b, stride=stride, padding=padding), one, other)
-    return found.shape, found.dtype
+def _shape_of_input(g: tuple[int, ...], kernel: tuple[int, ...], geometry: _Geometry):
+    return (g[0], *geometry.size, kernel[2])
 
 
-_conv_p = Primitive("conv2d")
-_conv_p.def_impl(jax.jit(_forward, static_argnames=("stride", "padding")))
-_conv_p.def_abstract_eval(_abstract)
-mlir.register_lowering(_conv_p, mlir.lower_fun(_forward, multiple_results=False))
-ad.defbilinear(_conv_p, _input_transpose, _kernel_transpose)
-batching.primitive_batchers[_conv_p] = _batch
+def _shape_of_kernel(x: tuple[int, ...], g: tuple[int, ...], geometry: _Geometry):
+    return (*geometry.taps, x[3], g[3])
+
+
+def _primitive(
+    name: str,
+    shape: Callable[..., tuple[int, ...]],
+    xla: Callable[..., jax.Array],
+    on_cpu: Callable[..., jax.Array],
+) -> Primitive:
+    """One of the three, but for its derivatives and for `vmap`."""
+    primitive = Primitive(name)
+
+    def abstract(one, other, *, geometry: _Geometry):
+        if one.dtype != other.dtype:
+            raise TypeError(f"{name} of {one.dtype} and {other.dtype}: both must be the same")
+        return one.update(shape=shape(one.shape, other.shape, geometry), weak_type=False)
+
+    primitive.def_abstract_eval(abstract)
+    primitive.def_impl(jax.jit(primitive.bind, static_argnames="geometry"))
+    mlir.register_lowering(primitive, mlir.lower_fun(xla, multiple_results=False))
+    mlir.register_lowering(primitive, mlir.lower_fun(on_cpu, multiple_results=False), "cpu")
+    return primitive
+
+
+_conv_p = _primitive("conv2d", _shape_of_output, _xla, _forward)
+_of_input_p = _primitive("conv2d_of_input", _shape_of_input, _xla_of_input, _of_input)
+_of_kernel_p = _primitive("conv2d_of_kernel", _shape_of_kernel, _xla_of_kernel, _of_kernel)
+
+ad.defbilinear(
+    _conv_p,
+    lambda g, x, kernel, **how: _of_input_p.bind(g, kernel, **how),
+    lambda g, x, kernel, **how: _of_kernel_p.bind(x, g, **how),
+)
+ad.defbilinear(
+    _of_input_p,
+    lambda x, g, kernel, **how: _conv_p.bind(x, kernel, **how),
+    lambda x, g, kernel, **how: _of_kernel_p.bind(x, g, **how),
+)
+ad.defbilinear(
+    _of_kernel_p,
+    lambda kernel, x, g, **how: _of_input_p.bind(g, kernel, **how),
+    lambda kernel, x, g, **how: _conv_p.bind(x, kernel, **how),
+)
+
+
+def _batch(primitive: Primitive, xla: Callable[..., jax.Array], args, axes, *, geometry):
+    """A batch of images joins the convolution's own batch; one of kernels is XLA's business."""
+    images, kernel = args
+    if axes[1] is None and primitive is not _of_kernel_p:
+        images = jnp.moveaxis(images, axes[0], 0)
+        out = primitive.bind(images.reshape(-1, *images.shape[2:]), kernel, geometry=geometry)
+        return out.reshape(*images.shape[:2], *out.shape[1:]), 0
+    return jax.vmap(functools.partial(xla, geometry=geometry), axes)(images, kernel), 0
+
+
+for _one, _by_xla in (
+    (_conv_p, _xla),
+    (_of_input_p, _xla_of_input),
+    (_of_kernel_p, _xla_of_kernel),
+):
+    batching.primitive_batchers[_one] = functools.partial(_batch, _one, _by_xla)

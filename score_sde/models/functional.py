@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from flax import nnx, traverse_util
+from jax.sharding import Mesh
 
+from score_sde.models import placing
 from score_sde.models.layers import Dense, UnitParam, unit_rms
 
 Arrays = dict[str, jax.Array]
@@ -34,6 +36,8 @@ class Functional(NamedTuple):
             unit size (forced weight normalisation), the others as they are.
         linear: paths of the kernels of Dense layers, with which x @ kernel is all that is done.
         make: builds the model from its random streams; None of what is not one model.
+        splits: how devices share arrays beyond `fsdp`, by their paths; see placing.
+        stacked: paths of parameters whose first axis is that of a loop over blocks.
     """
 
     init: Callable[[jax.Array], tuple[Arrays, Arrays]]
@@ -42,6 +46,12 @@ class Functional(NamedTuple):
     project: Callable[[Arrays], Arrays] = lambda params: params
     linear: frozenset[str] = frozenset()
     make: Callable[[nnx.Rngs], nnx.Module] | None = None
+    splits: Mapping[str, placing.Split] = {}
+    stacked: frozenset[str] = frozenset()
+
+    def on(self, mesh: Mesh) -> Functional:
+        """The same on a mesh, over which its arrays lie as placing.stored says."""
+        return self._replace(apply=placing.on(mesh, self.apply))
 
 
 def is_kernel(name: str) -> bool:
@@ -114,12 +124,14 @@ def _split(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[nnx.GraphDef, nnx.St
     return nnx.split(nnx.eval_shape(lambda: make(streams(0))), nnx.Param, ...)
 
 
+@functools.lru_cache(maxsize=32)
 def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Functional:
     """Split a model. No array is made until `init` is called.
 
     Args:
         make: builds the model from its random streams. What it builds is looked at once, also by
-            others that are equal: large networks are seconds of Python.
+            others that are equal: large networks are seconds of Python. They are given one
+            Functional, so that what is compiled of one is found again for the others.
     """
     graph, params, constants = _split(make)
     model = abstract(make)
@@ -141,13 +153,18 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Functional:
         params: Arrays, constants: Arrays, *args: Any, method: str = "__call__", **kwargs: Any
     ) -> Any:
         model = nnx.merge(graph, _unflatten(params), _unflatten(constants))
+        if placing.shares():
+            placing.gather_once(model)
         return getattr(model, method)(*args, **kwargs)
 
     def project(params: Arrays) -> Arrays:
         return {k: unit_rms(v) if k in of_unit_size else v for k, v in params.items()}
 
     shapes = _flatten(params), _flatten(constants)
-    return Functional(init, apply, shapes, project, linear, make)
+    variables = {"/".join(map(str, path)): v for path, v in nnx.to_flat_state(params)}
+    splits = {path: split for path, v in variables.items() if (split := placing.split_of(v))}
+    stacked = frozenset(path for path, v in variables.items() if placing.is_stacked(v))
+    return Functional(init, apply, shapes, project, linear, make, splits, stacked)
 
 
 def beside(
@@ -181,7 +198,8 @@ def beside(
         return _joined(network.project(ours), other.project(theirs), name)
 
     shapes = tuple(_joined(*pair, name) for pair in zip(network.shapes, other.shapes, strict=True))
-    return Functional(init, apply, shapes, project), apply_other
+    splits = {**network.splits, **{f"{name}/{path}": v for path, v in other.splits.items()}}
+    return Functional(init, apply, shapes, project, splits=splits), apply_other
 
 
 def split(arrays: Arrays, name: str) -> tuple[Arrays, Arrays]:

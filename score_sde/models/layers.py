@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models import placing
 from score_sde.models.conv import Padding, conv2d
 
 
@@ -64,6 +65,7 @@ class Dense(nnx.Module):
         n_out: features of the output.
         scale: see `init_kernel`.
         bias: whether there is b.
+        split: how devices share W, see models.placing; None: each has all of it.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -75,16 +77,25 @@ class Dense(nnx.Module):
         *,
         scale: float = 1.0,
         bias: bool = True,
+        split: placing.Split | None = None,
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        self.kernel = nnx.Param(init_kernel(scale)(rngs.params(), (n_in, n_out), param_dtype))
-        self.bias = nnx.Param(jnp.zeros(n_out, param_dtype)) if bias else None
+        kernel = init_kernel(scale)(rngs.params(), (n_in, n_out), param_dtype)
+        self.kernel = nnx.Param(kernel, **placing.metadata(split))
+        split = split if split and split.axis == -1 else None  # inputs are none of the bias
+        self.bias = (
+            nnx.Param(jnp.zeros(n_out, param_dtype), **placing.metadata(split)) if bias else None
+        )
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[..., n_in] to [..., n_out]."""
-        y = x @ self.kernel[...].astype(x.dtype)
-        return y if self.bias is None else y + per_channel(self.bias[...], x)
+        """[..., n_in] to [..., n_out], or to [..., parts, n] of a split of several that is used."""
+        kernel = self.kernel[...].astype(x.dtype)
+        y = x @ kernel if kernel.ndim == 2 else jnp.tensordot(x, kernel, 1)
+        if self.bias is None:
+            return y
+        bias = self.bias[...].astype(y.dtype)
+        return y + bias.reshape((1,) * (y.ndim - bias.ndim) + bias.shape)
 
 
 class Conv(nnx.Module):

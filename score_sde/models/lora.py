@@ -155,6 +155,11 @@ class Apart:
     down: jax.Array
     up: jax.Array
 
+    @property
+    def ndim(self) -> int:
+        """As many axes as W."""
+        return self.kernel.ndim
+
     def __getitem__(self, index: Any) -> Apart:
         """Itself, as layers read their arrays: kernel[...]."""
         return self

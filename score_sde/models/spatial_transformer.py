@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models import placing
 from score_sde.models.blocks import attend
 from score_sde.models.layers import Dense, GroupNorm
 from score_sde.models.stacked import Stacked
@@ -53,10 +54,11 @@ class CrossAttention(nnx.Module):
         if features % heads:
             raise ValueError(f"{features} features cannot be divided into {heads} heads")
         layer = {"param_dtype": param_dtype, "rngs": rngs}
-        self.query = Dense(features, features, bias=False, **layer)
-        self.key = Dense(seen, features, bias=False, **layer)
-        self.value = Dense(seen, features, bias=False, **layer)
-        self.out = Dense(features, features, **layer)
+        asking = {"bias": False, "split": placing.outputs(heads), **layer}
+        self.query = Dense(features, features, **asking)
+        self.key = Dense(seen, features, **asking)
+        self.value = Dense(seen, features, **asking)
+        self.out = Dense(features, features, split=placing.inputs(heads), **layer)
         self.heads = heads
 
     def __call__(

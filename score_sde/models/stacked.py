@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models import placing
 from score_sde.models.functional import streams
 
 # (block, state, the block's own x, its key) -> (state, the block's own y).
@@ -39,6 +40,7 @@ class Stacked(nnx.Module):
             return arrays
 
         arrays = jax.vmap(drawn)(jax.random.split(rngs.params(), depth))
+        placing.stack(arrays)
         self.block = nnx.merge(found[0], arrays)
         self.depth, self.remat = depth, remat
 
@@ -55,12 +57,18 @@ class Stacked(nnx.Module):
             The state after the last block, and what each gave of its own, [depth, ...].
         """
         structure, arrays = nnx.split(self.block)
+        shared = placing.shares()
+        gather = placing.gathers(arrays, stacked=True) if shared else lambda arrays: arrays
 
         def one(h: Any, given: Any) -> tuple[Any, Any]:
             index, arrays, x = given
+            arrays = gather(arrays)
             own_key = None if key is None else jax.random.fold_in(key, index)
             return step(nnx.merge(structure, arrays), h, x, own_key)
 
         # In a loop nothing can be shared with the forward pass: XLA need not be kept from it.
-        body = jax.checkpoint(one, prevent_cse=False) if self.remat else one
+        if self.remat:
+            body = jax.checkpoint(one, prevent_cse=False)
+        else:
+            body = placing.gathered_again(one) if shared else one
         return jax.lax.scan(body, h, (jnp.arange(self.depth), arrays, xs))

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models import placing
 from score_sde.models.attention import attend
 from score_sde.models.layers import Dense, per_channel
 from score_sde.models.tokens import rotate
@@ -97,10 +98,14 @@ class SelfAttention(nnx.Module):
         size = features // heads if head_features is None else head_features
         self.heads, self.head_features = heads, size
         self.scaled, self.adjacent = scaled, adjacent
-        self.qkv = Dense(features, 3 * heads * size, bias=bias, **layer)
+        split = placing.outputs(heads, parts=3)
+        self.qkv = Dense(features, 3 * heads * size, bias=bias, split=split, **layer)
         self.query_norm = TokenNorm(size, **norm) if qk_norm else None
         self.key_norm = TokenNorm(size, **norm) if qk_norm else None
-        self.out = Dense(heads * size, features, bias=out_bias, **layer) if out else None
+        split = placing.inputs(heads)
+        self.out = (
+            Dense(heads * size, features, bias=out_bias, split=split, **layer) if out else None
+        )
 
     def __call__(
         self,
@@ -161,9 +166,10 @@ class CrossAttention(nnx.Module):
     ):
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.heads = heads
-        self.query = Dense(features, features, **layer)
-        self.key_value = Dense(others, 2 * features, **layer)
-        self.out = Dense(features, features, scale=scale, **layer)
+        self.query = Dense(features, features, split=placing.outputs(heads), **layer)
+        split = placing.outputs(heads, parts=2)
+        self.key_value = Dense(others, 2 * features, split=split, **layer)
+        self.out = Dense(features, features, scale=scale, split=placing.inputs(heads), **layer)
 
     def __call__(self, x: jax.Array, other: jax.Array, mask: jax.Array | None = None) -> jax.Array:
         """[batch, tokens, features] to the same.
@@ -212,14 +218,17 @@ class FeedForward(nnx.Module):
         layer = {"bias": bias, "param_dtype": param_dtype, "rngs": rngs}
         self.kind = kind
         hidden = round(hidden * 2 / 3) if kind == "swiglu" else hidden
-        self.dense_0 = Dense(features, 2 * hidden if kind in _GATED else hidden, **layer)
-        self.dense_1 = Dense(hidden, features, **layer)
+        parts = 2 if kind in _GATED else 1
+        split = placing.outputs(hidden, parts)
+        self.dense_0 = Dense(features, parts * hidden, split=split, **layer)
+        self.dense_1 = Dense(hidden, features, split=placing.inputs(hidden), **layer)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[..., features] to the same."""
         h = self.dense_0(x)
         if self.kind in _GATED:
-            gate, h = jnp.split(h, 2, axis=-1)
+            h = h.reshape(*x.shape[:-1], 2, -1)
+            gate, h = h[..., 0, :], h[..., 1, :]
             gate, h = (h, gate) if self.kind == "geglu" else (gate, h)
             return self.dense_1(_GATED[self.kind](gate) * h)
         return self.dense_1(_BETWEEN[self.kind](h))

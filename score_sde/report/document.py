@@ -124,7 +124,21 @@ def _tiles(record: Record) -> Iterator[Tile]:
         rate = statistics.median(p.y for p in rates)
         note = f"median; {duration(seconds)} of training steps"
         yield Tile("examples/s", text(round(rate)), note)
+    yield from _mishaps(record)
     yield Tile("parameters", text(record.found.get("parameters")))
+
+
+def _mishaps(record: Record) -> Iterator[Tile]:
+    """What metrics.csv counts of steps that training could not go on from, if there were any."""
+    for column, label, unit in (
+        ("skipped", "steps left out", ""),
+        ("rewinds", "went back", "times"),
+    ):
+        counts = record.metrics.get(column, ())
+        if counts and (most := counts[-1].y):
+            last = next(point.x for point in counts if point.y == most)
+            number = f"{text(round(most))} {unit}".strip()
+            yield Tile(label, number, f"the last before step {text(round(last))}")
 
 
 def _evaluation(record: Record) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +22,7 @@ from score_sde.runs.held import LOCK
 from score_sde.spaces import Space
 from score_sde.training import checkpoint_folder, snapshots
 from score_sde.training.optimizer import ENDING
-from score_sde.version import __version__
+from score_sde.version import versions
 
 # What a run may not change once it has begun: everything that its numbers depend on.
 FIXED = (
@@ -157,15 +156,11 @@ def begin(
     Raises:
         UserError: the folder cannot be written.
     """
-    versions = {
-        name: importlib.metadata.version(name)
-        for name in ("jax", "flax", "optax", "orbax-checkpoint")
-    }
     found = {
         "data": experiment.data.to_json(),
         "space": {name: a.tolist() for name, a in experiment.space.arrays().items()},
         "parameters": experiment.parameters,
-        "versions": {"score_sde": __version__, **versions},
+        "versions": versions(),
         **({"init_from": dict(init_from)} if init_from else {}),
         **({"teacher": dict(teacher)} if teacher else {}),
     }

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 from flax import nnx
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from score_sde import (
@@ -23,10 +24,10 @@ from score_sde import (
 )
 from score_sde.autoencoder import KLAutoencoder
 from score_sde.classifier import Classifier
-from score_sde.data import Info, Source, selection
+from score_sde.data import DataError, Info, Source, selection
 from score_sde.errors import UserError, first_line
 from score_sde.fields import Field
-from score_sde.models import conditions
+from score_sde.models import conditions, placing
 from score_sde.models.adapter import Adapter
 from score_sde.models.conditions.augment import AugmentEmbedding
 from score_sde.models.control import Control
@@ -41,11 +42,51 @@ from score_sde.runs import sampling
 from score_sde.runs.config import check_fields
 from score_sde.spaces import Space
 from score_sde.training.options import OptimOptions, TrainingOptions
+from score_sde.training.sharding import make_mesh
 
 AUGMENT = "augment"  # the condition that tells of a space's distortions
-# (parameters, constants, dropout key or None, what is put around the network) -> what the objective
-# trains.
-Make = Callable[..., Denoiser | Classifier | KLAutoencoder]
+
+
+@dataclasses.dataclass(frozen=True)
+class Make:
+    """Makes of a network's arrays what an objective trains; equal to others of equal parts.
+
+    Attributes:
+        apply: the network, as of models.functional.Functional; that of equal networks is one.
+        objective: what is trained.
+        sde: the forward process.
+        predicts: what the output of the network means.
+
+    Raises:
+        ValueError: it can mean nothing for this process.
+    """
+
+    apply: Callable[..., Any]
+    objective: Objective
+    sde: SDE
+    predicts: PredictionOptions
+    _denoiser: Callable[..., Denoiser] = dataclasses.field(init=False, compare=False, repr=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "_denoiser", self.predicts.denoiser(self.sde))
+
+    def __call__(
+        self,
+        params: Arrays,
+        constants: Arrays,
+        key: jax.Array | None = None,
+        around: Callable[..., Any] = lambda bound: bound,
+    ) -> Denoiser | Classifier | KLAutoencoder:
+        """What is trained, of arrays.
+
+        Args:
+            params: the parameters of the network.
+            constants: its other arrays.
+            key: of dropout; None for none.
+            around: what is put around the network.
+        """
+        bound = around(functools.partial(self.apply, params, constants, key=key))
+        return self.objective.model(bound, self.sde, self._denoiser)
 
 
 class Fixed(NamedTuple):
@@ -179,19 +220,30 @@ class Experiment:
         )
 
 
-def experiment(config: ConfigDict, info: Info) -> Experiment:
+def mesh(config: ConfigDict) -> Mesh:
+    """The devices that train, as the section `training` has them.
+
+    Raises:
+        UserError: they cannot be divided so.
+    """
+    check_fields(config)
+    return make_mesh(config.training.fsdp, config.training.tensor, "config.training")
+
+
+def experiment(config: ConfigDict, info: Info, mesh: Mesh | None = None) -> Experiment:
     """Read a config.
 
     Args:
         config: see runs.config.default.
         info: what is known of the data set that it names.
+        mesh: the devices that share the arrays of its network; None for one device.
 
     Raises:
         UserError: a value is unknown or cannot work.
     """
     try:
         check_fields(config)
-        field = info.of_kinds(spaces.kinds(config.space), config.data.field)
+        field = _data_field(config, info)
         space = spaces.read(config.space, field).tiled(config.sampling.tile)
         process = processes.read(config.sde)
         predicts = _prediction(config)
@@ -202,11 +254,12 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             sampling.check_sampler(draw, process, trained.TRAINS)
             told = sampling.guided_to(config.conditions.fields, text)
             sampling.check_rule(guiding, told, draw, trained.NUMBERS)
-        make_denoiser = predicts.denoiser(process)
+        predicts.denoiser(process)  # checked before any network is built
         answers = (field.name, *trained.fields)
+        condition = functools.partial(_named, info, "conditions.fields")
         given = {
             "shape": space.shape,
-            "conditions": conditions.read(config.conditions, info.__getitem__, answers)
+            "conditions": conditions.read(config.conditions, condition, answers)
             | _numbers(trained, config.conditions.fields)
             | _augmentation(space, config.conditions.fields),
             "noise_label": predicts.noise_label,
@@ -214,7 +267,8 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             "learn_variance": False,
             **space.facts,
         }
-        facts = trained.facts({name: info[name] for name in trained.fields})
+        option = f"objective.{config.objective.name}.field"
+        facts = trained.facts({name: _named(info, option, name) for name in trained.fields})
         _check_trained(trained, config, given["conditions"])
         if draw.NEEDS_VARIANCE and not facts.get("learn_variance"):
             raise UserError(
@@ -228,15 +282,8 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             raise UserError(f"config.model: {first_line(error)}") from error
         adapter = _adapter(config, info, answers)
         network, own = _with_own(adapter.adapted(network), config, trained)
-
-        def make(
-            params: Arrays,
-            constants: Arrays,
-            key: jax.Array | None = None,
-            around: Callable[..., Any] = lambda bound: bound,
-        ) -> Denoiser | Classifier | KLAutoencoder:
-            bound = around(functools.partial(network.apply, params, constants, key=key))
-            return trained.model(bound, process, make_denoiser)
+        if mesh is not None:
+            network, own = network.on(mesh), own and placing.on(mesh, own)
 
         return Experiment(
             config=config,
@@ -247,7 +294,7 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
             sde=process,
             module=module,
             network=network,
-            make=make,
+            make=Make(network.apply, trained, process, predicts),
             own=own,
             objective=trained,
             sampler=draw,
@@ -263,15 +310,33 @@ def experiment(config: ConfigDict, info: Info) -> Experiment:
         raise UserError(first_line(error)) from error
 
 
+def _data_field(config: ConfigDict, info: Info) -> Field:
+    """What is modelled."""
+    kinds, name = spaces.kinds(config.space), config.data.field
+    try:
+        return info.of_kinds(kinds, name)
+    except DataError as error:
+        raise (UserError(f"config.data.field={name}: {error}") if name else error) from None
+
+
+def _named(info: Info, option: str, name: str) -> Field:
+    """The field of a data set that an option names."""
+    try:
+        return info[name]
+    except DataError as error:
+        raise UserError(f"config.{option}: {error}") from None
+
+
 def _adapter(config: ConfigDict, info: Info, answers: Sequence[str]) -> Adapter:
     """What is trained beside the network."""
     name = config.training.control.field
-    if name and (name in answers or name in config.conditions.fields or info[name].kind != "image"):
+    field = _named(info, "training.control.field", name) if name else None
+    if field and (name in answers or name in config.conditions.fields or field.kind != "image"):
         raise UserError(
             f"config.training.control.field={name}: it is an image of the data beside the one that "
             "is drawn and what the network is told"
         )
-    control = Control(name, info[name] if name else None)
+    control = Control(name, field)
     found = [one for one in (LoRA(**config.training.lora), control) if one.said]
     if len(found) > 1:
         raise UserError(f"{found[0].said} and {found[1].said}: train one of them")
@@ -288,9 +353,10 @@ def _prompts(config: ConfigDict, info: Info) -> System:
                 f"and config.text.name={config.text.name} has none: leave it out, or name it in "
                 "config.conditions.fields"
             )
-        if (kind := info[found.field].kind) != "text":
+        if (kind := _named(info, "text.field", found.field).kind) != "text":
             raise UserError(f"config.text.field={found.field} is a field of kind {kind}, not text")
-    texts = [name for name in config.conditions.fields if info[name].kind == "text"]
+    named = functools.partial(_named, info, "conditions.fields")
+    texts = [name for name in config.conditions.fields if named(name).kind == "text"]
     if found.prompts or not texts:
         return found
     (most,), words = info[texts[0]].shape, config.conditions.text.words
@@ -322,6 +388,15 @@ def source(config: ConfigDict, split: str) -> Source:
         DataError: it cannot be found; SplitError if it has no such split.
     """
     return selection.read(config.data).open(split)
+
+
+def training_source(config: ConfigDict, say: Callable[[str], None]) -> Source:
+    """The examples that are trained on; see DataOptions.open_to_train.
+
+    Raises:
+        DataError: it cannot be found.
+    """
+    return selection.read(config.data).open_to_train(say)
 
 
 def matching(config: ConfigDict, split: str, experiment: Experiment, who: str) -> Source:

@@ -50,6 +50,7 @@ class SamplingOptions:
         batch_size: at a time, over all devices.
         seed: of this set of samples.
         fsdp: devices that share one copy of the parameters; the others hold further copies.
+        tensor: devices that share each example, of a transformer; see training.tensor.
         tile: side, in latents, of the tiles in which the states of larger images are decoded by an
             autoencoder, as memory grows with them; 0 for at once.
     """
@@ -59,6 +60,7 @@ class SamplingOptions:
     batch_size: Count = 64
     seed: Seed = 0
     fsdp: Count = 1
+    tensor: Count = 1
     tile: Every = 128
 
 
@@ -257,7 +259,8 @@ def from_json(values: dict[str, Any]) -> ConfigDict:
     """
     network = values.get("model", {}).get("name")
     if not isinstance(network, str) or network not in NETWORKS:
-        raise UserError(f"unknown network {network!r:.60}: there are {', '.join(NETWORKS)}")
+        there = ", ".join(NETWORKS)
+        raise UserError(f"config.{NETWORK}={network!r:.60} is no network: there are {there}")
     config = default(network)
     for path, value in flatten(values):
         set_field(config, path, value)

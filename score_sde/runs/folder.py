@@ -31,7 +31,7 @@ from score_sde.runs.opened import (
     Run,
 )
 from score_sde.training.checkpoints import Checkpoints
-from score_sde.training.sharding import make_mesh, state_sharding
+from score_sde.training.sharding import check_tensor, make_mesh, state_sharding
 
 # What opens a run that draws no samples, and what else there is to do with it.
 _OPENS = {
@@ -47,6 +47,7 @@ def load(
     weights: str = "ema",
     step: int | None = None,
     fsdp: int | None = None,
+    tensor: int = 1,
 ) -> Run:
     """Open the run of a score network.
 
@@ -58,35 +59,40 @@ def load(
         step: which checkpoint; the newest if None.
         fsdp: devices that share one copy of its arrays; the others hold further copies, and the
             pictures of prompts are split over all. None: all is on the first device.
+        tensor: devices that share each example, of a transformer; with fsdp.
 
     Raises:
         UserError: there is no such run, checkpoint or moving average, it draws no samples, or the
             devices cannot be divided so.
     """
     workdir = files.expanded(workdir)
-    experiment = _experiment(workdir)
+    mesh = None if fsdp is None else mesh_of(fsdp, tensor)
+    experiment = _experiment(workdir, mesh)
     if not experiment.objective.draws:
         raise UserError(
             f"{workdir} holds {with_article(experiment.objective.TRAINS)}, which draws no samples: "
             f"{_OPENS[experiment.objective.TRAINS]}"
         )
-    mesh = None if fsdp is None else mesh_of(fsdp)
     run = _open(workdir, experiment, weights, step, mesh)
     return run if mesh is None else dataclasses.replace(run, mesh=mesh)
 
 
-def mesh_of(fsdp: int) -> Mesh:
-    """The devices that share the arrays of a run, so many each copy.
+def mesh_of(fsdp: int, tensor: int = 1) -> Mesh:
+    """The devices that share the arrays of a run.
+
+    Args:
+        fsdp: see `load`.
+        tensor: likewise.
 
     Raises:
         UserError: the devices cannot be divided so.
     """
-    if fsdp > 1 and jax.process_count() > 1:
-        raise UserError(f"sampling.fsdp={fsdp} is of the devices of one process: leave it out")
-    try:
-        return make_mesh(fsdp, "sampling.fsdp")
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    for name, size in (("fsdp", fsdp), ("tensor", tensor)):
+        if size > 1 and jax.process_count() > 1:
+            raise UserError(
+                f"sampling.{name}={size} is of the devices of one process: leave it out"
+            )
+    return make_mesh(fsdp, tensor, "config.sampling")
 
 
 def load_classifier(
@@ -141,7 +147,7 @@ def opened(
         UserError: there is no such run, checkpoint or moving average.
     """
     workdir = files.expanded(workdir)
-    return _open(workdir, _experiment(workdir), weights, step, mesh)
+    return _open(workdir, _experiment(workdir, mesh), weights, step, mesh)
 
 
 def _open(
@@ -153,7 +159,24 @@ def _open(
 ) -> Run | ClassifierRun | AutoencoderRun:
     params, constants, step, name = _weights(workdir, experiment, weights, step, mesh)
     what = (workdir, step, experiment, params, constants, name)
-    make = experiment.make  # alone: what is compiled keeps these functions, and not the arrays
+    make, trained = experiment.make, experiment.objective.TRAINS
+
+    def bound(function: Callable[..., Any]) -> Any:
+        return Bound(function, params, constants)
+
+    if trained == CLASSIFIER:
+        return ClassifierRun(*what, *(bound(_method(make, n)) for n in ("log_probs", "log_prob")))
+    if trained == AUTOENCODER:
+        return AutoencoderRun(*what, *(bound(_method(make, n)) for n in ("encode", "decode")))
+    if trained in (FLOW_MAP, CONSISTENCY):
+        cls = BoundMap if trained == FLOW_MAP else BoundConsistency
+        return Run(*what, cls(experiment.sde, _method(make, "average"), params, constants))
+    return Run(*what, bound(_denoise(make)))
+
+
+@functools.lru_cache(maxsize=32)
+def _denoise(make: build.Make) -> Callable[..., Any]:
+    """The denoiser of a network's arrays, compiled once for all runs of equal networks."""
 
     @functools.partial(jax.jit, static_argnames=("skip", "whole"))
     def denoise(params, constants, x, t, cond=None, controls=None, skip=(), whole=False):
@@ -164,44 +187,27 @@ def _open(
 
         return make(params, constants, around=around)(x, t, cond)
 
-    @jax.jit
-    def average(params, constants, x, t, s, cond=None):
-        return make(params, constants).average(x, t, s, cond)
-
-    @jax.jit
-    def log_probs(params, constants, x, t):
-        return make(params, constants).log_probs(x, t)
-
-    @jax.jit
-    def log_prob(params, constants, x, t, label):
-        return make(params, constants).log_prob(x, t, label)
-
-    @jax.jit
-    def encode(params, constants, x):
-        return make(params, constants).encode(x)
-
-    @jax.jit
-    def decode(params, constants, z):
-        return make(params, constants).decode(z)
-
-    def bound(function: Callable[..., Any]) -> Any:
-        return Bound(function, params, constants)
-
-    trained = experiment.objective.TRAINS
-    if trained == CLASSIFIER:
-        return ClassifierRun(*what, bound(log_probs), bound(log_prob))
-    if trained == AUTOENCODER:
-        return AutoencoderRun(*what, bound(encode), bound(decode))
-    if trained in (FLOW_MAP, CONSISTENCY):
-        cls = BoundMap if trained == FLOW_MAP else BoundConsistency
-        return Run(*what, cls(experiment.sde, average, params, constants))
-    return Run(*what, bound(denoise))
+    return denoise
 
 
-def _experiment(workdir: Path) -> build.Experiment:
+@functools.lru_cache(maxsize=32)
+def _method(make: build.Make, name: str) -> Callable[..., Any]:
+    """A method of what a network's arrays make, compiled as `_denoise` is."""
+
+    def method(params, constants, *args):
+        return getattr(make(params, constants), name)(*args)
+
+    method.__name__ = name
+    return jax.jit(method)
+
+
+def _experiment(workdir: Path, mesh: Mesh | None = None) -> build.Experiment:
     """What a run's config names."""
     config, found = configs.read(workdir)
-    experiment = build.experiment(config, begun.data(workdir, found))
+    experiment = build.experiment(config, begun.data(workdir, found), mesh)
+    if mesh is not None:
+        network = f"config.model.name={config.model.name}"
+        check_tensor(mesh, experiment.network.splits, "config.sampling", network)
     space = kept.space(workdir, begun.measured_space(workdir, found, experiment.space), config)
     return dataclasses.replace(experiment, space=space)
 
@@ -219,7 +225,10 @@ def _weights(
     wanted = posthoc.asked(weights, experiment.training)
     if item not in ("raw", *averages) and wanted is None:
         raise UserError(f"weights={weights!r}: choose from ema, raw, {', '.join(averages)}")
+    splits = experiment.network.splits
     if imported := kept.network(workdir, experiment.network, experiment.config, mesh):
+        if mesh is not None:
+            imported = jax.device_put(imported, state_sharding(mesh, imported, splits))
         if step not in (None, 0) or weights not in ("ema", "raw"):
             raise UserError(f"{workdir} is an imported model: it has one step, 0, and one average")
         return *imported, 0, "imported"
@@ -229,7 +238,9 @@ def _weights(
         shapes = experiment.network.shapes
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         where = (
-            jax.tree.map(lambda a: here, shapes) if mesh is None else state_sharding(mesh, shapes)
+            jax.tree.map(lambda a: here, shapes)
+            if mesh is None
+            else state_sharding(mesh, shapes, splits)
         )
         shapes = jax.tree.map(
             lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), shapes, where

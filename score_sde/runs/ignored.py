@@ -97,7 +97,8 @@ def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
         fields["data.dir"] = "data.name"
     if not experiment.objective.draws:
         of_drawing = [f"model.{name}" for name in sections.entries(PredictionOptions)]
-        of_drawing += [f"sampling.{name}" for name in config.sampling if name != "fsdp"]
+        own = ("fsdp", "tensor")
+        of_drawing += [f"sampling.{name}" for name in config.sampling if name not in own]
         of_drawing += ["guidance"]
         shown = experiment.objective.TRAINS == objectives.AUTOENCODER  # it knows of no noise
         of_drawing += ["sde"] if shown else ["training.sample_every"]

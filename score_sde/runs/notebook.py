@@ -71,7 +71,7 @@ def train(
 
     Raises:
         UserError: the examples, a field or the folder cannot work; nothing was written.
-        NotFiniteError: the loss or its gradient is no longer finite.
+        DivergedError: the loss or its gradient is no longer finite, or spikes again and again.
     """
     found = _section(examples, held_out, size)
     fields = {f"data.{name}": value for name, value in found.items()}

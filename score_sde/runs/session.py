@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -28,7 +30,6 @@ from score_sde.runs import (
 )
 from score_sde.runs import train as loop
 from score_sde.runs.held import held
-from score_sde.training.sharding import make_mesh
 
 # (experiment, mesh, training examples, held-out ones, what it starts from)
 Announce = Callable[[build.Experiment, Mesh, Source, Source | None, init_from.Start], None]
@@ -57,13 +58,13 @@ def train(
 
     Raises:
         UserError: the config, the data or the folder cannot work; nothing was written.
-        NotFiniteError: the loss or its gradient is no longer finite.
+        DivergedError: the loss or its gradient is no longer finite, or spikes again and again.
     """
     begun.check_not_imported(workdir)
-    train_set = build.source(config, "train")
-    experiment = build.experiment(config, train_set.info)
+    train_set = build.training_source(config, _warn)
+    mesh = build.mesh(config)
+    experiment = build.experiment(config, train_set.info, mesh)
     ignored.check_parts(experiment, given)
-    mesh = make_mesh(experiment.training.fsdp)
     loop.check(experiment, mesh)
     try:
         held_out = build.matching(config, "test", experiment, "the model")
@@ -113,6 +114,12 @@ def train(
 
         outcome = loop.train(experiment, mesh, train_set, held_out, workdir, start.weights, begin)
     return experiment, outcome
+
+
+def _warn(line: str) -> None:
+    """Nobody may read it, and training goes on."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def stopped(outcome: loop.Outcome, what: str) -> str:

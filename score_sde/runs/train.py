@@ -22,7 +22,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 
 from score_sde import report, terminal
-from score_sde.data import COUNTS, Source, eval_batches, train_batches
+from score_sde.data import COUNTS, DataError, Source, eval_batches, train_batches
 from score_sde.errors import UserError
 from score_sde.files import on_the_side
 from score_sde.runs import drawn, shown
@@ -36,21 +36,25 @@ from score_sde.training.progress import Progress
 from score_sde.training.sharding import (
     batch_sharding,
     check_batch,
+    check_tensor,
+    reader,
     replicated,
     state_sharding,
     to_devices,
 )
 from score_sde.training.signals import StopRequest
 from score_sde.training.snapshots import Snapshots
+from score_sde.training.stability import MOST, Unstable, Watch
 from score_sde.training.state import NOTHING, TrainState, Weights, init_state
 from score_sde.training.step import make_eval_step, make_train_step
+from score_sde.training.window import Window
 
 if TYPE_CHECKING:
     from grain import DatasetIterator
 
 
-class NotFiniteError(RuntimeError):
-    """The loss or the gradient became infinite or not a number."""
+class DivergedError(RuntimeError):
+    """The loss or its gradient is not finite, or spikes however often training goes back."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +83,8 @@ def check(experiment: Experiment, mesh: Mesh) -> None:
         memory.of_devices(),
         "give smaller batches",
     )
+    name = f"config.model.name={experiment.config.model.name}"
+    check_tensor(mesh, experiment.network.splits, "config.training", name)
     check_batch(mesh, "config.training.batch_size", training.batch_size, training.accumulate)
     check_batch(mesh, "config.evaluation.batch_size", experiment.evaluation_batch_size)
 
@@ -104,7 +110,7 @@ def train(
         begin: called when all that can be refused has passed, before anything is written.
 
     Raises:
-        NotFiniteError: the loss or the gradient is no longer finite.
+        DivergedError: the loss or the gradient is no longer finite, or spikes again and again.
         CheckpointError: no checkpoint can be read, or one cannot be written.
         UserError: a step needs more memory than there is; none was taken.
         NobodyReads, UserError, OSError: it stopped early and saved, because it could not print.
@@ -140,19 +146,22 @@ class _Training:
         # One function object, so that JAX traces it once for the shapes and for the arrays.
         self._init = self._drawn
         self.shapes = jax.eval_shape(self._init, self.key, start)
-        self.shardings = state_sharding(mesh, self.shapes)
+        self.shardings = state_sharding(mesh, self.shapes, experiment.network.splits)
         self.train_steps = jax.jit(
             make_train_step(
                 experiment.loss,
                 self.optimizer,
                 self.options.accumulate,
                 experiment.network.project,
+                skip=self.options.skip_nonfinite > 0,
             ),
             donate_argnums=0,
             # Without this XLA may choose another sharding for the state than it came with.
             out_shardings=(self.shardings, replicated(mesh)),
         )
         self.compiled = {}
+        self.window = Window()
+        self.watch = Watch(self.options.skip_nonfinite, self.options.rewind)
         self.eval_step = jax.jit(make_eval_step(experiment.loss))
         self.fixed = to_devices(replicated(mesh), jax.device_get(experiment.fixed))
         self.shown = shown.of(experiment, mesh, train_set, held_out)
@@ -171,28 +180,22 @@ class _Training:
 
     def _run(self, stop: StopRequest, found: tuple[TrainState, DatasetIterator] | None) -> Outcome:
         state, batches = found or (self._init_state(), self._batches())
-        start = step = int(state.step)
-        self.metrics = Metrics(self.workdir, step) if self.first else None
-        self.progress = Progress(step, self.options.steps, quiet=not self.first)
+        start = int(state.step)
+        self.metrics = Metrics(self.workdir, start) if self.first else None
+        self.progress = Progress(start, self.options.steps, quiet=not self.first)
         if start:
             self.progress.say(f"going on from step {start}")
         if self.shown and self.first:
             self._show_real()
-        self._start_window()
         try:
-            while step < self.options.steps and not self._stop_everywhere(stop, step):
-                count = self._steps_of_call(step)
-                state = self._advance(state, [next(batches) for _ in range(count)])
-                # Until the first step is done Ctrl-C loses nothing, and acts at once.
-                stop.also_on_interrupt()
-                step += count
-                self._events(state, step, batches.get_state())
-            self._save(state, batches.get_state())
+            while isinstance(end := self._train(state, batches, stop), Unstable):
+                del state  # its memory, before the one of a checkpoint takes as much
+                state, batches = self._go_back(end, batches)
             if self.first:
                 report.refresh(self.workdir)
-            complete = step >= self.options.steps
+            complete = end >= self.options.steps
             # Where another process was asked to stop, this one did not see the signal.
-            return Outcome(start, step, None if complete else stop.received or signal.SIGTERM)
+            return Outcome(start, end, None if complete else stop.received or signal.SIGTERM)
         finally:
             batches.close()
             self.progress.close()
@@ -200,6 +203,46 @@ class _Training:
             self.snapshots.close()
             if self.metrics:
                 self.metrics.close()
+
+    def _train(
+        self, state: TrainState, batches: DatasetIterator, stop: StopRequest
+    ) -> int | Unstable:
+        """Train from a state to the last step or a request to stop: the step, which is saved.
+
+        Or to a step that it cannot go on from.
+        """
+        start = step = int(state.step)
+        ahead = batches.get_state()["next_index"] - start  # of the steps, where any were passed
+        self.window.start()
+        try:
+            try:
+                while step < self.options.steps and not self._stop_everywhere(stop, step):
+                    given = self._next(batches, self._steps_of_call(step))
+                    state = self._advance(state, given)
+                    # Until the first step is done Ctrl-C loses nothing, and acts at once.
+                    stop.also_on_interrupt()
+                    step += len(given)
+                    self._events(state, step, _place(ahead + step))
+            except DataError as error:
+                if step == start or jax.process_count() > 1:  # others wait for the step
+                    raise
+                self._save(state, _place(ahead + step))
+                raise DataError(f"{error}. Step {step} is saved") from error
+            self._save(state, _place(ahead + step))
+        except Unstable as unstable:
+            # From where it would go on without that step: batches are counted as steps are.
+            self.place = _place(ahead + unstable.step)
+            return unstable.with_traceback(None)  # which holds the state
+        return step
+
+    def _next(self, batches: DatasetIterator, count: int) -> list[Any]:
+        try:
+            return [next(batches) for _ in range(count)]
+        except DataError as error:
+            if self.experiment.config.data.replace_damaged:
+                raise
+            how = "or give --config.data.replace_damaged=True to train on with another in its place"
+            raise DataError(f"{error}; {how}") from error
 
     def _steps_of_call(self, step: int) -> int:
         """Up to the next multiple of steps_per_call, where all that is due falls."""
@@ -211,19 +254,20 @@ class _Training:
         return init_state(key, network, self.optimizer, averages, start)
 
     def _batches(self) -> DatasetIterator:
+        part, parts = reader(self.mesh)
         return train_batches(
             self.train_set,
             batch_size=self.options.batch_size,
             seed=self.experiment.seed,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
+            process_index=part,
+            process_count=parts,
         )
 
     def _init_state(self) -> TrainState:
         drawn = jax.random.fold_in(self.key, 0), self.start
         lowered = jax.jit(self._init, out_shardings=self.shardings).lower(*drawn)
         # It runs once: on a CPU, optimising it would take longer than it could save.
-        on_cpu = jax.default_backend() == "cpu"
+        on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         init = lowered.compile({"xla_backend_optimization_level": 0} if on_cpu else None)
         return init(*drawn)
 
@@ -238,21 +282,59 @@ class _Training:
             return None
         state, data_state = found
         batches = self._batches()
-        batches.set_state(data_state)
+        self.watch = self.watch.resumed(data_state)
+        batches.set_state(_place(data_state["next_index"]))
         return state, batches
 
-    def _advance(self, state: TrainState, batches: list[Any]) -> TrainState:
-        """Dispatch one call; its metrics are fetched later, so that the devices never wait.
+    def _go_back(
+        self, unstable: Unstable, batches: DatasetIterator
+    ) -> tuple[TrainState, DatasetIterator]:
+        """What training goes on from after a step that it cannot go on from.
 
-        One call waits for them, no more: who stops a run waits for all that was dispatched.
+        All that decides it stands in the checkpoint or is of a step, so that a run that is killed
+        and resumes, before or after, goes the same way.
+
+        Args:
+            unstable: the step.
+            batches: those until now, which are closed.
         """
-        jax.block_until_ready(self.pending[-2:-1])
+        if not self.options.rewind:
+            raise self._diverged(unstable.said)
+        batches.close()
+        last = self.checkpoints.go_back(self.options.checkpoint_every)
+        self.snapshots.remove_after(last)
+        rewinds, self.watch = self.watch.rewinds + 1, self.watch.resumed({})
+        state, batches = self._resume() or (self._init_state(), self._batches())
+        times, start = rewinds - self.watch.rewinds, int(state.step)
+        if times > MOST:
+            batches.close()
+            raise self._diverged(f"{unstable.said}, though training went back {MOST} times")
+        self.watch.rewinds = rewinds
+        batches.set_state(self.place)
+        if self.metrics:
+            self.metrics.close()
+            self.metrics = Metrics(self.workdir, start)
+        self.progress.move(start)
+        where = f"checkpoint {start}" if start else "the beginning"
+        again = f", {times} of {MOST} times" if times > 1 else ""
+        self.progress.say(f"{unstable.said}: back to {where}{again}, with other batches and noise")
+        return state, batches
+
+    def _key_of_steps(self) -> jax.Array:
+        """Each time that training goes back it goes on with another."""
+        if not self.watch.rewinds:
+            return jax.random.fold_in(self.key, 1)
+        return jax.random.fold_in(jax.random.fold_in(self.key, 4), self.watch.rewinds)
+
+    def _advance(self, state: TrainState, batches: list[Any]) -> TrainState:
+        """Dispatch one call, while another one is under way."""
+        self.window.wait()
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
         arguments = (
             state,
             to_devices(batch_sharding(self.mesh, leading=1), stacked),
             self.fixed,
-            jax.random.fold_in(self.key, 1),
+            self._key_of_steps(),
         )
         if len(batches) not in self.compiled:
             begin = time.monotonic()
@@ -261,9 +343,9 @@ class _Training:
             memory.check_step(compiled, self.options)
             self.compiled[len(batches)] = compiled
             self.progress.say(f"compiled in {time.monotonic() - begin:.0f} s")
-            self._start_clock()
+            self.window.start_clock()
         state, metrics = self.compiled[len(batches)](*arguments)
-        self.pending.append(metrics)
+        self.window.pending.append(metrics)
         return state
 
     def _events(self, state: TrainState, step: int, data_state: dict[str, Any]) -> None:
@@ -283,18 +365,19 @@ class _Training:
         self.progress.move(step)
         if not any(due.values()):
             return
-        self._drain(step)
+        self.window.drain(step, self.watch)
         # Before more is written, and steps are taken that are not saved.
         self.checkpoints.check()
         self.snapshots.check()
-        row = self._window_row(step) if due["log"] else {}
+        row = self._row(step) if due["log"] else {}
         if due["eval"]:
             row["eval_loss"] = self._held_out_loss(state)
         if row and self.metrics:
             self.metrics.write(step, **row)
         if due["log"]:
             left = (options.steps - step) * options.batch_size / row["examples_per_second"]
-            self.progress.report(step, row["loss"], row["examples_per_second"], left)
+            rate, counts = row["examples_per_second"], self.watch.counts()
+            self.progress.report(step, row["loss"], rate, left, counts)
         if due["snapshot"]:
             self.snapshots.save(state)
         if due["checkpoint"]:
@@ -303,52 +386,23 @@ class _Training:
             self._sample(state, step)
         if self.first and (due["sample"] or due["checkpoint"]):
             report.refresh(self.workdir)
-        self._start_clock()
+        self.window.start_clock()
 
-    def _start_window(self) -> None:
-        self.pending, self.losses, self.norms, self.seconds = [], [], [], 0.0
-        self._start_clock()
-
-    def _start_clock(self) -> None:
-        self.clock = time.monotonic()
-
-    def _drain(self, step: int) -> None:
-        """Fetch the metrics of all calls so far; stop if one is not finite."""
-        fetched = jax.device_get(self.pending)
-        self.pending = []
-        self.seconds += time.monotonic() - self.clock
-        if not fetched:
-            return
-        loss = np.concatenate([m["loss"] for m in fetched])
-        norm = np.concatenate([m["grad_norm"] for m in fetched])
-        bad = ~(np.isfinite(loss) & np.isfinite(norm))
-        if bad.any():
-            self._stop_not_finite(step - len(loss) + 1 + int(bad.argmax()))
-        self.losses.append(loss)
-        self.norms.append(norm)
-
-    def _stop_not_finite(self, step: int) -> None:
+    def _diverged(self, said: str) -> DivergedError:
         self.checkpoints.wait()
         good = self.checkpoints.latest_step()
         where = (
             f"{self.checkpoints.folder / str(good)}" if good is not None else "there is none yet"
         )
-        raise NotFiniteError(
-            f"the loss or its gradient is not finite at step {step}; nothing was saved since. "
-            f"Last good checkpoint: {where}. Try a smaller config.optim.learning_rate, "
-            "or config.model.dtype=float32."
+        return DivergedError(
+            f"{said}; nothing was saved since. Last good checkpoint: {where}. Try a smaller "
+            "config.optim.learning_rate, or config.model.dtype=float32."
         )
 
-    def _window_row(self, step: int) -> dict[str, float]:
-        losses, norms = np.concatenate(self.losses), np.concatenate(self.norms)
-        row = {
-            "loss": float(losses.mean(dtype=np.float64)),
-            "grad_norm": float(norms.mean(dtype=np.float64)),
-            "learning_rate": float(self.schedule(step - 1)),
-            "examples_per_second": len(losses) * self.options.batch_size / max(self.seconds, 1e-9),
-        }
-        self._start_window()
-        return row
+    def _row(self, step: int) -> dict[str, float]:
+        rate = float(self.schedule(step - 1 - self.watch.skipped))
+        row = self.window.row(self.options.batch_size)
+        return {**row, "learning_rate": rate, **self.watch.counts()}
 
     def _held_out_loss(self, state: TrainState) -> float:
         """Mean loss over all held-out examples with the moving average, always the same draws."""
@@ -356,7 +410,7 @@ class _Training:
         sharding = batch_sharding(self.mesh)
         key = jax.random.fold_in(self.key, 2)
         sums = []
-        batches = eval_batches(self.held_out, size, jax.process_index(), jax.process_count())
+        batches = eval_batches(self.held_out, size, *reader(self.mesh))
         for index, batch in enumerate(batches):
             batch = to_devices(sharding, batch)
             mask = batch.pop(COUNTS)
@@ -375,9 +429,10 @@ class _Training:
 
     def _sample(self, state: TrainState, step: int) -> None:
         """A picture with the moving average."""
-        params = jax.device_put(state.ema[self.ema], replicated(self.mesh))
         try:
-            found, about = self.shown(params, state.constants, jax.random.fold_in(self.key, 3))
+            found, about = self.shown(
+                state.ema[self.ema], state.constants, jax.random.fold_in(self.key, 3)
+            )
         except UserError as error:  # of a young model, which training may yet mend
             self.progress.say(f"warning: no picture at step {step}: {error}")
             return
@@ -399,8 +454,9 @@ class _Training:
             drawn.picture(space, path, np.asarray(space.viewed(examples)), about)
 
     def _save(self, state: TrainState, data_state: dict[str, Any]) -> None:
-        if self.pending:
-            self._drain(int(state.step))
+        if self.window.pending:
+            self.window.drain(int(state.step), self.watch)
+        data_state = {**data_state, **self.watch.state()}
         self.checkpoints.save(state, data_state, to_json(self.experiment.config))
 
     def _stop_everywhere(self, stop: StopRequest, step: int) -> bool:
@@ -411,3 +467,8 @@ class _Training:
         if step % self.options.log_every:
             return False
         return bool(np.any(multihost_utils.process_allgather(jnp.asarray(asked))))
+
+
+def _place(batch: int) -> dict[str, Any]:
+    """The state of the batches of which this is the next."""
+    return {"next_index": batch}

@@ -20,6 +20,7 @@ weights of (2) times alpha_s / sigma_s. The integrals are Gauss and Legendre's, 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -54,11 +55,9 @@ def behind(variable: np.ndarray, step: int, number: int) -> np.ndarray:
 
 def lagrange(nodes: np.ndarray, u: np.ndarray) -> np.ndarray:
     """The polynomials that are 1 at one of the nodes [K] and 0 at the others, at u [Q]: [K, Q]."""
-    values = np.ones((len(nodes), len(u)))
-    for j, node in enumerate(nodes):
-        for other in np.delete(nodes, j):
-            values[j] *= (u - other) / (node - other)
-    return values
+    one = np.eye(len(nodes), dtype=bool)[:, :, None]  # a node is no factor of its own polynomial
+    behind, apart = u - nodes[:, None], nodes[:, None, None] - nodes[:, None]
+    return (np.where(one, 1.0, behind) / np.where(one, 1.0, apart)).prod(axis=1)
 
 
 def gauss(ends: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -67,10 +66,10 @@ def gauss(ends: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     Args:
         ends: of the pieces in which it is, rising or falling, [P + 1].
     """
-    pieces = itertools.pairwise(ends)
-    cuts = [np.linspace(a, b, 1 + int(np.ceil(abs(b - a)))) for a, b in pieces]
-    cuts = np.concatenate([*(cut[:-1] for cut in cuts), ends[-1:]])
-    middle, half = (cuts[1:] + cuts[:-1]) / 2, np.diff(cuts) / 2
+    pieces = [(a, b, math.ceil(abs(b - a))) for a, b in itertools.pairwise(map(float, ends))]
+    cuts = [a + i * ((b - a) / panels) for a, b, panels in pieces for i in range(panels)]
+    cuts = np.array([*cuts, ends[-1]])
+    middle, half = (cuts[1:] + cuts[:-1]) / 2, (cuts[1:] - cuts[:-1]) / 2
     u = middle[:, None] + half[:, None] * _NODES
     return u.ravel(), (half[:, None] * _WEIGHTS).ravel()
 

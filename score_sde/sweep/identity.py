@@ -37,6 +37,7 @@ _NOT_TRAINING = (
     "evaluation",
     "data.dir",
     "training.fsdp",
+    "training.tensor",
     "training.steps_per_call",
     "training.log_every",
     "training.eval_every",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 from pathlib import Path
 
 from score_sde.errors import UserError
@@ -21,6 +22,17 @@ def steps(folder: Path) -> list[int]:
 def latest(folder: Path) -> int | None:
     """The step of the newest checkpoint; None if there is none."""
     return max(steps(folder), default=None)
+
+
+def latest_due(folder: Path, every: int) -> int | None:
+    """The step of the newest checkpoint at a multiple of a number of steps, or else of the newest.
+
+    Others are there because training was stopped: without them a run that was stopped goes back as
+    far as one that was not.
+    """
+    there = steps(folder)
+    due = [step for step in there if step % every == 0]
+    return max(due or there, default=None)
 
 
 def chosen(folder: Path, step: int | None) -> int:
@@ -59,6 +71,14 @@ def set_aside(folder: Path, step: int) -> Path:
     aside = next(path for name in names if not (path := folder / name).exists())
     (folder / str(step)).rename(aside)
     return aside
+
+
+def remove(folder: Path, step: int) -> None:
+    """Remove a checkpoint; one of which a part is left is none any more."""
+    rest = folder / f"removed-{step}"
+    shutil.rmtree(rest, ignore_errors=True)
+    (folder / str(step)).rename(rest)
+    shutil.rmtree(rest)
 
 
 def remove_empty(folder: Path) -> None:

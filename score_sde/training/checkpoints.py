@@ -195,6 +195,33 @@ class Checkpoints:
         self._set_aside({}, None)
         return None
 
+    def go_back(self, every: int) -> int:
+        """Remove those after the newest that was due, each `every` steps, whose step it returns.
+
+        Or 0, if there is none. All processes call it together; errors as of `remove_after`.
+        """
+        self.wait()
+        last = np.int32(checkpoint_folder.latest_due(self.folder, every) or 0)
+        if jax.process_count() > 1:
+            last = multihost_utils.broadcast_one_to_all(last)
+        self.remove_after(int(last))
+        return int(last)
+
+    def remove_after(self, step: int) -> None:
+        """Remove those of later steps, which are to be taken again; all processes call it together.
+
+        Raises:
+            CheckpointError: what was being saved could not be, or one cannot be removed.
+        """
+        self.close()  # what it knows of the folder is not true any more
+        if jax.process_index() == 0:
+            for later in checkpoint_folder.steps(self.folder):
+                if later > step:
+                    with self._writing(later):
+                        checkpoint_folder.remove(self.folder, later)
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("later checkpoints were removed")
+
     def restore_weights(self, shapes: Any, weights: str, step: int | None = None) -> Any:
         """Read the parameters and constants, and nothing else.
 

@@ -102,17 +102,28 @@ def check_step(step: jax.stages.Compiled, options: TrainingOptions) -> None:
         step: takes the state and the batches, which are counted, too.
         options: the section `training`.
     """
-    found = step.memory_analysis()
-    if found is None:  # this kind of device does not say
+    needed = of_compiled(step)
+    if needed is None:
         return
-    taken = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
     check(
         f"config.training.batch_size={options.batch_size}: a step with its activations",
-        (taken - found.alias_size_in_bytes) * jax.local_device_count(),
+        needed,
         of_devices(),
         "give smaller batches, or more config.training.accumulate, which works them through in "
         "parts, or config.model.remat=True if the network has it",
     )
+
+
+def of_compiled(function: jax.stages.Compiled) -> int | None:
+    """Bytes that a compiled function takes, on the devices of this process: its arguments too.
+
+    None of a kind of device that does not say.
+    """
+    found = function.memory_analysis()
+    if found is None:
+        return None
+    taken = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
+    return (taken - found.alias_size_in_bytes) * jax.local_device_count()
 
 
 def in_words(size: int) -> str:

@@ -31,6 +31,8 @@ class TrainingOptions:
             counts for small networks.
         accumulate: parts that a batch is worked through in, to save memory.
         fsdp: devices that share one copy of the parameters; the others hold further copies.
+        tensor: devices that share each example, of a transformer: each has some of the heads and of
+            the hidden features. With fsdp=4 tensor=2, each 8 devices have one copy.
         ema_decays: one moving average of the parameters each; the first is the one that is used.
         ema_profiles: sigma_rel of power-function averages, one each (see training.power_ema); two,
             such as (0.05, 0.10), make any other length after training: --weights=posthoc:0.07.
@@ -41,6 +43,13 @@ class TrainingOptions:
         checkpoint_every: steps between checkpoints; there is one at the end in any case.
         keep_last: how many of the latest checkpoints to keep.
         keep_every: also keep each checkpoint whose step is a multiple of this; 0 for none.
+        skip_nonfinite: so many steps in a row may have a loss or a gradient that is not finite:
+            they change nothing and are counted. One more ends training, or see rewind.
+        rewind: a loss, or norm of the gradient, above so many times the median of the last 100
+            steps is a spike; 0 for none. Training then goes back to the last checkpoint, passes
+            over the batches up to that of the spike and draws other noise; likewise where it would
+            end because a loss is not finite. It goes back to one checkpoint 3 times, no more.
+            Clipping makes single large gradients harmless: take a factor that they do not reach.
     """
 
     batch_size: Count = 128
@@ -48,6 +57,7 @@ class TrainingOptions:
     steps_per_call: Count = 1
     accumulate: Count = 1
     fsdp: Count = 1
+    tensor: Count = 1
     ema_decays: Annotated[tuple[Share, ...], Length(1, 100)] = (0.9999,)
     ema_profiles: Annotated[tuple[SigmaRel, ...], Length(0, 100)] = ()
     ema_snapshot_every: Every = 0
@@ -57,9 +67,16 @@ class TrainingOptions:
     checkpoint_every: Count = 10_000
     keep_last: Count = 2
     keep_every: Every = 0
+    skip_nonfinite: Every = 0
+    rewind: NotNegative = 0.0
 
     def __post_init__(self):
         sections.check(self, "config.training.")
+        if 0 < self.rewind <= 1:
+            raise OptionError(
+                f"config.training.rewind={self.rewind} makes a spike of what is typical: give a "
+                "factor above 1, such as 10, or 0 for none"
+            )
         for name in _PERIODS:
             every = getattr(self, name)
             if every > 0 and every % self.steps_per_call:

@@ -6,7 +6,8 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TextIO
 
 from tqdm import tqdm
@@ -38,9 +39,17 @@ class Progress:
         if self._bar is not None:
             self._bar.update(step - self._bar.n)
 
-    def report(self, step: int, loss: float, examples_per_second: float, seconds: float) -> None:
-        """Show the latest numbers, and the seconds that are left at this rate."""
+    def report(
+        self,
+        step: int,
+        loss: float,
+        examples_per_second: float,
+        seconds: float,
+        counts: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Show the latest numbers, the seconds that are left at this rate, and what was counted."""
         left = f"{examples_per_second:,.0f} examples/s, {tqdm.format_interval(seconds)} left"
+        left = ", ".join([left, *(f"{name} {count:,}" for name, count in counts.items() if count)])
         if self._bar is not None:
             self._bar.set_postfix_str(f"loss {loss:.4g}, {left}")
         else:

@@ -7,6 +7,7 @@ from typing import Any
 
 from score_sde import records
 from score_sde.training.digests import damaged, digests, misfit
+from score_sde.version import versions
 
 Values = Mapping[str, Any]
 
@@ -20,7 +21,8 @@ def make(step: int, items: Values, data: Values) -> dict[str, Any]:
         data: state of the data iterator, JSON-able.
     """
     arrays = {name: digests(item) for name, item in items.items()}
-    return records.sealed({"step": step, "arrays": arrays, "data": records.digest(data)})
+    values = {"step": step, "arrays": arrays, "data": records.digest(data)}
+    return records.sealed({**values, "versions": versions()})
 
 
 def flaw(record: Values, step: int) -> str | None:
@@ -51,10 +53,21 @@ def difference(record: Values, items: Values) -> str | None:
     """
     for name, item in items.items():
         if name not in record["arrays"]:
-            return f"it has no {name}"
+            return f"it has no {name}{_other_versions(record)}"
         if found := misfit(record["arrays"][name], item):
-            return f"in its {name}, {found}"
+            return f"in its {name}, {found}{_other_versions(record)}"
     return None
+
+
+def _other_versions(record: Values) -> str:
+    """What was installed when it was written and is not now; "" if that is the same."""
+    now = versions()
+    written = [
+        f"{name} {version}, not {now[name]}"
+        for name, version in record.get("versions", {}).items()  # older records do not say
+        if now.get(name, version) != version
+    ]
+    return f". It was written with {' and '.join(written)}" if written else ""
 
 
 def damage(record: Values, items: Values) -> str | None:

@@ -39,6 +39,10 @@ class Snapshots:
         if int(jax.device_get(state.step)) not in self.steps():
             self._kept.save_averages(state, [name for name in state.ema if name.startswith(POWER)])
 
+    def remove_after(self, step: int) -> None:
+        """Remove those of later steps; see Checkpoints."""
+        self._kept.remove_after(step)
+
     def averages(self, step: int, names: Sequence[str], params: Any) -> list[Any]:
         """The averages of one of `steps`; see Checkpoints."""
         return self._kept.averages(step, names, params)

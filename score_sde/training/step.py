@@ -23,6 +23,7 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     accumulate: int = 1,
     project: Callable[[Arrays], Arrays] = lambda params: params,
+    skip: bool = False,
 ) -> Callable[[TrainState, Any, Any, jax.Array], tuple[TrainState, Metrics]]:
     """Several optimiser steps as one function, to be compiled with a donated state.
 
@@ -33,6 +34,8 @@ def make_train_step(
         optimizer: the optimiser.
         accumulate: parts of a batch whose gradients are averaged before the update.
         project: of the parameters, what a step begins with; see models.functional.
+        skip: whether a step of which the loss or the norm of the gradient is not finite changes
+            nothing of the state but the number of steps.
 
     Returns:
         A function of the state, a batch with a leading axis of steps ([steps, batch, ...]), the
@@ -73,14 +76,15 @@ def make_train_step(
     def one_step(
         state: TrainState, batch: Any, space: Any, key: jax.Array
     ) -> tuple[TrainState, Metrics]:
-        state = state._replace(params=project(state.params))
+        before, state = state, state._replace(params=project(state.params))
         value, grad = gradient(state, batch, space, jax.random.fold_in(key, state.step))
         updates, optimizer_state = optimizer.update(grad, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         step = state.step + 1
         ema = update_ema(state.ema, params, step)
         metrics = {"loss": value, "grad_norm": optax.tree.norm(grad)}
-        return TrainState(step, params, state.constants, optimizer_state, ema), metrics
+        after = TrainState(step, params, state.constants, optimizer_state, ema)
+        return _if_finite(metrics, after, before) if skip else after, metrics
 
     def train_steps(
         state: TrainState, batches: Any, space: Any, key: jax.Array
@@ -91,6 +95,16 @@ def make_train_step(
         return jax.lax.scan(lambda state, batch: one_step(state, batch, space, key), state, batches)
 
     return train_steps
+
+
+def _if_finite(metrics: Metrics, after: TrainState, before: TrainState) -> TrainState:
+    """The state after a step, or what it was before, where a metric of the step is not finite.
+
+    A selection and no branch: it is fused with the update, and a GPU need not ask its host.
+    """
+    finite = jnp.all(jnp.isfinite(jnp.stack(list(metrics.values()))))
+    kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
+    return kept._replace(step=after.step, constants=after.constants)
 
 
 def make_eval_step(loss: LossFunction) -> Callable[..., tuple[jax.Array, jax.Array]]:

@@ -116,6 +116,12 @@ def test_every_field_means_something(network):
         ([RECIPE, f"--config.data.dir={'d' * 300}"], "cannot be the path of a file"),
         ([RECIPE, f"--config.data.name={'n' * 300}"], "config.data.name='nnn"),
         ([RECIPE, f"--config.training.steps={'9' * 5000}"], "config.training.steps='999"),
+        *(
+            ([RECIPE, f"--config.training.steps={text}"], f"training.steps={text!r}: this field")
+            for text in ("a\nb", r"a\nb", "a\x0cb", "\x85", "\u2028b")
+        ),
+        ([RECIPE, "--config.training.ema_decays=(1,\n"], r"ema_decays='(1,\n': this field takes a"),
+        ([RECIPE, "--mode=a\x1db"], r"--mode=a\x1db: value should be one of"),
     ],
 )
 def test_a_mistake_is_named(arguments, message):

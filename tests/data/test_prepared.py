@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 
@@ -191,6 +192,21 @@ def test_records_that_are_damaged(folder):
     assert "it lacks mine-train" in refusal(folder)
     os.mkfifo(path)  # which must not be waited for
     assert f"{path} is no regular file" in refusal(folder)
+
+
+def test_a_damaged_record_is_named(folder):
+    path = folder / "mine-train.array_record-00000-of-00001"
+    content = bytearray(path.read_bytes())
+    content[100_000] ^= 1
+    path.write_bytes(content)
+    line = refusal(folder)
+    record = re.match(rf"record (\d+) of {path} is damaged \(Corrupted", line)
+    assert line.endswith(f"remove {folder} and prepare it again")
+    part = data.load("mine", "train[1%:]", data_dir=folder.parent.parent)
+    at = int(record[1]) - (1297 - len(part))
+    with pytest.raises(data.DataError, match=f"record {record[1]} of "):
+        part.gather(np.array([0, at, at + 1]))
+    part.gather(np.array([at - 1, at + 1]))
 
 
 def test_the_newest_version_is_read_or_the_one_that_is_asked_for(tmp_path):

@@ -21,7 +21,7 @@ def test_the_config_and_the_flags_have_all_options_of_load():
     selection.add_flags(parser)
     assert vars(parser.parse_args(["digits"])).keys() == LOAD
     fields = {"data_dir" if name == "dir" else name for name in vars(selection.DataOptions())}
-    assert fields - {"field"} == LOAD - {"split"}
+    assert fields - {"field", "replace_damaged"} == LOAD - {"split"}
 
 
 def test_the_config_and_the_flags_mean_the_same(monkeypatch):

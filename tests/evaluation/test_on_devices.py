@@ -24,12 +24,13 @@ from score_sde.evaluation.metrics.variational_bound import VariationalBound
 from score_sde.evaluation.moments import moments
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.samples import Drawn
+from score_sde.training.sharding import AXES
 
 images = np.random.default_rng(0).integers(0, 256, (2, 90, 2, 2, 1), np.uint8)
 judges = {"fid": FID(), "kid": KID(size=20, subsets=5), "precision_recall": PrecisionRecall()}
 for devices in (1, 8):
     mesh = jax.make_mesh(
-        (devices, 1), ("data", "fsdp"), (AxisType.Auto,) * 2, devices=jax.devices()[:devices]
+        (devices, 1, 1), AXES, (AxisType.Auto,) * 3, devices=jax.devices()[:devices]
     )
     def features(images):
         batches = np.split(images, [30, 60])

@@ -180,8 +180,8 @@ def test_arrays_are_kept_as_they_were_stored(shared, imported):
 SPLIT = """
 import unittest.mock
 import numpy as np, score_sde
-from score_sde.training import sharding
-with unittest.mock.patch.object(sharding, "SMALLEST_SPLIT", 128):  # the networks are small
+from score_sde.models import placing
+with unittest.mock.patch.object(placing, "SMALLEST_SPLIT", 128):  # the networks are small
     run = score_sde.load(FOLDER, fsdp=4)
     found = {**run.params, **run.encoders[0].part.params}
 large = [a for a in found.values() if a.size >= 128 and any(s % 4 == 0 for s in a.shape)]

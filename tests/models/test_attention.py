@@ -44,3 +44,13 @@ def test_many_logits_are_never_there_all_at_once():
 
     assert needed(in_parts=False) >= 8 * 1024 * 1024 * 4
     assert needed() < 8 * 2**20
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_other_platforms_make_what_they_can_of_the_whole(platform):
+    """A program is lowered for them here: with its derivative, all logits are one array."""
+    shape = jax.ShapeDtypeStruct((1, 1024, 8, 4), jnp.float32)
+    gradient = jax.jit(jax.grad(lambda q, k, v: attention.attend(q, k, v).sum()))
+    text = gradient.trace(shape, shape, shape).lower(lowering_platforms=(platform,)).as_text()
+    assert "1x8x1024x1024xf32" in text
+    assert "stablehlo.while" not in text

@@ -1,5 +1,8 @@
 """The convolution's own derivatives are those of XLA's convolution, in every mode."""
 
+import collections
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,16 +28,21 @@ def arrays(kernel=(3, 3), dtype=jnp.float64):
     return [jnp.asarray(rng.standard_normal(shape), dtype) for shape in shapes * 2]
 
 
-def both(derivative, case, *args):
-    """A derivative of f(x, w) = sum sin(conv(x, w)) with the own rules and with XLA's."""
+def xla_conv2d(x, w, *, stride, padding):
+    layout = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, w, (stride, stride), padding, dimension_numbers=layout)
 
-    def results(own):
+
+def both(derivative, case, *args):
+    """A derivative of f(x, w) = sum sin(conv(x, w)) with the rules for a CPU and with XLA's."""
+
+    def results(conv):
         def f(x, w):
-            return jnp.sin(conv2d(x, w, own_derivatives=own, **CASES[case])).sum()
+            return jnp.sin(conv(x, w, **CASES[case])).sum()
 
         return quick_jit(derivative(f))(*args)
 
-    return results(True), results(False)
+    return results(conv2d), results(xla_conv2d)
 
 
 def assert_same(pair, rtol=1e-12):
@@ -45,7 +53,7 @@ def assert_same(pair, rtol=1e-12):
 @pytest.mark.parametrize("kernel", [(3, 3), (1, 1), (2, 3)])
 def test_a_known_value(x64, kernel):
     x, w, *_ = arrays(kernel)
-    y = conv2d(x, w, padding=((0, 0), (0, 0)), own_derivatives=True)
+    y = conv2d(x, w, padding=((0, 0), (0, 0)))
     patch = x[1, 2 : 2 + kernel[0], 3 : 3 + kernel[1]]
     np.testing.assert_allclose(y[1, 2, 3], jnp.einsum("uvi,uvio->o", patch, w), rtol=1e-12)
 
@@ -92,7 +100,7 @@ def test_a_loop_of_steps_holds_only_forward_convolutions():
     x, w, *_ = arrays(dtype=jnp.float32)
 
     def step(w, _):
-        loss = lambda w, x: jnp.sin(conv2d(x, w, own_derivatives=True)).sum()  # noqa: E731
+        loss = lambda w, x: jnp.sin(conv2d(x, w)).sum()  # noqa: E731
         gw, gx = jax.grad(loss, (0, 1))(w, x)
         return w - 1e-3 * gw, gx.sum()
 
@@ -101,6 +109,25 @@ def test_a_loop_of_steps_holds_only_forward_convolutions():
     assert len(layouts) == 2
     assert all("[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]" in line for line in layouts)
     assert all("reverse = [true" not in line for line in layouts)
+
+
+@pytest.mark.parametrize("case", ["same", "ddpm_down"])
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_other_platforms_are_given_the_operations_of_xla(case, platform):
+    """Also where the program is lowered on a CPU; the numbers and names of operations are equal."""
+    x, w, *_ = arrays(dtype=jnp.float32)
+
+    def lowered(conv):
+        def derivatives(x, w):
+            loss = lambda x, w: jnp.sin(conv(x, w, **CASES[case])).sum()  # noqa: E731
+            return jax.grad(loss, (0, 1))(x, w)
+
+        text = jax.jit(derivatives).trace(x, w).lower(lowering_platforms=(platform,)).as_text()
+        return collections.Counter(re.findall(r"stablehlo\.(convolution.*|dot_general|pad)", text))
+
+    ours = lowered(conv2d)
+    assert sum(ours.values()) == 3
+    assert {c.split(")", 1)[1] for c in ours} == {c.split(")", 1)[1] for c in lowered(xla_conv2d)}
 
 
 def test_padding_as_large_as_the_kernel_is_refused():
@@ -115,5 +142,5 @@ def test_wide_layers_of_few_pixels(x64, case):
     rng = np.random.default_rng(0)
     x, w = (jnp.asarray(rng.standard_normal(shape)) for shape in ((2, 3, 4, 3), (3, 3, 3, 40)))
     assert_same(both(lambda f: jax.value_and_grad(f, (0, 1)), case, x, w))
-    forward = jax.jit(lambda x, w: conv2d(x, w, own_derivatives=True, **CASES[case]))
+    forward = jax.jit(lambda x, w: conv2d(x, w, **CASES[case]))
     assert "convolution" not in forward.lower(x, w).as_text()

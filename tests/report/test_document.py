@@ -148,6 +148,16 @@ def test_an_unfinished_run(tmp_path):
     assert "held-out" not in text
 
 
+def test_steps_that_were_left_out_and_how_often_it_went_back(tmp_path):
+    write_config(tmp_path)
+    write_metrics(tmp_path, 300, lambda step: (1200 * (step > 100), 2 * (step > 200)))
+    text = words(report.write(tmp_path))
+    assert "steps left out 1,200 the last before step 150" in text
+    assert "went back 2 times the last before step 250" in text
+    write_metrics(tmp_path, 300, lambda step: (0, 0))
+    assert "the last before" not in words(report.write(tmp_path))
+
+
 def test_an_imported_run_has_the_step_of_its_checkpoint(tmp_path):
     write_config(tmp_path)
     for step in ("8", "24"):
@@ -270,9 +280,9 @@ def test_a_damaged_run_is_one_line(run, capsys, damage, message):
 @pytest.mark.parametrize(
     "row",
     [
-        "1050,low,,,,\r\n",
-        "1050,nan,1,1,1,\r\n",
-        "1050,1,1,1,1,1,1,1\r\n",
+        "1050,low,,,,,,\r\n",
+        "1050,nan,1,1,1,,,\r\n",
+        "1050,1,1,1,1,1,1,1,1\r\n",
         "1050,0.5",
         '1,"' + 200_000 * "1" + "\r\n",
     ],

@@ -1,26 +1,42 @@
-"""Hundreds of configs that nobody means are each accepted, or refused in one line; see fuzz.py."""
+"""Hundreds of configs that nobody means are each accepted, or refused in one line.
 
-import random
+`python -m experiments.faults --only=configs` draws ten thousand, asks that each line names a field,
+and takes steps of some.
+"""
 
-import fuzz
+import collections
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+
+from experiments.faults.answers import answer, clean
+from experiments.faults.cases import TYPED, Case, cases
 
 pytestmark = pytest.mark.slow
 
 CASES = 400
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_any_config_is_accepted_or_refused_in_one_line(part):
-    """With a fixed seed; `python tests/fuzz.py 3000` runs more."""
-    rng = random.Random(part)
-    accepted = 0
-    for _ in range(CASES // 4):
-        case = fuzz.draw(rng)
-        answer = fuzz.answer(case)
-        assert fuzz.clean(answer), case
-        accepted += answer == ""
-    assert 10 < accepted < 60, "the cases are no longer those that find mistakes"
+def test_any_config_is_accepted_or_refused_in_one_line():
+    """The same cases each time."""
+    counts = collections.Counter()
+
+    @settings(
+        max_examples=CASES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(cases())
+    def of(case):
+        line = answer(case)
+        assert clean(line)
+        counts["accepted" if line == "" else "refused"] += 1
+
+    of()
+    assert sum(counts.values()) == CASES
+    assert 40 < counts["accepted"] < 240, "the cases are no longer those that find mistakes"
 
 
 # What a tree before this test accepted, or answered with a traceback.
@@ -43,9 +59,9 @@ IMPOSSIBLE = {
 
 @pytest.mark.parametrize(("path", "value"), IMPOSSIBLE.items())
 def test_what_is_impossible_is_named(path, value):
-    assert path.split(".")[-1] in fuzz.answer(fuzz.Case("unet", "typed", ((path, value),)))
+    assert path.split(".")[-1] in answer(Case("unet", TYPED, ((path, value),)))
 
 
 def test_attention_is_at_sizes_of_numbers():
-    line = fuzz.answer(fuzz.Case("unet", "typed", (("model.attn_resolutions", "('a',)"),)))
+    line = answer(Case("unet", TYPED, (("model.attn_resolutions", "('a',)"),)))
     assert "this field takes a tuple of whole numbers" in line

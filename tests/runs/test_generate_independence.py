@@ -15,7 +15,7 @@ from made_info import image_info
 from score_sde.runs.generate import Generator
 from score_sde.prediction import Prediction
 from score_sde.processes import expand
-from score_sde.training.sharding import replicated
+from score_sde.training.sharding import AXES, replicated
 
 config = configs.default()
 config.conditions.fields = ("label",)
@@ -38,7 +38,7 @@ means = {"means": jax.random.uniform(jax.random.key(0), (3, 8, 8, 1), minval=-1)
 
 def draw(devices, batch_size):
     mesh = jax.make_mesh(
-        (devices, 1), ("data", "fsdp"), (AxisType.Auto,) * 2, devices=jax.devices()[:devices]
+        (devices, 1, 1), AXES, (AxisType.Auto,) * 3, devices=jax.devices()[:devices]
     )
     generator = Generator(experiment, mesh, batch_size)
     params = jax.device_put(means, replicated(mesh))

@@ -103,7 +103,7 @@ def test_prompts_are_drawn_by_the_program(trained, eight_devices, tmp_path, monk
     asked = [word for word in asked if "num_samples" not in word]
     code, printed = eight_devices.run("python", "main.py", *asked, "--prompt=a blue sky", *more)
     assert code == 0, printed
-    assert "8 x cpu (mesh: data 4, fsdp 2)" in printed
+    assert "8 x cpu (mesh: data 4, fsdp 2, tensor 1)" in printed
     for i, folder in itertools.product(range(2), ("two", "eight")):
         names = (tmp_path / n / f"{i:06d}.png" for n in ("four", folder))
         one, other = (np.asarray(images.read(name), int) for name in names)
@@ -114,8 +114,8 @@ def test_prompts_are_drawn_by_the_program(trained, eight_devices, tmp_path, monk
 SPLIT = """
 import unittest.mock
 import numpy as np, score_sde
-from score_sde.training import sharding
-with unittest.mock.patch.object(sharding, "SMALLEST_SPLIT", 128):  # the network is small
+from score_sde.models import placing
+with unittest.mock.patch.object(placing, "SMALLEST_SPLIT", 128):  # the network is small
     run = score_sde.load(FOLDER, fsdp=4)
 large = {n: a for n, a in run.params.items() if a.size >= 128 and any(s % 4 == 0 for s in a.shape)}
 assert len(large) > 5
@@ -237,13 +237,13 @@ EVALUATED = """
 import unittest.mock
 from score_sde import cli
 from score_sde.runs import evaluate
-from score_sde.training import sharding
+from score_sde.models import placing
 subject, found = evaluate.subject, []
 def made(*arguments):
     found.append(subject(*arguments))
     return found[0]
 with (
-    unittest.mock.patch.object(sharding, "SMALLEST_SPLIT", 128),
+    unittest.mock.patch.object(placing, "SMALLEST_SPLIT", 128),
     unittest.mock.patch.object(evaluate, "subject", made),
 ):
     assert cli.main(["main.py", *ARGUMENTS]) == 0

@@ -17,6 +17,8 @@ from score_sde.locks import Lock
 from score_sde.runs.train import _Training
 from score_sde.training import checkpoint_folder
 from score_sde.training.sharding import make_mesh
+from score_sde.training.stability import Watch
+from score_sde.training.window import Window
 
 pytestmark = pytest.mark.slow
 
@@ -230,13 +232,13 @@ def test_two_calls_are_under_way_no_more():
             self.number = number
 
         def block_until_ready(self):
-            waited.append((self.number, len(training.pending)))
+            waited.append((self.number, len(training.window.pending)))
 
     numbers = iter(range(5))
     training = object.__new__(_Training)
     training.mesh, training.fixed, training.key = make_mesh(), None, jax.random.key(0)
     training.compiled = {1: lambda state, *_: (state, Metrics(next(numbers)))}
-    training.pending = []
+    training.window, training.watch = Window(), Watch()
     for _ in range(5):
         training._advance(None, [{"image": np.zeros((1, 1))}])
     assert waited == [(0, 2), (1, 3), (2, 4)]  # the one before the last that was dispatched

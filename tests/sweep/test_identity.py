@@ -223,8 +223,8 @@ def test_a_program_that_is_told_no_config_depends_on_none_of_it():
 def test_identities_are_those_of_the_committed_results(monkeypatch):
     """Whoever changes how they are made has to rename the files that are named by them."""
     monkeypatch.chdir(ROOT)
-    for folder in {path.parents[1] for path in ROOT.glob("experiments/*/results/*.json")}:
-        known = plan(folder).evaluations
+    for folder in (path.parent for path in ROOT.glob("experiments/*/sweep.py")):
+        known = plan(folder).evaluations if any(folder.glob("results/*.json")) else ()
         for path in (folder / "results").glob("*.json"):
             assert json.loads(path.read_text())["id"] == path.stem
             assert path.stem in known, f"{path} is of no row"

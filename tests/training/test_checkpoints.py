@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import re
 import resource
 import shutil
 
@@ -12,10 +13,11 @@ import numpy as np
 import optax
 import pytest
 
-from score_sde.training import failures
+from score_sde.training import checkpoint_folder, failures, record
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.failures import CheckpointError, DamagedError
 from score_sde.training.state import TrainState
+from score_sde.version import versions
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +76,8 @@ def test_keeps_the_last_and_the_periodic_ones(tmp_path):
         checkpoints.wait()
     checkpoints.close()
     assert sorted(int(p.name) for p in (tmp_path / "c").iterdir()) == [10, 20, 25, 30]
+    due = {every: checkpoint_folder.latest_due(tmp_path / "c", every) for every in (20, 25, 40)}
+    assert due == {20: 20, 25: 25, 40: 30}
 
 
 def test_errors_name_what_is_there(tmp_path):
@@ -247,6 +251,23 @@ def test_other_shapes_are_no_damage(two):
         Checkpoints(two).resume(other)
     assert not isinstance(caught.value, DamagedError)
     assert (two / "9").exists()
+
+
+def test_arrays_of_another_version_are_named_with_the_versions(tmp_path, monkeypatch):
+    """As an optimiser whose state is another one; what is the same is not told."""
+    before = versions()
+    monkeypatch.setattr(record, "versions", lambda: {**before, "optax": "0.0.1"})
+    checkpoints = Checkpoints(tmp_path / "c")
+    checkpoints.save(state_at(7), {}, {})
+    checkpoints.wait()
+    monkeypatch.undo()
+    other = shapes()._replace(optimizer=optax.sgd(1e-3, momentum=0.9).init(shapes().params))
+    said = (
+        f"checkpoint 7 in {checkpoints.folder} does not fit this config: in its optimizer, it has "
+        f"no [0].trace['bias']. It was written with optax 0.0.1, not {before['optax']}"
+    )
+    with pytest.raises(CheckpointError, match=f"^{re.escape(said)}$"):
+        checkpoints.restore(jax.tree.map(lambda a: shape(*a.shape, dtype=a.dtype), other))
 
 
 def test_a_checkpoint_from_before_there_were_records_is_taken_with_a_warning(two, capfd):

@@ -3,12 +3,13 @@
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from program import ROOT, environment, metrics
+from program import ROOT, called, environment, metrics
 
 import score_sde
 
@@ -21,12 +22,64 @@ def test_eight_devices_give_the_losses_of_one(eight_devices, finished, small, tm
     arguments = (*small, f"--workdir={workdir}", "--config.training.checkpoint_every=12")
     code, printed = eight_devices.run("python", "main.py", *arguments)
     assert code == 0, printed
-    assert "8 x cpu (mesh: data 8, fsdp 1)" in printed
+    assert "8 x cpu (mesh: data 8, fsdp 1, tensor 1)" in printed
     for name in ("loss", "grad_norm", "eval_loss"):
         one, eight = ([float(r[name] or 0) for r in metrics(w)] for w in (finished[0], workdir))
         np.testing.assert_allclose(eight, one, rtol=2e-5, err_msg=name)
     # The digests of what eight devices wrote, in eight parts, are checked by one.
     assert score_sde.load(workdir).step == 12
+
+
+TRANSFORMER = (
+    "--config.model.name=dit",
+    "--config.model.channels=64",  # wide enough to be split
+    "--config.model.depth=1",
+    "--config.model.heads=4",
+    "--config.training.keep_last=3",
+    "--config.training.steps_per_call=1",
+)
+MESHES = {
+    "data 8, fsdp 1, tensor 1": (),
+    "data 2, fsdp 4, tensor 1": ("fsdp=4",),
+    "data 2, fsdp 2, tensor 2": ("fsdp=2", "tensor=2"),
+}
+
+
+def test_a_checkpoint_of_one_device_goes_on_on_any_mesh(eight_devices, small, tmp_path):
+    """With the same losses, to the same parameters, from which the same samples are drawn."""
+    alone = tmp_path / "alone"
+    arguments = [word for word in small if not word.startswith("--config.model.")]
+    arguments += TRANSFORMER
+    result = called(*arguments, f"--workdir={alone}")
+    assert result.returncode == 0, result.stderr
+    expected = score_sde.load(alone, weights="raw")
+    for mesh, axes in MESHES.items():
+        workdir = tmp_path / mesh.replace(", ", "_").replace(" ", "")
+        shutil.copytree(alone, workdir)
+        for later in ("8", "12"):
+            shutil.rmtree(workdir / "checkpoints" / later)
+        shared = [f"--config.training.{axis}" for axis in axes]
+        code, printed = eight_devices.run(
+            "python", "main.py", *arguments, *shared, f"--workdir={workdir}"
+        )
+        assert code == 0, printed
+        assert f"(mesh: {mesh})" in printed
+        assert "going on from step 4" in printed
+        for name in ("loss", "grad_norm", "eval_loss"):
+            one, many = ([float(r[name] or 0) for r in metrics(w)] for w in (alone, workdir))
+            np.testing.assert_allclose(many, one, rtol=2e-5, err_msg=name)
+        found = score_sde.load(workdir, weights="raw")
+        for path, array in expected.params.items():
+            np.testing.assert_allclose(found.params[path], array, atol=5e-6, err_msg=path)
+    drawing = [f"--config.sampling.{axis}" for axis in axes]
+    code, printed = eight_devices.run(
+        "python", "main.py", f"--workdir={workdir}", "--mode=sample", *drawing
+    )
+    assert code == 0, printed
+    result = called(f"--workdir={workdir}", "--mode=sample", f"--out={tmp_path / 'one'}")
+    assert result.returncode == 0, result.stderr
+    many, one = (np.load(f)["samples"] for f in (workdir / "samples.npz", tmp_path / "one.npz"))
+    assert np.abs(many.astype(int) - one).max() <= 1
 
 
 # What each of the two processes runs. They find each other once: by the first command.
@@ -74,10 +127,13 @@ def test_two_processes_train_and_sample_as_one(finished, small, tmp_path):
     for text in printed:
         assert re.findall("exit code (.*)", text) == ["0", "0", "2"], printed
         assert "config.seed was 0 and is 5" in text  # neither waits for the other
-    assert "4 x cpu (mesh: data 2, fsdp 2)" in printed[0]
+    assert "4 x cpu (mesh: data 2, fsdp 2, tensor 1)" in printed[0]
     assert "done" not in printed[1]  # only the first process speaks
     for name in ("loss", "grad_norm", "eval_loss"):
         one, two = ([float(r[name] or 0) for r in metrics(w)] for w in (finished[0], workdir))
         np.testing.assert_allclose(two, one, rtol=2e-5, err_msg=name)
+    one, two = (score_sde.load(w, weights="raw").params for w in (finished[0], workdir))
+    for path, array in one.items():
+        np.testing.assert_allclose(two[path], array, atol=5e-6, err_msg=path)
     assert (workdir / "samples" / "12.png").exists()
     assert np.load(workdir / "samples.npz")["samples"].shape == (16, 8, 8, 1)

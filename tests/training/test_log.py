@@ -9,7 +9,7 @@ from score_sde.metrics_csv import COLUMNS, read_rows
 from score_sde.training.log import Metrics
 
 HEAD = ",".join(COLUMNS) + "\r\n"
-ROWS = ["2,0.5,1,0.01,100,\r\n", "4,0.25,inf,0.01,100,0.75\r\n"]
+ROWS = ["2,0.5,1,0.01,100,,,\r\n", "4,0.25,inf,0.01,100,0.75,2,1\r\n"]
 GOOD = [row.strip().split(",") for row in ROWS]
 
 
@@ -25,8 +25,17 @@ def logged(folder, resume_step):
 def test_a_resumed_run_forgets_what_is_behind_its_checkpoint(tmp_path):
     (tmp_path / "metrics.csv").write_bytes((HEAD + "".join(ROWS)).encode())
     assert logged(tmp_path, 2) == []
-    assert (tmp_path / "metrics.csv").read_bytes().decode() == HEAD + ROWS[0] + "6,0.125,,,,\r\n"
+    assert (tmp_path / "metrics.csv").read_bytes().decode() == HEAD + ROWS[0] + "6,0.125,,,,,,\r\n"
     assert sorted(os.listdir(tmp_path)) == ["metrics.csv", "tensorboard"]
+
+
+def test_a_file_from_before_there_were_more_columns_is_whole(tmp_path):
+    lines = (HEAD, *ROWS)
+    old = "".join(",".join(line.strip().split(",")[:6]) + "\r\n" for line in lines)
+    (tmp_path / "metrics.csv").write_text(old, newline="")
+    assert logged(tmp_path, 2) == []
+    expected = HEAD + "2,0.5,1,0.01,100,,,\r\n6,0.125,,,,,,\r\n"
+    assert (tmp_path / "metrics.csv").read_bytes().decode() == expected
 
 
 @pytest.mark.parametrize(
@@ -35,11 +44,16 @@ def test_a_resumed_run_forgets_what_is_behind_its_checkpoint(tmp_path):
         (HEAD + ROWS[0] + "4,0.2", GOOD[:1], "has 1 damaged row(s)"),
         (HEAD + ROWS[0] + ROWS[1].strip(), GOOD[:1], "has 1 damaged row(s)"),
         (HEAD + ROWS[0] + "4,0.2\r\n" + ROWS[1], GOOD, "has 1 damaged row(s)"),
-        (HEAD + "low,1,1,1,1,1\r\n" + ROWS[1] + "4,1,1,1,1,1,1\r\n", GOOD[1:], "has 2 damaged ro"),
+        (
+            HEAD + "low,1,1,1,1,1,,\r\n" + ROWS[1] + "4,1,1,1,1,1,1\r\n",
+            GOOD[1:],
+            "has 2 damaged ro",
+        ),
         (HEAD + "\0" * 512 + "\r\n" + ROWS[1], GOOD[1:], "has 1 damaged row(s)"),
-        (HEAD + ROWS[0] + "9" * 5000 + ",1,1,1,1,1\r\n", GOOD[:1], "has 1 damaged row(s)"),
+        (HEAD + ROWS[0] + "9" * 5000 + ",1,1,1,1,1,,\r\n", GOOD[:1], "has 1 damaged row(s)"),
         (HEAD + ROWS[0] + '4,"' + "1" * 200_000 + "\r\n", GOOD[:1], "has 1 damaged row(s)"),
         ("loss,step\r\n1,2\r\n", [], "has other columns"),
+        ("step,loss\r\n1,2\r\n", [], "has other columns"),
         ("\0" * 4096, [], "has other columns"),
         ("\x89PNG\r\n\x1a\n\udcff", [], "has other columns"),
     ],
@@ -51,7 +65,7 @@ def test_a_damaged_file_is_set_aside_and_its_good_rows_stay(tmp_path, content, k
     assert line.startswith(f"warning: {path} {message}")
     assert "metrics.csv.damaged" in line
     assert (tmp_path / "metrics.csv.damaged").read_bytes() == content
-    assert read_rows(path) == ([*kept, ["6", "0.125", "", "", "", ""]], "")
+    assert read_rows(path) == ([*kept, ["6", "0.125", *6 * [""]]], "")
 
 
 def test_what_is_no_file_is_set_aside(tmp_path):

@@ -64,6 +64,7 @@ def test_adam_step_and_clipping(x64):
         ({"batch_size": 0}, "training.batch_size=0 must be at least 1"),
         ({"steps": -1}, "training.steps=-1 must be at least 1"),
         ({"batch_size": 10, "accumulate": 4}, "must be a multiple of training.accumulate=4"),
+        ({"rewind": 0.5}, "training.rewind=0.5 makes a spike of what is typical"),
         ({"steps_per_call": 7}, "training.log_every=100 must be a multiple of"),
         ({"ema_decays": ()}, r"ema_decays=\(\) must have 1 to 100"),
         ({"ema_decays": (1.0,)}, "ema_decays=1.0 must be at least 0 and below 1"),

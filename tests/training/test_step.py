@@ -84,6 +84,39 @@ def test_accumulation_is_the_gradient_of_the_whole_batch(x64):
     np.testing.assert_allclose(four["grad_norm"], one["grad_norm"], rtol=1e-12)
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_step_that_is_not_finite_is_left_out_and_nothing_else(accumulate):
+    """In one call of five: as if its update were none, but that the number of steps goes on."""
+    optimizer, state = start(noisy=0.1)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1))
+    ema = {"0.9": state.params, "power_0.1": state.params}
+    state = state._replace(optimizer=optimizer.init(state.params), ema=ema)
+    data, key = batches(5), jax.random.key(3)
+    step = jax.jit(make_train_step(loss, optimizer, accumulate, skip=True))
+    spoilt = {**data, "x": data["x"].at[2, -1].set(jnp.nan)}
+    found, metrics = step(state, spoilt, None, key)
+    np.testing.assert_array_equal(np.isfinite(metrics["loss"]), [True, True, False, True, True])
+    for index in (0, 1, 3, 4):
+        state = state._replace(step=jnp.asarray(index))
+        state, _ = step(state, jax.tree.map(lambda a, i=index: a[i : i + 1], data), None, key)
+    jax.tree.map(np.testing.assert_array_equal, found, state)
+
+
+def test_nothing_is_computed_of_what_is_left_out_where_nothing_is():
+    optimizer, state = start()
+    program = {
+        skip: str(
+            jax.make_jaxpr(make_train_step(loss, optimizer, skip=skip))(
+                state, batches(2), None, jax.random.key(0)
+            )
+        )
+        for skip in (False, True)
+    }
+    assert "is_finite" in program[True]
+    assert "is_finite" not in program[False]
+    assert "select_n" not in program[False]
+
+
 def test_noise_depends_on_the_step_and_on_the_part(x64):
     """The same data twice: different draws at another step, and in another part of a batch."""
     optimizer, state = start(noisy=0.1)

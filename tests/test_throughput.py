@@ -1,0 +1,224 @@
+"""The study of throughput: what a row says, how tables are kept, and what is refused."""
+
+import csv
+import importlib
+import json
+import math
+import subprocess
+import types
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+from program import ROOT
+
+from experiments.throughput import __main__ as program
+from experiments.throughput import cases, children, clock, op_times, tables
+from experiments.throughput.cases import Case
+from experiments.throughput.compiling import compiled
+from score_sde.training import memory
+
+pytestmark = pytest.mark.slow
+
+RESULTS = ROOT / "experiments" / "throughput" / "results"
+
+
+# Of a network that compiles in a second.
+TINY = """
+from score_sde.runs import recipes
+
+def get_config():
+    config = recipes.get("toy_moons")
+    config.model.channels = 16
+    config.model.depth = 1
+    config.training.steps_per_call = 1
+    config.sampling.sampler = "ddim"
+    return config
+"""
+AGAIN = (cases.SAMPLING,)  # works that are compiled again
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Children are functions that are called."""
+
+    def run(command, **_):
+        told = json.loads(Path(command[3]).read_text())
+        if told.get("only_compile") and told["work"] not in AGAIN:
+            return types.SimpleNamespace(returncode=1, stderr="")
+        module = importlib.import_module(command[2])
+        return types.SimpleNamespace(returncode=module.main(command[2:]), stderr="")
+
+    monkeypatch.setattr(children.subprocess, "run", run)
+    product = jax.jit(jnp.matmul)(jnp.ones((8, 8)), jnp.ones((8, 8)))
+    monkeypatch.setattr(clock, "product", lambda dtype: (product.block_until_ready, 1024.0))
+
+
+@pytest.fixture
+def measure(in_this_process, tmp_path):
+    """Runs the program; its exit code and what it wrote."""
+    recipe, results = tmp_path / "tiny.py", tmp_path / "results"
+    recipe.write_text(TINY)
+
+    def call(*flags):
+        own = (f"--recipes={recipe}", "--dtypes=float32", "--seconds=0", "--devices=1")
+        code = program.main(["throughput", *own, f"--results={results}", *flags])
+        (path,) = results.glob("*.json")
+        return code, json.loads(path.read_text())["rows"]
+
+    return call
+
+
+def test_rows(measure, tmp_path, capsys):
+    """Rates are of seconds and counted operations; what is measured again is replaced."""
+    code, rows = measure("--batches=4")
+    assert code == 0
+    assert [row["work"] for row in rows] == list(cases.WORKS)
+    assert capsys.readouterr().out.count("tiny.py, float32, batch 4, 1 device: ") == len(rows)
+    case = Case(cases.SAMPLING, str(tmp_path / "tiny.py"))
+    shapes = cases.read(case).experiment.network.shapes[0]
+    dense = 2 * sum(math.prod(array.shape) for array in shapes.values() if array.ndim == 2)
+    for row in rows:
+        assert "note" not in row, row
+        assert row["images_per_s"] == pytest.approx(row["batch"] / row["seconds"])
+        if row["work"] == cases.INPUT:
+            continue
+        rate = row["gflop_per_image"] * row["images_per_s"]
+        assert row["gflops"] == pytest.approx(rate)
+        assert row["share"] == pytest.approx(rate / row["matrix_gflops"])
+        assert row["compile_s"] > 0
+        assert ("warm_compile_s" in row) == (row["work"] in AGAIN)
+        assert ("overhead" in row) == (row["work"] != cases.TRAINING)
+        operations = 1e9 * row["gflop_per_image"]
+        if row["work"] == cases.SAMPLING:
+            assert operations == pytest.approx(dense)
+        if row["work"] == cases.LIKELIHOOD:  # with the tangent of x, not of the time
+            assert dense < operations < 2 * dense
+        if row["work"] == cases.TRAINING:  # no gradient of what the network is shown
+            assert 2 * dense < operations < 3 * dense
+    _, again = measure("--batches=4,8", f"--works={cases.INPUT}")
+    assert len(again) == len(rows) + 1
+    assert again[: len(rows) - 1] == rows[:-1]
+    assert [(row["work"], row["batch"]) for row in again[-2:]] == [(cases.INPUT, n) for n in (4, 8)]
+    check_form(tmp_path / "results")
+
+
+def check_form(folder):
+    """The three files say the same."""
+    for path in folder.glob("*.json"):
+        found = json.loads(path.read_text())
+        rows = tables.read(folder, path.stem)
+        text = path.with_suffix(".md").read_text()
+        assert text == tables.markdown(found["machine"], rows, found["command"])
+        with path.with_suffix(".csv").open(newline="") as file:
+            listed = list(csv.DictReader(file))
+        assert [row["recipe"] for row in listed] == [row["recipe"] for row in rows]
+        assert tuple(listed[0]) == tables.COLUMNS
+        assert text.count("\n| ") == len(rows) + len({row["work"] for row in rows})
+
+
+def test_the_committed_results_can_be_read():
+    assert list(RESULTS.glob("*.json"))
+    check_form(RESULTS)
+
+
+def test_what_does_not_fit_is_said(measure, monkeypatch):
+    monkeypatch.setattr(memory, "of_devices", lambda: 1000)
+    code, (row,) = measure("--works=sampling", "--batches=4")
+    assert code == 0
+    assert row["note"].startswith("does not fit: needs ")
+    assert "seconds" not in row
+
+
+def test_batches_double_until_one_does_not_fit(measure, monkeypatch):
+    def row(case, limit, alone):
+        found = {name: getattr(case, name) for name in tables.KEYS}
+        return found | ({"note": "does not fit"} if case.batch > 2 else {})
+
+    monkeypatch.setattr(children, "row", row)
+    _, rows = measure("--works=training", "--batches=fit")
+    assert [row["batch"] for row in rows] == [1, 2, 4]
+
+
+def test_who_is_stopped_has_said_what_was_known(monkeypatch):
+    def run(command, **_):
+        Path(command[4]).write_text('{"seconds": 1.0}')
+        raise subprocess.TimeoutExpired(command, 7)
+
+    monkeypatch.setattr(children.subprocess, "run", run)
+    row = children.row(Case(cases.TRAINING, "toy_moons"), 7, alone=False)
+    assert (row["seconds"], row["note"]) == (1.0, "not within 7 s")
+
+
+def test_a_process_that_fails_is_a_note():
+    case = Case(cases.INPUT, "toy_moons")
+    assert children.row(case, 0.01, alone=False)["note"] == "not within 0.01 s"
+    absent = Case(cases.INPUT, "no_recipe")
+    assert children.row(absent, 600, alone=False)["note"].startswith("error: no config file")
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--works=flying", "--works: 'flying' is none of training"),
+        ("--dtypes=float16", "--dtypes: 'float16'"),
+        ("--batches=0", "--batches=0: give numbers"),
+        ("--recipes=digits_vq", "no config file"),
+        ("--seconds=soon", "argument --seconds"),
+    ],
+)
+def test_bad_input_is_one_line(flag, message, capsys):
+    assert program.main(["throughput", flag]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_other_files_are_not_overwritten(measure, tmp_path, capsys):
+    measure("--works=input", "--batches=4")
+    (path,) = tmp_path.glob("results/*.json")
+    path.write_text('{"rows": [{"mine": 1}]}')
+    code, rows = measure("--works=input", "--batches=4")
+    assert "move it away" in capsys.readouterr().err
+    assert (code, rows) == (2, [{"mine": 1}])
+
+
+def test_calls_are_timed_in_turn():
+    order = []
+    found = clock.in_turn({name: lambda n=name: order.append(n) for name in "ab"}, 0)
+    assert order == ["a", "b"] * (1 + clock.ROUNDS)
+    assert {name: len(times) for name, times in found.items()} == {"a": 3, "b": 3}
+
+
+def test_operations_have_a_kind_and_a_pass(tmp_path):
+    """Of a layer: its products are where they belong, and the profiler names what is in the HLO."""
+
+    def step(kernel, x):
+        value, gradient = jax.value_and_grad(lambda k: jnp.tanh(x @ k).sum())(kernel)
+        return value, kernel - gradient
+
+    step = compiled(jax.jit(step), jnp.ones((64, 64)), jnp.ones((64, 64))).call
+    of = op_times.kinds(step.as_text())
+    passes = sorted(when for kind, when in of.values() if kind == "matrix product")
+    assert passes == ["backward", "forward"]
+    times = op_times.recorded(
+        lambda: jax.block_until_ready(step(*[jnp.ones((64, 64))] * 2)), tmp_path
+    )
+    assert {name for name in times if of.get(name, [""])[0] == "matrix product"}
+    table = op_times.table({"a": 3.0, "b": 1.0}, dict.fromkeys("ab", ("reduction", "update")), "of")
+    assert table.splitlines()[-1] == "| reduction | 0.0 | 0.0 | 4.0 | 4.0 | 100.0% |"
+
+
+@pytest.mark.parametrize("recipe", ["digits_vp", "cifar_dit"])
+def test_the_peer_has_as_many_parameters(recipe):
+    pytest.importorskip("torch")
+    from experiments.throughput import peer
+
+    small = {"model.num_res_blocks": 1} if recipe == "digits_vp" else {"model.depth": 1}
+    subject = cases.read(Case(cases.TRAINING, recipe, batch=2, changes=small))
+    assert sum(array.numel() for array in peer.network(subject).parameters()) == (
+        subject.experiment.parameters
+    )
+    for call in (peer.steps(subject, 1), peer.evaluations(subject, 1)):
+        call["eager"]()

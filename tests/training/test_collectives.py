@@ -1,0 +1,103 @@
+"""What devices tell each other in a step of training, on eight of them: bytes, exactly."""
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+# A transformer of three blocks on a mesh, what its step sends, and what its arrays are.
+CODE = """
+import math
+import jax, jax.numpy as jnp, optax
+from score_sde.models import placing
+from score_sde.models.dit import DiT
+from score_sde.models.functional import Maker, functional
+from score_sde.training import collectives
+from score_sde.training.sharding import batch_sharding, make_mesh, replicated, state_sharding
+from score_sde.training.state import init_state
+from score_sde.training.step import make_train_step
+
+DEPTH, BATCH, TOKENS, WIDTH = 3, 16, 16, 64
+options = {"shape": (8, 8, 3), "patch": 2, "channels": WIDTH, "depth": DEPTH, "heads": 4}
+optimizer = optax.adam(1e-3)
+
+def step(fsdp, tensor):
+    mesh = make_mesh(fsdp, tensor)
+    network = functional(Maker(DiT, options)).on(mesh)
+    def loss(key, params, constants, space, batch, step):
+        x = batch["x"]
+        return jnp.square(network.apply(params, constants, x, x[:, 0, 0, 0]) - x).mean((1, 2, 3))
+    key = jax.random.key(0)
+    shapes = jax.eval_shape(lambda: init_state(key, network, optimizer, ("0.99",)))
+    where = state_sharding(mesh, shapes, network.splits)
+    placed = lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s)
+    x = jax.ShapeDtypeStruct((1, BATCH, 8, 8, 3), jnp.float32, sharding=batch_sharding(mesh, 1))
+    taken = jax.jit(
+        make_train_step(loss, optimizer), donate_argnums=0, out_shardings=(where, replicated(mesh))
+    )
+    compiled = taken.lower(jax.tree.map(placed, shapes, where), {"x": x}, (), key).compile()
+    return network, mesh, collectives.of(compiled)
+
+def bytes_of(kind):
+    # Without scalars: the loss, and the sums of squares of the norm of the gradient.
+    return sum(4 * one.times * sum(map(math.prod, filter(None, one.shapes)))
+               for one in found if one.kind == kind)
+
+def stored(share):
+    # (bytes of stacked arrays, of the others) that are split over an axis.
+    sizes = [0, 0]
+    for path, array in network.shapes[0].items():
+        spec = placing.stored(mesh.shape, array.shape, network.splits.get(path))
+        sizes[not path.startswith("blocks/")] += 4 * array.size * (share in spec)
+    return sizes
+
+def parameters(): return sum(4 * array.size for array in network.shapes[0].values())
+def kinds(): return {one.kind for one in found}
+def counts(kind): return sum(one.times for one in found if one.kind == kind and any(one.shapes))
+"""
+
+
+@pytest.fixture(scope="module")
+def eight(eight_devices):
+    eight_devices.execute(CODE, __file__)
+    return eight_devices
+
+
+def test_copies_tell_each_other_every_gradient_once(eight):
+    """The blocks' in their loop, all others in one reduction after it; nothing is gathered."""
+    eight.execute("network, mesh, found = step(1, 1)", __file__)
+    assert eight.holds("kinds() == {'all-reduce'} and {one.devices for one in found} == {8}")
+    assert eight.holds("bytes_of('all-reduce') == parameters()")
+    assert eight.holds("counts('all-reduce') == DEPTH + 1")
+
+
+def test_parameters_are_gathered_where_they_are_used_and_activations_are_not(eight):
+    """Blocks' twice, forward and backward, so that none is kept whole; the others once."""
+    eight.execute("network, mesh, found = step(4, 1)", __file__)
+    assert eight.holds("kinds() <= {'all-gather', 'all-reduce', 'reduce-scatter'}")
+    assert eight.holds("min(stored('fsdp')) > 0")
+    assert eight.holds("bytes_of('all-gather') == 2 * stored('fsdp')[0] + stored('fsdp')[1]")
+    # Over `data` each has a quarter; here XLA reduces before that all, and slices, for a scatter.
+    assert eight.holds(
+        "bytes_of('all-reduce') + bytes_of('reduce-scatter') "
+        "== parameters() + sum(stored('fsdp')) // 4"
+    )
+
+
+def test_two_sums_of_activations_end_a_block_and_two_its_backward_pass(eight):
+    """Megatron's count. The queries', keys' and values' kernel goes to its heads and back."""
+    eight.execute("network, mesh, found = step(1, 2)", __file__)
+    activation = "(BATCH // 4, TOKENS, WIDTH)"
+    assert eight.holds(
+        f"sum(one.times for one in found if one.shapes == ({activation},)) == 4 * DEPTH"
+    )
+    assert eight.holds(
+        "{one.devices for one in found if one.kind == 'all-to-all'} == {2} "
+        "and bytes_of('all-to-all') == 3 * DEPTH * 4 * (WIDTH * 3 * WIDTH // 2)"
+    )
+    assert eight.holds(
+        f"bytes_of('all-reduce') == 4 * DEPTH * 4 * math.prod({activation}) + sum("
+        "4 * array.size // (2 if path in network.splits else 1)"
+        " for path, array in network.shapes[0].items())"
+    )
+    # Of biases that lie on every device: of 3 and 4 times as many numbers as a token has.
+    assert eight.holds("bytes_of('all-gather') == DEPTH * 4 * (3 * WIDTH + 4 * WIDTH)")
