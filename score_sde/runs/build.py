@@ -316,7 +316,8 @@ def _data_field(config: ConfigDict, info: Info) -> Field:
     try:
         return info.of_kinds(kinds, name)
     except DataError as error:
-        raise (UserError(f"config.data.field={name}: {error}") if name else error) from None
+        option = f"data.field={name}" if name else f"space.name={config.space.name}"
+        raise UserError(f"config.{option}: {error}") from None
 
 
 def _named(info: Info, option: str, name: str) -> Field:
