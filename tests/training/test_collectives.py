@@ -2,6 +2,8 @@
 
 import pytest
 
+from score_sde.training import collectives
+
 pytestmark = pytest.mark.slow
 
 # A transformer of three blocks on a mesh, what its step sends, and what its arrays are.
@@ -101,3 +103,17 @@ def test_two_sums_of_activations_end_a_block_and_two_its_backward_pass(eight):
     )
     # Of biases that lie on every device: of 3 and 4 times as many numbers as a token has.
     assert eight.holds("bytes_of('all-gather') == DEPTH * 4 * (3 * WIDTH + 4 * WIDTH)")
+
+
+@pytest.mark.parametrize(
+    ("kind", "passes"), [("all-reduce", 2), ("all-gather", 1), ("reduce-scatter", 1)]
+)
+def test_what_a_ring_of_devices_sends(kind, passes):
+    """Three quarters of the bytes among four devices, twice to reduce, in each turn of a loop."""
+    one = collectives.Collective(kind, ((25,),), bytes=100, devices=4, times=3)
+    assert one.sent == passes * 0.75 * 100 * 3
+
+
+def test_what_is_passed_on_is_sent_whole():
+    one = collectives.Collective("collective-permute", ((25,),), bytes=100, devices=2, times=3)
+    assert one.sent == 300
