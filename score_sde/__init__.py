@@ -1,27 +1,29 @@
 """Score-based generative models through stochastic differential equations, in JAX."""
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
-from score_sde import interrupts
+from score_sde import garbage, interrupts
 
 interrupts.end_at_once()  # JAX, which takes a second, comes with the next lines
 
-from score_sde import analytic, processes  # noqa: E402
-from score_sde.prediction import Prediction  # noqa: E402
-from score_sde.processes import (  # noqa: E402
-    DDPM,
-    EDM,
-    SDE,
-    SMLD,
-    VE,
-    VP,
-    CosineVP,
-    RectifiedFlow,
-    SubVP,
-    TrigFlow,
-)
-from score_sde.version import __version__  # noqa: E402
+with garbage.imports(interrupts.is_ours(sys.argv, sys.orig_argv)):
+    from score_sde import analytic, processes
+    from score_sde.prediction import Prediction
+    from score_sde.processes import (
+        DDPM,
+        EDM,
+        SDE,
+        SMLD,
+        VE,
+        VP,
+        CosineVP,
+        RectifiedFlow,
+        SubVP,
+        TrigFlow,
+    )
+    from score_sde.version import __version__
 
 if TYPE_CHECKING:
     from score_sde import guidance, objectives, samplers

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+_MAIN = Path(__file__).resolve().parent.parent / "main.py"  # of a checkout
+
 
 def is_ours(argv: Sequence[str], started: Sequence[str]) -> bool:
     """Whether Python was started for a program of this package, whose modules it is importing.
@@ -18,7 +20,8 @@ def is_ours(argv: Sequence[str], started: Sequence[str]) -> bool:
     """
     if argv[:1] == ["-m"]:
         return any(word.removeprefix("-m").split(".")[0] == __package__ for word in started)
-    return Path(*argv[:1]).stem == "score-sde"
+    program = Path(*argv[:1])
+    return program.stem == "score-sde" or program.resolve() == _MAIN
 
 
 def end_at_once() -> None:

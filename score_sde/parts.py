@@ -35,6 +35,7 @@ from score_sde.models.functional import (
     fingerprint,
     functional,
     is_kernel,
+    put,
 )
 from score_sde.models.image_prompt import IPAdapter
 from score_sde.models.t2i_adapter import T2IAdapter
@@ -156,7 +157,7 @@ def load(
     path: Path,
     dtype: jnp.dtype | None = None,
     kernels: jnp.dtype | None = None,
-    place: Place = jnp.asarray,
+    place: Place = put,
 ) -> Part:
     """The network in a file.
 
@@ -173,7 +174,7 @@ def load(
     return stored(path, kernels, place).part(dtype)
 
 
-def stored(path: Path, kernels: jnp.dtype | None = None, place: Place = jnp.asarray) -> Stored:
+def stored(path: Path, kernels: jnp.dtype | None = None, place: Place = put) -> Stored:
     """What a file holds; arguments and errors as for `load`."""
     found, about = _read(path)
     kind, options = _described(path, about)
@@ -186,7 +187,7 @@ def fitted(
     arrays: Mapping[str, np.ndarray],
     network: Functional,
     kernels: jnp.dtype | None = None,
-    place: Place = jnp.asarray,
+    place: Place = put,
 ) -> tuple[Arrays, Arrays]:
     """Parameters and constants of a network from the arrays of a file.
 

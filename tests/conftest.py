@@ -21,6 +21,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 collect_seldom()
 fast_compilation.share_dialects()
+fast_compilation.share_executables()
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -6,7 +6,9 @@ so it is asked first, once for all processes of a session. Importing this module
 used, sets them for this process.
 """
 
+import collections
 import functools
+import hashlib
 import itertools
 import os
 import subprocess
@@ -48,3 +50,32 @@ def share_dialects():
     loaded = functools.lru_cache(maxsize=1)(lambda _: load())
     count = itertools.count()
     mlir.make_ir_context = lambda: loaded(next(count) // 64)
+
+
+def share_executables(most=256):
+    """Compile no more what this process compiled before, whoever traced it; the last are kept.
+
+    JAX knows a program by the functions that it was traced from, and tests make many alike. To load
+    one that is found on disk takes a third of the time of compiling it.
+    """
+    from jax._src import cache_key, compiler
+
+    names = {"compile_or_get_cached": compiler, "_canonicalize_ir": cache_key}
+    if not all(hasattr(module, name) for name, module in names.items()):
+        return  # a JAX that compiles elsewhere: all else is the same
+    compiled, kept = compiler.compile_or_get_cached, collections.OrderedDict()
+
+    @functools.wraps(compiled)
+    def found(backend, program, devices, options, callbacks, *more):
+        if callbacks:  # they are those of one function
+            return compiled(backend, program, devices, options, callbacks, *more)
+        text = cache_key._canonicalize_ir(program, cache_key.IgnoreCallbacks.NO)
+        key = (backend, options.SerializeAsString(), hashlib.sha256(text).digest())
+        if key not in kept:
+            kept[key] = compiled(backend, program, devices, options, callbacks, *more)
+        kept.move_to_end(key)
+        while len(kept) > most:
+            kept.popitem(last=False)
+        return kept[key]
+
+    compiler.compile_or_get_cached = found

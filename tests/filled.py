@@ -5,8 +5,9 @@ all else that a test does with it.
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+
+from score_sde.models.functional import put
 
 
 def quick_jit(f):
@@ -26,4 +27,4 @@ def _numbers(rng, name, array):
         numbers /= np.sqrt(np.prod(array.shape[:-1]))
     elif name.endswith("scale"):
         numbers = 1 + 0.1 * numbers
-    return jnp.asarray(numbers, array.dtype)
+    return put(numbers, array.dtype)

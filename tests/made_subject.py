@@ -69,7 +69,7 @@ def subject_of(folder, sde, model, space, source, *, batch_size=4, seed=0, **cha
         source=source,
         field=source.info.fields[0].name,
         label="",
-        number=len(source),
+        number=changes.pop("number", len(source)),
         mesh=make_mesh(),
         batch_size=batch_size,
         seed=seed,

@@ -5,6 +5,7 @@ tests' strictness, such as of ranks, is not in it: it is what a user has.
 """
 
 import ast
+import atexit
 import contextlib
 import gc
 import io
@@ -70,8 +71,9 @@ _NAMES = {"__name__": "__main__"}
 
 
 def collect_seldom():
-    """An eighth of the time goes into looking for cycles among what JAX keeps."""
+    """An eighth of the time goes into looking for cycles among what JAX keeps; at the end too."""
     gc.set_threshold(100_000, 20, 50)
+    atexit.register(gc.freeze)
 
 
 def _begin(folder, variables):
@@ -80,6 +82,7 @@ def _begin(folder, variables):
     os.environ |= variables
     os.chdir(folder)
     fast_compilation.share_dialects()
+    fast_compilation.share_executables()
     from score_sde.sweep import launch
 
     launch.Local = _Here

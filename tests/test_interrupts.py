@@ -29,6 +29,8 @@ COMMAND = "import sys; from score_sde.__main__ import main; sys.exit(main())"
         (["/usr/bin/score-sde", "--help"], ["python", "/usr/bin/score-sde", "--help"], True),
         (["-m"], ["python", "-m", "pytest"], False),
         (["-m"], ["python", "-m", "score_sdes"], False),
+        ([str(ROOT / "main.py")], ["python", "main.py"], True),
+        (["/else/main.py"], ["python", "/else/main.py"], False),
         (["train.py"], ["python", "train.py"], False),
         (["-c"], ["python", "-c", "import score_sde"], False),
         ([], [], False),

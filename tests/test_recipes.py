@@ -162,7 +162,8 @@ def test_the_parameters_of_a_recipe(name):
     config, parameters = recipes.get(name), PARAMETERS[name]
     experiment = build.experiment(config, described(config))
     assert experiment.parameters == parameters
-    hash(experiment.make)  # by which runs of equal networks find what was compiled
+    # By which runs of equal networks find what was compiled.
+    hash((experiment.make, experiment.sde, experiment.sampler))
     said = re.findall(r"[\d,]{5,}(?= parameters)", (ROOT / "configs" / f"{name}.py").read_text())
     assert not said or f"{parameters:,}" in said
 

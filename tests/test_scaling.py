@@ -14,18 +14,20 @@ from score_sde.models.placing import inputs, outputs
 
 SPLITS = {"first": outputs(8), "second": inputs(8)}
 DEPTH, WIDTH, HIDDEN = 3, 64, 256
-KERNEL = 4 * DEPTH * WIDTH * HIDDEN  # bytes
+KERNEL = 2 * DEPTH * WIDTH * HIDDEN  # bytes, of what layers cast; the bias has four each
 
 
 def network(splits=SPLITS, bias=WIDTH):
     """Two stacked layers, a bias."""
     sizes = {"first": (DEPTH, WIDTH, HIDDEN), "second": (DEPTH, HIDDEN, WIDTH), "bias": (bias,)}
     shapes = {path: jax.ShapeDtypeStruct(size, jnp.float32) for path, size in sizes.items()}
-    return types.SimpleNamespace(shapes=(shapes, {}), splits=splits, stacked={"first", "second"})
+    layers = {"first", "second"}
+    return types.SimpleNamespace(shapes=(shapes, {}), splits=splits, stacked=layers, cast=layers)
 
 
-def volume(data, fsdp, tensor, rows=10):
-    return volumes.of_step(network(), {"data": data, "fsdp": fsdp, "tensor": tensor}, rows, 2)
+def volume(data, fsdp, tensor, rows=10, width=2):
+    axes = {"data": data, "fsdp": fsdp, "tensor": tensor}
+    return volumes.of_step(network(), axes, rows, width)
 
 
 def test_copies_reduce_the_gradient():
@@ -38,6 +40,7 @@ def test_shared_arrays_are_gathered_twice_and_their_gradients_scattered():
     found = volume(2, 4, 1)
     assert found.gathers == 2 * 3 / 4 * 2 * KERNEL
     assert found.scatters == 3 / 4 * 2 * KERNEL
+    assert volume(2, 4, 1, width=4).gathers == 2 * found.gathers  # float32
     assert found.data == 2 * 1 / 2 * 2 * KERNEL / 4 + 2 * 7 / 8 * 4 * WIDTH  # the bias: all eight
     assert found.tensor == 0
 

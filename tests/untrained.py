@@ -1,9 +1,11 @@
 """Runs that need no training: random numbers in every array, so that each has an effect."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from score_sde.data import selection
+from score_sde.models.functional import put
 from score_sde.runs import begun, build
 from score_sde.runs import config as configs
 from score_sde.training.checkpoints import Checkpoints
@@ -22,11 +24,12 @@ def untrained_run(workdir, config, **fields):
     rng = np.random.default_rng(0)
     shapes, constants = experiment.network.shapes
     params = _random(rng, shapes)
+    begin = optimizer(experiment.optim, experiment.training.steps).init
     state = TrainState(
         step=jnp.asarray(0),
         params=params,
         constants=_random(rng, constants),
-        optimizer=optimizer(experiment.optim, experiment.training.steps).init(params),
+        optimizer=jax.tree.map(_zeros, jax.eval_shape(begin, params)),
         ema={str(decay): _random(rng, shapes) for decay in experiment.training.ema_decays},
     )
     workdir.mkdir(parents=True, exist_ok=True)
@@ -37,8 +40,12 @@ def untrained_run(workdir, config, **fields):
     return workdir
 
 
+def _zeros(array):
+    return put(np.zeros(array.shape), array.dtype)
+
+
 def _random(rng, shapes):
     return {
-        name: jnp.asarray(0.2 * rng.standard_normal(array.shape), array.dtype)
+        name: put(0.2 * rng.standard_normal(array.shape), array.dtype)
         for name, array in shapes.items()
     }

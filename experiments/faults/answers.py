@@ -18,7 +18,7 @@ from score_sde.cli import flags
 from score_sde.data import selection
 from score_sde.errors import UserError
 from score_sde.evaluation import asked
-from score_sde.runs import build, session, train
+from score_sde.runs import build, rewinding, session, train
 from score_sde.runs import config as configs
 from score_sde.runs.ignored import ignored
 
@@ -77,7 +77,7 @@ def step(case: Case) -> str | None:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         try:
             session.train(config, Path(folder) / "run", lambda *_: None)
-        except (UserError, train.NotFiniteError) as error:
+        except (UserError, rewinding.DivergedError) as error:
             return str(error) or "refused"
         finally:
             jax.clear_caches()

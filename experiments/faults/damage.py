@@ -21,8 +21,9 @@ import numpy as np
 
 import score_sde
 from experiments.faults import program
+from experiments.faults.attempts import Attempts
 from experiments.faults.place import Place
-from experiments.faults.program import NEW_STEP, STEPS, Program
+from experiments.faults.program import STEPS, Program
 from experiments.faults.table import Row
 from score_sde.errors import UserError
 from score_sde.training.checkpoints import Checkpoints
@@ -158,19 +159,16 @@ def bits(place: Place) -> list[Row]:
 
 def resumed(place: Place) -> list[Row]:
     """The program itself, from a damaged newest checkpoint to the end: of each kind of damage."""
-    rng, seconds, wrong = place.random("resumed"), [], []
+    rng, attempts = place.random("resumed"), Attempts(place, "resumed", len(KINDS))
     for kind, damage in KINDS.items():
         workdir = program.copy(place, f"resumed-{kind}")
         arrays = sorted((workdir / "checkpoints" / str(STEPS)).glob("*/d/*"))
         damage(rng.choice(arrays), rng)
         again = Program(*program.training(workdir), place=place)
-        code, took = again.end(), again.at(NEW_STEP)
+        code, took = again.end(), again.recovery()
         said = program.one_line(again.text, f"warning: checkpoint {STEPS} in ")
-        if code or not said or not program.same_state(place, workdir):
-            wrong.append(kind)
-            place.say(f"resumed {kind}: {code}: {again.text[-1500:]}")
-        seconds.append(again.age if took is None else took)
-    outcome = "it says so, goes on from the one before, and ends with the same bits"
-    outcome = outcome if not wrong else f"{', '.join(wrong)}: not so"
+        good = not code and said and program.same_state(place, workdir)
+        attempts.note(kind, good, took, code, again.text)
     fault = "training goes on where arrays of the newest checkpoint are damaged, in three ways"
-    return [Row("resumed", fault, outcome, len(KINDS), tuple(seconds), not wrong)]
+    outcome = "it says so, goes on from the one before, and ends with the same bits"
+    return [attempts.row(fault, outcome)]

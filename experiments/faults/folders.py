@@ -6,12 +6,14 @@ is read-only for others, and a small disk is full at another byte each time.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from experiments.faults import program
+from experiments.faults.attempts import Attempts
 from experiments.faults.place import Place
 from experiments.faults.program import NEW_STEP, Program
 from experiments.faults.table import Row
@@ -53,7 +55,7 @@ def full(place: Place) -> list[Row]:
     if row := _cannot(place, "full_disk", fault):
         return row
     needed = sum(path.stat().st_size for path in program.finished(place)[0].rglob("*"))
-    rng, seconds, wrong, hit = place.random("full_disk"), [], [], 0
+    rng, attempts, hit = place.random("full_disk"), Attempts(place, "full_disk", place.times), 0
     for number in range(place.times):
         disk, kept = place.folder / f"disk-{number}", place.folder / f"kept-{number}"
         disk.mkdir()
@@ -67,21 +69,18 @@ def full(place: Place) -> list[Row]:
         refused = "first: exit code 2" in first and program.one_line(first)
         hit += refused
         went_on = "second: exit code 0" in second and program.same_state(place, kept)
-        if not (refused or "first: exit code 0" in first) or not went_on:
-            wrong.append(number)
-            place.say(f"full_disk {number}, {size} bytes: {both.text[-3000:]}")
         began = both.at(re.compile("^-- again --$"))
         steps = [at for at in both.all(NEW_STEP) if began is not None and at > began]
-        if refused and steps:
-            seconds.append(steps[0] - began)
+        took = steps[0] - began if refused and steps else None
+        good = (refused or "first: exit code 0" in first) and went_on
+        attempts.note(number, good, took, f"{size} bytes", first, second)
         shutil.rmtree(kept, ignore_errors=True)
-        place.say(f"full_disk {number + 1}/{place.times}: {size} bytes, refused: {refused}")
     outcome = (
         f"{hit} end with exit code 2 and one line, the others had room; with room again the same "
         "command goes on to the same bits"
     )
-    outcome = outcome if not wrong else f"{len(wrong)} did not end in one line or go on"
-    return [Row("full_disk", fault, outcome, place.times, tuple(seconds), not wrong and hit > 0)]
+    row = attempts.row(fault, outcome)
+    return [row if hit else dataclasses.replace(row, ok=False)]
 
 
 def read_only(place: Place) -> list[Row]:
@@ -90,7 +89,7 @@ def read_only(place: Place) -> list[Row]:
     if row := _cannot(place, "read_only", fault):
         return row
     workdir = program.copy(place, "read-only")
-    before, seconds, wrong = _content(workdir), [], []
+    before, attempts = _content(workdir), Attempts(place, "read_only", 3)
     evaluate = "--config.evaluation.metrics=('loss_by_time',)"
     for more in ((), ("--mode=sample",), ("--mode=evaluate", evaluate)):
         command = ("main.py", f"--workdir={workdir}", *more)
@@ -98,19 +97,16 @@ def read_only(place: Place) -> list[Row]:
             command += (f"--config.training.steps={program.STEPS + 10}",)
         wrapped = (*_NAMESPACE, "sh", "-c", _READ_ONLY, "sh")
         refused = Program(*command, before=wrapped, place=place, DISK=str(workdir))
-        code = refused.end()
-        seconds.append(refused.age)
-        if code != 2 or not program.one_line(refused.text) or _content(workdir) != before:
-            wrong.append(more)
-            place.say(f"read_only {more}: {code}: {refused.text[-1500:]}")
-    outcome = "exit code 2 and one line, nothing is changed" if not wrong else f"{wrong}: not so"
-    return [Row("read_only", fault, outcome, 3, tuple(seconds), not wrong)]
+        code, took = refused.end(), refused.age
+        good = code == 2 and program.one_line(refused.text) and _content(workdir) == before
+        attempts.note(" ".join(more) or "training", good, took, code, refused.text)
+    return [attempts.row(fault, "exit code 2 and one line, nothing is changed")]
 
 
 def vanished(place: Place) -> list[Row]:
     """A run's folder that somebody removes while it trains."""
     _, span = program.finished(place)
-    rng, seconds, wrong = place.random("vanished"), [], []
+    rng, attempts = place.random("vanished"), Attempts(place, "vanished", place.times)
     for number in range(place.times):
         workdir = place.folder / f"vanished-{number}"
         command = program.training(workdir)
@@ -120,18 +116,14 @@ def vanished(place: Place) -> list[Row]:
         shutil.rmtree(workdir.rename(place.folder / "gone"), ignore_errors=True)
         code, left = begun.end(), workdir.exists()
         again = Program(*command, place=place)
-        ended, took = again.end(), again.at(NEW_STEP)
+        ended, took = again.end(), again.recovery()
         clear = (code == 2 and program.one_line(begun.text)) or code == 0
-        if not clear or left or ended or not program.same_state(place, workdir):
-            wrong.append(number)
-            place.say(f"vanished {number}: {code}, {left}, {ended}: {begun.text[-1500:]}")
-        seconds.append(again.age if took is None else took)
+        good = clear and not left and not ended and program.same_state(place, workdir)
+        attempts.note(number, good, took, code, begun.text, f"left: {left}", ended, again.text)
         shutil.rmtree(workdir, ignore_errors=True)
-        place.say(f"vanished {number + 1}/{place.times}: exit code {code}")
-    outcome = "exit code 2 and one line, it is not made again; the same command begins again"
-    outcome = outcome if not wrong else f"{len(wrong)} did not"
     fault = "the folder of a run is removed while it trains, at a random moment"
-    return [Row("vanished", fault, outcome, place.times, tuple(seconds), not wrong)]
+    outcome = "exit code 2 and one line, it is not made again; the same command begins again"
+    return [attempts.row(fault, outcome)]
 
 
 def _content(folder: Path) -> dict[Path, bytes]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from experiments.faults import program
+from experiments.faults.attempts import Attempts
 from experiments.faults.place import Place
 from experiments.faults.program import NEW_STEP, Program
 from experiments.faults.table import Row
@@ -48,23 +49,20 @@ class Work:
 def rows(place: Place, work: Work) -> list[Row]:
     """Kill so many times, each time a new one, and let the same command finish."""
     expected, span = _undisturbed(place, work)
-    rng, seconds, wrong, writes = place.random(work.name), [], [], 0
+    rng, attempts, writes = place.random(work.name), Attempts(place, work.name, place.times), 0
     for number in range(place.times):
         folder = place.folder / f"{work.name}-{number}"
         _kill(place, rng, span, work, folder, inside=number % 2 == 1)
         writes += bool(work.in_write and work.in_write(folder))
         again = Program(*work.command(folder), place=place)
-        code, took = again.end(), again.at(work.recovered)
-        if code or took is None or work.result(folder) != expected:
-            wrong.append(number)
-            place.say(f"{work.name} {number}: exit code {code}: {again.text[-1500:]}")
-        seconds.append(again.age if took is None else took)
-        place.say(f"{work.name} {number + 1}/{place.times}: {seconds[-1]:.1f} s")
+        code, took = again.end(), again.recovery(work.recovered)
+        went_on = not code and again.at(work.recovered) is not None
+        good = went_on and work.result(folder) == expected
+        attempts.note(number, good, took, code, again.text)
         shutil.rmtree(folder)
     inside = f", {writes} of them in a write" if work.in_write else ""
-    outcome = "the same bits as undisturbed" if not wrong else f"{len(wrong)} are not the same"
     fault = f"SIGKILL of {work.what}, at random moments{inside}"
-    return [Row(work.name, fault, outcome, place.times, tuple(seconds), not wrong)]
+    return [attempts.row(fault, "the same bits as undisturbed")]
 
 
 def _undisturbed(place: Place, work: Work) -> tuple[Any, float]:

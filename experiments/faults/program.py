@@ -94,6 +94,11 @@ class Program:
         """When it printed lines with this pattern."""
         return [at for at, line in self._lines if pattern.search(line)]
 
+    def recovery(self, pattern: re.Pattern[str] = NEW_STEP) -> float:
+        """When it printed that it goes on or is done; how old it is if it did not."""
+        took = self.at(pattern)
+        return self.age if took is None else took
+
     def wait(self, until: Callable[[], object]) -> bool:
         """Wait until something is true; False if it ended before."""
         while not until():

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 from experiments.faults import program
+from experiments.faults.attempts import Attempts
 from experiments.faults.place import Place
 from experiments.faults.program import NEW_STEP, Program
 from experiments.faults.table import Row
@@ -28,24 +29,19 @@ def interrupted(place: Place) -> list[Row]:
 
 
 def _row(place: Place, name: str, number: signal.Signals) -> list[Row]:
-    rng, seconds, wrong = place.random(name), [], []
+    rng, attempts = place.random(name), Attempts(place, name, place.times)
     for attempt in range(place.times):
         workdir = place.folder / f"{name}-{attempt}"
         begun, code = _stopped(place, rng, workdir, number, again=attempt % 2 == 1)
         again = Program(*program.training(workdir), place=place)
-        ended, took = again.end(), again.at(NEW_STEP)
-        good = code in _CODES[number] and "Traceback" not in begun.text
-        if not good or ended or took is None or not program.same_state(place, workdir):
-            wrong.append(attempt)
-            place.say(f"{name} {attempt}: {code}, {ended}: {begun.text[-1500:]}")
-            place.say(again.text[-1500:])
-        seconds.append(again.age if took is None else took)
+        ended, took = again.end(), again.recovery()
+        clear = code in _CODES[number] and "Traceback" not in begun.text
+        went_on = not ended and again.at(NEW_STEP) is not None
+        good = clear and went_on and program.same_state(place, workdir)
+        attempts.note(attempt, good, took, code, begun.text, ended, again.text)
         shutil.rmtree(workdir)
-        place.say(f"{name} {attempt + 1}/{place.times}: {seconds[-1]:.1f} s")
-    outcome = "a clear end; then the same bits as undisturbed"
-    outcome = outcome if not wrong else f"{len(wrong)} did not"
     fault = f"{number.name} to training at random moments, half of them twice within {_APART} s"
-    return [Row(name, fault, outcome, place.times, tuple(seconds), not wrong)]
+    return [attempts.row(fault, "a clear end; then the same bits as undisturbed")]
 
 
 def _stopped(

@@ -16,7 +16,7 @@ from score_sde.data import Info, selection
 from score_sde.models.functional import Functional
 from score_sde.runs import build, recipes
 from score_sde.runs import config as configs
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 from score_sde.training import flops
 
 _LATENTS = {"imagenet256_dit": (32, 32, 4)}

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from score_sde.models import placing
 from score_sde.models.functional import Functional
 
-_FLOAT = 4  # bytes: parameters and gradients are gathered and reduced in float32
+_FLOAT = 4  # bytes of a stored number
 Axes = Mapping[str, int]
 
 
@@ -54,22 +54,27 @@ def of_step(network: Functional, axes: Axes, rows: int, width: int = _FLOAT) -> 
         network: what is trained.
         axes: sizes of the axes of the mesh.
         rows: tokens of all examples of a device, for the activations of transformers.
-        width: bytes of a number of the activations.
+        width: bytes of a number of what layers compute in: of activations, and of the parameters
+            that they cast, whose gradients come back so too, but for biases. The few layers of what
+            a network is told compute in float32 whatever it is, and are counted as the others.
     """
     found = dict.fromkeys((field.name for field in dataclasses.fields(Volumes)), 0.0)
     tensor, fsdp, data = (axes[name] for name in ("tensor", "fsdp", "data"))
     for path, array in network.shapes[0].items():
-        size, split = _FLOAT * array.size, network.splits.get(path)
+        each = min(width, _FLOAT) if path in network.cast else _FLOAT
+        bias = array.ndim == 1 + (path in network.stacked)  # whose gradient is a sum in float32
+        split = network.splits.get(path)
+        size, gradient = each * array.size, (_FLOAT if bias else each) * array.size
         spec = placing.stored(axes, array.shape, split)
         passes = 2 if path in network.stacked else 1
         shared = tensor if split and split.fits(tensor) else 1
         stored = size / (shared if "tensor" in spec else 1)
         if "fsdp" in spec:
             found["gathers"] += passes * _once(fsdp) * stored
-            found["scatters"] += _once(fsdp) * size / shared
-            found["data"] += 2 * _once(data) * size / shared / fsdp
+            found["scatters"] += _once(fsdp) * gradient / shared
+            found["data"] += 2 * _once(data) * gradient / shared / fsdp
         else:
-            found["data"] += 2 * _once(data * fsdp) * size / shared
+            found["data"] += 2 * _once(data * fsdp) * gradient / shared
         if split is None or shared == 1:
             continue
         if "tensor" not in spec:  # a small array: the parts of its gradient are brought together

@@ -15,7 +15,7 @@ from score_sde.data import Info, selection
 from score_sde.fields import Field
 from score_sde.runs import build, recipes
 from score_sde.runs import config as configs
-from score_sde.runs.build import Experiment, Fixed
+from score_sde.runs.experiment import Experiment, Fixed
 
 TRAINING, SAMPLING, LIKELIHOOD, INPUT = "training", "sampling", "likelihood", "input"
 WORKS = (TRAINING, SAMPLING, LIKELIHOOD, INPUT)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from experiments.throughput import cases
 from experiments.throughput.cases import Case
 from score_sde.data import train_batches
-from score_sde.runs import build
+from score_sde.runs import sources
 
 BATCHES = 20  # that are read at a time
 
@@ -19,7 +19,7 @@ def batches_of(case: Case) -> tuple[Callable[[], None], int]:
         DataError: the data are not here.
     """
     experiment = cases.read(case).experiment
-    source = build.source(experiment.config, "train")
+    source = sources.split(experiment.config, "train")
     batches = train_batches(source, batch_size=case.batch, seed=experiment.seed)
 
     def call() -> None:

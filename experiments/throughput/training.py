@@ -9,6 +9,7 @@ import jax
 
 from experiments.throughput.cases import Subject
 from experiments.throughput.compiling import Compiled, compiled
+from score_sde.training import xla
 from score_sde.training.optimizer import optimizer
 from score_sde.training.sharding import (
     batch_sharding,
@@ -66,8 +67,8 @@ class Training:
 
     def call(self, step: jax.stages.Compiled) -> Callable[[], None]:
         """Takes as many steps as a call has, on from those before, and waits for them."""
-        level = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-        begin = jax.jit(self.init, out_shardings=self.shardings).lower(self.key).compile(level)
+        lowered = jax.jit(self.init, out_shardings=self.shardings).lower(self.key)
+        begin = xla.compiled(lowered, xla.options(xla.INITIALISATION, self.mesh))
         state, others = begin(self.key), self._others()
 
         def call() -> None:

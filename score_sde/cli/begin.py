@@ -16,9 +16,14 @@ def begin(line: CommandLine) -> None:
     import jax
 
     from score_sde.cli import compilation
+    from score_sde.models import attention_cudnn
 
     if line.distributed:
         _distribute(line)
+    try:
+        attention_cudnn.check()
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
     def say(text: str) -> None:
         if jax.process_index() == 0:

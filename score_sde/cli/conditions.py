@@ -9,7 +9,7 @@ import numpy as np
 from score_sde import images
 from score_sde.errors import UserError
 from score_sde.fields import Field, encode_texts
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 
 
 def value(experiment: Experiment, name: str, text: str) -> np.ndarray:

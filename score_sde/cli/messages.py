@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from score_sde.cli.flags import CommandLine
     from score_sde.data import Source
-    from score_sde.runs.build import Experiment
+    from score_sde.runs.experiment import Experiment
     from score_sde.runs.train import Outcome
 
 

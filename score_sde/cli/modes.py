@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jax.sharding import Mesh
 
     from score_sde.data import Source
-    from score_sde.runs.build import Experiment
+    from score_sde.runs.experiment import Experiment
     from score_sde.runs.init_from import Start
     from score_sde.runs.opened import Opened
 
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
         # JAX is slow to import and its devices slow to open: mistakes in flags come before.
         from score_sde.data.base import UnknownSetError
         from score_sde.runs import peers
-        from score_sde.runs.train import DivergedError
+        from score_sde.runs.rewinding import DivergedError
 
         # A solver that gives up raises through a callback, whose traceback JAX would log as well.
         logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
@@ -249,7 +249,7 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
     from score_sde.data.selection import DETERMINING
     from score_sde.evaluation import asked as evaluation
     from score_sde.evaluation.engine import evaluate
-    from score_sde.runs import build, folder, guide, sampling, tuned
+    from score_sde.runs import folder, guide, sampling, sources, tuned
     from score_sde.runs.evaluate import subject
     from score_sde.training import memory
 
@@ -263,7 +263,9 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
     _check_no_text(run)
     run = dataclasses.replace(run, experiment=drawing(run.experiment))
     guided = guide.opened(run, config.guidance)
-    opened = functools.partial(build.matching, config, experiment=run.experiment, who=str(workdir))
+    opened = functools.partial(
+        sources.matching, config, experiment=run.experiment, who=str(workdir)
+    )
     source = opened(asked.options.split)
     first = jax.process_index() == 0
 

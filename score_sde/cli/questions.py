@@ -21,8 +21,8 @@ from score_sde.data import SplitError
 from score_sde.errors import UserError
 from score_sde.guidance.methods import METHODS, Method
 from score_sde.guidance.task import Colorize, Guided, Inpaint, Observed, SuperResolve, Task
-from score_sde.runs import build, folder, sampling
-from score_sde.runs.build import Experiment
+from score_sde.runs import folder, sampling, sources
+from score_sde.runs.experiment import Experiment
 from score_sde.runs.generate import borrowed
 from score_sde.samplers.sample import Sampler
 from score_sde.spaces import Space
@@ -131,7 +131,7 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
     twice = sorted(given.keys() & question.cond.keys())
     if twice and options.label is not None:
         raise UserError(f"--condition={twice[0]}=... and --label={options.label}: give one of them")
-    training = functools.partial(build.matching, config, "train", experiment, _WHO)
+    training = functools.partial(sources.matching, config, "train", experiment, _WHO)
     missing = set(experiment.conditions) - question.cond.keys() - given.keys()
     found = borrowed(experiment, training, number, config.sampling.seed) if missing else {}
     return dataclasses.replace(question, cond={**found, **question.cond, **given})
@@ -190,9 +190,9 @@ def _held_out(
         raise UserError(f"--task={options.task} is of images, and this model draws {field.kind}s")
     task = _observing(options, _method(options, experiment), field.shape)
     try:
-        source = build.matching(config, "test", experiment, _WHO)
+        source = sources.matching(config, "test", experiment, _WHO)
     except SplitError:
-        source = build.matching(config, "train", experiment, _WHO)
+        source = sources.matching(config, "train", experiment, _WHO)
     if number > len(source):
         raise UserError(
             f"--num_samples={number}: there are {len(source)} {source.info.split} images"

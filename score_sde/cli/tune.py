@@ -198,14 +198,14 @@ def _solutions(
 
     from score_sde import samplers
     from score_sde.errors import solver_error_as
-    from score_sde.runs import build
+    from score_sde.runs import sources
     from score_sde.runs.generate import borrowed
     from score_sde.training.progress import Count
 
     accurate = samplers.get("rk45", denoise_final=sampler.denoise_final)
     size = min(args.batch_size, number)
     number = -(-number // size) * size  # whole batches
-    told = _conditions(run, number, split, borrowed, build.source)
+    told = _conditions(run, number, split, borrowed, sources.split)
     solve: Callable[..., Any] = jax.jit(
         lambda x, cond: accurate(jax.random.key(0), denoise, run.sde, x_init=x, cond=cond).x
     )

@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from score_sde.errors import UserError
 from score_sde.evaluation import cache
 from score_sde.formats import torch_file
-from score_sde.models.functional import Arrays, Functional, functional
+from score_sde.models.functional import Arrays, Functional, functional, put
 from score_sde.models.inception import EPSILON, Features, InceptionV3, preprocess
 
 FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
@@ -147,6 +146,6 @@ def _convert(path: Path, arrays: Mapping[str, np.ndarray]) -> Arrays:
             )
             scale = gain / np.sqrt(variance + EPSILON)
             weight, bias = weight.transpose(2, 3, 1, 0) * scale, shift - mean * scale
-        params[f"{module}/kernel"] = jnp.asarray(weight, jnp.float32)
-        params[f"{module}/bias"] = jnp.asarray(bias, jnp.float32)
+        params[f"{module}/kernel"] = put(weight, np.float32)
+        params[f"{module}/bias"] = put(bias, np.float32)
     return params

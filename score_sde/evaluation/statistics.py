@@ -69,8 +69,8 @@ def compute(
     if len(source) < 2:
         raise UserError(f"{source.info.name} has {len(source)} examples: statistics need two")
     mesh = make_mesh() if mesh is None else mesh
-    chosen = np.zeros(len(source), bool)
-    chosen[np.linspace(0, len(source) - 1, min(keep, len(source))).astype(int)] = True
+    spread = np.linspace(0, len(source) - 1, min(keep, len(source)))
+    positions = np.unique(spread.astype(np.int64))
     total, kept = None, []
     quiet = say is None or jax.process_index() > 0
     count = Count(len(source), "examples", quiet=quiet, say=say)
@@ -78,7 +78,8 @@ def compute(
     for found in extractors.extract(extractor, batches, mesh, batch_size):
         part = Moments.of(found.features)
         start = 0 if total is None else total.n
-        kept.append(found.features[chosen[start : start + part.n]])
+        first, last = np.searchsorted(positions, (start, start + part.n))
+        kept.append(found.features[positions[first:last] - start])
         total = part if total is None else total.merge(part)
         count.reach(total.n)
     count.close()
@@ -87,7 +88,7 @@ def compute(
         total.covariance,
         total.n,
         np.concatenate(kept) if keep else None,
-        protocol(source, field, extractor) | {"kept_features": int(chosen.sum())},
+        protocol(source, field, extractor) | {"kept_features": len(positions)},
     )
 
 

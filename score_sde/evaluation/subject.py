@@ -14,11 +14,15 @@ import numpy as np
 from jax.sharding import Mesh
 
 from score_sde.data import Source
+from score_sde.errors import UserError
 from score_sde.models.functional import Arrays
 from score_sde.processes import SDE
 from score_sde.spaces import Space
 from score_sde.training.progress import Count
 from score_sde.training.sharding import all_placed
+
+# A device counts examples in 32 bits, and the number of each is in its random key.
+MOST = 2**31 - 1
 
 # (examples a batch, how many, the number of the first, what is told how many are done) -> batches
 # of examples drawn by the model, on the host, and the function evaluations of each batch.
@@ -51,6 +55,9 @@ class Subject:
         seed: of everything random in evaluation.
         say: tells the user something, on the first process only.
         training: gives the examples that the model was trained on, to hold its samples against.
+
+    Raises:
+        UserError: there are more examples to evaluate than MOST.
     """
 
     workdir: Path
@@ -74,6 +81,14 @@ class Subject:
     seed: int
     say: Callable[[str], None]
     training: Callable[[], Source]
+
+    def __post_init__(self):
+        if self.number > MOST:
+            info = self.source.info
+            raise UserError(
+                f"{info.name} has {info.size:,} examples in its split {info.split}, and at most "
+                f"{MOST:,} can be evaluated: give config.evaluation.num_examples, such as 50000"
+            )
 
     @functools.cached_property
     def weights(self) -> tuple[Arrays, Arrays]:

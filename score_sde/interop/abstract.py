@@ -7,7 +7,7 @@ from flax import nnx
 from score_sde.models.functional import abstract, split
 from score_sde.models.layers import Constant
 from score_sde.objectives import OWN
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 
 
 def module(experiment: Experiment) -> nnx.Module:

@@ -27,7 +27,7 @@ from score_sde.interop.released import Released
 from score_sde.interop.slots import Slots
 from score_sde.models.adm import ADM
 from score_sde.models.adm_classifier import ADMClassifier
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 
 _STEPS = ("noise_schedule", "diffusion_steps", "rescale_timesteps")
 _USUAL = {

@@ -20,7 +20,7 @@ from score_sde.models.adm import ADM
 from score_sde.models.edm2 import EDM2
 from score_sde.models.unet import UNet
 from score_sde.processes import DDPM
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 
 LEVELS = "u"  # the array of the levels of iDDPMPrecond
 _TRANSFORMS = {  # ours by theirs

@@ -31,7 +31,7 @@ from score_sde.models.lora import LoRA
 from score_sde.objectives import OWN
 from score_sde.runs import config as configs
 from score_sde.runs import folder
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 from score_sde.runs.opened import Opened
 from score_sde.samplers import PredictorCorrector
 from score_sde.training.options import OptimOptions

@@ -46,7 +46,7 @@ from score_sde.interop.released import Arrays, Released
 from score_sde.interop.slots import Slot, to_params
 from score_sde.interop.weights import Weights
 from score_sde.models import NETWORKS
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 
 # What has our variables, see Family.model: a module, or a dictionary of them.
 Model = Any

@@ -30,7 +30,7 @@ from score_sde.objectives import DENOISER
 from score_sde.parts import Stored
 from score_sde.runs import begun, borrowed_parts, build
 from score_sde.runs import config as configs
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.optimizer import optimizer
 from score_sde.training.state import TrainState
@@ -260,7 +260,7 @@ def _fresh(
         lambda part: (
             part._replace(count=jnp.asarray(step, jnp.int32)) if is_schedule(part) else part
         ),
-        transformation.init(params),
+        jax.jit(transformation.init)(params),  # each shape of an array would be compiled
         is_leaf=is_schedule,
     )
 

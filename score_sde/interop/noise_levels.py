@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 
 
 def check(experiment: Experiment, name: str, sigmas: np.ndarray) -> None:

@@ -19,7 +19,7 @@ from score_sde.interop.released import Released
 from score_sde.interop.weights import Weights
 from score_sde.models.functional import split
 from score_sde.objectives import OWN
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 
 
 def named(path: str) -> str:

@@ -26,6 +26,7 @@ from score_sde.interop.released import Arrays
 from score_sde.interop.sources import INDEX, UNET, Folder, Moving, Source, Together
 from score_sde.models import NETWORKS, arguments
 from score_sde.runs import begun, build, kept, schedulers, upscaling
+from score_sde.runs.experiment import Experiment
 
 _LOW = "low_res_scheduler"  # of noise on a small image that is made larger
 
@@ -259,7 +260,7 @@ def import_pipeline(config: ConfigDict, found: Pipeline, workdir: Path) -> int:
     return experiment.parameters
 
 
-def _network(found: Pipeline, experiment: build.Experiment, workdir: Path) -> None:
+def _network(found: Pipeline, experiment: Experiment, workdir: Path) -> None:
     model = abstract.module(experiment)
     _write(found, found.network, kept.NETWORK, (kept.NETWORK, {}), model, experiment, workdir)
 
@@ -269,7 +270,7 @@ def _part(
     source: str,
     name: str,
     kind: str,
-    experiment: build.Experiment,
+    experiment: Experiment,
     workdir: Path,
 ) -> None:
     component, config = found.component(source), found.config(source)
@@ -300,7 +301,7 @@ def _write(
     name: str,
     what: tuple[str, Mapping[str, Any]],
     model: nnx.Module,
-    experiment: build.Experiment,
+    experiment: Experiment,
     workdir: Path,
 ) -> None:
     """Write a component as a part of a run, see parts.write, without holding all of it."""

@@ -28,7 +28,7 @@ from score_sde.models.layers import Dense
 from score_sde.models.ncsn import NCSN, NCSNv2
 from score_sde.models.refinenet import DilatedConv, InstanceNormPlus, RefineBlock, ResidualBlock
 from score_sde.runs import config as configs
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 
 _SHAPES = {
     "NCSN": ((1, 2, 2, 2), (1, 1, 2, 4)),

@@ -16,7 +16,7 @@ import numpy as np
 from flax import nnx
 
 from score_sde.interop.released import Arrays
-from score_sde.models.functional import is_kernel
+from score_sde.models.functional import is_kernel, put
 from score_sde.models.layers import Constant
 
 Shape = tuple[int, ...]
@@ -85,7 +85,7 @@ def to_params(model: nnx.Module, slots: Iterable[Slot], arrays: Mapping[str, np.
     for name, value in placing.each():
         variable = placing.variables[name]
         group = constants if isinstance(variable, Constant) else params
-        group[name] = jnp.asarray(value, variable.dtype)
+        group[name] = put(value, variable.dtype)
     return params, constants
 
 

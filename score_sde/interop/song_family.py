@@ -9,7 +9,7 @@ from flax import nnx
 from score_sde.interop import noise_levels, song
 from score_sde.interop.released import Released
 from score_sde.interop.weights import Weights
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 
 
 def propose(released: Released) -> NoReturn:

@@ -29,7 +29,7 @@ from score_sde.interop.released import Released
 from score_sde.interop.slots import Slots
 from score_sde.models.dit import DiT
 from score_sde.models.uvit import UViT
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 
 _EPS = 1e-6  # of every norm of a DiT
 _FEATURES = 64  # of a head, where nothing says it

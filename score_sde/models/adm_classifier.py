@@ -26,9 +26,10 @@ from score_sde.models.conditions.combined import (
     refuse_conditions,
 )
 from score_sde.models.embeddings import NoiseEmbedding
-from score_sde.models.layers import Dense, GroupNorm
+from score_sde.models.layers import Dense, GroupNorm, Queries
 from score_sde.models.running import Runner, key_sequence
 from score_sde.models.shapes import check_attention, check_state, image_shape, level_sizes
+from score_sde.models.spread import spread
 from score_sde.values import Count, Every, Share, between
 
 
@@ -57,7 +58,7 @@ class AttentionPool(nnx.Module):
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         places = jax.random.normal(rngs.params(), (tokens + 1, channels), param_dtype)
         self.positions = nnx.Param(places / math.sqrt(channels))  # the first is of the mean
-        self.query = Dense(channels, channels, **layer)
+        self.query = Dense(channels, channels, queries=Queries(channels // heads), **layer)
         self.key = Dense(channels, channels, **layer)
         self.value = Dense(channels, channels, **layer)
         self.out = Dense(channels, n_out, **layer)
@@ -67,7 +68,8 @@ class AttentionPool(nnx.Module):
         """[batch, height, width, channels] to [batch, n_out]."""
         tokens = h.reshape(len(h), -1, h.shape[-1])
         mean = tokens.mean(axis=1, keepdims=True)
-        tokens = jnp.concatenate([mean, tokens], axis=1) + self.positions[...].astype(h.dtype)[None]
+        tokens = jnp.concatenate([mean, tokens], axis=1)
+        tokens = tokens + spread(self.positions[...][None], tokens)
         query = self.query(tokens[:, :1])
         gathered = attend(query, self.key(tokens), self.value(tokens), self.heads)
         return self.out(gathered[:, 0])

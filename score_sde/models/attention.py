@@ -11,7 +11,8 @@ made of some queries of one head at a time, and never all. The sum divides last,
     softmax(l) v = (exp(l - max l) v) / sum exp(l - max l),                                 (2)
 
 where there are d numbers to divide and not m. Other backends have (1) as one program, and make more
-of it themselves. Which it is says the platform that a program is lowered for.
+of it themselves. Which it is says the platform that a program is lowered for. On an NVIDIA GPU a
+fused kernel can be asked for, see attention_cudnn.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ import math
 
 import jax
 import jax.numpy as jnp
+
+from score_sde.models import attention_cudnn
+from score_sde.models.attention_whole import hide, whole
 
 _MANY = 2**17  # logits of a head, from which on they are made in parts
 _PART = 2**19  # of a part: 2 MB in float32
@@ -55,40 +59,13 @@ def attend(
     scale = 1 / math.sqrt(query.shape[-1]) if scaled else 1.0
     given = (query, key, value) if mask is None else (query, key, value, mask)
     parts = functools.partial(_in_parts, scale=scale)
-    whole = functools.partial(_whole, added=added, scale=scale)
+    as_one = functools.partial(whole, added=added, scale=scale)
+    plain = in_parts is None and mask is None and added is None
+    if plain and attention_cudnn.asked() and attention_cudnn.fits(query, key, value):
+        return attention_cudnn.attend(query, key, value, scale)
     if in_parts is None and query.shape[1] * key.shape[1] > _MANY and added is None:
-        return jax.lax.platform_dependent(*given, cpu=parts, default=whole)
-    return parts(*given) if in_parts else whole(*given)
-
-
-def _whole(
-    query: jax.Array,
-    key: jax.Array,
-    value: jax.Array,
-    mask: jax.Array | None = None,
-    *,
-    added: jax.Array | None,
-    scale: float,
-) -> jax.Array:
-    if query.shape[2] == 1 and added is None:  # without an axis of one head XLA need not transpose
-        return _of_one_head(*(a[:, :, 0] for a in (query, key, value)), mask, scale)[:, :, None]
-    wide = jnp.promote_types(query.dtype, jnp.float32)
-    logits = scale * jnp.einsum("bqhd,bkhd->bhqk", query, key, preferred_element_type=wide)
-    if added is not None:
-        logits = logits + added.astype(wide)
-    logits = logits if mask is None else _hide(logits, mask[:, None, None])
-    weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-    return jnp.einsum("bhqk,bkhd->bqhd", weights, value)
-
-
-def _of_one_head(
-    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None, scale: float
-) -> jax.Array:
-    wide = jnp.promote_types(query.dtype, jnp.float32)
-    logits = scale * jnp.einsum("bqd,bkd->bqk", query, key, preferred_element_type=wide)
-    logits = logits if mask is None else _hide(logits, mask[:, None])
-    weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-    return jnp.einsum("bqk,bkd->bqd", weights, value)
+        return jax.lax.platform_dependent(*given, cpu=parts, default=as_one)
+    return parts(*given) if in_parts else as_one(*given)
 
 
 def _in_parts(
@@ -125,12 +102,7 @@ def _of_part(
     """Equation (2); query [rows, d], key [d, keys], value [keys, d], mask [keys] or None."""
     wide = jnp.promote_types(query.dtype, jnp.float32)
     logits = scale * jnp.matmul(query, key, preferred_element_type=wide)
-    logits = logits if mask is None else _hide(logits, mask[None])
+    logits = logits if mask is None else hide(logits, mask[None])
     weights = jnp.exp(logits - logits.max(axis=-1, keepdims=True))
     found = jnp.matmul(weights.astype(value.dtype), value, preferred_element_type=wide)
     return (found / weights.sum(axis=-1, keepdims=True)).astype(value.dtype)
-
-
-def _hide(logits: jax.Array, mask: jax.Array) -> jax.Array:
-    """The logits where a mask of as many axes is true, and else the least that there is."""
-    return jnp.where(mask, logits, jnp.finfo(logits.dtype).min)

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.models import attention
-from score_sde.models.layers import Conv, Dense, GroupNorm, dropout, per_channel
+from score_sde.models.layers import Conv, Dense, GroupNorm, Queries, dropout, per_channel
 from score_sde.models.resample import Downsample, Upsample, double, halve
+from score_sde.models.spread import spread
 
 
 def add(x: jax.Array, y: jax.Array, rescale: bool) -> jax.Array:
@@ -105,9 +106,9 @@ class ResBlock(nnx.Module):
             return self.norm_1(h)
         told = per_channel(self.dense(embedding), h)
         if not self.scale_shift:
-            return self.norm_1(h + told)
+            return self.norm_1(h + spread(told, h))
         scale, shift = jnp.split(told, 2, axis=-1)
-        return self.norm_1(h) * (1 + scale) + shift
+        return self.norm_1(h) * spread(1 + scale, h) + spread(shift, h)
 
 
 class Attention(nnx.Module):
@@ -149,7 +150,8 @@ class Attention(nnx.Module):
         norm = {"groups": groups, "group_size": group_size, "eps": eps}
         self.norm = GroupNorm(channels, **norm, param_dtype=param_dtype)
         # The released networks start their queries, keys and values at a tenth of the variance.
-        self.query = Dense(channels, channels, scale=0.1, **layer)
+        queries = Queries(channels // heads)
+        self.query = Dense(channels, channels, scale=0.1, queries=queries, **layer)
         self.key = Dense(channels, channels, scale=0.1, **layer)
         self.value = Dense(channels, channels, scale=0.1, **layer)
         self.out = Dense(channels, channels, scale=init_scale, **layer)

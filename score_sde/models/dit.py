@@ -34,6 +34,7 @@ from score_sde.models.embeddings import TimestepEmbedding
 from score_sde.models.layers import Constant, Dense, dropout
 from score_sde.models.shapes import check_state, image_shape
 from score_sde.models.sizes import Published
+from score_sde.models.spread import spread
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm, modulate
 from score_sde.values import Positive, Share, between, one_of
@@ -151,9 +152,9 @@ class DiTBlock(nnx.Module):
         b_1, s_1, g_1, b_2, s_2, g_2 = jnp.split(self.modulation(told)[:, None], 6, axis=-1)
         key_1, key_2 = (None, None) if key is None else jax.random.split(key)
         added = self.attention(modulate(self.norm_0(h), b_1, s_1), angles)
-        h = h + g_1 * dropout(added, self.dropout_rate, key_1)
+        h = h + spread(g_1, h) * dropout(added, self.dropout_rate, key_1)
         added = self.feed_forward(modulate(self.norm_1(h), b_2, s_2))
-        return h + g_2 * dropout(added, self.dropout_rate, key_2)
+        return h + spread(g_2, h) * dropout(added, self.dropout_rate, key_2)
 
 
 class DiT(nnx.Module):

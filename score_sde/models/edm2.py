@@ -32,6 +32,7 @@ from score_sde.models.magnitude import MPConv, MPDense, MPFourier, mp_cat, mp_si
 from score_sde.models.resample import double, halve
 from score_sde.models.running import Runner, key_sequence
 from score_sde.models.shapes import check_attention, check_state, image_shape, level_sizes
+from score_sde.models.spread import spread
 from score_sde.values import Count, Every, Positive, Share, between
 
 # Features at the largest size, by the names of the paper.
@@ -127,7 +128,7 @@ class MPBlock(nnx.Module):
             x = unit_rms(x if self.shortcut is None else self.shortcut(x), (3,))
         h = self.conv_0(mp_silu(x))
         told = self.dense(embedding, self.gain[...]) + 1
-        h = dropout(mp_silu(h * per_channel(told, h)), self.dropout_rate, key)
+        h = dropout(mp_silu(h * spread(per_channel(told, h), h)), self.dropout_rate, key)
         h = self.conv_1(h)
         if self.decodes and self.shortcut is not None:
             x = self.shortcut(x)

@@ -30,6 +30,7 @@ from score_sde.models.embeddings import TimestepEmbedding, TwoLayers
 from score_sde.models.joint import JointBlock, seen
 from score_sde.models.layers import Dense
 from score_sde.models.shapes import image_shape
+from score_sde.models.spread import spread
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import SelfAttention, TokenNorm, modulate
 from score_sde.values import Count, Length, between
@@ -76,7 +77,7 @@ class SingleBlock(nnx.Module):
         v = modulate(self.norm(u), b, s)
         attended = self.attention.join(attend(*self.attention.split(v, angles), mask))
         both = jnp.concatenate([attended, jax.nn.gelu(self.dense_in(v))], axis=-1)
-        return u + g * self.dense_out(both)
+        return u + spread(g, u) * self.dense_out(both)
 
 
 class Flux(nnx.Module):

@@ -38,6 +38,7 @@ class Functional(NamedTuple):
         make: builds the model from its random streams; None of what is not one model.
         splits: how devices share arrays beyond `fsdp`, by their paths; see placing.
         stacked: paths of parameters whose first axis is that of a loop over blocks.
+        cast: paths of parameters that devices share in the dtype that their layers compute in.
     """
 
     init: Callable[[jax.Array], tuple[Arrays, Arrays]]
@@ -48,10 +49,19 @@ class Functional(NamedTuple):
     make: Callable[[nnx.Rngs], nnx.Module] | None = None
     splits: Mapping[str, placing.Split] = {}
     stacked: frozenset[str] = frozenset()
+    cast: frozenset[str] = frozenset()
 
     def on(self, mesh: Mesh) -> Functional:
         """The same on a mesh, over which its arrays lie as placing.stored says."""
         return self._replace(apply=placing.on(mesh, self.apply))
+
+
+def put(array: np.ndarray, dtype: Any) -> jax.Array:
+    """An array of the host on the default device, in this dtype.
+
+    It is converted on the host: on the device each shape would be compiled.
+    """
+    return jax.device_put(np.asarray(array, dtype))
 
 
 def is_kernel(name: str) -> bool:
@@ -163,8 +173,11 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Functional:
     shapes = _flatten(params), _flatten(constants)
     variables = {"/".join(map(str, path)): v for path, v in nnx.to_flat_state(params)}
     splits = {path: split for path, v in variables.items() if (split := placing.split_of(v))}
-    stacked = frozenset(path for path, v in variables.items() if placing.is_stacked(v))
-    return Functional(init, apply, shapes, project, linear, make, splits, stacked)
+    stacked, cast = (
+        frozenset(path for path, v in variables.items() if told(v))
+        for told in (placing.is_stacked, placing.is_cast)
+    )
+    return Functional(init, apply, shapes, project, linear, make, splits, stacked, cast)
 
 
 def beside(

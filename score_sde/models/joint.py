@@ -17,6 +17,7 @@ from flax import nnx
 
 from score_sde.models.attention import attend
 from score_sde.models.layers import Dense
+from score_sde.models.spread import spread
 from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm, modulate
 
 
@@ -72,11 +73,11 @@ class Stream(nnx.Module):
     def end(self, h: jax.Array, attended: jax.Array, parts: list[jax.Array]) -> jax.Array:
         """The sequence after the block, from before and what its queries found."""
         _, _, g_1, b_2, s_2, g_2, *own = parts
-        after = h + g_1 * self.attention.join(attended)
+        after = h + spread(g_1, h) * self.attention.join(attended)
         if self.alone is not None:
             b_3, s_3, g_3 = own
-            after = after + g_3 * self.alone(modulate(self.norm_0(h), b_3, s_3))
-        return after + g_2 * self.feed_forward(modulate(self.norm_1(after), b_2, s_2))
+            after = after + spread(g_3, h) * self.alone(modulate(self.norm_0(h), b_3, s_3))
+        return after + spread(g_2, h) * self.feed_forward(modulate(self.norm_1(after), b_2, s_2))
 
 
 class JointBlock(nnx.Module):

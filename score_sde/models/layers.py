@@ -1,7 +1,8 @@
 """Layers that every network here is made of. Each computes in the dtype of its input."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,8 @@ from flax import nnx
 
 from score_sde.models import placing
 from score_sde.models.conv import Padding, conv2d
+from score_sde.models.linear import linear
+from score_sde.models.spread import spread
 
 
 class Constant(nnx.Variable):
@@ -51,6 +54,44 @@ def _kernel(scale: float) -> Callable[..., jax.Array]:
     return jax.jit(draw, static_argnums=(1, 2))
 
 
+def kernel_param(
+    key: jax.Array, shape: Sequence[int], dtype: jnp.dtype, scale: float = 1.0, **metadata: Any
+) -> nnx.Param:
+    """A parameter that starts as init_kernel says, and says so itself; see models.width.
+
+    Args:
+        key: JAX random key.
+        shape: [..., n_in, n_out].
+        dtype: of the parameter.
+        scale: see init_kernel.
+        metadata: what else it says.
+    """
+    return nnx.Param(
+        init_kernel(scale)(key, tuple(shape), dtype), **{FAN_AVERAGE: True}, **metadata
+    )
+
+
+FAN_AVERAGE = "fan_average"  # the name of what kernel_param says
+QUERIES = "queries"  # and of what is said of the parameters that queries are made with
+
+
+class Queries(NamedTuple):
+    """What a layer gives that makes queries of attention; see models.width.
+
+    Attributes:
+        features: of a head.
+        parts: arrays that lie one after another on its last axis, of which queries are the first.
+    """
+
+    features: int
+    parts: int = 1
+
+
+def asking(queries: Queries | None) -> dict[str, Any]:
+    """What an nnx.Param is told of the queries that it makes."""
+    return {} if queries is None else {QUERIES: queries}
+
+
 def per_channel(values: jax.Array, x: jax.Array) -> jax.Array:
     """Values of [channels] or [batch, channels], shaped and cast for x [batch, ..., channels]."""
     batch = values.shape[:-1] or (1,)
@@ -66,6 +107,7 @@ class Dense(nnx.Module):
         scale: see `init_kernel`.
         bias: whether there is b.
         split: how devices share W, see models.placing; None: each has all of it.
+        queries: of attention that it makes; None for none.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -78,24 +120,24 @@ class Dense(nnx.Module):
         scale: float = 1.0,
         bias: bool = True,
         split: placing.Split | None = None,
+        queries: Queries | None = None,
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        kernel = init_kernel(scale)(rngs.params(), (n_in, n_out), param_dtype)
-        self.kernel = nnx.Param(kernel, **placing.metadata(split))
+        said, told = asking(queries), placing.metadata(split, cast=True)
+        kernel = kernel_param(rngs.params(), (n_in, n_out), param_dtype, scale, **told, **said)
+        self.kernel = kernel
         split = split if split and split.axis == -1 else None  # inputs are none of the bias
-        self.bias = (
-            nnx.Param(jnp.zeros(n_out, param_dtype), **placing.metadata(split)) if bias else None
-        )
+        said |= placing.metadata(split, cast=True)
+        self.bias = nnx.Param(jnp.zeros(n_out, param_dtype), **said) if bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[..., n_in] to [..., n_out], or to [..., parts, n] of a split of several that is used."""
-        kernel = self.kernel[...].astype(x.dtype)
-        y = x @ kernel if kernel.ndim == 2 else jnp.tensordot(x, kernel, 1)
+        y = linear(x, placing.used(self.kernel, x.dtype))
         if self.bias is None:
             return y
-        bias = self.bias[...].astype(y.dtype)
-        return y + bias.reshape((1,) * (y.ndim - bias.ndim) + bias.shape)
+        bias = placing.used(self.bias, y.dtype)
+        return y + spread(bias.reshape((1,) * (y.ndim - bias.ndim) + bias.shape), y)
 
 
 class Conv(nnx.Module):
@@ -124,14 +166,16 @@ class Conv(nnx.Module):
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        self.kernel = nnx.Param(init_kernel(scale)(rngs.params(), (3, 3, n_in, n_out), param_dtype))
+        told = placing.metadata(cast=True)
+        self.kernel = kernel_param(rngs.params(), (3, 3, n_in, n_out), param_dtype, scale, **told)
         self.bias = nnx.Param(jnp.zeros(n_out, param_dtype)) if use_bias else None
         self.stride, self.padding = stride, padding
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, height, width, n_in] to [batch, height', width', n_out]."""
-        y = conv2d(x, self.kernel[...].astype(x.dtype), stride=self.stride, padding=self.padding)
-        return y if self.bias is None else y + per_channel(self.bias[...], y)
+        kernel = placing.used(self.kernel, x.dtype)
+        y = conv2d(x, kernel, stride=self.stride, padding=self.padding)
+        return y if self.bias is None else y + spread(per_channel(self.bias[...], y), y)
 
 
 class GroupNorm(nnx.Module):

@@ -28,6 +28,7 @@ import jax.numpy as jnp
 from score_sde import sections
 from score_sde.models.adapter import Adapter
 from score_sde.models.functional import Arrays, Functional
+from score_sde.models.linear import linear
 from score_sde.values import Every, Length, Name, Positive
 
 FACTORS = "lora"  # before the path of a kernel, in those of its factors
@@ -170,7 +171,7 @@ class Apart:
 
     def __rmatmul__(self, x: jax.Array) -> jax.Array:
         """x W' by equation 2."""
-        return x @ self.kernel + (x @ self.down) @ self.up
+        return linear(x, self.kernel) + linear(linear(x, self.down), self.up)
 
 
 def product(down: jax.Array, up: jax.Array) -> jax.Array:

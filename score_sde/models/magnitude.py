@@ -15,6 +15,7 @@ from flax import nnx
 
 from score_sde.models.conv import conv2d
 from score_sde.models.layers import Constant, UnitParam, unit_rms
+from score_sde.models.linear import linear
 
 
 def mp_silu(x: jax.Array) -> jax.Array:
@@ -58,7 +59,7 @@ class MPDense(nnx.Module):
 
     def __call__(self, x: jax.Array, gain: jax.Array | float = 1.0) -> jax.Array:
         """[..., n_in] to [..., n_out], times the gain."""
-        return x @ _weight(self.kernel[...], gain, x.dtype)
+        return linear(x, _weight(self.kernel[...], gain, x.dtype))
 
 
 class MPConv(nnx.Module):

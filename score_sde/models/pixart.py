@@ -30,6 +30,7 @@ from score_sde.models.conditions.given import given
 from score_sde.models.embeddings import TimestepEmbedding, TwoLayers
 from score_sde.models.layers import Dense
 from score_sde.models.shapes import image_shape
+from score_sde.models.spread import spread
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import (
     CrossAttention,
@@ -75,11 +76,11 @@ class PixArtBlock(nnx.Module):
             text: [batch, n, channels].
             mask: bool [batch, n], which of the text is seen; None for all.
         """
-        parts = told + self.offset[...].astype(told.dtype)[None]
+        parts = told + spread(self.offset[...][None], told)
         b_1, s_1, g_1, b_2, s_2, g_2 = jnp.split(parts, 6, axis=1)
-        h = h + g_1 * self.attention(modulate(self.norm_0(h), b_1, s_1))
+        h = h + spread(g_1, h) * self.attention(modulate(self.norm_0(h), b_1, s_1))
         h = h + self.cross_attention(h, text, mask)
-        return h + g_2 * self.feed_forward(modulate(self.norm_1(h), b_2, s_2))
+        return h + spread(g_2, h) * self.feed_forward(modulate(self.norm_1(h), b_2, s_2))
 
 
 class PixArt(nnx.Module):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -28,6 +29,8 @@ BATCH = ("data", "fsdp")
 SMALLEST_SPLIT = 2**12
 _TENSOR = "tensor"  # the name of the axis, and of the metadata of an nnx.Param
 _STACKED = "stacked"  # metadata: the first axis is that of a loop, which gathers it by itself
+_CAST = "cast"  # metadata: its layer reads it by `used`, in the dtype that it computes in
+_HOW = "gathered"  # metadata, while a network is traced: how `used` gathers it, see `gathered`
 # What makes of a stored array what a layer multiplies by; of other arrays it costs nothing.
 _FROM_GATHERED = {"sharding_constraint", "reshape", "convert_element_type"}
 
@@ -67,9 +70,10 @@ def inputs(units: int) -> Split:
     return Split(-2, units)
 
 
-def metadata(split: Split | None) -> dict[str, Any]:
-    """What an nnx.Param is told of its split."""
-    return {} if split is None else {_TENSOR: split}
+def metadata(split: Split | None = None, cast: bool = False) -> dict[str, Any]:
+    """What an nnx.Param is told of its split, and of whether its layer reads it by `used`."""
+    found: dict[str, Any] = {} if split is None else {_TENSOR: split}
+    return found | {_CAST: True} if cast else found
 
 
 def split_of(variable: nnx.Variable) -> Split | None:
@@ -86,6 +90,11 @@ def stack(variables: nnx.State) -> None:
 def is_stacked(variable: nnx.Variable) -> bool:
     """Whether that was said."""
     return variable.get_metadata(_STACKED, False)
+
+
+def is_cast(variable: nnx.Variable) -> bool:
+    """Whether its layer reads it by `used`."""
+    return variable.get_metadata(_CAST, False)
 
 
 def stored(axes: Mapping[str, int], shape: tuple[int, ...], split: Split | None) -> PartitionSpec:
@@ -113,8 +122,12 @@ def stored(axes: Mapping[str, int], shape: tuple[int, ...], split: Split | None)
     return PartitionSpec(*spec) if any(spec) else PartitionSpec()
 
 
+@functools.lru_cache(maxsize=32)
 def on(mesh: Mesh, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that is traced for a mesh: networks that it calls gather their arrays there."""
+    """A function that is traced for a mesh: networks that it calls gather their arrays there.
+
+    Of one function and equal meshes it is one, by which what was compiled of it is found again.
+    """
 
     @functools.wraps(function)
     def placed(*args: Any, **kwargs: Any) -> Any:
@@ -139,6 +152,8 @@ def gather_once(model: nnx.Module) -> None:
 def gathers(variables: nnx.State, stacked: bool = False) -> Callable[[nnx.State], nnx.State]:
     """What gathers the arrays of layers, or of one layer of those that are stacked.
 
+    Those that layers read by `used` are left as they are, and told how they are gathered.
+
     Args:
         variables: the arrays as they are stored.
         stacked: whether what is gathered lacks their first axis.
@@ -152,8 +167,13 @@ def gathers(variables: nnx.State, stacked: bool = False) -> Callable[[nnx.State]
     def one(variable: nnx.Variable) -> Any:
         # What an adapter puts in the place of a kernel is several arrays.
         value = variable.get_value()
-        split = split_of(variable) if isinstance(value, jax.Array) else None
-        return jax.tree.map(lambda array: (split, spec(array, split)), value)
+        if not isinstance(value, jax.Array):
+            return jax.tree.map(lambda array: (None, spec(array, None)), value)
+        how = split_of(variable), spec(value, split_of(variable))
+        if not is_cast(variable):
+            return how
+        variable.set_metadata(_HOW, how)
+        return ()
 
     is_variable = lambda v: isinstance(v, nnx.Variable)  # noqa: E731
     how = jax.tree.leaves(
@@ -162,16 +182,31 @@ def gathers(variables: nnx.State, stacked: bool = False) -> Callable[[nnx.State]
 
     def gather(variables: nnx.State) -> nnx.State:
         leaves, structure = jax.tree.flatten(variables)
-        return structure.unflatten(gathered(a, *own) for a, own in zip(leaves, how, strict=True))
+        pairs = zip(leaves, how, strict=True)
+        return structure.unflatten(gathered(a, *own) if own else a for a, own in pairs)
 
     return gather
+
+
+def used(variable: nnx.Variable, dtype: jnp.dtype) -> jax.Array:
+    """What a layer multiplies by, in the dtype that it computes in.
+
+    On a mesh it is gathered here, in the narrower of that dtype and its own: the same numbers as if
+    it were gathered first.
+    """
+    array, how = variable[...], variable.get_metadata(_HOW, None)
+    if how is None:
+        return array.astype(dtype)
+    if jnp.dtype(dtype).itemsize < array.dtype.itemsize:
+        array = array.astype(dtype)
+    return gathered(array, *how).astype(dtype)
 
 
 def gathered(array: jax.Array, split: Split | None, spec: PartitionSpec) -> jax.Array:
     """What a layer computes with, of an array that is stored so.
 
     Args:
-        array: of any shape.
+        array: of any shape, in the dtype that is sent.
         split: what its layer says.
         spec: how it is stored; its gradient is left so too.
 
@@ -196,6 +231,8 @@ def gathered(array: jax.Array, split: Split | None, spec: PartitionSpec) -> jax.
 
     @jax.custom_vjp
     def gather(array: jax.Array) -> jax.Array:
+        # Without this a cast before it would be made of the whole, and what is sent be wider.
+        array = constrain(array, home)
         if view == shape:
             return constrain(array, there)
         return constrain(constrain(array, between).reshape(view), there)

@@ -24,7 +24,7 @@ from flax import nnx
 
 from score_sde.models import placing
 from score_sde.models.blocks import attend
-from score_sde.models.layers import Dense, GroupNorm
+from score_sde.models.layers import Dense, GroupNorm, Queries
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import FeedForward, TokenNorm
 
@@ -55,7 +55,7 @@ class CrossAttention(nnx.Module):
             raise ValueError(f"{features} features cannot be divided into {heads} heads")
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         asking = {"bias": False, "split": placing.outputs(heads), **layer}
-        self.query = Dense(features, features, **asking)
+        self.query = Dense(features, features, queries=Queries(features // heads), **asking)
         self.key = Dense(seen, features, **asking)
         self.value = Dense(seen, features, **asking)
         self.out = Dense(features, features, split=placing.inputs(heads), **layer)

@@ -9,7 +9,8 @@ from flax import nnx
 
 from score_sde.models import placing
 from score_sde.models.attention import attend
-from score_sde.models.layers import Dense, per_channel
+from score_sde.models.layers import Dense, Queries, asking, per_channel
+from score_sde.models.spread import spread
 from score_sde.models.tokens import rotate
 
 
@@ -24,6 +25,7 @@ class TokenNorm(nnx.Module):
         kind: which of the two.
         affine: whether a learned scale and bias for each feature follow.
         eps: added to the variance.
+        queries: of attention that it normalises; None for none.
         param_dtype: dtype of the parameters.
     """
 
@@ -34,10 +36,12 @@ class TokenNorm(nnx.Module):
         kind: Literal["layer", "rms"] = "layer",
         affine: bool,
         eps: float = 1e-6,
+        queries: Queries | None = None,
         param_dtype: jnp.dtype,
     ):
         self.centers, self.eps = kind == "layer", eps
-        self.scale = nnx.Param(jnp.ones(features, param_dtype)) if affine else None
+        ones = jnp.ones(features, param_dtype)
+        self.scale = nnx.Param(ones, **asking(queries)) if affine else None
         biased = affine and self.centers
         self.bias = nnx.Param(jnp.zeros(features, param_dtype)) if biased else None
 
@@ -56,7 +60,7 @@ class TokenNorm(nnx.Module):
 
 def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
     """(1 + scale) * x + shift; x [batch, tokens, features], the others [batch, 1, features]."""
-    return x * (1 + scale) + shift
+    return x * spread(1 + scale, x) + spread(shift, x)
 
 
 class SelfAttention(nnx.Module):
@@ -99,8 +103,10 @@ class SelfAttention(nnx.Module):
         self.heads, self.head_features = heads, size
         self.scaled, self.adjacent = scaled, adjacent
         split = placing.outputs(heads, parts=3)
-        self.qkv = Dense(features, 3 * heads * size, bias=bias, split=split, **layer)
-        self.query_norm = TokenNorm(size, **norm) if qk_norm else None
+        # A norm of queries leaves nothing of the size of what they are made with.
+        made = None if qk_norm else Queries(size, parts=3)
+        self.qkv = Dense(features, 3 * heads * size, bias=bias, split=split, queries=made, **layer)
+        self.query_norm = TokenNorm(size, queries=Queries(size), **norm) if qk_norm else None
         self.key_norm = TokenNorm(size, **norm) if qk_norm else None
         split = placing.inputs(heads)
         self.out = (
@@ -166,7 +172,8 @@ class CrossAttention(nnx.Module):
     ):
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.heads = heads
-        self.query = Dense(features, features, split=placing.outputs(heads), **layer)
+        asked = {"split": placing.outputs(heads), "queries": Queries(features // heads)}
+        self.query = Dense(features, features, **asked, **layer)
         split = placing.outputs(heads, parts=2)
         self.key_value = Dense(others, 2 * features, split=split, **layer)
         self.out = Dense(features, features, scale=scale, split=placing.inputs(heads), **layer)

@@ -29,6 +29,7 @@ from score_sde.models.embeddings import cosines_first
 from score_sde.models.layers import Conv, Dense, dropout
 from score_sde.models.shapes import check_state, image_shape
 from score_sde.models.sizes import Published
+from score_sde.models.spread import spread
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm
 from score_sde.values import Share, one_of
@@ -210,7 +211,7 @@ class UViT(nnx.Module):
         x = (x if self.centered else 2 * x - 1).astype(compute)
         patches = self.dense_in(tokens.patchify(x, self.patch))
         h = jnp.concatenate([*(token.astype(compute)[:, None] for token in told), patches], axis=1)
-        h = h + self.positions[...].astype(compute)[None]
+        h = h + spread(self.positions[...][None], h)
 
         def down(block: UViTBlock, h: jax.Array, _: None, key: jax.Array | None):
             h = block(h, None, key)

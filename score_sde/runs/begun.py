@@ -16,8 +16,9 @@ from score_sde.data.difference import difference
 from score_sde.data.selection import DETERMINING
 from score_sde.errors import UserError
 from score_sde.parts import Stored
-from score_sde.runs import build, kept
 from score_sde.runs import config as configs
+from score_sde.runs import kept
+from score_sde.runs.experiment import Experiment
 from score_sde.runs.held import LOCK
 from score_sde.spaces import Space
 from score_sde.training import checkpoint_folder, snapshots
@@ -135,7 +136,7 @@ def same_data(workdir: Path, found: Mapping[str, Any], info: Info, space: Space)
 def begin(
     workdir: Path,
     config: ConfigDict,
-    experiment: build.Experiment,
+    experiment: Experiment,
     init_from: Mapping[str, Any] | None = None,
     teacher: Mapping[str, Any] | None = None,
     taken: Mapping[str, Stored] | None = None,

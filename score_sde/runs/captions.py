@@ -25,7 +25,7 @@ from score_sde.fields import decode_texts
 from score_sde.parts import Part
 from score_sde.prompting import Cond, System, Tokens
 from score_sde.runs import kept, schedulers, telling
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 from score_sde.text import Tokenizer
 from score_sde.text.prompts import Chunks, plain
 

@@ -300,8 +300,8 @@ def set_field(config: ConfigDict, path: str, value: Any) -> None:
 def check_field(config: ConfigDict, path: str) -> None:
     """Raise UserError unless the config has this dotted path, and it is a field and no section."""
     check_path(config, path)
-    inside = [other for other in entries(config.model.name) if other.startswith(f"{path}.")]
-    if inside:
+    fields = entries(config.model.name)
+    if path not in fields and (inside := [one for one in fields if one.startswith(f"{path}.")]):
         raise UserError(
             f"config.{path} is a section, not a value: set its fields, such as config.{inside[0]}"
         )

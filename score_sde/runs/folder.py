@@ -22,6 +22,7 @@ from score_sde.noise_labels import told_whole
 from score_sde.objectives import AUTOENCODER, CLASSIFIER, CONSISTENCY, FLOW_MAP, with_article
 from score_sde.runs import begun, build, kept, posthoc
 from score_sde.runs import config as configs
+from score_sde.runs.experiment import Experiment, Make
 from score_sde.runs.opened import (
     AutoencoderRun,
     Bound,
@@ -152,7 +153,7 @@ def opened(
 
 def _open(
     workdir: Path,
-    experiment: build.Experiment,
+    experiment: Experiment,
     weights: str,
     step: int | None,
     mesh: Mesh | None = None,
@@ -175,7 +176,7 @@ def _open(
 
 
 @functools.lru_cache(maxsize=32)
-def _denoise(make: build.Make) -> Callable[..., Any]:
+def _denoise(make: Make) -> Callable[..., Any]:
     """The denoiser of a network's arrays, compiled once for all runs of equal networks."""
 
     @functools.partial(jax.jit, static_argnames=("skip", "whole"))
@@ -191,7 +192,7 @@ def _denoise(make: build.Make) -> Callable[..., Any]:
 
 
 @functools.lru_cache(maxsize=32)
-def _method(make: build.Make, name: str) -> Callable[..., Any]:
+def _method(make: Make, name: str) -> Callable[..., Any]:
     """A method of what a network's arrays make, compiled as `_denoise` is."""
 
     def method(params, constants, *args):
@@ -201,7 +202,7 @@ def _method(make: build.Make, name: str) -> Callable[..., Any]:
     return jax.jit(method)
 
 
-def _experiment(workdir: Path, mesh: Mesh | None = None) -> build.Experiment:
+def _experiment(workdir: Path, mesh: Mesh | None = None) -> Experiment:
     """What a run's config names."""
     config, found = configs.read(workdir)
     experiment = build.experiment(config, begun.data(workdir, found), mesh)
@@ -214,7 +215,7 @@ def _experiment(workdir: Path, mesh: Mesh | None = None) -> build.Experiment:
 
 def _weights(
     workdir: Path,
-    experiment: build.Experiment,
+    experiment: Experiment,
     weights: str,
     step: int | None,
     mesh: Mesh | None,

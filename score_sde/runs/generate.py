@@ -7,6 +7,8 @@ itself couples a batch (its `coupling` says how).
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -22,9 +24,12 @@ from score_sde.data.base import Examples
 from score_sde.errors import UserError, solver_error_as
 from score_sde.guidance.task import Task
 from score_sde.models.functional import Arrays
-from score_sde.runs.build import Experiment
+from score_sde.prediction import Denoiser
+from score_sde.processes import SDE
+from score_sde.runs.experiment import Experiment
 from score_sde.runs.guide import UNGUIDED, Guide
 from score_sde.runs.pace import Pace
+from score_sde.samplers.sample import Sampler
 from score_sde.samplers.underway import listening
 from score_sde.spaces import Space
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
@@ -80,8 +85,104 @@ def sample_key(seed: int, sampling_seed: int) -> jax.Array:
     return jax.random.fold_in(key, sampling_seed)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Drawing:
+    """How a batch is drawn; equal to others of equal parts.
+
+    Attributes:
+        make: makes of a network's arrays the model that draws.
+        sde: its process.
+        sampler: of the run; a task may have one of its own.
+        shape: of the states of a batch, [batch, *data].
+        classes: name and number of each class that is drawn where it is not given.
+        mesh: the devices that share the batch.
+    """
+
+    make: Callable[[Arrays, Arrays], Denoiser]
+    sde: SDE
+    sampler: Sampler
+    shape: tuple[int, ...]
+    classes: tuple[tuple[str, int], ...]
+    mesh: Mesh
+
+    def placed(self, state: Any) -> Any:
+        """The state where every piece finds it and leaves it, or each would be compiled."""
+        each, everywhere = batch_sharding(self.mesh), replicated(self.mesh)
+        return jax.tree.map(
+            lambda leaf: jax.lax.with_sharding_constraint(leaf, each if leaf.ndim else everywhere),
+            state,
+        )
+
+    def begin(
+        self,
+        space: Space,
+        key: jax.Array,
+        start: jax.Array,
+        task: Task,
+        cond: dict[str, jax.Array],
+        known: jax.Array | None,
+    ) -> tuple[Any, _Given, int]:
+        """The state before step 0, what the batch is drawn from, and the number of pieces."""
+        sharding, sde = batch_sharding(self.mesh), self.sde
+        numbers = start + jnp.arange(self.shape[0])
+        each = keys.of_examples(key, jax.lax.with_sharding_constraint(numbers, sharding))
+        key_prior, key_labels, key_noise = (keys.fold_in(each, i) for i in range(3))
+        cond, known = jax.lax.with_sharding_constraint((cond, known), sharding)
+        if known is not None:
+            known = space.encode(known)
+        for number, (name, count) in enumerate(self.classes):
+            if name not in cond:
+                one = key_labels if not number else keys.fold_in(key_labels, number)
+                cond[name] = jax.vmap(lambda k, n=count: jax.random.randint(k, (), 0, n))(one)
+        sampler = task.sampler(self.sampler, known)
+        prior = sampler.prior(key_prior, sde, self.shape, jnp.float32)
+        prior = jax.lax.with_sharding_constraint(prior, sharding)
+        x_init = task.start(sde, prior, sampler.begins(sde), known)
+        state = sampler.begin(key_noise, sde, x_init=x_init)
+        given = _Given(key_noise, cond or None, known)
+        return self.placed(state), given, sampler.pieces(sde)
+
+    def advance(
+        self,
+        state: Any,
+        params: Arrays,
+        constants: Arrays,
+        guide: Guide,
+        task: Task,
+        given: _Given,
+        first: jax.Array,
+        last: jax.Array,
+    ) -> Any:
+        """The state before step `last`, from that before step `first`."""
+        sampler = task.sampler(self.sampler, given.known)
+        model = guide.denoiser(self.make(params, constants))
+        denoise = task.denoiser(model, self.sde, given.known)
+        moved = sampler.advance(given.key, state, denoise, self.sde, first, last, given.cond)
+        return self.placed(moved)
+
+    def finish(
+        self, state: Any, space: Space, task: Task, given: _Given
+    ) -> tuple[jax.Array, int | jax.Array, jax.Array]:
+        """Examples, the function evaluations, and which examples are of finite numbers."""
+        out = task.sampler(self.sampler, given.known).finish(state)
+        finite = jnp.isfinite(out.x).all(axis=tuple(range(1, out.x.ndim)))
+        return space.decode(task.finish(out.x, given.known)), out.nfe, finite
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(drawing: _Drawing) -> tuple[Callable[..., Any], ...]:
+    """To begin, to advance and to finish, compiled once for all runs that are drawn alike."""
+    everywhere = replicated(drawing.mesh)
+    shardings = (batch_sharding(drawing.mesh), everywhere, everywhere)
+    return (
+        jax.jit(drawing.begin),
+        jax.jit(drawing.advance, donate_argnums=0),
+        jax.jit(drawing.finish, out_shardings=shardings),
+    )
+
+
 class Generator:
-    """Draws batches of examples; compiled once.
+    """Draws batches of examples; compiled once, also for others that draw alike.
 
     Args:
         experiment: what to sample.
@@ -98,72 +199,16 @@ class Generator:
         self._space = to_devices(self._everywhere, jax.device_get(experiment.space))
         self._guide = to_devices(self._everywhere, jax.device_get(guide))
         # A condition that is not given is drawn if it is a class, each as likely.
-        classes = {
-            name: experiment.data[name].values
+        classes = tuple(
+            (name, experiment.data[name].values)
             for name in experiment.conditions
             if experiment.data[name].kind == "label"
-        }
-        sharding = batch_sharding(mesh)
+        )
         shape = (self.batch_size, *experiment.space.shape)
-        sde = experiment.sde
-
-        def placed(state: Any) -> Any:
-            """The state where every piece finds it and leaves it, or each would be compiled."""
-            return jax.tree.map(
-                lambda leaf: jax.lax.with_sharding_constraint(
-                    leaf, sharding if leaf.ndim else self._everywhere
-                ),
-                state,
-            )
-
-        def begin(
-            space: Space,
-            key: jax.Array,
-            start: jax.Array,
-            task: Task,
-            cond: dict[str, jax.Array],
-            known: jax.Array | None,
-        ) -> tuple[Any, _Given, int]:
-            numbers = start + jnp.arange(self.batch_size)
-            each = keys.of_examples(key, jax.lax.with_sharding_constraint(numbers, sharding))
-            key_prior, key_labels, key_noise = (keys.fold_in(each, i) for i in range(3))
-            cond, known = jax.lax.with_sharding_constraint((cond, known), sharding)
-            if known is not None:
-                known = space.encode(known)
-            for number, (name, count) in enumerate(classes.items()):
-                if name not in cond:
-                    one = key_labels if not number else keys.fold_in(key_labels, number)
-                    cond[name] = jax.vmap(lambda k, n=count: jax.random.randint(k, (), 0, n))(one)
-            sampler = task.sampler(experiment.sampler, known)
-            prior = sampler.prior(key_prior, sde, shape, jnp.float32)
-            prior = jax.lax.with_sharding_constraint(prior, sharding)
-            x_init = task.start(sde, prior, sampler.begins(sde), known)
-            state = sampler.begin(key_noise, sde, x_init=x_init)
-            return placed(state), _Given(key_noise, cond or None, known), sampler.pieces(sde)
-
-        def advance(
-            state: Any,
-            params: Arrays,
-            constants: Arrays,
-            guide: Guide,
-            task: Task,
-            given: _Given,
-            first: jax.Array,
-            last: jax.Array,
-        ) -> Any:
-            sampler = task.sampler(experiment.sampler, given.known)
-            model = guide.denoiser(experiment.make(params, constants))
-            denoise = task.denoiser(model, sde, given.known)
-            return placed(sampler.advance(given.key, state, denoise, sde, first, last, given.cond))
-
-        def finish(state: Any, space: Space, task: Task, given: _Given):
-            out = task.sampler(experiment.sampler, given.known).finish(state)
-            finite = jnp.isfinite(out.x).all(axis=tuple(range(1, out.x.ndim)))
-            return space.decode(task.finish(out.x, given.known)), out.nfe, finite
-
-        self._begin, self._advance = jax.jit(begin), jax.jit(advance, donate_argnums=0)
-        shardings = (sharding, self._everywhere, self._everywhere)
-        self._finish = jax.jit(finish, out_shardings=shardings)
+        drawing = _Drawing(
+            experiment.make, experiment.sde, experiment.sampler, shape, classes, mesh
+        )
+        self._begin, self._advance, self._finish = _compiled(drawing)
         self._paces: dict[int, Pace] = {}  # by the number of steps, which tasks may differ in
 
     def batches(

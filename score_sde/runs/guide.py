@@ -15,7 +15,7 @@ from score_sde.errors import UserError
 from score_sde.guidance import ClassifierFree, Rule
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.runs import folder, identity
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 from score_sde.runs.opened import Opened, Run
 
 

@@ -17,7 +17,7 @@ from score_sde.errors import UserError
 from score_sde.models.shapes import level_sizes
 from score_sde.prediction import PredictionOptions
 from score_sde.runs import choices
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 from score_sde.samplers.grids import OPTIONS
 
 

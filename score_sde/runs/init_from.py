@@ -21,7 +21,7 @@ from score_sde.models.adapter import Adapter
 from score_sde.models.functional import Arrays, fingerprint
 from score_sde.runs import config as configs
 from score_sde.runs import folder
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 from score_sde.training import checkpoint_folder
 from score_sde.training.state import NOTHING, Weights
 

@@ -22,7 +22,7 @@ from ml_collections import ConfigDict
 from score_sde import parts
 from score_sde.controls import CONTROLS
 from score_sde.errors import UserError
-from score_sde.models.functional import Arrays, Functional, is_kernel
+from score_sde.models.functional import Arrays, Functional, is_kernel, put
 from score_sde.parts import Place, Stored
 from score_sde.prompting import Encoder, System
 from score_sde.spaces import Space
@@ -104,7 +104,7 @@ def network(
 
 def _place(mesh: Mesh | None) -> Place:
     """What puts an array where it belongs; see training.sharding."""
-    return jnp.asarray if mesh is None else functools.partial(placed, mesh)
+    return put if mesh is None else functools.partial(placed, mesh)
 
 
 def _check_memory(workdir: Path, made: Functional, config: ConfigDict, mesh: Mesh | None) -> None:

@@ -17,7 +17,7 @@ from score_sde.files import expanded
 from score_sde.processes import SDE
 from score_sde.runs import config as configs
 from score_sde.runs import folder, recipes, session
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 from score_sde.runs.opened import AutoencoderRun, ClassifierRun, Run
 from score_sde.training import checkpoint_folder
 

@@ -21,7 +21,8 @@ from score_sde.models.functional import Arrays
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE
 from score_sde.prompting import Encoder
-from score_sde.runs import build, kept, prompted, telling
+from score_sde.runs import kept, prompted, telling
+from score_sde.runs.experiment import Experiment
 from score_sde.runs.prompted import Generated
 from score_sde.runs.telling import Prompts
 from score_sde.spaces import Space
@@ -42,7 +43,7 @@ class Opened:
 
     workdir: Path
     step: int
-    experiment: build.Experiment
+    experiment: Experiment
     params: Arrays
     constants: Arrays
     weights: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -12,9 +12,7 @@ from score_sde import guidance, objectives, samplers
 from score_sde.errors import UserError
 from score_sde.processes import SDE
 from score_sde.prompting import System
-
-if TYPE_CHECKING:
-    from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 
 
 def sampler(section: Mapping[str, Any]) -> samplers.Sampler:
@@ -55,6 +53,21 @@ def check_sampler(sampler: samplers.Sampler, process: SDE, trained: str) -> None
         raise UserError(
             f"config.sampling.jump.eta={sampler.eta:g}: a consistency model jumps to the data "
             "alone, so that more steps need all of the noise again: leave eta out, or give 1"
+        )
+
+
+def check_variance(sampler: samplers.Sampler, name: str, facts: Mapping[str, Any]) -> None:
+    """Raise UserError if a sampler uses a variance that a model has not learnt.
+
+    Args:
+        sampler: the sampler.
+        name: of it.
+        facts: what the objective says of the model; see runs.learning.
+    """
+    if sampler.NEEDS_VARIANCE and not facts.get("learn_variance"):
+        raise UserError(
+            f"config.sampling.sampler={name} uses a variance that the model has learnt: train "
+            "with config.objective.denoising.learned_variance=True"
         )
 
 

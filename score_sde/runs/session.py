@@ -26,13 +26,15 @@ from score_sde.runs import (
     init_from,
     kept,
     pairs,
+    sources,
     teacher,
 )
 from score_sde.runs import train as loop
+from score_sde.runs.experiment import Experiment
 from score_sde.runs.held import held
 
 # (experiment, mesh, training examples, held-out ones, what it starts from)
-Announce = Callable[[build.Experiment, Mesh, Source, Source | None, init_from.Start], None]
+Announce = Callable[[Experiment, Mesh, Source, Source | None, init_from.Start], None]
 
 
 def train(
@@ -42,7 +44,7 @@ def train(
     asked: init_from.Request | None = None,
     again: bool = True,
     given: Sequence[str] = (),
-) -> tuple[build.Experiment, loop.Outcome]:
+) -> tuple[Experiment, loop.Outcome]:
     """Begin a run in a folder, or go on with the one that is there.
 
     Args:
@@ -61,13 +63,13 @@ def train(
         DivergedError: the loss or its gradient is no longer finite, or spikes again and again.
     """
     begun.check_not_imported(workdir)
-    train_set = build.training_source(config, _warn)
+    train_set = sources.to_train(config, _warn)
     mesh = build.mesh(config)
     experiment = build.experiment(config, train_set.info, mesh)
     ignored.check_parts(experiment, given)
     loop.check(experiment, mesh)
     try:
-        held_out = build.matching(config, "test", experiment, "the model")
+        held_out = sources.matching(config, "test", experiment, "the model")
     except SplitError:  # a set without such a split trains without a held-out loss
         held_out = None
     if config.evaluation.metrics:

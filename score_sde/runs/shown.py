@@ -1,7 +1,9 @@
-"""What the pictures of a training show: samples, or examples beside their reconstructions."""
+"""The pictures of a training: samples, or examples beside their reconstructions; and real ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,13 +12,17 @@ from jax.sharding import Mesh
 
 from score_sde.autoencoder import KLAutoencoder
 from score_sde.data import Source
+from score_sde.errors import UserError
+from score_sde.files import on_the_side
 from score_sde.models.functional import Arrays
 from score_sde.objectives import AUTOENCODER
-from score_sde.runs import guide, identity
-from score_sde.runs.build import Experiment
+from score_sde.runs import drawn, guide, identity
+from score_sde.runs.experiment import Experiment
 from score_sde.runs.generate import Generator, borrowed
+from score_sde.runs.streams import Stream
 from score_sde.spaces import Space
 from score_sde.training.sharding import replicated, to_devices
+from score_sde.training.state import TrainState
 
 COLUMNS = 8  # of reconstructions, each beside its original
 
@@ -55,10 +61,10 @@ class Samples:
         Raises:
             UserError: the adaptive solver gave up, or an example is not of finite numbers.
         """
-        drawn, nfe = self._generator(params, constants, key, self.count, cond=self._told)
+        found, nfe = self._generator(params, constants, key, self.count, cond=self._told)
         sampler, seed = self._experiment.sampler, self._experiment.seed
         about = identity.sampler(sampler, seed, seed, self._guided.protocol)
-        return drawn, {**about, "nfe": nfe, "shown": self.count, "of": self.count}
+        return found, {**about, "nfe": nfe, "shown": self.count, "of": self.count}
 
 
 class Reconstructions:
@@ -100,10 +106,60 @@ def reconstructed(model: KLAutoencoder, space: Space, examples: jax.Array) -> ja
     return space.decode(model.decode(model.encode(space.encode(examples)).mean))
 
 
+class Pictures:
+    """The pictures in a run's folder, each of which says what it shows.
+
+    Args:
+        experiment: what is trained.
+        shown: what is drawn with a state.
+        workdir: the run's folder.
+    """
+
+    def __init__(self, experiment: Experiment, shown: Samples | Reconstructions, workdir: Path):
+        self._space, self._field = experiment.space, experiment.field.name
+        self._shown, self._workdir = shown, workdir
+        self._average = experiment.training.averages[0]
+        self._key = Stream.PICTURES.key(experiment.seed)
+
+    def draw(self, state: TrainState, step: int, say: Callable[[str], None]) -> None:
+        """Write samples/STEP.png, with the moving average; all processes call it together.
+
+        Args:
+            state: of training.
+            step: of it.
+            say: is told why there is none.
+        """
+        try:
+            found, about = self._shown(state.ema[self._average], state.constants, self._key)
+        except UserError as error:  # of a young model, which training may yet mend
+            say(f"warning: no picture at step {step}: {error}")
+            return
+        if jax.process_index() == 0:
+            path = self._workdir / "samples" / f"{step}.png"
+            with on_the_side(str(path), say):
+                about = {"step": step, "weights": f"ema {self._average}", **about}
+                drawn.picture(self._space, path, found, about, self._shown.columns)
+
+    def draw_real(self, train_set: Source, say: Callable[[str], None]) -> None:
+        """Write real.png, as many training examples, to hold those drawn against.
+
+        Args:
+            train_set: the examples, of which some are taken, spread over all.
+            say: is told why there is none.
+        """
+        path, info = self._workdir / "real.png", train_set.info
+        count = min(self._shown.count, len(train_set))
+        rows = np.linspace(0, len(train_set) - 1, count).astype(int)
+        about = {"data": info.name, "split": info.split, "shown": count, "of": info.size}
+        with on_the_side(str(path), say):
+            examples = train_set.gather(rows)[self._field]
+            drawn.picture(self._space, path, np.asarray(self._space.viewed(examples)), about)
+
+
 def of(
-    experiment: Experiment, mesh: Mesh, train_set: Source, held_out: Source | None
-) -> Samples | Reconstructions | None:
-    """What pictures of a training show; None where none are wanted.
+    experiment: Experiment, mesh: Mesh, train_set: Source, held_out: Source | None, workdir: Path
+) -> Pictures | None:
+    """Those of a training; None where none are wanted.
 
     Nor are there any of a classifier, or of a model that encoders tell of prompts: those are drawn
     with --prompt.
@@ -113,9 +169,14 @@ def of(
         mesh: the devices.
         train_set: the training examples.
         held_out: those that are reconstructed, or None for training examples.
+        workdir: the run's folder.
     """
     if not experiment.training.sample_every or experiment.text.ENCODERS:
         return None
     if experiment.objective.TRAINS == AUTOENCODER:
-        return Reconstructions(experiment, mesh, held_out or train_set)
-    return Samples(experiment, mesh, train_set) if experiment.objective.draws else None
+        shown = Reconstructions(experiment, mesh, held_out or train_set)
+    elif experiment.objective.draws:
+        shown = Samples(experiment, mesh, train_set)
+    else:
+        return None
+    return Pictures(experiment, shown, workdir)

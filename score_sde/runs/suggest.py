@@ -25,6 +25,7 @@ from score_sde.fields import Field
 from score_sde.models.shapes import level_sizes
 from score_sde.runs import build, noise_rules, recipes
 from score_sde.runs import config as configs
+from score_sde.runs.experiment import Experiment
 from score_sde.runs.loss_curve import LossCurve
 from score_sde.spaces import Space
 from score_sde.training import memory
@@ -263,7 +264,7 @@ def _recipe(field: Field) -> str:
     return "digits_vp" if min(field.shape[:2]) < _SMALL else "small_images"
 
 
-def _of_recipe(recipe: str, experiment: build.Experiment) -> Value:
+def _of_recipe(recipe: str, experiment: Experiment) -> Value:
     """The network, its batch and its steps, which the recipe has."""
     side, network = max(experiment.space.shape[:2]), experiment.config.model.name
     large = f"; for {noise_rules.PIXELS} pixels at most, so --image_size is a cheaper start"

@@ -26,7 +26,7 @@ from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.runs import config as configs
 from score_sde.runs import folder, pairs
-from score_sde.runs.build import Experiment
+from score_sde.runs.experiment import Experiment
 from score_sde.runs.guide import Weak, check_same
 from score_sde.runs.pairs import Pairs
 from score_sde.samplers import Sampler

@@ -17,9 +17,9 @@ from score_sde import prompting
 from score_sde.errors import UserError
 from score_sde.prompting import Skipping, System
 from score_sde.runs import config as configs
+from score_sde.runs.experiment import Experiment
 
 if TYPE_CHECKING:
-    from score_sde.runs.build import Experiment
     from score_sde.runs.opened import Run
 
 Prompts = str | Sequence[str]

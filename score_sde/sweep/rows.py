@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 from score_sde import processes, sections
 from score_sde.errors import UserError, first_line
 from score_sde.evaluation import asked as evaluation
-from score_sde.runs import build, recipes, sampling, tuned
 from score_sde.runs import config as configs
+from score_sde.runs import learning, recipes, sampling, tuned
 from score_sde.sweep import identity
 from score_sde.sweep.grid import Point
 from score_sde.sweep.program import CONFIG, Program
@@ -126,7 +126,7 @@ def _check(config: ConfigDict) -> None:
     TrainingOptions(**sections.own(TrainingOptions, config.training))
     OptimOptions(**config.optim)
     process = processes.read(config.sde)
-    trained = build.objective(config, process)
+    trained = learning.objective(config, process)
     if trained.draws:
         sampler = tuned.untuned(sampling.sampler(config.sampling))
         sampling.check_sampler(sampler, process, trained.TRAINS)

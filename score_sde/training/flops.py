@@ -19,7 +19,8 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 _HIDDEN = ("pallas_call", "ffi_call", "dot_product_attention")
 # Of the primitives of score_sde.models.conv: which of (argument, argument, result) are the images
 # that are convolved, the kernel, and what comes of them.
-_CONV2D = {"conv2d": (0, 1, 2), "conv2d_of_input": (2, 1, 0), "conv2d_of_kernel": (0, 2, 1)}
+_CONV2D = {"conv2d": (0, 1, 2), "conv2d_of_x": (2, 1, 0), "conv2d_of_w": (0, 2, 1)}
+_LINEAR = ("linear", "linear_of_x", "linear_of_w")  # of score_sde.models.linear
 
 
 def count(function: Callable[..., Any], *args: Any) -> float:
@@ -41,7 +42,8 @@ def count(function: Callable[..., Any], *args: Any) -> float:
 def of_jaxpr(jaxpr: Jaxpr) -> float:
     """The operations of a function that was traced, such as jax.jit(f).trace(...).jaxpr.jaxpr.
 
-    A scan counts as often as it turns, and the most costly branch of a cond once. A function with
+    A scan counts as often as it turns, and the most costly branch of a cond once. Of a choice by
+    platform its default counts, which computes the same and hides nothing. A function with
     derivatives of its own counts as it is called: what its derivative computes is counted where it
     was differentiated. In shard_map each device counts.
 
@@ -61,8 +63,15 @@ def _of(equation: JaxprEqn) -> float:
         return _convolution(equation, numbers.lhs_spec, numbers.rhs_spec, numbers.out_spec)
     if name in _CONV2D:
         return _conv2d(equation)
+    if name in _LINEAR:
+        return _linear(equation)
+    if name == "attention_logits":
+        query, out = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
+        return 2.0 * math.prod(out) * query[-1]
     if name.startswith(_HIDDEN):
         raise ValueError(f"the operations of {name} cannot be counted")
+    if name == "cond" and None in (params.get("branches_platforms") or ()):
+        return of_jaxpr(params["branches"][params["branches_platforms"].index(None)].jaxpr)
     if name == "cond":
         return max(of_jaxpr(branch.jaxpr) for branch in params["branches"])
     inside = sum((of_jaxpr(jaxpr) for jaxpr in _inside(params)), 0.0)
@@ -95,6 +104,12 @@ def _product(equation: JaxprEqn) -> float:
     (contracted, _), _ = equation.params["dimension_numbers"]
     lhs, out = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
     return 2.0 * math.prod(out) * math.prod(lhs[axis] for axis in contracted)
+
+
+def _linear(equation: JaxprEqn) -> float:
+    """Of [n, a], [a, b] and [n, b], in any order: a multiply-add for each (n, a, b)."""
+    arrays = (*equation.invars, *equation.outvars)
+    return 2.0 * math.isqrt(math.prod(math.prod(one.aval.shape) for one in arrays))
 
 
 def _conv2d(equation: JaxprEqn) -> float:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from score_sde.models import width
 from score_sde.models.functional import Arrays
+from score_sde.training.clipping import clip_by_global_norm
 
 if TYPE_CHECKING:
     from score_sde.training.options import OptimOptions
@@ -63,28 +66,61 @@ def learning_rate_schedule(options: OptimOptions, steps: int) -> optax.Schedule:
     return optax.join_schedules([warmup, after], [options.warmup])
 
 
-def _adam(rate: optax.Schedule, options: OptimOptions) -> optax.GradientTransformation:
-    """Kingma and Ba 2015 (arXiv 1412.6980)."""
-    return optax.adam(rate, options.beta1, options.beta2, options.eps)
+def _adam(options: OptimOptions) -> optax.GradientTransformation:
+    """Kingma and Ba 2015 (arXiv 1412.6980).
+
+    "adamw" has decoupled decay of the weights (Loshchilov and Hutter 2019, arXiv 1711.05101).
+    """
+    return optax.scale_by_adam(options.beta1, options.beta2, options.eps)
 
 
-def _adamw(rate: optax.Schedule, options: OptimOptions) -> optax.GradientTransformation:
-    """Adam with decoupled decay of the weights (Loshchilov and Hutter 2019, arXiv 1711.05101)."""
-    betas = (options.beta1, options.beta2)
-    return optax.adamw(rate, *betas, options.eps, weight_decay=options.weight_decay)
-
-
-def _radam(rate: optax.Schedule, options: OptimOptions) -> optax.GradientTransformation:
+def _radam(options: OptimOptions) -> optax.GradientTransformation:
     """Adam that rectifies its first steps (Liu et al. 2020, arXiv 1908.03265)."""
-    return optax.radam(rate, options.beta1, options.beta2, options.eps)
+    return optax.scale_by_radam(options.beta1, options.beta2, options.eps)
 
 
-def _lion(rate: optax.Schedule, options: OptimOptions) -> optax.GradientTransformation:
+def _lion(options: OptimOptions) -> optax.GradientTransformation:
     """The sign of a momentum (Chen et al. 2023, arXiv 2302.06675, which has beta2 = 0.99)."""
-    return optax.lion(rate, options.beta1, options.beta2, weight_decay=options.weight_decay)
+    return optax.scale_by_lion(options.beta1, options.beta2)
 
 
-def _muon(rate: optax.Schedule, options: OptimOptions) -> optax.GradientTransformation:
+def _by_number(
+    direction: Callable[[OptimOptions], optax.GradientTransformation], decays: bool
+) -> Callable[..., optax.GradientTransformation]:
+    """An optimiser that moves every number by about its learning rate.
+
+    Args:
+        direction: what the learning rate multiplies.
+        decays: whether weights decay beside it, all of them by the learning rate of the options.
+    """
+
+    def made(
+        rate: optax.Schedule, options: OptimOptions, rates: width.Factors
+    ) -> optax.GradientTransformation:
+        decay = [optax.add_decayed_weights(options.weight_decay)] if decays else []
+        own = _times(direction(options), rates)
+        return optax.chain(own, *decay, optax.scale_by_learning_rate(rate))
+
+    return made
+
+
+def _times(
+    direction: optax.GradientTransformation, rates: width.Factors
+) -> optax.GradientTransformation:
+    """A direction of which some arrays are multiplied; its state is the same."""
+
+    def update(
+        gradient: Arrays, state: optax.OptState, params: Arrays | None = None
+    ) -> tuple[Arrays, optax.OptState]:
+        updates, state = direction.update(gradient, state, params)
+        return width.times(updates, rates), state
+
+    return optax.GradientTransformation(direction.init, update)
+
+
+def _muon(
+    rate: optax.Schedule, options: OptimOptions, rates: width.Factors
+) -> optax.GradientTransformation:
     """Orthogonalised momentum for matrices (Jordan et al. 2024, Muon), AdamW for the rest.
 
     Both have Nesterov's momentum. Updates are scaled to the size of Adam's (Liu et al. 2025, arXiv
@@ -121,23 +157,30 @@ def _matrices(params: Arrays) -> dict[str, optax.contrib.MuonDimensionNumbers | 
     return {path: jax.tree.map(of(path), array) for path, array in params.items()}
 
 
-OPTIMIZERS: dict[str, Callable[[optax.Schedule, OptimOptions], optax.GradientTransformation]] = {
-    "adamw": _adamw,
-    "adam": _adam,
-    "radam": _radam,
-    "lion": _lion,
+# From the learning rate by step, the options, and the learning rates of arrays over it.
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "adamw": _by_number(_adam, decays=True),
+    "adam": _by_number(_adam, decays=False),
+    "radam": _by_number(_radam, decays=False),
+    "lion": _by_number(_lion, decays=True),
     "muon": _muon,
 }
 # Those of which config.optim.weight_decay is an option.
 DECAYING = ("adamw", "lion", "muon")
+# Those of which config.optim.base is an option. Muon moves whole matrices.
+BY_NUMBER = tuple(name for name in OPTIMIZERS if name != "muon")
 
 
-def optimizer(options: OptimOptions, steps: int) -> optax.GradientTransformation:
+def optimizer(
+    options: OptimOptions, steps: int, rates: width.Factors = MappingProxyType({})
+) -> optax.GradientTransformation:
     """Clipping by the global norm, then a member of OPTIMIZERS.
 
     Args:
         options: the section `optim`.
         steps: the last step.
+        rates: learning rates of arrays over that of the options, by path; 1 of all others. The
+            state is the same whatever they are.
     """
-    found = OPTIMIZERS[options.name](learning_rate_schedule(options, steps), options)
-    return optax.chain(optax.clip_by_global_norm(options.clip), found) if options.clip else found
+    found = OPTIMIZERS[options.name](learning_rate_schedule(options, steps), options, rates)
+    return optax.chain(clip_by_global_norm(options.clip), found) if options.clip else found

@@ -7,9 +7,16 @@ from typing import Annotated
 
 from score_sde import sections
 from score_sde.errors import UserError
-from score_sde.training.optimizer import DECAYING, DECAYS, ENDING, OPTIMIZERS, TIMED
+from score_sde.training.optimizer import (
+    BY_NUMBER,
+    DECAYING,
+    DECAYS,
+    ENDING,
+    OPTIMIZERS,
+    TIMED,
+)
 from score_sde.training.power_ema import LARGEST
-from score_sde.values import Count, Every, Length, NotNegative, Positive, Share, above, one_of
+from score_sde.values import Count, Every, Length, Name, NotNegative, Positive, Share, above, one_of
 
 SigmaRel = Annotated[float, above(0, at_most=LARGEST)]
 POWER = "power_"  # before the sigma_rel of a power-function average, in its name
@@ -130,6 +137,10 @@ class OptimOptions:
         decay_steps: of "inverse_sqrt", which needs it, the steps before the rate falls; of "wsd"
             those in which it does, a fifth of all if None.
         clip: largest global norm of the gradient; 0 for no clipping.
+        base: fields of the section `model`, "FIELD=VALUE" each, such as "channels=64", of the
+            narrower or wider network that learning_rate was found for: what its arrays start as and
+            their learning rates then follow the width (muP, see models.width). Of any optimiser but
+            "muon"; empty for this network itself.
     """
 
     name: Annotated[str, one_of(OPTIMIZERS)] = "adamw"
@@ -143,6 +154,7 @@ class OptimOptions:
     decay: Annotated[str, one_of(DECAYS)] = "constant"
     decay_steps: Count | None = None
     clip: NotNegative = 1.0
+    base: Annotated[tuple[Name, ...], Length(0, 16)] = ()
 
     def __post_init__(self):
         sections.check(self, "config.optim.")
@@ -150,6 +162,7 @@ class OptimOptions:
         for option, choice, members in (
             ("momentum", "name", ("muon",)),
             ("weight_decay", "name", DECAYING),
+            ("base", "name", BY_NUMBER),
             ("decay_steps", "decay", TIMED),
         ):
             value, chosen = getattr(self, option), getattr(self, choice)

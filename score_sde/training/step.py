@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from score_sde.models.functional import Arrays
+from score_sde.training.clipping import global_norm
 from score_sde.training.state import TrainState, update_ema
 
 # (key, parameters, constants, space, batch, step) -> the loss of each example, [batch]; step is how
@@ -82,7 +83,7 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         step = state.step + 1
         ema = update_ema(state.ema, params, step)
-        metrics = {"loss": value, "grad_norm": optax.tree.norm(grad)}
+        metrics = {"loss": value, "grad_norm": global_norm(grad)}
         after = TrainState(step, params, state.constants, optimizer_state, ema)
         return _if_finite(metrics, after, before) if skip else after, metrics
 

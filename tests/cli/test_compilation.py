@@ -1,10 +1,14 @@
 """What is compiled is kept in the user's cache, unless the user says otherwise."""
 
+import types
+
 import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from score_sde.cli import compilation
+from score_sde.cli.begin import begin
+from score_sde.errors import UserError
 
 NAMES = ("jax_compilation_cache_dir", "jax_compilation_cache_max_size")
 
@@ -81,3 +85,11 @@ def test_it_is_found_again(kept, tmp_path):
     finally:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
     assert list((tmp_path / "score_sde" / "compiled").glob("*-cache"))
+
+
+@pytest.mark.parametrize("asked", ["cudnn", "flash"])
+def test_attention_that_is_not_to_be_had_is_one_line(monkeypatch, asked):
+    """Before anything is read or made."""
+    monkeypatch.setenv("SCORE_SDE_ATTENTION", asked)
+    with pytest.raises(UserError, match=rf"^SCORE_SDE_ATTENTION={asked}.*(leave it out|cudnn)$"):
+        begin(types.SimpleNamespace(distributed=False))

@@ -73,3 +73,20 @@ def test_ten_billion_examples_are_shuffled_batch_by_batch(counting):
     assert whole.max() > 2**32
     assert np.array_equal(over[end:], Feistel(10**10, 1, 1)[np.arange(batch - end)])
     assert np.array_equal(np.concatenate(halves), over)
+
+
+def test_ten_billion_examples_are_evaluated_in_order(counting):
+    """The last batch, from which a process reads its half, and where copies do not count."""
+    source, batch = Fake(counting(1)), 1536
+    steps = -(-(10**10) // batch)
+    found = []
+    for process in range(2):
+        batches = data.eval_batches(source, batch, process, 2)
+        batches.set_state({"next_index": steps - 1})
+        (last,) = batches
+        found.append(last)
+    numbers, counts = (np.concatenate([b[key] for b in found]) for key in ("number", data.COUNTS))
+    places = (steps - 1) * batch + np.arange(batch)
+    assert np.array_equal(numbers, np.minimum(places, 10**10 - 1))
+    assert np.array_equal(counts, places < 10**10)
+    assert 0 < counts.sum() < batch

@@ -2,11 +2,16 @@
 
 import json
 
+import jax
 import numpy as np
-from made_subject import made_source, made_subject
+import pytest
+from made_subject import made_source, made_subject, subject_of
 
 import score_sde
 from score_sde import fields
+from score_sde.data import Info, Source
+from score_sde.errors import UserError
+from score_sde.evaluation.per_example import of_examples
 from score_sde.evaluation.subject import examples_fingerprint
 from score_sde.models.functional import fingerprint
 
@@ -58,3 +63,26 @@ def test_fingerprints_tell_examples_and_weights_apart():
         fingerprint({"a": values}, {"c": values}),
     ]
     assert len(set(found)) == len(found)
+
+
+def test_of_more_examples_than_can_be_counted_the_first_are_evaluated(tmp_path):
+    """Of 2^33 that are their own numbers; without a number of them it is one line."""
+    described = (fields.vector(1),)
+    info = Info("made", "test", 2**33, described)
+    source = Source(info, lambda rows: {"vector": rows[:, None].astype(np.float32)})
+
+    def measure(model, space, keys, batch):
+        return {"key": jax.random.key_data(keys), "value": batch["vector"][:, 0]}
+
+    with pytest.raises(UserError) as caught:
+        subject_of(tmp_path, score_sde.VP(), None, None, source)
+    assert str(caught.value) == (
+        "made has 8,589,934,592 examples in its split test, and at most 2,147,483,647 can be "
+        "evaluated: give config.evaluation.num_examples, such as 50000"
+    )
+    space = score_sde.spaces.Vectors.of(described[0])
+    what, _ = subject_of(tmp_path, score_sde.VP(), None, space, source, number=6)
+    assert what.protocol()["data"]["of"] == 2**33
+    found = of_examples(what, "made", {}, measure)
+    assert found["value"].tolist() == list(range(6))
+    assert len({tuple(key) for key in found["key"].tolist()}) == 6

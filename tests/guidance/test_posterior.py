@@ -69,15 +69,20 @@ OPERATORS = {
 def test_transposes_are_transposes_and_grams_are_true(x64, name):
     """<H x, y> = <x, H^T y>; H H^T y = gram y for y in the range of H."""
     operator, shape = OPERATORS[name]
-    x = jax.random.normal(KEY, (2, *shape))
-    observed = operator.forward(x)
-    y = operator.forward(jax.random.normal(jax.random.key(1), x.shape))
-    back = operator.transpose(y, x)
+    x, other = np.random.default_rng(0).standard_normal((2, 2, *shape))
+
+    @jax.jit
+    def seen(x, other):
+        y = operator.forward(other)
+        back = operator.transpose(y, x)
+        return operator.forward(x), y, back, operator.forward(back)
+
+    observed, y, back, again = map(np.asarray, seen(x, other))
     assert back.shape == x.shape
     each = tuple(range(1, x.ndim))
-    np.testing.assert_allclose(jnp.sum(observed * y, each), jnp.sum(x * back, each), rtol=1e-12)
+    np.testing.assert_allclose(np.sum(observed * y, each), np.sum(x * back, each), rtol=1e-12)
     if operator.gram is not None:
-        np.testing.assert_allclose(operator.forward(back), operator.gram * y, rtol=1e-12)
+        np.testing.assert_allclose(again, operator.gram * y, rtol=1e-12)
 
 
 def test_a_blur_sees_what_its_kernel_says(x64):
@@ -101,7 +106,7 @@ def test_conjugate_gradients_solve_each_example_alone(x64):
 @pytest.mark.parametrize("sde", PROCESSES, ids=list(CONTINUOUS))
 def test_pigdm_and_moments_are_the_posterior_mean_of_a_gaussian(x64, sde):
     """pigdm of data ~ N(0, std^2 I), moments of correlated data: E[x_0 | x_t, y] exactly."""
-    x, t = jax.random.normal(KEY, (3, 4)), jnp.full(3, 0.4 * sde.t_max)
+    x, t = np.random.default_rng(0).standard_normal((3, 4)), np.full(3, 0.4 * sde.t_max)
     alpha, sigma = float(sde.alpha(t[0])), float(sde.sigma(t[0]))
     y = np.array([0.9, -0.4, 0.2])
     measurement = guidance.Measurement(guidance.Function(mix), y[None], NOISE)
@@ -115,11 +120,11 @@ def test_pigdm_and_moments_are_the_posterior_mean_of_a_gaussian(x64, sde):
         ]
 
     plain = analytic.gaussian(sde, np.zeros(4), 0.7)
-    found = guidance.pigdm(plain, sde, measurement, std=0.7)(x, t)
+    found = jax.jit(guidance.pigdm(plain, sde, measurement, std=0.7))(x, t)
     np.testing.assert_allclose(found.x0, exact(np.zeros(4), 0.49 * np.eye(4)), rtol=1e-6)
     np.testing.assert_allclose(alpha * found.x0 + sigma * found.eps, x, rtol=1e-9)
     correlated = analytic.correlated_gaussian(sde, MEAN, COVARIANCE)
-    found = guidance.moments(correlated, sde, measurement, iterations=3)(x, t)
+    found = jax.jit(guidance.moments(correlated, sde, measurement, iterations=3))(x, t)
     np.testing.assert_allclose(found.x0, exact(MEAN, COVARIANCE), rtol=1e-6)
     np.testing.assert_allclose(alpha * found.x0 + sigma * found.eps, x, rtol=1e-9)
 
@@ -127,21 +132,25 @@ def test_pigdm_and_moments_are_the_posterior_mean_of_a_gaussian(x64, sde):
 def test_dps_is_the_likelihood_of_the_mean_and_takes_the_published_steps(x64):
     """Its score beside the model's, by a gradient taken here; steps as long as Algorithm 1's."""
     denoise = analytic.correlated_gaussian(VP, MEAN, COVARIANCE)
-    x, t = jax.random.normal(KEY, (2, 4)), jnp.full(2, 0.3)
+    x, t = np.random.default_rng(0).standard_normal((2, 4)), np.full(2, 0.3)
+    scale, steps = 0.4, 500
 
-    def square(x):
+    def square(x, t):
         rest = PAIR.y - PAIR.operator.forward(denoise(x, t).x0)
         return jnp.sum(rest**2, 1)
 
-    gradient = jax.grad(lambda x: square(x).sum())(x)
-    added = guidance.dps(denoise, VP, PAIR)(x, t).score(VP, t) - denoise(x, t).score(VP, t)
-    np.testing.assert_allclose(added, -gradient / (2 * NOISE**2), rtol=1e-9)
-    scale, steps = 0.4, 500
-    guided = guidance.dps(denoise, VP, PAIR, scale, steps)
-    added = guided(x, t).score(VP, t) - denoise(x, t).score(VP, t)
+    @jax.jit
+    def found(x, t):
+        gradient = jax.grad(lambda x: square(x, t).sum())(x)
+        guided = guidance.dps(denoise, VP, PAIR), guidance.dps(denoise, VP, PAIR, scale, steps)
+        added = [one(x, t).score(VP, t) - denoise(x, t).score(VP, t) for one in guided]
+        return square(x, t), gradient, added, VP.g2(t)
+
+    squares, gradient, (by_noise, by_steps), g2 = jax.device_get(found(x, t))
+    np.testing.assert_allclose(by_noise, -gradient / (2 * NOISE**2), rtol=1e-9)
     dt = (VP.t_max - VP.t_min) / steps
-    moved = VP.g2(t)[:, None] * dt * added  # by a step of the reverse SDE
-    np.testing.assert_allclose(moved, -scale / jnp.sqrt(square(x))[:, None] * gradient, rtol=1e-9)
+    moved = g2[:, None] * dt * by_steps  # by a step of the reverse SDE
+    np.testing.assert_allclose(moved, -scale / np.sqrt(squares)[:, None] * gradient, rtol=1e-9)
 
 
 def test_pigdm_draws_from_the_posterior_of_standard_normal_data(x64):
@@ -216,12 +225,19 @@ def test_the_data_move_at_most_by_what_is_not_explained(x64):
         x0 = 50 * jnp.sin(x)
         return score_sde.Prediction(x0, (x - VP.alpha(t)[:, None] * x0) / VP.sigma(t)[:, None])
 
-    x, t = jax.random.normal(KEY, (5, 4)), jnp.full(5, 0.9)
+    x, t = np.random.default_rng(0).standard_normal((5, 4)), np.full(5, 0.9)
     exact = guidance.Measurement(PAIR.operator, PAIR.y)
-    rest = np.linalg.norm(exact.rest(wild(x, t).x0), axis=1)
-    for rule in (guidance.pigdm, guidance.moments):
-        moved = rule(wild, VP, exact)(x, t).x0 - wild(x, t).x0
-        explained = np.linalg.norm(exact.operator.forward(moved), axis=1)
+
+    @jax.jit
+    def found(x, t):
+        x0 = wild(x, t).x0
+        moved = [rule(wild, VP, exact)(x, t).x0 - x0 for rule in (guidance.pigdm, guidance.moments)]
+        return exact.rest(x0), [(one, exact.operator.forward(one)) for one in moved]
+
+    rest, moves = jax.device_get(found(x, t))
+    rest = np.linalg.norm(rest, axis=1)
+    for moved, explained in moves:
+        explained = np.linalg.norm(explained, axis=1)
         assert np.all(explained <= rest * (1 + 1e-12))
         assert np.isfinite(moved).all()
 
@@ -245,16 +261,24 @@ def test_a_sweep_draws_the_data_behind_a_noisy_state(sde):
 def test_from_pure_noise(x64, sde):
     """Where alpha is 0 the prediction is the model's; the samples are of the posterior."""
     denoise = analytic.gaussian(sde, np.zeros(4), 1.0)
-    x, end = jax.random.normal(KEY, (3, 4)), jnp.full(3, sde.t_max)
+    x, end = np.random.default_rng(0).standard_normal((3, 4)), np.full(3, sde.t_max)
     by = {"pigdm": guidance.pigdm, "dps": guidance.dps, "moments": guidance.moments}
-    for name, method in by.items():
-        for one, model in zip(method(denoise, sde, PAIR)(x, end), denoise(x, end), strict=True):
-            np.testing.assert_array_equal(one, model, err_msg=name)
     classified = guidance.classifier(denoise, sde, lambda x, t, label: jnp.sum(x, 1))
-    pair = classified(x, end, {"label": jnp.zeros(3, int)})
-    np.testing.assert_array_equal(pair.x0, denoise(x, end).x0)
-    guided, grid = guidance.pigdm(denoise, sde, PAIR), {"grid": "uniform", "steps": 200}
-    out = samplers.get("ddim", **grid)(KEY, guided, sde, x_init=jax.random.normal(KEY, (4096, 4)))
+
+    @jax.jit
+    def predictions(x, t):
+        found = {name: method(denoise, sde, PAIR)(x, t) for name, method in by.items()}
+        return denoise(x, t), found, classified(x, t, {"label": jnp.zeros(3, int)})
+
+    model, found, pair = predictions(x, end)
+    for name, one in found.items():
+        for part, expected in zip(one, model, strict=True):
+            np.testing.assert_array_equal(part, expected, err_msg=name)
+    np.testing.assert_array_equal(pair.x0, model.x0)
+    guided = guidance.pigdm(denoise, sde, PAIR)
+    sampler = samplers.get("ddim", grid="uniform", steps=200)
+    start = jax.random.normal(KEY, (4096, 4))
+    out = jax.jit(lambda x: sampler(KEY, guided, sde, x_init=x))(start)
     mean, covariance = posterior(
         np.zeros(4), np.eye(4), np.eye(4)[[0, 2]], np.array([0.9, -0.4]), NOISE
     )

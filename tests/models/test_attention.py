@@ -1,5 +1,7 @@
 """Attention in parts against attention as one."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,6 +46,41 @@ def test_many_logits_are_never_there_all_at_once():
 
     assert needed(in_parts=False) >= 8 * 1024 * 1024 * 4
     assert needed() < 8 * 2**20
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_in_half_precision_its_products_are_so_in_both_passes(heads):
+    """And logits are float32, of which softmax makes float32."""
+    shape = jax.ShapeDtypeStruct((2, 16, heads, 8), jnp.bfloat16)
+
+    def loss(q, k, v):
+        return attention.attend(q, k, v).astype(jnp.float32).sum()
+
+    gradient = jax.jit(jax.grad(loss, (0, 1, 2)))
+    text = gradient.trace(*[shape] * 3).lower(lowering_platforms=("cuda",)).as_text()
+    products = re.findall(r"stablehlo\.dot_general.* : \((.*)\) -> tensor<[\dx]*(\w+)>", text)
+    assert len(products) == 6 - 1  # the sum's gradient needs no output
+    assert all(given.count("bf16") == 2 for given, _ in products)
+    assert [made for _, made in products].count("f32") == 1
+    assert re.search(r"stablehlo\.exponential.*xf32>", text)
+
+
+def test_gradients_in_half_precision_are_those_in_float32():
+    """To its rounding, 2^-8, and under vmap; in forward mode too."""
+    keys = jax.random.split(jax.random.key(0), 4)
+    q, k, v, w = (jax.random.normal(one, (3, 2, 16, 2, 8)).astype(jnp.bfloat16) for one in keys)
+
+    def of(dtype):
+        def loss(q, k, v):
+            found = attention.attend(*(a.astype(dtype) for a in (q, k, v)))
+            return (found * w[0].astype(dtype)).astype(jnp.float32).sum()
+
+        reverse = jax.vmap(jax.grad(loss, (0, 1, 2)))(q, k, v)
+        forward = jax.vmap(lambda *a: jax.jvp(loss, a[:3], a[1:])[1])(q, k, v, w)
+        return jax.tree.map(lambda a: np.asarray(a, np.float32), (*reverse, forward))
+
+    for half, full in zip(of(jnp.bfloat16), of(jnp.float32), strict=True):
+        assert np.abs(half - full).max() < 2**-6 * np.abs(full).max()
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

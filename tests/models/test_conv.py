@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from filled import quick_jit
 
+from score_sde.models import conv
 from score_sde.models.conv import conv2d
 
 pytestmark = pytest.mark.slow
@@ -95,9 +96,22 @@ def test_vmap_over_each_argument(x64):
         assert_same(both(lambda f, a=in_axes: jax.vmap(jax.grad(f, (0, 1)), a), "ddpm_down", *args))
 
 
-def test_a_loop_of_steps_holds_only_forward_convolutions():
+@pytest.mark.parametrize("case", CASES)
+def test_a_kernels_gradient_as_a_convolution(x64, case):
+    """What is only chosen for float32, to the precision of float64."""
+    x, w, *_ = arrays()
+    geometry = conv._Geometry(CASES[case]["stride"], CASES[case]["padding"], (6, 8), (3, 3))
+    y, transpose = jax.vjp(lambda w: xla_conv2d(x, w, **CASES[case]), w)
+    g = jnp.cos(y)
+    found = quick_jit(lambda x, g: conv._by_convolution(x, g, geometry))(x, g)
+    assert_same((found, transpose(g)))
+
+
+@pytest.mark.parametrize(("examples", "convolutions"), [(2, 2), (8, 3)])
+def test_a_loop_of_steps_holds_only_forward_convolutions(examples, convolutions):
     # XLA's own derivatives show as convolutions of other dimension numbers: those are slow there.
-    x, w, *_ = arrays(dtype=jnp.float32)
+    _, w, *_ = arrays(dtype=jnp.float32)
+    x = jnp.ones((examples, 6, 8, 3))
 
     def step(w, _):
         loss = lambda w, x: jnp.sin(conv2d(x, w)).sum()  # noqa: E731
@@ -106,7 +120,7 @@ def test_a_loop_of_steps_holds_only_forward_convolutions():
 
     text = jax.jit(lambda w: jax.lax.scan(step, w, None, length=2)).lower(w).as_text()
     layouts = [line for line in text.splitlines() if "stablehlo.convolution" in line]
-    assert len(layouts) == 2
+    assert len(layouts) == convolutions
     assert all("[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]" in line for line in layouts)
     assert all("reverse = [true" not in line for line in layouts)
 

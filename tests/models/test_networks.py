@@ -5,12 +5,14 @@ import inspect
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from score_sde import fields, values
 from score_sde.models import NETWORKS, arguments
 from score_sde.models.conditions import Number
-from score_sde.models.functional import functional
+from score_sde.models.functional import Maker, functional
+from score_sde.models.width import widening
 
 SMALL = {
     "unet": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "num_res_blocks": 1},
@@ -34,6 +36,14 @@ SMALL = {
     },
     "autoencoder": {"shape": (4, 8, 1), "image_channels": 1, "widths": (4, 8), "groups": 2},
     "pixart": {"shape": (4, 8, 1), "depth": 1, "heads": 1, "channels": 12, "text_features": 6},
+}
+# As small, and twice as wide, where that is not twice the option channels.
+NARROW = {"wide_resnet": {"width": 2}}
+TWICE = {
+    "wide_resnet": {"width": 4},
+    "cross_unet": {"widths": (8,)},
+    "autoencoder": {"widths": (8, 16)},
+    "flux": {"heads": 2},
 }
 # What networks of texts have to be told.
 TEXT = {"text": jnp.zeros((2, 5, 6))}
@@ -98,3 +108,27 @@ def test_conditions_are_told_or_refused(name):
     else:
         with pytest.raises(ValueError, match="this network cannot be told size: use the network u"):
             make(name, conditions=CONDITIONS)
+
+
+@each_network
+def test_every_network_can_have_a_base(name):
+    """Twice as wide, its kernels have half of the rate; as its own base it is left as it is."""
+    base = {**SMALL[name], **NARROW.get(name, {})}
+    own = TWICE.get(name) or {"channels": 2 * base["channels"]}
+    networks = {
+        width: Maker(NETWORKS[name], {**base, **(own if width == "own" else {})})
+        for width in ("base", "own")
+    }
+    found = widening(networks["own"], networks["base"])
+    same = widening(networks["base"], networks["base"])
+    assert same == ({}, {})
+    half = 2**-0.5 if name == "edm2" else 0.5
+    assert any(np.allclose(rate, half) for rate in found.rates.values())
+    assert all(np.all((rate > 0) & (rate <= 1)) for rate in found.rates.values())
+    shapes, _ = functional(networks["own"]).shapes
+    assert {*found.rates, *found.starts} <= shapes.keys()
+    assert all(
+        np.broadcast_shapes(factor.shape, shapes[path].shape) == shapes[path].shape
+        for factors in found
+        for path, factor in factors.items()
+    )

@@ -10,7 +10,7 @@ from program import called
 
 import score_sde
 from score_sde import fields, prompting
-from score_sde.runs import build, captions, kept
+from score_sde.runs import build, captions, kept, sources
 from score_sde.runs import config as configs
 from score_sde.text.prompts import Chunks
 
@@ -115,7 +115,7 @@ def test_a_step_of_each_system(shared, base, tmp_path, name, system, told):
         "text.field": "text",
     }.items():
         configs.set_field(config, path, value)
-    source = build.source(config, "train")
+    source = sources.split(config, "train")
     experiment = build.experiment(config, source.info)
     found, tokenizers = captions.opened(experiment, tmp_path / "run")
     space = kept.space(tmp_path / "run", experiment.space, config)

@@ -18,8 +18,7 @@ from score_sde.training.sharding import make_mesh
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def experiment():
+def small(mesh=None, **fields):
     config = configs.default()
     config.model.channels = 4
     config.model.channel_mult = (1,)
@@ -27,7 +26,14 @@ def experiment():
     config.model.attn_resolutions = ()
     config.sampling.sampler = "rk45"
     config.sampling.rk45.rtol = config.sampling.rk45.atol = 1e-2
-    return build.experiment(config, image_info("digits", "train", 10, (8, 8, 1), 10, 17))
+    for path, value in fields.items():
+        configs.set_field(config, path, value)
+    return build.experiment(config, image_info("digits", "train", 10, (8, 8, 1), 10, 17), mesh)
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    return small()
 
 
 def test_any_number_of_images_from_any_batch_size(experiment):
@@ -62,6 +68,23 @@ def test_parts_of_a_batch_are_told_and_the_network_is_compiled_once(experiment):
     assert seen[:2] == [0, 4 / 60]
     assert {4, 6} < set(seen)
     assert generator._advance._cache_size() == 1
+
+
+def test_what_draws_alike_is_compiled_once():
+    """The same functions of equal networks, processes, samplers and batches; else others."""
+    mesh = make_mesh()
+    found = Generator(small(mesh), mesh, 4)._advance
+    assert Generator(small(make_mesh()), make_mesh(), 4)._advance is found
+    for fields in (
+        {"model.channels": 8},
+        {"model.parametrization": "v"},
+        {"sde.beta_max": 10.0},
+        {"sampling.rk45.rtol": 0.1},
+        {"conditions.fields": ("label",)},
+    ):
+        assert Generator(small(mesh, **fields), mesh, 4)._advance is not found
+    assert Generator(small(mesh), mesh, 5)._advance is not found
+    assert Generator(small(), mesh, 4)._advance is not found  # of no mesh
 
 
 def test_samples_that_are_no_numbers_are_not_drawn(experiment):

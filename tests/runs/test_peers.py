@@ -1,12 +1,13 @@
 """Processes that work together: when one dies the others end at once, with one line."""
 
-import random
 import subprocess
 import sys
 import time
 
 import pytest
 from program import ROOT, SIGKILL, environment
+
+from experiments.faults.together import environments
 
 pytestmark = pytest.mark.slow
 
@@ -24,23 +25,16 @@ time.sleep(100)
 
 
 def start(what):
-    job = str(random.SystemRandom().randrange(2**20))  # JAX derives the port from it
-    shared = {
-        "SLURM_JOB_ID": job,
-        "SLURM_STEP_NODELIST": "localhost",
-        "SLURM_STEP_NUM_NODES": "1",
-        "SLURM_NTASKS": "2",
-    }
     return [
         subprocess.Popen(
             [sys.executable, "-c", SCRIPT, what],
             cwd=ROOT,
-            env=environment(SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank), **shared),
+            env=environment(**own),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in range(2)
+        for own in environments(2)
     ]
 
 

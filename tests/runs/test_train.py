@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 
-import jax
 import numpy as np
 import pytest
 from program import SIGINT, SIGKILL, SIGTERM, called, called_until, metrics, run_until
@@ -14,11 +13,7 @@ from program import SIGINT, SIGKILL, SIGTERM, called, called_until, metrics, run
 import score_sde
 from score_sde import records
 from score_sde.locks import Lock
-from score_sde.runs.train import _Training
 from score_sde.training import checkpoint_folder
-from score_sde.training.sharding import make_mesh
-from score_sde.training.stability import Watch
-from score_sde.training.window import Window
 
 pytestmark = pytest.mark.slow
 
@@ -221,24 +216,3 @@ def test_divergence_names_the_step_and_keeps_the_last_good_checkpoint(small, tmp
         assert all(np.isfinite(a).all() for a in score_sde.load(workdir).params.values())
     else:
         assert "there is none yet" in error
-
-
-def test_two_calls_are_under_way_no_more():
-    """Who stops a run waits for them, and not for all until the next row of metrics."""
-    waited = []
-
-    class Metrics:
-        def __init__(self, number):
-            self.number = number
-
-        def block_until_ready(self):
-            waited.append((self.number, len(training.window.pending)))
-
-    numbers = iter(range(5))
-    training = object.__new__(_Training)
-    training.mesh, training.fixed, training.key = make_mesh(), None, jax.random.key(0)
-    training.compiled = {1: lambda state, *_: (state, Metrics(next(numbers)))}
-    training.window, training.watch = Window(), Watch()
-    for _ in range(5):
-        training._advance(None, [{"image": np.zeros((1, 1))}])
-    assert waited == [(0, 2), (1, 3), (2, 4)]  # the one before the last that was dispatched

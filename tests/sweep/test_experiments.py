@@ -46,6 +46,7 @@ STUDIES = (
     "digits_solvers",
     "posterior",
     "objectives",
+    "widths",
 )
 
 

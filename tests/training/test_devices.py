@@ -1,17 +1,21 @@
 """The real training loop on many devices, and in several processes."""
 
+import inspect
 import json
-import random
 import re
 import shutil
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from program import ROOT, called, environment, metrics
 
 import score_sde
+from experiments.faults.together import environments
+from score_sde.runs import train
+from score_sde.training import stability, xla
 
 pytestmark = pytest.mark.slow
 
@@ -82,9 +86,32 @@ def test_a_checkpoint_of_one_device_goes_on_on_any_mesh(eight_devices, small, tm
     assert np.abs(many.astype(int) - one).max() <= 1
 
 
+def spiked(make):
+    """What makes training steps, of which step 8 has a spike until training has gone back once."""
+    import jax
+    import jax.numpy as jnp
+
+    def made(loss, *arguments, **options):
+        def other(key, params, constants, space, batch, step):
+            first = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), 1), 7)
+            spikes = jnp.all(jax.random.key_data(key) == jax.random.key_data(first))
+            return jnp.where(spikes, 1e6, 1.0) * loss(key, params, constants, space, batch, step)
+
+        return make(other, *arguments, **options)
+
+    return made
+
+
+REWIND = "--config.training.rewind=100"
+
 # What each of the two processes runs. They find each other once: by the first command.
-COMMANDS = """
+COMMANDS = f"""
 import json, sys
+from score_sde.training import stability, step
+
+{inspect.getsource(spiked)}
+
+stability.WINDOW, step.make_train_step = 4, spiked(step.make_train_step)
 from score_sde.cli import main
 for command in json.loads(sys.argv[1]):
     print("exit code", main(["main.py", *command]), flush=True)
@@ -97,30 +124,50 @@ def two_processes(*commands):
     Returns:
         What each printed, with a line "exit code N" after each command.
     """
-    job = str(random.SystemRandom().randrange(2**20))  # JAX derives the port from it
-    slurm = {"SLURM_JOB_ID": job, "SLURM_STEP_NODELIST": "localhost", "SLURM_STEP_NUM_NODES": "1"}
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", COMMANDS, json.dumps(commands)],
             cwd=ROOT,
-            env=environment(
-                2, **slurm, SLURM_NTASKS="2", SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank)
-            ),
+            env=environment(2, **own),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for rank in range(2)
+        for own in environments(2)
     ]
     return [process.communicate(timeout=300)[0] for process in processes]
 
 
-def test_two_processes_train_and_sample_as_one(finished, small, tmp_path):
+@pytest.fixture(scope="module")
+def gone_back(small, tmp_path_factory):
+    """A run of one process that went back past a spike: its folder, what it printed, its step."""
+    workdir, programs, compiled = tmp_path_factory.mktemp("gone_back") / "one", [], xla.compiled
+
+    def seen(lowered, said):
+        programs.append(lowered)
+        return compiled(lowered, said)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stability, "WINDOW", 4)
+        patch.setattr(train, "make_train_step", spiked(train.make_train_step))
+        patch.setattr(xla, "compiled", seen)
+        result = called(*small, REWIND, f"--workdir={workdir}")
+    assert result.returncode == 0, result.stderr
+    return workdir, result.stdout, programs[-1]
+
+
+def test_a_step_of_the_program_gives_up_its_state_and_nothing_else(gone_back):
+    (state, *others), _ = gone_back[2].args_info
+    assert all(array.donated for array in jax.tree.leaves(state))
+    assert not any(array.donated for array in jax.tree.leaves(others))
+
+
+def test_two_processes_train_and_go_back_and_sample_as_one(gone_back, small, tmp_path):
+    """Both go back to the same checkpoint, and to the same batches and noise after it."""
     workdir = tmp_path / "two"
     arguments = (*small, f"--workdir={workdir}", "--config.training.fsdp=2")
-    once = [f"--config.training.{what}_every=12" for what in ("sample", "checkpoint")]
     printed = two_processes(
-        (*arguments, *once, "--distributed"),
+        (*arguments, REWIND, "--config.training.sample_every=12", "--distributed"),
         (*arguments, "--mode=sample"),
         (*arguments, "--config.seed=5"),
     )
@@ -129,10 +176,14 @@ def test_two_processes_train_and_sample_as_one(finished, small, tmp_path):
         assert "config.seed was 0 and is 5" in text  # neither waits for the other
     assert "4 x cpu (mesh: data 2, fsdp 2, tensor 1)" in printed[0]
     assert "done" not in printed[1]  # only the first process speaks
-    for name in ("loss", "grad_norm", "eval_loss"):
-        one, two = ([float(r[name] or 0) for r in metrics(w)] for w in (finished[0], workdir))
+    for text in (gone_back[1], printed[0]):
+        (line,) = re.findall("the loss spikes at step 8: .*: back to (checkpoint .*)", text)
+        assert line == "checkpoint 4, with other batches and noise"
+    for name in ("step", "loss", "grad_norm", "eval_loss", "rewinds"):
+        one, two = ([float(r[name] or 0) for r in metrics(w)] for w in (gone_back[0], workdir))
         np.testing.assert_allclose(two, one, rtol=2e-5, err_msg=name)
-    one, two = (score_sde.load(w, weights="raw").params for w in (finished[0], workdir))
+    assert two[-1] == 1
+    one, two = (score_sde.load(w, weights="raw").params for w in (gone_back[0], workdir))
     for path, array in one.items():
         np.testing.assert_allclose(two[path], array, atol=5e-6, err_msg=path)
     assert (workdir / "samples" / "12.png").exists()

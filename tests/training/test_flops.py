@@ -8,6 +8,7 @@ import pytest
 from jax import lax
 
 from score_sde.models import DiT
+from score_sde.models.attention import attend
 from score_sde.models.conv import conv2d
 from score_sde.models.functional import functional
 from score_sde.training.flops import count
@@ -23,6 +24,25 @@ def test_products():
         lambda a, b: jnp.einsum("bhqd,bhkd->bhqk", a, b), of(2, 3, 4, 8), of(2, 3, 5, 8)
     ) == (2 * (2 * 3) * 4 * 5 * 8)
     assert count(jnp.sin, of(9)) == 0
+
+
+def test_of_a_choice_by_platform_the_default_counts():
+    """Of a GPU's kernel the products cannot be seen."""
+
+    def chosen(x):
+        kernel = lambda x: jax.pure_callback(lambda x: x, x, x) @ x @ x  # noqa: E731
+        return lax.platform_dependent(x, cuda=kernel, default=lambda x: x @ x)
+
+    assert count(chosen, of(5, 5)) == 2 * 5**3
+
+
+def test_attention_in_half_precision_counts_as_in_full():
+    """Two products forwards and four backwards, 2 n m d each for a head."""
+    for dtype in (jnp.float32, jnp.bfloat16):
+        args = [jax.ShapeDtypeStruct((2, 16, 3, 8), dtype)] * 3
+        loss = lambda *qkv: attend(*qkv).sum()  # noqa: E731
+        assert count(loss, *args) == 2 * (2 * 3) * (2 * 16 * 16 * 8)
+        assert count(jax.grad(loss, (0, 1, 2)), *args) == 6 * (2 * 3) * (2 * 16 * 16 * 8)
 
 
 def xla_conv2d(x, kernel, stride):

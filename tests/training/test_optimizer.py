@@ -8,6 +8,8 @@ import pytest
 
 from score_sde.errors import UserError
 from score_sde.training.optimizer import (
+    BY_NUMBER,
+    DECAYING,
     OPTIMIZERS,
     inverse_sqrt,
     learning_rate_schedule,
@@ -22,34 +24,48 @@ PARAMS = {"kernel": jnp.asarray(RANDOM.randn(6, 4)), "bias": jnp.asarray(RANDOM.
 GRADIENT = {"kernel": jnp.asarray(RANDOM.randn(6, 4)), "bias": jnp.asarray(RANDOM.randn(4))}
 
 
-def steps(number=1, params=PARAMS, gradient=GRADIENT, **options):
+def steps(number=1, params=PARAMS, gradient=GRADIENT, rates=(), **options):
     """The updates of some steps with the same gradient; the learning rate is 0.1."""
     options = OptimOptions(**({"learning_rate": 0.1, "warmup": 0, "clip": 0.0} | options))
-    transform = optimizer(options, 10)
+    transform = optimizer(options, 10, dict(rates))
     state = transform.init(params)
     for _ in range(number):
         updates, state = jax.jit(transform.update)(gradient, state, params)
     return updates
 
 
-def test_the_default_is_adamw_of_the_options_bit_for_bit():
-    options = OptimOptions(warmup=2)
-    by_hand = optax.chain(
-        optax.clip_by_global_norm(1.0),
-        optax.adamw(learning_rate_schedule(options, 10), 0.9, 0.999, 1e-8, weight_decay=0.0),
-    )
-    one, other = optimizer(options, 10), by_hand
-    states = one.init(PARAMS), other.init(PARAMS)
-    assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
-    for state, transform in zip(states, (one, other), strict=True):
-        updates, _ = transform.update(GRADIENT, state, PARAMS)
-        np.testing.assert_array_equal(updates["kernel"], 0)  # the warm-up begins at 0
+@pytest.mark.parametrize("name", BY_NUMBER)
+def test_they_are_optaxs_of_the_options_bit_for_bit(name):
+    """Updates, and the states that checkpoints hold; the warm-up begins at 0."""
+    given = {"name": name, "beta2": 0.99, "warmup": 2}
+    given |= {"weight_decay": 0.1} if name in DECAYING else {}
+    options = OptimOptions(**given)
+    own = {"weight_decay": 0.1} if name in DECAYING else {}
+    own |= {} if name == "lion" else {"eps": 1e-8}
+    rate = learning_rate_schedule(options, 10)
+    made = getattr(optax, name)(rate, b1=0.9, b2=0.99, **own)
+    found = []
+    for transform in (optimizer(options, 10), optax.chain(optax.clip_by_global_norm(1.0), made)):
+        state = transform.init(PARAMS)
+        first, state = transform.update(GRADIENT, state, PARAMS)
+        second, state = transform.update(GRADIENT, state, PARAMS)
+        np.testing.assert_array_equal(first["kernel"], 0)
+        found.append((second, state))
+    assert jax.tree.structure(found[0]) == jax.tree.structure(found[1])
+    for one, other in zip(*map(jax.tree.leaves, found), strict=True):
+        np.testing.assert_array_equal(one, other)
     assert OptimOptions().name == "adamw"
 
 
-def test_adam_is_adamw_without_decay():
-    for one, other in zip(*map(jax.tree.leaves, (steps(3, name="adam"), steps(3))), strict=True):
-        np.testing.assert_array_equal(one, other)
+@pytest.mark.parametrize("name", BY_NUMBER)
+def test_the_rate_of_an_array_is_of_what_moves_and_not_of_what_decays(name):
+    """-0.1 (r d + w p) for r = 1/4, of the direction d that is found with r = 1."""
+    decay = {"weight_decay": 0.5} if name in DECAYING else {}
+    usual, found = (steps(3, name=name, rates=r, **decay) for r in ({}, {"kernel": np.array(0.25)}))
+    decayed = -0.1 * 0.5 * PARAMS["kernel"] if decay else 0.0
+    expected = 0.25 * (usual["kernel"] - decayed) + decayed
+    np.testing.assert_allclose(found["kernel"], expected, rtol=1e-5)
+    np.testing.assert_array_equal(found["bias"], usual["bias"])
 
 
 def test_radam_begins_with_momentum_alone(x64):
@@ -124,6 +140,7 @@ def test_every_optimizer_keeps_the_dtype():
         ({"momentum": 0.0}, "optim.momentum=0.0 is of config.optim.name=muon, not of adamw"),
         ({"momentum": 0.9}, "optim.momentum=0.9 is of config.optim.name=muon, not of adamw"),
         ({"name": "adam", "weight_decay": 0.1}, "weight_decay=0.1 is of config.optim.name=adamw"),
+        ({"name": "muon", "base": ("channels=4",)}, "is of config.optim.name=adamw or adam or rad"),
         ({"decay_steps": 5}, "decay_steps=5 is of config.optim.decay=inverse_sqrt or wsd, not of"),
         ({"decay": "inverse_sqrt"}, "inverse_sqrt needs config.optim.decay_steps, at least config"),
         ({"decay": "inverse_sqrt", "decay_steps": 9}, "at least config.optim.warmup=5000: the"),

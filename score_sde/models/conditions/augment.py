@@ -7,7 +7,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.models.conditions.base import check_value
-from score_sde.models.layers import init_kernel
+from score_sde.models.layers import kernel_param
+
+AUGMENT = "augment"  # the condition that tells of it
 
 
 class AugmentEmbedding(nnx.Module):
@@ -31,7 +33,7 @@ class AugmentEmbedding(nnx.Module):
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        self.kernel = nnx.Param(init_kernel()(rngs.params(), (numbers, features), param_dtype))
+        self.kernel = kernel_param(rngs.params(), (numbers, features), param_dtype)
 
     def __call__(self, value: jax.Array | None, batch: int, key: jax.Array | None) -> jax.Array:
         """Numbers, [batch, numbers], or None for zeros, to [batch, features].

@@ -12,7 +12,7 @@ from flax import nnx
 from score_sde.checks import check_count
 from score_sde.fields import Field
 from score_sde.models.conditions.base import Condition, check_value, shown
-from score_sde.models.layers import UnitParam, init_kernel, unit_rms
+from score_sde.models.layers import UnitParam, kernel_param, unit_rms
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class LabelEmbedding(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        self.table = nnx.Param(init_kernel()(rngs.params(), (classes + 1, features), param_dtype))
+        self.table = kernel_param(rngs.params(), (classes + 1, features), param_dtype)
         self.classes, self.dropout = classes, dropout
 
     def __call__(self, label: jax.Array | None, batch: int, key: jax.Array | None) -> jax.Array:
