@@ -136,7 +136,7 @@ def read(section: Mapping[str, Any]) -> SDE:
 
 def _check_parameters(name: str, values: Mapping[str, Any], process: type[SDE]) -> None:
     for parameter in values:
-        check_name(f"parameter of sde {name}", parameter, sections.entries(process))
+        check_name(f"parameter of config.sde.name={name}", parameter, sections.entries(process))
 
 
 def _check_numbers(process: SDE) -> None:

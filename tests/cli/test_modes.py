@@ -259,7 +259,7 @@ def test_load_gives_the_run_to_a_script(finished):
         ("--config.model.parametrization=epsilon", "did you mean 'eps'?"),
         ("--config.objective.denoising.weighting=simpel", "did you mean 'simple'?"),
         ("--config.sde.name=vpp", "did you mean 'vp'?"),
-        ("--config.sde.sigma_max=3", "unknown parameter of sde vp 'sigma_max'"),
+        ("--config.sde.sigma_max=3", "unknown parameter of config.sde.name=vp 'sigma_max'"),
         (
             "--config.sampling.predictor_corrector.predictor=reverse",
             "did you mean 'reverse_diffusion'?",
