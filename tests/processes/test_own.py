@@ -141,5 +141,5 @@ def test_a_config_asks_for_it_by_a_name_that_no_other_has(monkeypatch):
     found = processes.read(config.sde)
     assert (found.alpha_of, found.t_min) == (alpha, 0.01)
     config.sde.beta_max = 3.0
-    with pytest.raises(ValueError, match="unknown parameter of config.sde.name=own_"):
+    with pytest.raises(ValueError, match=r"unknown parameter of config\.sde\.name=own_"):
         processes.read(config.sde)
