@@ -2,8 +2,9 @@
 
 A composite is called as any denoiser is. Beyond that it says what those that evaluate it over time,
 samplers and likelihoods, have to know and a function cannot say: which process it is asked about,
-how many evaluations of a network one of its own costs, and at which times what it does changes. A
-plain function costs one evaluation and never changes.
+how many evaluations of a network one of its own costs, at which times what it does changes, and
+where its states lie. A plain function costs one evaluation and never changes, and its states may
+be anything.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from jax.typing import ArrayLike
 from score_sde.prediction import Denoiser, Prediction, with_variance
 from score_sde.processes import SDE
 from score_sde.sections import DERIVED
+from score_sde.subspace import Subspace, lies_in
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,6 +67,10 @@ class Composite:
     def within(self, low: float, high: float) -> Denoiser:
         """What it does at all times between two, none of its switches between them."""
         return self._each(lambda denoise: within(denoise, low, high))
+
+    def lies_in(self) -> Subspace:
+        """Where its states lie: where those of the first of the denoisers do."""
+        return lies_in(self._denoisers()[0])
 
     def _denoisers(self) -> list[Denoiser]:
         return [getattr(self, name) for name in self.DENOISERS]

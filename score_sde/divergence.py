@@ -7,8 +7,9 @@ Grathwohl et al. 2019, arXiv 1810.01367)
 
 whose e is drawn once for an example and kept along its trajectory, so that the integral stays one
 of an ODE, and an unbiased estimate. For symmetric J its variance is 2 (|J|_F^2 - sum_i J_ii^2) for
-Rademacher e and 2 |J|_F^2 for Gaussian e. f and J e come from one linearisation of the network, in
-forward mode.
+Rademacher e and 2 |J|_F^2 for Gaussian e. Over a subspace, P the projection onto it, the trace is
+that of P J P: P e stands in the place of e. f and J e come from one linearisation of the network,
+in forward mode.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ PROBES: dict[str, Callable[..., jax.Array]] = {
     "gaussian": jax.random.normal,
 }
 
+# P e of one example, [*data] both.
+Projection = Callable[[jax.Array], jax.Array]
 # (f of one example, x [*data]) -> (f(x) [*data], tr(J) or its estimate []).
 Trace = Callable[[Callable[[jax.Array], jax.Array], jax.Array], tuple[jax.Array, jax.Array]]
 
@@ -58,16 +61,18 @@ class Divergence:
         check_count("probes", self.probes)
         check_count("chunk", self.chunk)
 
-    def trace(self, key: jax.Array, x: jax.Array) -> Trace:
+    def trace(self, key: jax.Array, x: jax.Array, project: Projection = lambda e: e) -> Trace:
         """That of one example, along all of its trajectory.
 
         Args:
             key: of the example, from which its probes are drawn; the exact trace uses none.
             x: anywhere on the trajectory, [*data]: for its shape and dtype.
+            project: onto the subspace over which the trace is, orthogonally; by default all of it.
         """
         if self.divergence == "exact":
-            return exact(self.chunk)
-        return hutchinson(PROBES[self.probe](key, (self.probes, *x.shape), x.dtype))
+            return exact(self.chunk, project)
+        probes = PROBES[self.probe](key, (self.probes, *x.shape), x.dtype)
+        return hutchinson(jax.vmap(project)(probes))
 
 
 def hutchinson(probes: jax.Array) -> Trace:
@@ -80,13 +85,14 @@ def hutchinson(probes: jax.Array) -> Trace:
     return trace
 
 
-def exact(chunk: int) -> Trace:
-    """The sum of e_i^T J e_i over all axes, `chunk` of them at a time."""
+def exact(chunk: int, project: Projection = lambda e: e) -> Trace:
+    """The sum of e_i^T J e_i over the axes, projected, `chunk` of them at a time."""
 
     def trace(f: Callable[[jax.Array], jax.Array], x: jax.Array) -> tuple[jax.Array, jax.Array]:
         def diagonal(axes: jax.Array) -> tuple[jax.Array, jax.Array]:
             # Axes past the end, which fill up the last chunk, have a basis vector of zeros.
             basis = jax.nn.one_hot(axes, x.size, dtype=x.dtype).reshape(-1, *x.shape)
+            basis = jax.vmap(project)(basis)
             v, products = _jacobian_products(f, x, basis)
             return v, jnp.vdot(basis, products)
 

@@ -12,7 +12,13 @@ from score_sde.values import shown
 
 # What the values of a field can mean. A space models the fields of some kind, a condition embeds
 # those of some kind.
-KINDS = ("image", "vector", "label", "number", "mask", "text", "latent", "gaussian")
+KINDS = (
+    *("image", "video", "vector", "points", "molecule", "label", "number", "mask", "text"),
+    *("tokens", "latent", "gaussian", "signal"),
+)
+
+# What the states of a space, and of a process, can be: real numbers, or one of a vocabulary each.
+NUMBERS, TOKENS = "numbers", "tokens"
 
 ABOUT = "about"  # in files of samples: JSON text that says what they are
 
@@ -20,8 +26,9 @@ ABOUT = "about"  # in files of samples: JSON text that says what they are
 RESERVED = ("counts", "samples", "observed", ABOUT)
 
 
-# Values of anything, and of an image.
-_MOST = (2**31 - 1, 2**16)
+_MOST = 2**31 - 1  # values of anything
+_LEVELS = 2**16  # and of what has pixels
+_PIXELS = ("image", "video")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,16 +39,18 @@ class Field:
         name: by which examples hold it, such as "image".
         kind: what it means, one of KINDS.
         shape: of one example: (height, width, channels) of an image or a latent, twice as many
-            channels of a gaussian, (d,) of a vector, (most bytes,) of a text, () of a label or a
-            number.
+            channels of a gaussian, (frames, height, width, channels) of a video, (d,) of a vector,
+            (most, d) of points, (most atoms, 4) of a molecule, (most bytes,) of a text, (length,)
+            of tokens, () of a label or a number.
         dtype: NumPy's name of it.
-        values: how many distinct values an element takes: levels of an image, classes of a label;
-            0 if it is continuous.
-        names: one for each class of a label; or empty.
+        values: how many distinct values an element takes: levels of an image or a video, classes of
+            a label, tokens that there are; 0 if it is continuous.
+        names: one for each class of a label, or for each token what it stands for; or empty.
+        rate: samples a second of a signal; 0 of anything else.
 
     Raises:
-        ValueError: there is no such kind, the name cannot be one, the type is not of numbers, or
-            there are more values than levels of 16 bits or classes of 31.
+        ValueError: there is no such kind, the name cannot be one, the type is not of numbers, there
+            are more values than levels of 16 bits or classes of 31, or a signal has no rate.
     """
 
     name: str
@@ -50,13 +59,16 @@ class Field:
     dtype: str = "float32"
     values: int = 0
     names: tuple[str, ...] = ()
+    rate: int = 0
 
     def __post_init__(self):
         check_name("kind of field", self.kind, KINDS)
-        if not 0 <= self.values <= _MOST[self.kind == "image"]:
+        if not 0 <= self.values <= (_LEVELS if self.kind in _PIXELS else _MOST):
             raise ValueError(f"the field {self.name} cannot have {self.values} values")
         if not _is_of_numbers(self.dtype):
             raise ValueError(f"the field {self.name} cannot be of {shown(self.dtype)}")
+        if (self.rate > 0) != (self.kind == "signal") or not 0 <= self.rate <= _MOST:
+            raise ValueError(f"the field {self.name} cannot have {self.rate} samples a second")
         if not self.name.isidentifier() or self.name in RESERVED:
             raise ValueError(
                 f"a field cannot be named {self.name!r}: letters, digits and _, and none of "
@@ -68,6 +80,8 @@ class Field:
         """The field in words: image of 8x8x1, label of 10 classes, size of one number."""
         if self.kind == "text":
             return f"{self.name} of at most {self.shape[0]} bytes"
+        if self.kind == "tokens":
+            return f"{self.name}, {self.shape[0]} of {self.values}"
         sized = f"{self.values} classes" if self.values else "one number"
         what = "x".join(map(str, self.shape)) or sized
         return f"{self.name} of {what}"
@@ -82,6 +96,8 @@ class Field:
             return tuple(f"the {f.kind} {f.name}" for f in (self, other))
         if self.shape != other.shape:
             return self.words, other.words
+        if self.rate != other.rate:
+            return tuple(f"{f.words} with {f.rate} samples a second" for f in (self, other))
         if self.values != other.values:
             if self.kind == "label":
                 return self.words, other.words
@@ -102,6 +118,11 @@ def _is_of_numbers(dtype: str) -> bool:
 def image(shape: tuple[int, int, int], levels: int = 256, name: str = "image") -> Field:
     """A uint8 image, (height, width, channels), of so many levels."""
     return Field(name, "image", tuple(shape), "uint8", levels)
+
+
+def video(shape: tuple[int, int, int, int], levels: int = 256, name: str = "video") -> Field:
+    """A uint8 video, (frames, height, width, channels), of so many levels."""
+    return Field(name, "video", tuple(shape), "uint8", levels)
 
 
 def label(classes: int, names: tuple[str, ...] = (), name: str = "label") -> Field:
@@ -130,9 +151,53 @@ def vector(d: int, name: str = "vector") -> Field:
     return Field(name, "vector", (d,))
 
 
+def points(most: int, d: int, name: str = "points") -> Field:
+    """A set of at most so many points of d float32 numbers, the first of which are a place.
+
+    A row of zeros is no point: those of smaller sets come after their points.
+    """
+    return Field(name, "points", (most, d))
+
+
+def molecule(most: int, name: str = "molecule") -> Field:
+    """A molecule of at most so many atoms: a place in angstroms and the atomic number of each.
+
+    Float32; rows of zeros come after those of its atoms.
+    """
+    return Field(name, "molecule", (most, 4))
+
+
+def signal(samples: int, rate: int, channels: int = 0, name: str = "signal") -> Field:
+    """A float32 signal within [-1, 1] of so many samples, `rate` of them a second.
+
+    Its shape is (samples,), or (samples, channels) if channels are given.
+    """
+    return Field(name, "signal", (samples, channels)[: 1 + (channels > 0)], rate=rate)
+
+
 def text(most: int, name: str = "text") -> Field:
     """A text of at most so many bytes of UTF-8, uint8, with zeros after its end."""
     return Field(name, "text", (most,), "uint8")
+
+
+def pictures(field: Field, value: np.ndarray) -> list[np.ndarray]:
+    """The images that a value of a field shows, uint8 [height, width, channels] each.
+
+    Args:
+        field: of any kind.
+        value: of it, [*shape].
+
+    Returns:
+        One of an image, those of its frames of a video, none of other kinds.
+    """
+    if field.kind not in _PIXELS:
+        return []
+    return list(value.reshape(-1, *field.shape[-3:]))
+
+
+def tokens(length: int, values: int, names: tuple[str, ...] = (), name: str = "tokens") -> Field:
+    """So many tokens, int32 from 0 to values - 1 each; what each stands for, if it is known."""
+    return Field(name, "tokens", (length,), "int32", values, tuple(names))
 
 
 def encode_texts(texts: Iterable[str], most: int) -> np.ndarray:

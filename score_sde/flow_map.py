@@ -40,6 +40,7 @@ import jax.numpy as jnp
 
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
+from score_sde.subspace import Subspace, lies_in
 
 INTERVAL = "interval"
 
@@ -99,6 +100,10 @@ class OfDenoiser(FlowMap):
         interval = angle(self.sde, t) - angle(self.sde, s)
         return self.denoise(x, t, {**(cond or {}), INTERVAL: interval})
 
+    def lies_in(self) -> Subspace:
+        """Where its states lie; see score_sde.subspace."""
+        return lies_in(self.denoise)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Consistency(FlowMap):
@@ -118,6 +123,10 @@ class Consistency(FlowMap):
     def average(self, x: jax.Array, t: jax.Array, s: jax.Array, cond: Cond = None) -> Prediction:
         """See FlowMap; for s = 0, whatever s is."""
         return self.denoise(x, t, cond)
+
+    def lies_in(self) -> Subspace:
+        """Where its states lie; see score_sde.subspace."""
+        return lies_in(self.denoise)
 
 
 def levels(sde: SDE, s: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -7,6 +7,8 @@ batch nor on what else is in it. Whatever draws noise here takes either.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 from jax.typing import ArrayLike, DTypeLike
 
@@ -39,8 +41,24 @@ def normal(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Arra
     Raises:
         ValueError: there are more or fewer keys than examples.
     """
+    return _drawn(jax.random.normal, key, shape, dtype)
+
+
+def uniform(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
+    """Uniform numbers in [0, 1); arguments and errors as of `normal`."""
+    return _drawn(jax.random.uniform, key, shape, dtype)
+
+
+def gumbel(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
+    """Numbers of the standard Gumbel distribution; arguments and errors as of `normal`."""
+    return _drawn(jax.random.gumbel, key, shape, dtype)
+
+
+def _drawn(
+    draw: Callable[..., jax.Array], key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike
+) -> jax.Array:
     if not is_vector(key):
-        return jax.random.normal(key, shape, dtype)
+        return draw(key, shape, dtype)
     if key.shape != tuple(shape[:1]):
         raise ValueError(f"{key.shape[0]} keys for a batch of shape {tuple(shape)}: give one each")
-    return jax.vmap(lambda one: jax.random.normal(one, shape[1:], dtype))(key)
+    return jax.vmap(lambda one: draw(one, shape[1:], dtype))(key)

@@ -25,6 +25,7 @@ from score_sde.divergence import Divergence
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.ode import probability_flow, solved
+from score_sde.subspace import support_of
 
 
 class LogLikelihood(NamedTuple):
@@ -62,6 +63,9 @@ def log_likelihood(
     chunk: int = 64,
 ) -> LogLikelihood:
     """log p(x) of each example, equation (1); pure, so it can be jitted, and sharded over a batch.
+
+    Where the states of the denoiser lie in a subspace (score_sde.subspace) p is a density of that:
+    x is projected onto it, and the trace is that over it.
 
     Each example has step sizes and probes of its own, so its answer is the same in every batch (to
     rounding). The price: a batch is evaluated as often as its hardest example needs.
@@ -104,7 +108,8 @@ def log_likelihood(
 
     def one(key: jax.Array, x: jax.Array, cond: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         cond = jax.tree.map(lambda a: a[None], cond)
-        trace = divergences.trace(key, x)
+        where = support_of(denoise, cond)
+        trace = divergences.trace(key, x, lambda e: where.project(e[None])[0])
 
         def rate(piece: Denoiser) -> Callable[..., tuple[jax.Array, jax.Array]]:
             velocity = probability_flow(piece, sde, cond)
@@ -114,6 +119,8 @@ def log_likelihood(
         end, counts = solved(denoise, sde, rate, start, max_steps=max_steps, **tolerances)
         return *end, counts
 
-    latent, integral, counts = jax.vmap(one)(key, x, cond)
-    logp, nfe = sde.prior_logp(latent) + integral, counts.max(axis=0).sum()
+    where = support_of(denoise, cond)
+    latent, integral, counts = jax.vmap(one)(key, where.project(x), cond)
+    logp = sde.prior_logp(latent, where.dimension(latent)) + integral
+    nfe = counts.max(axis=0).sum()
     return LogLikelihood(logp, nfe, counts.sum(axis=1), latent)

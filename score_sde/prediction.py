@@ -62,7 +62,8 @@ class Denoiser(Protocol):
 
     A condition that is not in `cond`, or all of them if it is None, is missing for all examples.
     One that has the attribute TAKES_NULLS = True, as those of networks, knows too that it is
-    missing for some, where its value is `null_like`.
+    missing for some, where its value is `null_like`. One whose states do not fill their space says
+    by a method `lies_in` what they do; see score_sde.subspace.
     """
 
     def __call__(

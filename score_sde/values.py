@@ -10,6 +10,7 @@ Name, Path.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import math
 import types
@@ -177,6 +178,14 @@ def check(name: str, value: object, annotation: Any) -> None:
         raise ValueError(f"{name}={shown(value)}: this field takes {describe(annotation)}")
     _check_size(name, value)
     _constrain(name, value, annotation)
+
+
+def literal(text: str) -> Any:
+    """A value as Python writes it; the text itself where it is none, or is nested too deeply."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text
 
 
 def shown(value: object) -> str:

@@ -18,9 +18,9 @@ from program import ROOT
 from experiments.throughput.__main__ import parser as throughput_parser
 from score_sde.cli import flags, tune
 from score_sde.data import selection
-from score_sde.data.__main__ import add_emoji_flags, add_encode_flags
+from score_sde.data.__main__ import add_emoji_flags, add_encode_flags, add_made_flags
 from score_sde.errors import UserError
-from score_sde.evaluation import retrieval
+from score_sde.evaluation import counterpoint, ngrams, retrieval
 from score_sde.interop import export
 
 DATA = ROOT.parent / "shared" / "data" / "tfds"  # of the developers'
@@ -52,6 +52,8 @@ NAMES = {
 # Kinds of commands, by how they begin, and the test that runs such ones through the program.
 ELSEWHERE = {
     "python -m score_sde.evaluation.retrieval": "evaluation/test_retrieval.py",
+    "python -m score_sde.evaluation.counterpoint": "evaluation/test_counterpoint.py",
+    "python -m score_sde.evaluation.ngrams": "evaluation/test_ngrams.py",
     "python -m score_sde.interop.export": "interop/test_export.py",
     "python -m score_sde.samplers.tune": "cli/test_tune.py",
     "python main.py --config=configs/cifar_dit.py": "training/test_devices.py",
@@ -64,6 +66,7 @@ ELSEWHERE = {
     "python main.py --config=configs/digits_vp.py --workdir=runs/lora": "runs/test_lora_run.py",
     "python main.py --config=configs/digits_vp.py --workdir=runs/told": "runs/test_init_from.py",
     "python main.py --config=configs/digits_vp.py --workdir=runs/wide": "cli/test_modes.py",
+    "python main.py --config=configs/digits_video.py": "runs/test_video_run.py",
     "python main.py --config=configs/emoji_text.py": "runs/test_text_runs.py",
     "python main.py --config=configs/paper.py": "interop/test_importer.py",
     "python main.py --config=configs/small_images.py": "runs/test_text_runs.py",
@@ -72,11 +75,14 @@ ELSEWHERE = {
         "cli/test_vectors.py"
     ),
     "python main.py --workdir=runs/digits_vp --mode=sample --lora=": "runs/test_lora_run.py",
+    "python main.py --workdir=runs/digits_video": "runs/test_video_run.py",
     "python main.py --workdir=runs/emoji_text": "runs/test_text_runs.py",
 }
 # The flags of those that are not of main.py.
 PARSERS = {
     "score_sde.evaluation.retrieval": retrieval.parser,
+    "score_sde.evaluation.counterpoint": counterpoint.parser,
+    "score_sde.evaluation.ngrams": ngrams.parser,
     "score_sde.interop.export": export.parser,
     "score_sde.samplers.tune": tune.parser,
 }
@@ -139,8 +145,13 @@ NETWORK = {
     "unet": UNET | {"sampling.steps": 25},  # VP's forward steps need 21
     "wide_resnet": {"model.depth": 10, "model.width": 1, "model.noise_channels": 4},
     "mlp": {"model.channels": 16, "model.depth": 1},
+    "token_transformer": {"model.channels": 8, "model.depth": 1, "model.heads": 1},
     "dit": {"model.channels": 8, "model.depth": 1, "model.heads": 1},
+    "video_unet": UNET | {"model.time_heads": 1},
+    "video_dit": {"model.channels": 8, "model.depth": 1, "model.heads": 1},
     "uvit": {"model.channels": 8, "model.depth": 3, "model.heads": 1},
+    "set_transformer": {"model.channels": 8, "model.depth": 1, "model.heads": 1},
+    "egnn": {"model.channels": 8, "model.depth": 1},
     "edm2": UNET | {"model.head_channels": 4},
     "autoencoder": {"model.widths": (4, 4, 8), "model.groups": 2, "model.num_res_blocks": 1},
 }
@@ -182,6 +193,13 @@ def styled(words):
     add_emoji_flags(parser)
     parser.parse_args([word for word in words[5:] if not word.startswith("--data_dir=")])
     return None if any(word.startswith("--styles=") for word in words) else words
+
+
+def made(words):
+    """Its flags can be read: data/notes/ makes sets of what stands for the program and the font."""
+    parser = argparse.ArgumentParser()
+    add_made_flags(parser)
+    parser.parse_args([word for word in words[5:] if not word.startswith("--data_dir=")])
 
 
 def encoding(words):
@@ -234,7 +252,12 @@ HOW = {
     "python benchmarks/": as_typed,
     "python -m score_sde.data": as_typed,
     "python -m score_sde.data prepare emoji": styled,
+    "python -m score_sde.data prepare notes": made,
+    "python -m score_sde.data prepare qm9": made,
+    "python -m score_sde.data prepare backbone64": made,
     "python -m score_sde.data encode": encoding,
+    # Of clips that were asked for: evaluation/test_clip_quality.py runs it.
+    "python -m score_sde.evaluation.clip_quality": reads("score_sde/evaluation/clip_quality.py"),
     "python -m score_sde.evaluation.digit_quality": as_typed,
     # Of a run that kept averages: runs/test_posthoc.py runs it.
     "python -m score_sde.evaluation.ema": reads("score_sde/evaluation/ema.py"),
@@ -254,6 +277,8 @@ HOW = {
     "python3 -m venv .venv": reads(),
     "pip install git+URL": reads("setup.cfg"),
     ". .venv/bin/activate": reads(),
+    "apt-get install theseus-examples": reads("score_sde/data/backbone64.py"),
+    "pip install qm9pack": reads("score_sde/data/qm9.py"),
     "pip install -e": reads("pyproject.toml"),  # test_readme.py looks at its extras
     "pytest": reads("setup.cfg"),
     "pre-commit install": reads(".pre-commit-config.yaml"),

@@ -64,6 +64,7 @@ def subject_of(folder, sde, model, space, source, *, batch_size=4, seed=0, **cha
             "versions": {"score_sde": "1", "jax": "2"},
         },
         draw=draw,
+        asked=lambda number: {},
         sampling={"sampler": {"name": "Made"}, "run_seed": 0, "sampling_seed": 0},
         coupling="",
         source=source,

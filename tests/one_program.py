@@ -52,8 +52,9 @@ class AnyOf(score_sde.SDE):
     def sigma_dot(self, t):
         return self._values("sigma_dot", t)
 
-    def prior_logp(self, x):
-        return jax.lax.select_n(self.which, *[sde.prior_logp(x) for sde in self.processes])
+    def prior_logp(self, x, dimension=None):
+        found = [sde.prior_logp(x, dimension) for sde in self.processes]
+        return jax.lax.select_n(self.which, *found)
 
 
 def any_of(sde, processes):

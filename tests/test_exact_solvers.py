@@ -53,6 +53,7 @@ NOT_MEASURED = {
     "rk45": "it chooses its steps",
     "jump": "it is of flow maps",
     "improved_ddpm": "it is ddim with noise that a model has learnt",
+    **dict.fromkeys(samplers.TOKENS, "it is of tokens"),
 }
 
 

@@ -24,6 +24,7 @@ from score_sde.data.__main__ import (
     add_emoji_flags,
     add_encode_flags,
     add_info_flags,
+    add_made_flags,
     add_suggest_flags,
 )
 from score_sde.errors import UserError
@@ -44,7 +45,7 @@ def of_data(add_flags):
     return parser.format_help()
 
 
-OF_DATA = (add_suggest_flags, add_emoji_flags, add_info_flags, add_encode_flags)
+OF_DATA = (add_suggest_flags, add_made_flags, add_emoji_flags, add_info_flags, add_encode_flags)
 FLAGS = help.HELP + SWEEP + statistics.parser().format_help() + export.parser().format_help()
 FLAGS += "".join(map(of_data, OF_DATA)) + in_small.throughput_parser().format_help()
 

@@ -19,7 +19,7 @@ from made_info import image_info
 from program import ROOT
 
 from score_sde import fields
-from score_sde.data import Info, selection
+from score_sde.data import Info, backbone64, notes, qm9, selection
 from score_sde.evaluation import asked
 from score_sde.runs import build, recipes
 from score_sde.runs.config import set_field
@@ -72,6 +72,9 @@ def test_small_images_are_of_any_multiple_of_4(size):
 
 # Of every recipe, what it says: trainable parameters of its network at full size.
 PARAMETERS = {
+    "backbone64": 1_868_035,
+    "backbone_l": 456_805_379,
+    "bach_masked": 799_360,
     "cifar_classifier": 39_181_770,
     "cifar_dit": 32_483_340,
     "cifar_ect": 61_869_955,
@@ -82,6 +85,7 @@ PARAMETERS = {
     "cifar_vdm": 30_651_876,
     "cifar_ve": 62_758_787,
     "cifar_vp": 61_804_419,
+    "clips64_dit": 822_566_064,
     "digits_cfg": 583_321,
     "digits_classifier": 324_938,
     "digits_dit": 722_788,
@@ -96,6 +100,7 @@ PARAMETERS = {
     "digits_subvp": 582_265,
     "digits_vdm": 585_530,
     "digits_ve": 584_569,
+    "digits_video": 881_188,
     "digits_vp": 582_265,
     "emoji_autoencoder": 842_220,
     "emoji_control": 2_401_184,
@@ -103,12 +108,21 @@ PARAMETERS = {
     "emoji_lora": 396_480,
     "emoji_styles": 324_194,
     "emoji_text": 4_323_756,
+    "furniture_depth": 1_088_192,
+    "furniture_points": 893_475,
+    "furniture_points_xl": 695_281_091,
     "imagenet256_dit": 674_834_720,
     "imagenet64_edm2": 280_209_381,
+    "llada_8b": 8_015_581_184,
+    "qm9": 161_225,
+    "qm9_edm": 4_617_743,
+    "notes_text": 1_806_400,
     "small_images": 1_754_147,
+    "text_masked": 4_737_792,
     "toy_gaussians": 56_130,
     "toy_moons": 56_130,
     "toy_spirals": 56_898,
+    "words_masked": 794_240,
 }
 # Those that other tests train in small: test_paper.py those of the paper, which three recipes of
 # CIFAR-10 are too, and of runs/ test_autoencoder_run.py, test_classifier_run.py,
@@ -117,6 +131,8 @@ TRAINED = ("paper", "cifar_vp", "cifar_subvp", "cifar_ve", "emoji_autoencoder", 
 TRAINED += ("digits_classifier", "digits_progressive", "digits_vdm")
 UNTRAINED = [name for page in in_small.ALONE if (name := PurePath(page).stem) not in TRAINED]
 COMPILED = {}
+# Sets whose fields do not depend on what they are made from.
+MADE_HERE = {"qm9": qm9, "backbone64": backbone64, "notes": notes}
 
 
 def described(config, folder=None):
@@ -126,10 +142,24 @@ def described(config, folder=None):
         return Info("arrays", "train", 20, (latent, label))
     if config.space.name == "encoded":
         return Info("encoded", "train", 20, (fields.gaussian((8, 8, 8)), fields.text(96)))
+    if config.data.name == "arrays" and config.space.name == "video":
+        return Info("arrays", "train", 20, (fields.video((16, 64, 64, 3)),))
     if config.data.name == "emoji":
         image, text = fields.image((32, 32, 3)), fields.text(96)
         more = fields.image((32, 32, 1), name="sketch"), fields.label(2, name="style")
         return Info("emoji", "train", 20, (image, *more, text))
+    if config.data.name.startswith("furniture"):
+        own = (fields.points(256, 3), fields.number("metres"))
+        if config.data.name == "furniture_depth":
+            own = tuple(fields.image((32, 32, 1), name=name) for name in ("image", "depth"))
+        about = fields.text(64), fields.label(12, name="category")
+        return Info(config.data.name, "train", 20, (*own, *about))
+    if config.space.name == "score":
+        return Info("chorales", "train", 20, (fields.tokens(128, 47),))
+    if config.space.name == "tokens":
+        return Info(config.data.name, "train", 20, (fields.tokens(13, 27),))
+    if config.data.name in MADE_HERE:
+        return Info(config.data.name, "train", 20, MADE_HERE[config.data.name].FIELDS)
     if config.data.name in ("folder", "arrays"):
         return image_info(config.data.name, "train", 20, (32, 32, 3))
     return selection.read({**config.data, "dir": folder or config.data.dir}).describe()
@@ -142,8 +172,9 @@ def in_little(name):
         set_field(config, path, value)
     info, batch = described(config), {}
     for field in info.fields:
-        if field.kind in ("image", "latent"):
-            field = dataclasses.replace(field, shape=(8, 8, *field.shape[2:]))
+        if field.kind in ("image", "latent", "video"):
+            *frames, _, _, channels = field.shape
+            field = dataclasses.replace(field, shape=(*frames, 8, 8, channels))
         shape, values = (8, *field.shape), field.values
         drawn = rng.integers(values, size=shape) if values else rng.standard_normal(shape)
         batch[field] = drawn.astype(field.dtype)

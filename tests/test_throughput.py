@@ -10,14 +10,16 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from program import ROOT
 
+from experiments import throughput
 from experiments.throughput import __main__ as program
-from experiments.throughput import cases, children, clock, op_times, tables
+from experiments.throughput import cases, children, clock, one, op_times, tables, training
 from experiments.throughput.cases import Case
 from experiments.throughput.compiling import compiled
-from score_sde.training import memory
+from score_sde.training import memory, xla
 
 pytestmark = pytest.mark.slow
 
@@ -123,6 +125,15 @@ def test_the_committed_results_can_be_read():
     check_form(RESULTS)
 
 
+def test_what_is_measured_is_compiled_as_training_compiles_it(monkeypatch):
+    """With the flags of a step, of which there are none on a CPU but what is made up here."""
+    told = {}
+    monkeypatch.setattr(xla, "STEP", [xla.Flag("mine", 7, "cpu", "a test")])
+    monkeypatch.setattr(training, "compiled", lambda *_, said: told.update(said))
+    training.Training(cases.read(Case(cases.TRAINING, "toy_moons", batch=4))).compiled()
+    assert told == {"mine": 7}
+
+
 def test_what_does_not_fit_is_said(measure, monkeypatch):
     monkeypatch.setattr(memory, "of_devices", lambda: 1000)
     code, (row,) = measure("--works=sampling", "--batches=4")
@@ -184,6 +195,24 @@ def test_other_files_are_not_overwritten(measure, tmp_path, capsys):
     assert (code, rows) == (2, [{"mine": 1}])
 
 
+def test_ratios_are_of_times_that_were_measured_in_turn(monkeypatch):
+    """Ours in 6 s, what it is made of in 5, a product in 2, PyTorch in 9."""
+    times = {"ours": 6.0, "single": 5.0, "product": 2.0, "theirs": 9.0}
+    in_turn = lambda calls, _: {name: np.array([times[name]] * 3) for name in calls}  # noqa: E731
+    monkeypatch.setattr(clock, "in_turn", in_turn)
+    monkeypatch.setattr(clock, "product", lambda dtype: (lambda: None, 1024.0))
+    theirs = lambda subject, parts: {"eager": lambda: None}  # noqa: E731
+    peer = types.SimpleNamespace(evaluations=theirs, steps=theirs, NoPeer=ValueError)
+    monkeypatch.setattr(throughput, "peer", peer, raising=False)
+    case = Case(cases.SAMPLING, "toy_moons", batch=8, peer=True)
+    row = {}
+    for found in one._timed(case, dict.fromkeys(("ours", "single"), lambda: None), 100.0, 4):
+        row |= found
+    assert (row["seconds"], row["overhead"]) == (6 / 4, 6 / 5)
+    assert row["share"] == pytest.approx((100 / 6) / (1024 / 2))
+    assert (row["eager_ratio"], row["eager_seconds"]) == (9 / 6, 9 / 4)
+
+
 def test_calls_are_timed_in_turn():
     order = []
     found = clock.in_turn({name: lambda n=name: order.append(n) for name in "ab"}, 0)
@@ -210,12 +239,12 @@ def test_operations_have_a_kind_and_a_pass(tmp_path):
     assert table.splitlines()[-1] == "| reduction | 0.0 | 0.0 | 4.0 | 4.0 | 100.0% |"
 
 
-@pytest.mark.parametrize("recipe", ["digits_vp", "cifar_dit"])
+@pytest.mark.parametrize("recipe", ["digits_vp", "cifar_edm", "cifar_dit"])
 def test_the_peer_has_as_many_parameters(recipe):
     pytest.importorskip("torch")
     from experiments.throughput import peer
 
-    small = {"model.num_res_blocks": 1} if recipe == "digits_vp" else {"model.depth": 1}
+    small = {"model.depth": 1} if recipe == "cifar_dit" else {"model.num_res_blocks": 1}
     subject = cases.read(Case(cases.TRAINING, recipe, batch=2, changes=small))
     assert sum(array.numel() for array in peer.network(subject).parameters()) == (
         subject.experiment.parameters

@@ -110,3 +110,12 @@ def test_a_long_value_is_cut_in_the_message(annotation):
 )
 def test_words(annotation, words):
     assert values.describe(annotation) == words
+
+
+@pytest.mark.parametrize(
+    "text", ["big", "{[]: 1}", "-" * 200_000 + "1", "(" * 3000 + ")" * 3000, "9" * 5000], ids=len
+)
+def test_what_is_no_literal_is_a_text(text):
+    """Python's parser gives up on what is nested too deeply in several ways."""
+    assert values.literal(text) == text
+    assert values.literal("(1, 'a')") == (1, "a")

@@ -19,6 +19,7 @@ from experiments.faults.attempts import Attempts
 from experiments.faults.place import Place
 from experiments.faults.program import NEW_STEP, Program
 from experiments.faults.table import Row
+from score_sde import data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,11 +185,19 @@ def evaluation(place: Place) -> list[Row]:
 
 
 def preparation(place: Place) -> list[Row]:
-    """The files of a prepared data set."""
+    """The files of a prepared data set, and its examples in their order.
 
-    def result(folder: Path) -> dict[str, bytes]:
-        files = [path for path in folder.rglob("*") if path.is_file()]
-        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    The bytes of a record are not compared: protocol buffers write the fields of one in any order.
+    """
+
+    def result(folder: Path) -> tuple[list[Path], dict[str, bytes]]:
+        files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        examples = {}
+        for split in ("train", "test"):
+            source = data.load("digits", split, data_dir=folder)
+            for name, array in source.gather(np.arange(len(source))).items():
+                examples[f"{split} {name}"] = array.tobytes()
+        return files, examples
 
     return rows(
         place,

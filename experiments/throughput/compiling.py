@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 
-from score_sde.training import flops, memory
+from score_sde.training import flops, memory, xla
 
 
 class TooLarge(Exception):
@@ -35,12 +37,15 @@ class Compiled(NamedTuple):
         return flops.of_jaxpr(self.traced.jaxpr)
 
 
-def compiled(function: Any, *args: Any) -> Compiled:
+def compiled(
+    function: Any, *args: Any, said: Mapping[str, bool | int | str] = MappingProxyType({})
+) -> Compiled:
     """Compile a jitted function.
 
     Args:
         function: from jax.jit.
         *args: its arguments, or their shapes: nothing is run.
+        said: flags of XLA for it, see xla.options.
 
     Raises:
         TooLarge: it would not fit.
@@ -50,7 +55,7 @@ def compiled(function: Any, *args: Any) -> Compiled:
     times.append(time.perf_counter())
     lowered = traced.lower()
     times.append(time.perf_counter())
-    call = lowered.compile()
+    call = xla.compiled(lowered, said)
     times.append(time.perf_counter())
     parts = zip(("trace", "lower", "compile"), times, times[1:], strict=False)
     seconds = {name: after - before for name, before, after in parts}

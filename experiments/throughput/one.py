@@ -20,6 +20,7 @@ from experiments.throughput.compiling import Compiled, TooLarge
 from experiments.throughput.reading import batches_of
 from experiments.throughput.training import Training
 from score_sde import files, terminal
+from score_sde.training import xla
 
 Row = dict[str, Any]
 
@@ -130,6 +131,7 @@ def _input(case: Case) -> Iterator[Row]:
 def main(argv: Sequence[str]) -> int:
     """Measure what a file says, and write another, anew with each thing that is known."""
     case, path = map(Path, argv[1:])
+    xla.begin()
     for row in measured(Case(**json.loads(case.read_text()))):
         files.write_json(path, row)
     return 0

@@ -24,6 +24,7 @@ from experiments.throughput import cases
 from experiments.throughput.cases import Case
 from experiments.throughput.training import Training
 from score_sde import terminal
+from score_sde.training import xla
 
 CALLS = 3
 # By what is in an operation, the first that fits; all else moves numbers or is done to each.
@@ -132,6 +133,7 @@ def recorded(call, folder: str) -> dict[str, float]:
 def main(argv: Sequence[str]) -> int:
     """Profile the training step of a case."""
     told, path = map(Path, argv[1:])
+    xla.begin()
     case = Case(**json.loads(told.read_text()))
     training = Training(cases.read(case))
     step = training.compiled()

@@ -1,8 +1,8 @@
 """The same work in PyTorch: a training step, or evaluations of the network, eager and compiled.
 
 The parameters are as many; the loss is the mean square of the error of what the network predicts,
-then come gradient, clipping, the fused AdamW and a moving average. bfloat16 is by autocast, which
-keeps the parameters in float32 as ours.
+then come gradient, clipping, the fused AdamW and a moving average. Images are flipped where ours
+are, not distorted. bfloat16 is by autocast, which keeps the parameters in float32 as ours.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+DISTORTIONS = 9  # numbers of an augmentation of EDM's (arXiv 2206.00364, Appendix F.2)
+
 
 def _norm(channels: int) -> nn.GroupNorm:
     most = max(1, min(channels // 4, 32))
@@ -82,6 +84,8 @@ class UNet(nn.Module):
         sides = [min(shape[:2]) // 2**i for i in range(len(widths))]
         own = {"embedding": 4 * channels, "dropout": model["dropout"]}
         self.channels = channels
+        told = "augment" in model["early_conditions"]
+        self.distortion = nn.Linear(DISTORTIONS, channels, bias=False) if told else None
         self.dense_0, self.dense_1 = (nn.Linear(m, 4 * channels) for m in (channels, 4 * channels))
         self.conv_in = nn.Conv2d(shape[-1], channels, 3, padding=1)
         self.down, self.up, skips = nn.ModuleList(), nn.ModuleList(), [channels]
@@ -110,12 +114,19 @@ class UNet(nn.Module):
         self.norm, self.conv_out = _norm(n), nn.Conv2d(n, shape[-1], 3, padding=1)
 
     def forward(self, x: torch.Tensor, label: torch.Tensor, cond: Any = None) -> torch.Tensor:
-        """x [batch, channels, height, width], label [batch]: 999 t."""
+        """x [batch, channels, height, width], label [batch]: 999 t.
+
+        Where the network is told how images were distorted, it is told random numbers.
+        """
         del cond
         half = self.channels // 2
         frequencies = torch.exp(torch.arange(half, device=x.device) * -(math.log(1e4) / (half - 1)))
         angles = label[:, None] * frequencies[None]
-        embedding = self.dense_0(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        embedding = torch.cat([angles.sin(), angles.cos()], dim=-1)
+        if self.distortion is not None:
+            numbers = torch.randn(len(x), DISTORTIONS, device=x.device)
+            embedding = embedding + self.distortion(numbers)
+        embedding = self.dense_0(embedding)
         embedding = F.silu(self.dense_1(F.silu(embedding)))
         h = self.conv_in(x)
         skips = [h]

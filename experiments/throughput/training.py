@@ -63,7 +63,8 @@ class Training:
             self.shapes,
             self.shardings,
         )
-        return compiled(self.step, state, *self._others())
+        said = xla.options(xla.STEP, self.mesh)
+        return compiled(self.step, state, *self._others(), said=said)
 
     def call(self, step: jax.stages.Compiled) -> Callable[[], None]:
         """Takes as many steps as a call has, on from those before, and waits for them."""

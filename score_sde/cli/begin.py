@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 
 def begin(line: CommandLine) -> None:
-    """Find the other processes, and what was compiled before."""
+    """Tell XLA its flags; find the other processes, and what was compiled before."""
     import jax
 
     from score_sde.cli import compilation
     from score_sde.models import attention_cudnn
+    from score_sde.training import xla
 
+    xla.begin()
     if line.distributed:
         _distribute(line)
     try:

@@ -14,7 +14,7 @@ from score_sde.values import Count, Every, NotNegative, Path, check, shown
 
 MODES = ("train", "sample", "evaluate", "import")
 OBSERVED = ("inpaint", "colorize", "superres")
-TASKS = tuple(dict.fromkeys(("class", *OBSERVED, *prompt_options.TASKS)))
+TASKS = tuple(dict.fromkeys(("class", "infill", *OBSERVED, *prompt_options.TASKS)))
 METHODS = ("replacement", "pigdm", "dps", "moments", "gibbs")
 
 
@@ -33,6 +33,8 @@ def define() -> flags.FlagValues:
     flags.DEFINE_string("classifier", None, "", flag_values=values)
     flags.DEFINE_float("scale", None, "", flag_values=values)
     flags.DEFINE_string("mask", None, "", flag_values=values)
+    flags.DEFINE_string("text", None, "", flag_values=values)
+    flags.DEFINE_string("keep", None, "", flag_values=values)
     flags.DEFINE_integer("factor", None, "", flag_values=values)
     flags.DEFINE_enum("method", None, METHODS, "", flag_values=values)
     flags.DEFINE_integer("sweeps", None, "", flag_values=values)

@@ -44,7 +44,9 @@ class Options:
         classifier: the folder of a classifier's run, or None.
         label: the class to sample; None for each in turn.
         scale: of the classifier's guidance.
-        mask: what to inpaint: a part of the image or a PNG file, white where pixels are known.
+        mask: what to inpaint: a part of the example or a PNG file, white where pixels are known.
+        text: of which a part is known, `_` for each token that is not.
+        keep: of held-out examples, the places that are known: START:STOP:STEP.
         factor: how many times larger the answer is than what is known of it, each way.
         method: how what is known is used: a key of guidance.methods.METHODS.
         sweeps: of the method "gibbs".
@@ -56,6 +58,8 @@ class Options:
     label: int | None = None
     scale: float = 1.0
     mask: str = "right"
+    text: str = ""
+    keep: str = ""
     factor: int = 2
     method: str = "replacement"
     sweeps: int = 100
@@ -229,6 +233,7 @@ def _question(values: flags.FlagValues) -> Options:
     tasks = {
         **dict.fromkeys(("classifier", "label", "scale"), ("class",)),
         "mask": ("inpaint",),
+        **dict.fromkeys(("text", "keep"), ("infill",)),
         "factor": ("superres",),
         "method": (*defined.OBSERVED, "outpaint"),
         "sweeps": defined.OBSERVED,
@@ -237,6 +242,11 @@ def _question(values: flags.FlagValues) -> Options:
     for name in given:
         if values.task not in tasks[name]:
             raise UserError(f"--{name} goes with --mode=sample --task={' or '.join(tasks[name])}")
+    if values.task == "infill" and ("text" in given) == ("keep" in given):
+        raise UserError(
+            "--task=infill goes with --text=TEXT, in which _ stands for what is drawn, or with "
+            "--keep=START:STOP:STEP, the places of held-out examples that are kept"
+        )
     if "sweeps" in given and values.method != "gibbs":
         raise UserError("--sweeps goes with --method=gibbs")
     for name in given.keys() & {"classifier", "mask"}:

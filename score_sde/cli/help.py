@@ -78,7 +78,13 @@ Flags:
   --lora=FILE:S       --mode=sample: add an adapter (LoRA, LoCon, DoRA; .safetensors) with the
                       strength S, 1 if not given; once for each adapter
   --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
-                      a PNG file, white where pixels are known
+                      a PNG file, white where pixels are known; of a video future, past or
+                      between too
+  --text=TEXT         --task=infill, of models of tokens: what is known; _ stands for a token that
+                      is drawn, \\n for a line end (of words: the end), and what follows is drawn
+  --keep=START:STOP:STEP
+                      --task=infill: which tokens of held-out examples are known, counted from 0;
+                      0::4 is the first of every four
   --factor=N          --task=superres: side of a square in pixels, 2 by default
   --method=METHOD     inpaint, colorize and superres: replacement (default; give it correctors),
                       pigdm, dps or moments, with any sampler, or gibbs, which has a sampler of its

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +20,18 @@ from score_sde.cli import conditions
 from score_sde.cli.defined import OBSERVED
 from score_sde.cli.flags import Options
 from score_sde.data import SplitError
+from score_sde.data.base import Examples
 from score_sde.errors import UserError
 from score_sde.guidance.methods import METHODS, Method
-from score_sde.guidance.task import Colorize, Guided, Inpaint, Observed, SuperResolve, Task
+from score_sde.guidance.task import Colorize, Guided, Infill, Inpaint, Observed, SuperResolve, Task
+from score_sde.processes import MASK
 from score_sde.runs import folder, sampling, sources
 from score_sde.runs.experiment import Experiment
 from score_sde.runs.generate import borrowed
 from score_sde.samplers.sample import Sampler
-from score_sde.spaces import Space
+from score_sde.spaces import Pixels, Space
 
-# Each names the part that is drawn, as rows and columns in eighths of the image.
-_UNKNOWN = {
-    "left": (slice(0, 8), slice(0, 4)),
-    "right": (slice(0, 8), slice(4, 8)),
-    "top": (slice(0, 4), slice(0, 8)),
-    "bottom": (slice(4, 8), slice(0, 8)),
-    "center": (slice(2, 6), slice(2, 6)),
-}
-
+Regions = Mapping[str, tuple[slice, ...]]
 _WHO = "the model"
 
 
@@ -48,6 +44,7 @@ class Question:
         cond: conditions, on the host, [number, ...] each; those that are asked for.
         field: the name of the field that is modelled.
         known: examples that the task is about, [number, *shape of the field], or None.
+            Without `observed`, what is known of them.
         name: of the files with the answer.
         columns: examples a row of the picture; None for as square as possible.
         observed: what is known of these examples, of their shape, or None.
@@ -73,7 +70,9 @@ class Question:
         """The arrays of the file with the answer, from the samples, [number, ...]."""
         arrays = {"samples": samples, **self.cond}
         if self.known is not None:
-            arrays |= {self.field: self.known, "observed": self.observed}
+            arrays |= {self.field: self.known}
+        if self.observed is not None:
+            arrays |= {"observed": self.observed}
         return arrays
 
     def picture(self, samples: np.ndarray, most: int) -> np.ndarray:
@@ -83,7 +82,7 @@ class Question:
             samples: [number, ...].
             most: at most so many examples, but for a row of them, which is whole.
         """
-        if self.known is not None:
+        if self.observed is not None:
             threes = np.stack([self.observed, samples, self.known], axis=1)
             samples = threes.reshape(-1, *samples.shape[1:])
         columns = self.columns or 1
@@ -91,7 +90,7 @@ class Question:
 
     def examples(self, shown: np.ndarray) -> int:
         """Of how many examples a picture is, from what it shows."""
-        return len(shown) // (1 if self.known is None else 3)
+        return len(shown) // (1 if self.observed is None else 3)
 
     def identity(self, options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
         """What determines the answer, beside the model: the flags, and arrays by name."""
@@ -124,6 +123,8 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
     }
     if options.task == "class":
         question = _class(options, experiment, number)
+    elif options.task == "infill":
+        question = _infill(options, config, experiment, number)
     elif options.task in OBSERVED:
         question = _held_out(options, config, experiment, number)
     else:
@@ -182,22 +183,57 @@ def _check_guide(path: str, guide: Experiment, experiment: Experiment) -> None:
         raise UserError(f"--classifier={path} was trained on {theirs}, the model on {mine}")
 
 
-def _held_out(
-    options: Options, config: ConfigDict, experiment: Experiment, number: int
-) -> Question:
+def _infill(options: Options, config: ConfigDict, experiment: Experiment, number: int) -> Question:
     field = experiment.field
-    if field.kind != "image":
-        raise UserError(f"--task={options.task} is of images, and this model draws {field.kind}s")
-    task = _observing(options, _method(options, experiment), field.shape)
+    if field.kind != "tokens":
+        raise UserError(f"--task=infill is of tokens, and this model draws {field.kind}s")
+    if options.keep:
+        kept = np.zeros(field.shape, bool)
+        kept[_places(options.keep)] = True
+        examples = _first_held_out(config, experiment, number)
+        cond = {name: examples[name] for name in experiment.conditions}
+        known = examples[field.name].astype(np.int32)
+        observed = np.where(kept, known, MASK)
+        return Question(Infill(kept), cond, field.name, known, "infill", 3, observed)
+    try:
+        row = experiment.space.partly(options.text)
+    except ValueError as error:
+        raise UserError(f"--text={options.text!r:.80}: {error}") from error
+    known = np.repeat(row[None], number, axis=0)
+    return Question(Infill(row != MASK), {}, field.name, known, "infill")
+
+
+def _places(text: str) -> slice:
+    found = re.fullmatch(r"(\d{0,9}):(\d{0,9})(?::([1-9]\d{0,8})?)?", text)
+    if found is None:
+        raise UserError(f"--keep={text!r:.80}: give START:STOP or START:STOP:STEP, as 0::4")
+    return slice(*(int(part) if part else None for part in found.groups()))
+
+
+def _first_held_out(config: ConfigDict, experiment: Experiment, number: int) -> Examples:
+    """The first so many held-out examples; of training where there are none."""
     try:
         source = sources.matching(config, "test", experiment, _WHO)
     except SplitError:
         source = sources.matching(config, "train", experiment, _WHO)
     if number > len(source):
         raise UserError(
-            f"--num_samples={number}: there are {len(source)} {source.info.split} images"
+            f"--num_samples={number}: there are {len(source)} {source.info.split} "
+            f"{experiment.field.kind.rstrip('s')}s"
         )
-    examples = source.gather(np.arange(number))
+    return source.gather(np.arange(number))
+
+
+def _held_out(
+    options: Options, config: ConfigDict, experiment: Experiment, number: int
+) -> Question:
+    field, regions = experiment.field, experiment.space.REGIONS
+    if not regions:
+        raise UserError(
+            f"--task={options.task} is of images, and this model draws {field.kind.rstrip('s')}s"
+        )
+    task = _observing(options, _method(options, experiment), field.shape, regions)
+    examples = _first_held_out(config, experiment, number)
     states = experiment.space.encode(jnp.asarray(examples[field.name][:1]))
     sampler = task.sampler(experiment.sampler, states)
     sampling.check_sampler(sampler, experiment.sde, experiment.objective.TRAINS)
@@ -229,11 +265,14 @@ def _method(options: Options, experiment: Experiment) -> Method:
     return METHODS["dps"](steps)
 
 
-def _observing(options: Options, method: Method, shape: tuple[int, ...]) -> Observed:
-    """The task about images of a shape."""
-    height, width, channels = shape
+def _observing(
+    options: Options, method: Method, shape: tuple[int, ...], regions: Regions
+) -> Observed:
+    """The task about images, or videos, of a shape."""
+    *sides, channels = shape
+    height, width = sides[-2:]
     if options.task == "inpaint":
-        return Inpaint(jnp.asarray(mask(options.mask, height, width)), method=method)
+        return Inpaint(jnp.asarray(mask(options.mask, *sides, regions=regions)), method=method)
     if options.task == "superres":
         if options.factor < 2 or height % options.factor or width % options.factor:
             raise UserError(
@@ -246,32 +285,32 @@ def _observing(options: Options, method: Method, shape: tuple[int, ...]) -> Obse
     return Colorize(method=method)
 
 
-def mask(name: str, height: int, width: int) -> np.ndarray:
-    """True where pixels are known, [1, height, width, 1].
+def mask(name: str, *sides: int, regions: Regions = Pixels.REGIONS) -> np.ndarray:
+    """True where pixels are known, [1, *sides, 1], or 1 in the place of a side but the last two.
 
     Args:
-        name: left, right, top, bottom or center, the part that is not known; or a PNG file of this
-            size, white, or 1 if all are 0 or 1, where pixels are known.
-        height: in pixels.
-        width: in pixels.
+        name: the part that is not known; or a PNG file of the last two sides, white, or 1 if all
+            are 0 or 1, where pixels are known.
+        sides: height and width of an image in pixels; frames before them.
+        regions: the parts that there are; see Space.REGIONS.
 
     Raises:
-        UserError: there is no such mask or file, or it is of another size, or knows no pixel.
+        UserError: there is no such part or file, or it is of another size, or knows no pixel.
     """
-    if name in _UNKNOWN:
-        known = np.ones((height, width), bool)
-        rows, columns = _UNKNOWN[name]
-        known[
-            rows.start * height // 8 : rows.stop * height // 8,
-            columns.start * width // 8 : columns.stop * width // 8,
-        ] = False
-        return known[None, :, :, None]
+    if name in regions:
+        known = np.ones(sides, bool)
+        part = zip(regions[name], sides, strict=False)
+        known[tuple(slice(s.start * n // 8, s.stop * n // 8) for s, n in part)] = False
+        if not known.any():
+            raise UserError(f"--mask={name} knows nothing of {'x'.join(map(str, sides))} pixels")
+        return known[None, ..., None]
     if not Path(name).is_file():
         try:
-            check_name("--mask", name, _UNKNOWN)
+            check_name("--mask", name, regions)
         except ValueError as error:
             raise UserError(f"{error}, or a PNG file") from error
-    return _mask_file(Path(name), height, width)
+    known = _mask_file(Path(name), *sides[-2:])
+    return known.reshape(1, *(1 for _ in sides[:-2]), *known.shape[1:])
 
 
 def _mask_file(path: Path, height: int, width: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import functools
 import re
 import sys
@@ -84,7 +83,9 @@ def _tune(args: argparse.Namespace, others: Sequence[str]) -> int:
     from score_sde.cli import compilation
     from score_sde.runs import folder, tuned
     from score_sde.samplers import tuning
+    from score_sde.training import xla
 
+    xla.begin()
     compilation.keep(functools.partial(print, flush=True))
     run = folder.load(args.run, weights=args.weights, step=args.step)
     sampler = _sampler(run.config, args, others)
@@ -156,6 +157,7 @@ def _sampler(config: ConfigDict, args: argparse.Namespace, others: Sequence[str]
     """The sampler that is asked for, with options of the run's config unless they are given."""
     import copy
 
+    from score_sde import values
     from score_sde.runs import config as configs
     from score_sde.runs import sampling
     from score_sde.samplers.fixed_step import FixedStep
@@ -167,21 +169,13 @@ def _sampler(config: ConfigDict, args: argparse.Namespace, others: Sequence[str]
         match = re.fullmatch(r"--config\.(sampling\.[\w.]+)=(.*)", text, re.DOTALL)
         if not match or match[1] in fields:
             raise UserError(f"unknown argument {text}: options are --config.sampling.NAME=VALUE")
-        fields[match[1]] = _value(match[2])
+        fields[match[1]] = values.literal(match[2])
     for path, value in fields.items():
         configs.set_field(config, path, value)
     sampler = sampling.sampler(config.sampling)
     if not isinstance(sampler, FixedStep):
         raise UserError(f"{args.sampler} has no table of steps to tune: use dpmpp_2m, for example")
     return sampler
-
-
-def _value(text: str) -> Any:
-    """A value as Python writes it, or a text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 def _solutions(

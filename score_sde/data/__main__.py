@@ -31,15 +31,17 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     command = commands.add_parser(
-        "prepare", help="download a TFDS set, or draw the emoji, and write it as ArrayRecord"
+        "prepare", help="download a TFDS set, draw the emoji, or make another from what is there"
     )
-    command.add_argument("name", help="TFDS name, such as cifar10; digits or emoji")
+    command.add_argument("name", help="TFDS name, such as cifar10; digits, emoji, texts, ...")
     command.add_argument(
         "--data_dir",
         type=files.typed,
         help="TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets]",
     )
+    add_made_flags(command)
     add_emoji_flags(command)
+    add_text_flags(command)
 
     command = commands.add_parser("info", help="describe one split of a set")
     selection.add_flags(command)
@@ -53,6 +55,18 @@ def _parser() -> argparse.ArgumentParser:
     selection.add_flags(command)
     add_suggest_flags(command)
     return parser
+
+
+def add_made_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `prepare` the option of sets that are made, see data.load.MADE, absent if not given."""
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=files.typed,
+        default=argparse.SUPPRESS,
+        metavar="PATH",
+        help="what it is made from, where the package with it is not installed",
+    )
 
 
 def add_emoji_flags(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +86,17 @@ def add_emoji_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--skip_damaged", action="store_true", help="leave out SVGs that cannot be drawn", **absent
     )
+
+
+def add_text_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `prepare` the options of data.texts.prepare, absent where they are not given."""
+    absent = {"default": argparse.SUPPRESS}
+    group = parser.add_argument_group("texts")
+    group.add_argument("--texts", type=files.typed, help="folder of files *.txt", **absent)
+    group.add_argument(
+        "--tokenizer", type=files.typed, help="a tokenizer.json [tokens are characters]", **absent
+    )
+    group.add_argument("--length", type=_number(1), help="tokens of an example [256]", **absent)
 
 
 def add_info_flags(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ from score_sde.data.base import (
     digest,
 )
 from score_sde.errors import UserError, first_line
-from score_sde.fields import Field, encode_texts, image, label, latent, number, text, vector
+from score_sde.fields import Field, encode_texts, image, label, latent, number, text, vector, video
 from score_sde.files import expanded, regular
 from score_sde.formats import npz
 
@@ -44,7 +44,8 @@ LogDensity = Callable[[np.ndarray], np.ndarray]
 _SPLITS = ("train", "test")
 _HOLD_OUT = 10
 _USABLE = (
-    "an image is uint8 [n, height, width, channels] or [n, height, width], a vector float [n, d], "
+    "an image is uint8 [n, height, width, channels] or [n, height, width], a video uint8 "
+    "[n, frames, height, width, channels], a vector float [n, d], "
     "a label integer [n], a number float [n], a text str [n]"
 )
 _STARTS = (np.lib.format.MAGIC_PREFIX, b"PK\x03\x04", b"PK\x05\x06")  # of .npy, .npz, empty .npz
@@ -65,8 +66,9 @@ def source(
     """Makes a source of arrays with a common first axis, which are not copied.
 
     What a field means follows from its array: uint8 [n, H, W, C] or [n, H, W] is an image of 256
-    levels; float [n, d] a vector; integer [n] a label, whose classes are 0 to the largest of all
-    splits; float [n] a number; str [n] a text; float [n, H, W, C] that is named latent a latent.
+    levels, uint8 [n, frames, H, W, C] a video; float [n, d] a vector; integer [n] a label, whose
+    classes are 0 to the largest of all splits; float [n] a number; str [n] a text; float
+    [n, H, W, C] that is named latent a latent.
     Fields that are given take the place of this, and arrays without one are left out.
 
     Args:
@@ -324,8 +326,8 @@ def _check_sizes(names: list[str], part: dict[str, np.ndarray], where: str) -> N
 
 def _kind(array: np.ndarray) -> str:
     """What an array means, one of fields.KINDS, or empty."""
-    if array.dtype == np.uint8 and array.ndim in (3, 4):
-        return "image"
+    if array.dtype == np.uint8 and array.ndim in (3, 4, 5):
+        return "video" if array.ndim == 5 else "image"
     if array.dtype.kind == "f" and array.ndim in (1, 2):
         return ("number", "vector")[array.ndim - 1]
     if array.dtype.kind == "U" and array.ndim == 1:
@@ -340,6 +342,8 @@ def _inferred(name: str, parts: dict[str, dict[str, np.ndarray]]) -> Field:
     kind = _kind(array)
     if kind == "image":
         return image((*array.shape[1:], 1)[:3], name=name)
+    if kind == "video":
+        return video(array.shape[1:], name=name)
     if kind == "vector":
         return vector(array.shape[1], name)
     if name == "latent" and array.dtype.kind == "f" and array.ndim == 4:

@@ -3,6 +3,7 @@
 Built without a download and without TensorFlow, so that the first run works anywhere. (E. Alpaydin
 and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998: the test part.) They are grey
 in `digits`, and in `digits_rgb` each has a colour of its own: same images, order, splits, labels.
+In `digits_video` each moves, in every way (see moving_digits).
 """
 
 import colorsys
@@ -15,7 +16,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from score_sde.data import moving_digits
 from score_sde.data.base import DataError
+from score_sde.data.text_feature import text_feature
 
 TEST_SIZE = 500
 
@@ -88,7 +91,48 @@ class DigitsRGB(Digits):
         return ink[..., None] * colors[:, None, None, :]
 
 
-BUILDERS = {"digits": Digits, "digits_rgb": DigitsRGB}
+class DigitsVideo(Digits):
+    """TFDS builder of the moving digits: a clip of each digit in each motion."""
+
+    RELEASE_NOTES = {"1.0.0": "6485 training and 2500 test clips."}  # noqa: RUF012
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        video, digit, motion, text = moving_digits.FIELDS
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="scikit-learn's bundled 8x8 digits, moving on 16x16 pixels.",
+            features=tfds.features.FeaturesDict(
+                {
+                    "video": tfds.features.Tensor(
+                        shape=video.shape, dtype=np.uint8, encoding="zlib"
+                    ),
+                    "digit": tfds.features.ClassLabel(names=list(digit.names)),
+                    "motion": tfds.features.ClassLabel(names=list(motion.names)),
+                    "text": text_feature("what a clip shows", *text.shape),
+                }
+            ),
+            supervised_keys=("video", "text"),
+        )
+
+    def _generate_examples(
+        self, pixels: np.ndarray, labels: np.ndarray, indices: np.ndarray
+    ) -> Iterator[tuple[str, dict]]:
+        for index in indices:
+            digit = int(labels[index])
+            for motion in range(len(moving_digits.MOTIONS)):
+                at = moving_digits.start(index, motion)
+                yield (
+                    f"{index:04d} {motion}",
+                    {
+                        "video": moving_digits.clip(pixels[index], motion, at),
+                        "digit": digit,
+                        "motion": motion,
+                        "text": moving_digits.words(digit, motion),
+                    },
+                )
+
+
+BUILDERS = {"digits": Digits, "digits_rgb": DigitsRGB, "digits_video": DigitsVideo}
 
 
 def color(index: int) -> tuple[float, float, float]:

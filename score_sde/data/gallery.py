@@ -12,7 +12,7 @@ import numpy as np
 
 from score_sde import files
 from score_sde.data.base import DataError, Source
-from score_sde.fields import decode_texts
+from score_sde.fields import decode_texts, pictures
 
 _COLUMNS = 8
 _CHARACTERS = 20  # in a line below a picture
@@ -22,24 +22,26 @@ _LINES = 4
 def save(source: Source, path: Path, number: int = 2 * _COLUMNS) -> None:
     """Draws examples, evenly spaced in the set, as a PNG file that replaces any at `path`.
 
-    An example is a column of its images, in the order of its fields, with its text below: the field
-    "text", or the first of that kind.
+    An example is a column of its images, in the order of its fields, and of the frames of videos,
+    with its text below: the field "text", or the first of that kind.
 
     Args:
-      source: has a field of kind image.
+      source: has a field of kind image or video.
       path: of the file.
       number: of examples, at most.
 
     Raises:
-      DataError: no field is an image.
+      DataError: no field is an image or a video.
     """
     info = source.info
-    images = [field.name for field in info.fields if field.kind == "image"]
-    if not images:
-        raise DataError(f"{info.name} has no images, so there is no picture of it")
     rows = spread(info.size, number)
     batch = source.gather(rows)
-    shown = [[batch[name][place] for name in images] for place in range(len(rows))]
+    shown = [
+        [image for field in info.fields for image in pictures(field, batch[field.name][place])]
+        for place in range(len(rows))
+    ]
+    if not any(shown):
+        raise DataError(f"{info.name} has no images, so there is no picture of it")
     with files.writing(path.parent, "Give another --picture"):
         draw(path, shown, _captions(source, batch, len(rows)))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from score_sde import fields
+from score_sde.data import moving_digits
 from score_sde.data.base import DataError, Info
 from score_sde.data.load import is_as_it_is, load
 
@@ -23,6 +25,9 @@ _KNOWN: dict[str, tuple[tuple[int | None, int | None, int], int, int]] = {
     "celeb_a_hq/1024": ((1024, 1024, 3), 0, 256),
     "imagenet_resized/64x64": ((64, 64, 3), 1000, 256),
 }
+
+# Sets whose fields are in the code that makes them.
+_MADE = {"digits_video": moving_digits.FIELDS}
 
 
 def describe(name: str, *, image_size: int | None = None, **options: Any) -> Info:
@@ -44,6 +49,9 @@ def describe(name: str, *, image_size: int | None = None, **options: Any) -> Inf
     """
     if is_as_it_is(name):
         return load(name, "train", image_size=image_size, **options).info
+    if name in _MADE and image_size is None:
+        nameless = (dataclasses.replace(field, names=()) for field in _MADE[name])
+        return Info(name, "train", 0, tuple(nameless))
     if name not in _KNOWN:
         try:
             return load(name, "train", image_size=image_size, **options).info

@@ -7,19 +7,22 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from score_sde.data import arrays, encoded, toy
+from score_sde.data import arrays, backbone64, chorales, encoded, notes, qm9, texts, toy, words
 from score_sde.data.base import DataError, Source
 from score_sde.data.chosen import chosen
 from score_sde.data.decoding import ImageOptions
+from score_sde.data.furniture import depth as furniture_depth
+from score_sde.data.furniture import points as furniture_points
 from score_sde.files import expanded
 
 Open = Callable[[str], Source]
 DataDir = str | os.PathLike | None
 
 # Sets that are what lies at data_dir.
-BY_PATH = ("folder", "arrays", "encoded")
+BY_PATH = ("folder", "arrays", "encoded", "words", "chorales")
 
 # What is registered here has been in the memory of one process, and no recipe makes it again.
 IN_MEMORY = "given"
@@ -41,10 +44,12 @@ def load(
     """Opens a data set for random access; TensorFlow is never imported.
 
     Args:
-      name: "digits" or "digits_rgb" (built on first use, no download); "folder" (the images under
-        `data_dir`); "arrays" (the .npz or .npy file `data_dir`); "encoded"
-        (latents in the folder `data_dir`); "moons", "spirals" or "gaussians"
-        (points of the plane); a name that `register` was given; "emoji" or any set of
+      name: "digits", "digits_rgb" or "digits_video" (built on first use, no download); "folder"
+        (the images under `data_dir`); "arrays" (the .npz or .npy file `data_dir`); "encoded"
+        (latents in the folder `data_dir`); "words" (the list of words `data_dir`, by default that
+        of the Debian package wamerican); "chorales" (those of the package music21, its file or a
+        folder `data_dir`); "moons", "spirals" or "gaussians"
+        (points of the plane); a name that `register` was given; one of MADE, "emoji" or any set of
         tensorflow-datasets, such as "cifar10", prepared before by
         `python -m score_sde.data prepare cifar10`.
       split: "train", "test" or what the set has; TFDS sets take slices such as "train[:1000]".
@@ -88,6 +93,8 @@ def _whole(name: str, split: str, data_dir: DataDir, options: ImageOptions) -> S
         )
     if name in _AS_THEY_ARE:
         return _AS_THEY_ARE[name](split, data_dir)
+    if name in MADE:
+        return MADE[name].load(Path(_tfds_dir(data_dir), name), split)
     if name == "folder":
         from score_sde.data import image_folder
 
@@ -124,7 +131,7 @@ def register(name: str, open: Open) -> None:
         raise ValueError(
             f"cannot register {name!r}: a name is of letters, digits, _ and -, and no path"
         )
-    taken = (*_AS_THEY_ARE, "folder", "digits", "digits_rgb", "emoji")
+    taken = (*_AS_THEY_ARE, *MADE, "folder", "digits", "digits_rgb", "digits_video", "emoji")
     if name in taken:
         raise ValueError(
             f"cannot register {name!r}: {', '.join(taken)} have a meaning, use another name"
@@ -133,26 +140,33 @@ def register(name: str, open: Open) -> None:
 
 
 def prepare(name: str, *, data_dir: DataDir = None, **options: Any) -> str:
-    """Downloads a TFDS set, or draws the emoji, and writes it in the format that `load` reads.
+    """Downloads a TFDS set, or makes one of MADE or the emoji, in the format that `load` reads.
 
     Args:
-      name: TFDS name, "digits", "digits_rgb" or "emoji".
-      data_dir: TFDS folder, by default $TFDS_DATA_DIR or ~/tensorflow_datasets.
-      **options: of emoji; see data.emoji.prepare.
+      name: TFDS name, "digits", "digits_rgb", "digits_video", "emoji", "texts" or one of MADE.
+      data_dir: TFDS folder, by default $TFDS_DATA_DIR or ~/tensorflow_datasets; of texts the folder
+        that is made, by default data/texts.
+      **options: of emoji and of texts, see data.emoji.prepare and data.texts.prepare; "source" of
+        a set of MADE, what it is made from.
 
     Returns:
-      The TFDS folder.
+      The folder.
 
     Raises:
       DataError: a one-line message that says what to do.
     """
-    if is_as_it_is(name) or name in BY_PATH:
+    if name not in MADE and (is_as_it_is(name) or name in BY_PATH):
         raise DataError(f"{name} needs no preparation")
     if name == "emoji":
         from score_sde.data import emoji
 
         emoji.prepare(_tfds_dir(data_dir), **options)
         return _tfds_dir(data_dir)
+    if name in MADE and options.keys() <= {"source"}:
+        MADE[name].prepare(Path(_tfds_dir(data_dir), name), **options)
+        return _tfds_dir(data_dir)
+    if name == texts.NAME:
+        return texts.prepare(data_dir or "data/texts", **options)
     if options:
         raise DataError(f"{name} is prepared as it is: leave out {', '.join(options)}")
     from score_sde.data import tfds_source
@@ -168,7 +182,12 @@ def is_registered(name: str) -> bool:
 
 def is_as_it_is(name: str) -> bool:
     """Whether the examples of a set are never cropped or resized."""
-    return is_registered(name) or name in (*_AS_THEY_ARE, IN_MEMORY)
+    return is_registered(name) or name in (*_AS_THEY_ARE, *MADE, IN_MEMORY)
+
+
+def lies_in_a_folder(name: str) -> bool:
+    """Whether a set is looked for where data_dir says, or below."""
+    return not is_as_it_is(name) or name in (*BY_PATH, *MADE)
 
 
 def _arrays(split: str, data_dir: DataDir) -> Source:
@@ -183,6 +202,14 @@ def _encoded(split: str, data_dir: DataDir) -> Source:
     return encoded.load(data_dir, split)
 
 
+def _words(split: str, data_dir: DataDir) -> Source:
+    return words.load(data_dir, split)
+
+
+def _chorales(split: str, data_dir: DataDir) -> Source:
+    return chorales.load(data_dir, split)
+
+
 def _made(name: str, split: str, data_dir: DataDir) -> Source:
     return toy.load(name, split)
 
@@ -191,7 +218,20 @@ def _made(name: str, split: str, data_dir: DataDir) -> Source:
 _AS_THEY_ARE: dict[str, Callable[[str, DataDir], Source]] = {
     "arrays": _arrays,
     "encoded": _encoded,
+    "words": _words,
+    "chorales": _chorales,
     **{name: functools.partial(_made, name) for name in toy.SETS},
+}
+
+
+# Sets that are made of what is installed, or of a file of the user's: modules with `prepare(folder,
+# source)` and `load(folder, split)`.
+MADE: dict[str, ModuleType] = {
+    "notes": notes,
+    "furniture_points": furniture_points,
+    "furniture_depth": furniture_depth,
+    "qm9": qm9,
+    "backbone64": backbone64,
 }
 
 

@@ -32,22 +32,29 @@ def replaced(source: Source, say: Callable[[str], None]) -> Source:
 
     def find(index: int) -> None:
         """Look whether an example can be read, and if not, for the one that takes its place."""
-        errors: list[DataError] = []
-        while len(stands) + len(errors) <= most:
-            other = (index + len(errors)) % len(source)
+        other = index
+        try:
+            source.gather(np.array([other]))
+            return
+        except DataError as error:
+            first = error
+        damaged = {index, *stands}  # each once, in whatever order they are met
+        while len(damaged) <= most:
+            other = (other + 1) % len(source)
+            if other in damaged:
+                continue
             try:
                 source.gather(np.array([other]))
-            except DataError as error:
-                errors.append(error)
+            except DataError:
+                damaged.add(other)
                 continue
-            if errors:
-                stands[index] = other
-                say(
-                    f"warning: {errors[0]}. Example {other} is trained on in place of {index}; "
-                    f"{len(stands)} of {len(source):,} are damaged so far"
-                )
+            stands[index] = other
+            say(
+                f"warning: {first}. Example {other} is trained on in place of {index}; "
+                f"{len(stands)} of {len(source):,} are damaged so far"
+            )
             return
-        raise DataError(f"{errors[0]}; more than {most} of {len(source):,} examples are damaged")
+        raise DataError(f"{first}; more than {most} of {len(source):,} examples are damaged")
 
     def gathered(indices: np.ndarray) -> Examples:
         return source.gather(np.array([stands.get(i, i) for i in indices.tolist()], np.int64))

@@ -1,7 +1,7 @@
 """The sets of tensorflow-datasets, read from ArrayRecord files without TensorFlow.
 
-Of a set's features the images of 8 bits, class labels, floating numbers and vectors are fields, and
-texts that `text_feature` made.
+Of a set's features the images of 8 bits, class labels, floating numbers and vectors are fields,
+tensors of 8 bits with four axes, which are videos, and texts that `text_feature` made.
 """
 
 from __future__ import annotations
@@ -238,6 +238,14 @@ def _field(
         return fields.label(feature.num_classes, tuple(feature.names), key)
     if most := most_bytes(feature):
         return fields.text(most, key)
+    if type(feature) is tfds.features.Tensor and feature.np_dtype == np.uint8:
+        if len(feature.shape) != 4 or None in feature.shape:
+            return None
+        if options.size or options.crop:
+            raise DataError(
+                f"the videos of {name} are taken as they are: leave out image_size and crop"
+            )
+        return fields.video(feature.shape, levels, key)
     if isinstance(feature, tfds.features.Tensor) and np.issubdtype(feature.np_dtype, np.floating):
         if feature.shape == ():
             return fields.number(key)

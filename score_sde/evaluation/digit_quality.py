@@ -48,10 +48,8 @@ def measure(
         test: held-out real images, uint8; as many as there are samples are used, or all.
         asked: classes that the samples are to be of, [n], if they are.
     """
-    from sklearn.svm import SVC
-
     samples, train, test = (a.reshape(len(a), -1) / 255.0 for a in (samples, train, test))
-    classes = SVC(C=10).fit(train, labels).predict(samples)
+    classes = classified(samples, train, labels)
     n = min(len(samples), len(test))
     reference = moments(train)
     ours, real = (frechet_distance(*moments(a[:n]), *reference) for a in (samples, test))
@@ -62,6 +60,19 @@ def measure(
         "nearest_ratio": round(_nearest(samples, train) / _nearest(test, train), 3),
         **({} if asked is None else {"as_asked": round(float(np.mean(classes == asked)), 4)}),
     }
+
+
+def classified(images: np.ndarray, train: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The classes of images, [n], by a classifier that is fitted to training images.
+
+    Args:
+        images: in [0, 1], [n, d].
+        train: likewise, [m, d].
+        labels: their classes, [m].
+    """
+    from sklearn.svm import SVC
+
+    return SVC(C=10).fit(train, labels).predict(images)
 
 
 def _nearest(images: np.ndarray, train: np.ndarray) -> float:

@@ -12,13 +12,14 @@ from jax.sharding import Mesh
 from score_sde.evaluation.reference import Reference
 from score_sde.evaluation.samples import Drawn
 from score_sde.evaluation.subject import Subject
-from score_sde.objectives import AUTOENCODER, CLASSIFIER, DENOISER
+from score_sde.objectives import AUTOENCODER, CLASSIFIER, DENOISER, TOKEN_PREDICTOR
 
 __all__ = [
     "AUTOENCODER",
     "CLASSIFIER",
     "DENOISER",
     "SAMPLES",
+    "TOKEN_PREDICTOR",
     "Entries",
     "Metric",
     "SampleMetric",
@@ -38,7 +39,7 @@ class Metric:
     """A metric of examples. Subclasses are the sections of a config that they share a name with.
 
     Attributes:
-        NEEDS: DENOISER, CLASSIFIER or AUTOENCODER, what the subject must be.
+        NEEDS: DENOISER, CLASSIFIER, AUTOENCODER or TOKEN_PREDICTOR, what the subject must be.
     """
 
     NEEDS: ClassVar[str]

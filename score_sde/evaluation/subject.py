@@ -44,6 +44,8 @@ class Subject:
         conditions: names of the fields that it is told.
         identity: what determines what it computes, as JSON values.
         draw: draws from it, by the run's sampler.
+        asked: the examples, of all fields, whose conditions the first so many samples are told;
+            none where it is told nothing or classes only, which are drawn.
         sampling: what determines what is drawn, as JSON values: the sampler and its seed.
         coupling: what makes a sample depend on the others of its batch; "" if nothing does.
         source: the examples.
@@ -70,6 +72,7 @@ class Subject:
     conditions: tuple[str, ...]
     identity: dict[str, Any]
     draw: Draw
+    asked: Callable[[int], Mapping[str, np.ndarray]]
     sampling: dict[str, Any]
     coupling: str
     source: Source

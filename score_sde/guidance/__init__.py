@@ -12,13 +12,20 @@ from score_sde.guidance.distilled import Distilled
 from score_sde.guidance.free import ClassifierFree, classifier_free
 from score_sde.guidance.gradients import dps, moments, pigdm
 from score_sde.guidance.measurement import Measurement
-from score_sde.guidance.observation import Colorization, Inpainting, Observation, SuperResolution
+from score_sde.guidance.observation import (
+    Colorization,
+    Inpainting,
+    Motif,
+    Observation,
+    SuperResolution,
+)
 from score_sde.guidance.operators import (
     Average,
     Blur,
     ChannelMean,
     Elements,
     Function,
+    Mutual,
     Operator,
 )
 from score_sde.guidance.projected import AdaptiveProjected, adaptive_projected
@@ -40,6 +47,8 @@ __all__ = [
     "Function",
     "Inpainting",
     "Measurement",
+    "Motif",
+    "Mutual",
     "Observation",
     "Operator",
     "Rule",

@@ -49,7 +49,7 @@ from jax.typing import ArrayLike
 
 from score_sde.composite import Composite
 from score_sde.guidance.measurement import Measurement
-from score_sde.guidance.operators import Average, ChannelMean, Elements
+from score_sde.guidance.operators import Average, ChannelMean, Elements, Mutual
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import SDE, expand
 
@@ -171,6 +171,33 @@ class Inpainting(Observation):
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class Motif(Observation):
+    """How some points of a set lie to each other is known, and not where all of them lie.
+
+    What a motif of a protein says of a scaffold around it (Watson et al. 2023), up to how it is
+    turned, which a model that was trained on all turns of its data does not care about. Points of
+    which the places themselves were known would have a centre of mass, and states have none.
+
+    Attributes:
+        known: clean states, [batch, n, d] or [1, n, d]; what they hold elsewhere is not used.
+        mask: nonzero for the points of the motif, [batch or 1, n, 1].
+    """
+
+    known: ArrayLike
+    mask: ArrayLike
+
+    def replace(self, x: jax.Array, value: ArrayLike) -> jax.Array:
+        """x, with the points of the motif about their centre as `value` has them about its own."""
+        return x + Mutual(self.mask).forward(jnp.broadcast_to(value, x.shape).astype(x.dtype) - x)
+
+    def measurement(self) -> Measurement:
+        """The places of the points about their centre."""
+        operator = Mutual(self.mask)
+        return Measurement(operator, operator.forward(jnp.asarray(self.known)))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Colorization(Observation):
     """The mean over the channels is known (Song et al. 2021, Appendix I.3).
 
@@ -213,12 +240,12 @@ class SuperResolution(Observation):
     @property
     def known(self) -> jax.Array:
         """The image with each pixel as a square."""
-        return jnp.repeat(jnp.repeat(jnp.asarray(self.low), self.factor, 1), self.factor, 2)
+        return jnp.repeat(jnp.repeat(jnp.asarray(self.low), self.factor, -3), self.factor, -2)
 
     def replace(self, x: jax.Array, value: ArrayLike) -> jax.Array:
         """x, each square moved to the mean of `value`."""
         means = Average(self.factor).forward(value - x)
-        return x + jnp.repeat(jnp.repeat(means, self.factor, 1), self.factor, 2)
+        return x + jnp.repeat(jnp.repeat(means, self.factor, -3), self.factor, -2)
 
     def measurement(self) -> Measurement:
         """The image of lower resolution."""

@@ -56,6 +56,34 @@ class Elements(Operator):
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class Mutual(Operator):
+    """How some points of a set lie to each other, about their own centre; the others are 0.
+
+    The projection onto arrays whose places, the first coordinates, add up to 0 over these points,
+    and are 0 elsewhere. So it is orthogonal, and of a set without a centre of mass it is in the
+    subspace of such sets.
+
+    Attributes:
+        mask: nonzero for these points, [batch or 1, n, 1].
+        axes: coordinates that are places; the rest is observed as it is.
+    """
+
+    mask: ArrayLike
+    axes: int = dataclasses.field(default=3, metadata={"static": True})
+    gram = 1.0
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        """The projection, [batch, n, d] both."""
+        there = jnp.asarray(self.mask) != 0
+        chosen = jnp.where(there, x, 0)
+        count = jnp.maximum(jnp.sum(there, axis=1, keepdims=True), 1).astype(x.dtype)
+        centre = jnp.sum(chosen, axis=1, keepdims=True) / count
+        places = jnp.arange(x.shape[-1])[None, None] < self.axes
+        return jnp.where(there & places, chosen - centre, chosen)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class ChannelMean(Operator):
     """The mean over the channels, the last axis, which stays with size 1.
 
@@ -95,18 +123,18 @@ class Average(Operator):
         return 1 / self.factor**2
 
     def forward(self, x: jax.Array) -> jax.Array:
-        """[batch, H / factor, W / factor, C], of images [batch, H, W, C].
+        """[batch, H / factor, W / factor, C], of images [batch, H, W, C]; of all frames likewise.
 
         Raises:
             ValueError: `factor` does not divide them, or they are no images.
         """
-        if x.ndim != 4:
+        if x.ndim < 4:
             raise ValueError(f"squares are of images [batch, H, W, C], not of states {x.shape}")
-        batch, height, width, channels = x.shape
+        *before, height, width, channels = x.shape
         f = self.factor
         if height % f or width % f:
             raise ValueError(f"factor={f} must divide the height and width, {height} and {width}")
-        return x.reshape(batch, height // f, f, width // f, f, channels).mean((2, 4))
+        return x.reshape(*before, height // f, f, width // f, f, channels).mean((-4, -2))
 
 
 @jax.tree_util.register_dataclass

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from score_sde.prediction import Denoiser, Prediction, null_like
 from score_sde.processes import expand
+from score_sde.subspace import lies_in
 
 Cond = Mapping[str, jax.Array] | None
 X0 = "x0"
@@ -33,6 +34,7 @@ def told_both(
     """The predictions given two conditions, from one call on a batch of twice the size.
 
     From two calls where a condition is missing for which the denoiser, or its dtype, has no null.
+    What says where the states lie is never missing: both have that of cond, or of negative.
 
     Args:
         denoise: of the model.
@@ -47,6 +49,9 @@ def told_both(
     cond, negative = _arrays(cond), _arrays(negative)
     if not cond and not negative:
         raise ValueError("guidance to a condition needs one: give cond, arrays by name")
+    # What says where the states lie says so of both predictions.
+    kept = {name: cond[name] for name in lies_in(denoise).conditions if name in (cond or {})}
+    negative = {**kept, **(negative or {})} if kept else negative
     together = _together(cond or {}, negative or {}, len(x)) if takes_nulls(denoise) else None
     if together is None:
         return denoise(x, t, cond), denoise(x, t, negative)

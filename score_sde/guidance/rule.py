@@ -110,9 +110,10 @@ class Rule(Composite):
 
         def within() -> tuple[Prediction, Prediction]:
             wanted, other = self.both(x, t, cond)
-            there = expand(inside, x)
             combined = self.combine(wanted, other)
-            return wanted, jax.tree.map(lambda g, d: jnp.where(there, g, d), combined, wanted)
+            return wanted, jax.tree.map(
+                lambda g, d: jnp.where(expand(inside, g), g, d), combined, wanted
+            )
 
         return jax.lax.cond(jnp.any(inside), within, lambda: (self.denoise(x, t, cond),) * 2)
 

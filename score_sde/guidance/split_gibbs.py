@@ -55,6 +55,7 @@ from score_sde.samplers.sample import NOISE
 from score_sde.samplers.table import EPS, Row, Table, of_rows
 from score_sde.samplers.tabular import TabularSampler
 from score_sde.sections import DERIVED
+from score_sde.subspace import Subspace, lies_in
 from score_sde.values import Positive, between
 
 _OBSERVED = 1  # its noise, beside that of the rows
@@ -144,8 +145,10 @@ class SplitGibbs(TabularSampler):
         """See Sampler.
 
         Raises:
-            ValueError: as `check`.
+            ValueError: as `check`, or states lie in a subspace, where (1) is another.
         """
+        if lies_in(denoise) != Subspace():
+            raise ValueError("the split Gibbs sampler is not for states in a subspace: use another")
         denoise, table, levels = bound(denoise, sde), self.table(sde), self.levels(sde)
         key = keys.fold_in(key, NOISE)
         key_rows, key_observed = keys.fold_in(key, 0), keys.fold_in(key, _OBSERVED)

@@ -18,13 +18,14 @@ from score_sde.guidance.methods import Method, Replacement
 from score_sde.guidance.observation import (
     Colorization,
     Inpainting,
+    Motif,
     Observation,
     SuperResolution,
     marginal,
 )
 from score_sde.guidance.operators import Average
 from score_sde.prediction import Denoiser
-from score_sde.processes import SDE
+from score_sde.processes import SDE, Process
 from score_sde.samplers.sample import Sampler
 
 
@@ -67,6 +68,22 @@ class Redraw(Task):
     def start(self, sde: SDE, x: jax.Array, t: float, known: jax.Array | None) -> jax.Array:
         """alpha y + sigma z at time t, with z the x of standard deviation 1."""
         return marginal(sde, x, t, known)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Infill(Task):
+    """Tokens of which some are known; samplers of tokens leave them as they are.
+
+    Attributes:
+        mask: true where they are, [length].
+    """
+
+    mask: jax.Array
+
+    def start(self, sde: Process, x: jax.Array, t: float, known: jax.Array) -> jax.Array:
+        """What is known, and masks, of which x is."""
+        return jnp.where(self.mask[None], known, x)
 
 
 @jax.tree_util.register_dataclass
@@ -145,6 +162,22 @@ class Inpaint(Observed):
     def observation(self, known: jax.Array) -> Inpainting:
         """The elements under the mask."""
         return Inpainting(known, self.mask)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Scaffold(Observed):
+    """Some points of a set are known by how they lie to each other; the rest is drawn around them.
+
+    Attributes:
+        mask: true for these points, [batch or 1, n, 1].
+    """
+
+    mask: jax.Array
+
+    def observation(self, known: jax.Array) -> Motif:
+        """The points under the mask."""
+        return Motif(known, self.mask)
 
 
 @jax.tree_util.register_dataclass

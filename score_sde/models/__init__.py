@@ -16,19 +16,25 @@ from score_sde.models.autoencoder import Autoencoder
 from score_sde.models.cross_unet import CrossUNet
 from score_sde.models.dit import DiT
 from score_sde.models.edm2 import EDM2
+from score_sde.models.egnn import EGNN
 from score_sde.models.flux import Flux
 from score_sde.models.functional import Maker
 from score_sde.models.mlp import MLP
 from score_sde.models.mmdit import MMDiT
 from score_sde.models.ncsn import NCSN, NCSNv2
 from score_sde.models.pixart import PixArt
+from score_sde.models.set_transformer import SetTransformer
+from score_sde.models.stable_audio import StableAudio
+from score_sde.models.token_transformer import TokenTransformer
 from score_sde.models.unet import UNet
 from score_sde.models.uvit import UViT
+from score_sde.models.video import VideoDiT, VideoUNet
 from score_sde.models.wide_resnet import WideResNet
 
 __all__ = [
     "ADM",
     "EDM2",
+    "EGNN",
     "MLP",
     "NCSN",
     "NETWORKS",
@@ -36,14 +42,19 @@ __all__ = [
     "Autoencoder",
     "DiT",
     "NCSNv2",
+    "SetTransformer",
+    "TokenTransformer",
     "UNet",
     "UViT",
+    "VideoDiT",
+    "VideoUNet",
     "WideResNet",
     "read",
 ]
 
-# Each is called network(x, noise_label, cond=None, *, key=None). Classifiers give logits of
-# p(y | x_t) where the others give a state; an autoencoder has encode and decode instead.
+# Each is called network(x, noise_label, cond=None, *, key=None). Where others give a state,
+# classifiers give logits of p(y | x_t), and networks of tokens those of each token; an autoencoder
+# has encode and decode instead.
 NETWORKS: dict[str, type[nnx.Module]] = {
     "unet": UNet,
     "adm": ADM,
@@ -51,15 +62,21 @@ NETWORKS: dict[str, type[nnx.Module]] = {
     "edm2": EDM2,
     "dit": DiT,
     "uvit": UViT,
+    "set_transformer": SetTransformer,
+    "egnn": EGNN,
     "cross_unet": CrossUNet,
     "mmdit": MMDiT,
     "flux": Flux,
     "pixart": PixArt,
+    "stable_audio": StableAudio,
     "ncsn": NCSN,
     "ncsnv2": NCSNv2,
     "mlp": MLP,
     "wide_resnet": WideResNet,
+    "token_transformer": TokenTransformer,
     "autoencoder": Autoencoder,
+    "video_unet": VideoUNet,
+    "video_dit": VideoDiT,
 }
 
 

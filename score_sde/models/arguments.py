@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from score_sde import values
@@ -41,6 +41,25 @@ def options(network: type) -> dict[str, Entry]:
 def given(network: type) -> frozenset[str]:
     """The names of the arguments that it is given."""
     return frozenset(name for name, entry in _arguments(network).items() if _is_given(entry))
+
+
+def also(base: type) -> Callable[[T], T]:
+    """Marks an __init__ that takes **others: these are the arguments of another network's.
+
+    Args:
+        base: the other, to whose __init__ they are passed on. An argument of both is described, and
+            has the default, as here.
+    """
+
+    def marked(init: T) -> T:
+        theirs, ours = (inspect.signature(one).parameters for one in (base.__init__, init))
+        own = {name: p for name, p in ours.items() if p.kind != p.VAR_KEYWORD}
+        init.__signature__ = inspect.Signature(list({**theirs, **own}.values()))
+        hints = typing.get_type_hints(base.__init__, include_extras=True)
+        init.__annotations__ = hints | {n: a for n, a in init.__annotations__.items() if n in own}
+        return init
+
+    return marked
 
 
 def check(network: type, given: Mapping[str, Any]) -> None:

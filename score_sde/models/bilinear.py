@@ -12,6 +12,7 @@ a `custom_vjp` does not have.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -95,6 +96,6 @@ def _batch(primitive: Primitive, rule: Rule, joins: bool, args, axes, **how):
     one, other = args
     if joins and axes[1] is None:
         one = jnp.moveaxis(one, axes[0], 0)
-        out = primitive.bind(one.reshape(-1, *one.shape[2:]), other, **how)
+        out = primitive.bind(one.reshape(math.prod(one.shape[:2]), *one.shape[2:]), other, **how)
         return out.reshape(*one.shape[:2], *out.shape[1:]), 0
     return jax.vmap(functools.partial(rule, **how), axes)(one, other), 0

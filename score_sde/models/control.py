@@ -127,7 +127,7 @@ class Control(Adapter):
 
         def make(rngs: nnx.Rngs) -> Branch:
             made = network.make(rngs)
-            if not isinstance(made, UNet):
+            if type(made) is not UNet:  # one of videos is a UNet too, of other states
                 raise ValueError(f"{self.said} is for the network unet")
             return Branch(made, self.image, rngs=rngs)
 

@@ -16,7 +16,7 @@ embeddings of its own, and so a c; the last layer's is then that of the first bl
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -140,6 +140,7 @@ class DiTBlock(nnx.Module):
         told: jax.Array,
         angles: jax.Array | None,
         key: jax.Array | None,
+        mask: jax.Array | None = None,
     ) -> jax.Array:
         """One block.
 
@@ -148,10 +149,11 @@ class DiTBlock(nnx.Module):
             told: [batch, channels], after its swish.
             angles: of rotary positions, see SelfAttention; None for none.
             key: for dropout; None for none.
+            mask: bool [batch, tokens], which of them are seen; None for all.
         """
         b_1, s_1, g_1, b_2, s_2, g_2 = jnp.split(self.modulation(told)[:, None], 6, axis=-1)
         key_1, key_2 = (None, None) if key is None else jax.random.split(key)
-        added = self.attention(modulate(self.norm_0(h), b_1, s_1), angles)
+        added = self.attention(modulate(self.norm_0(h), b_1, s_1), angles, mask=mask)
         h = h + spread(g_1, h) * dropout(added, self.dropout_rate, key_1)
         added = self.feed_forward(modulate(self.norm_1(h), b_2, s_2))
         return h + spread(g_2, h) * dropout(added, self.dropout_rate, key_2)
@@ -252,7 +254,7 @@ class DiT(nnx.Module):
             else None
         )
         self.blocks = Stacked(
-            lambda rngs: DiTBlock(
+            lambda rngs: self._block(
                 channels,
                 chosen.heads,
                 mlp_ratio=mlp_ratio,
@@ -302,7 +304,7 @@ class DiT(nnx.Module):
         keys = (None, None) if key is None else jax.random.split(key)
 
         def c(by: nnx.Module) -> jax.Array:
-            return told(by, noise_label.astype(wide), cond, keys[0]).astype(compute)
+            return self._told(by, noise_label.astype(wide), cond, keys[0]).astype(compute)
 
         shared = None if self.noise_embedding is None else c(self)
         h, angles = self._tokens(x.astype(compute))
@@ -317,6 +319,14 @@ class DiT(nnx.Module):
         shift, scale = jnp.split(last[:, None], 2, axis=-1)
         out = self.dense_out(modulate(self.norm(h), shift, scale)).astype(wide)
         return tokens.unpatchify(out, self.rows, self.columns, self.patch)
+
+    def _block(self, channels: int, heads: int, **options: Any) -> DiTBlock:
+        """One of the blocks."""
+        return DiTBlock(channels, heads, **options)
+
+    def _told(self, by: nnx.Module, *args: Any) -> jax.Array:
+        """c of each image, [batch, channels]; see `told`."""
+        return told(by, *args)
 
     def _tokens(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         """The tokens of images, registers before patches, and their rotary angles."""

@@ -9,6 +9,7 @@ training step of a DiT. Written as in (1) all three are products of arrays as th
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -30,7 +31,7 @@ def linear(x: jax.Array, kernel: Any) -> jax.Array:
     """
     if not isinstance(kernel, jax.Array | np.ndarray):
         return x @ kernel
-    y = _product.bind(x.reshape(-1, x.shape[-1]), kernel)
+    y = _product.bind(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), kernel)
     return y.reshape(*x.shape[:-1], *y.shape[1:])
 
 

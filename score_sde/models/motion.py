@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models.frames import across
 from score_sde.models.layers import Dense, GroupNorm
 from score_sde.models.spatial_transformer import MLP_RATIO, TOKEN_EPS, CrossAttention
 from score_sde.models.stacked import Stacked
@@ -111,8 +112,10 @@ class Motion(nnx.Module):
             raise ValueError(f"{frames} frames, and this network knows at most {self.frames}")
         _, height, width, channels = x.shape
         video = x.reshape(-1, frames * height, width, channels)
-        h = self.dense_in(self.norm(video)).reshape(-1, frames, height * width, channels)
-        h = h.swapaxes(1, 2).reshape(-1, frames, channels)
-        h, _ = self.blocks.scan(lambda block, h, _, __: (block(h), None), h, None)
-        h = self.dense_out(h).reshape(-1, height * width, frames, channels)
-        return x + h.swapaxes(1, 2).reshape(x.shape)
+        h = self.dense_in(self.norm(video)).reshape(x.shape)
+
+        def moved(h: jax.Array) -> jax.Array:
+            h, _ = self.blocks.scan(lambda block, h, _, __: (block(h), None), h, None)
+            return self.dense_out(h)
+
+        return x + across(h, frames, moved)

@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 from score_sde.values import between
 
 Own = Annotated[int, between(0, 2**16)]  # an option that takes the place of the word's; 0 does not
+Rows = Annotated[int, between(0, 2**24)]  # of a table; 0 for as many as are needed
 Ratio = Annotated[float, between(0.25, 64)]
 
 

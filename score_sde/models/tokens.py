@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 _BASE = 1e4  # of sine-cosine positions: their longest wave is 2 pi times as long
-_ROTARY_BASE = 100.0  # of rotary ones: an image is some tens of patches wide, a text far longer
+ROTARY_BASE = 100.0  # of rotary ones: an image is some tens of patches wide, a text far longer
 
 
 def patchify(x: jax.Array, patch: int) -> jax.Array:
@@ -115,7 +115,7 @@ def rotary_angles(rows: int, columns: int, features: int, dtype: jnp.dtype) -> j
         [rows * columns, features / 2]: of the column i the angles i 100^(-4 j / features),
         0 <= j < features / 4; of the row the same.
     """
-    row, column = (_angles(size, features // 4, _ROTARY_BASE) for size in (rows, columns))
+    row, column = (_angles(size, features // 4, ROTARY_BASE) for size in (rows, columns))
     return on_grid(row, column, dtype)
 
 
@@ -141,6 +141,23 @@ def axes_angles(rows: int, columns: int, axes: Sequence[int], dtype: jnp.dtype) 
         jnp.broadcast_to(jnp.asarray(column, dtype)[None], (rows, columns, halves[1])),
     )
     return jnp.concatenate(parts, axis=-1).reshape(rows * columns, -1)
+
+
+def line_angles(size: int, features: int, base: float, dtype: jnp.dtype) -> jax.Array:
+    """Angles of rotary positions on a line (Su et al. 2021, arXiv 2104.09864).
+
+    Args:
+        size: how many tokens there are.
+        features: of a head, an even number.
+        base: of the angles, such as ROTARY_BASE for few tokens.
+        dtype: of the result.
+
+    Returns:
+        [size, features / 2]: of token i the angles i base^(-2 j / features).
+    """
+    # Where the program runs, as in `on_grid`.
+    waves = jnp.asarray(base ** -(np.arange(features // 2) / (features // 2)), dtype)
+    return jnp.arange(size, dtype=dtype)[:, None] * waves[None]
 
 
 def rotate(x: jax.Array, angles: jax.Array, adjacent: bool = False) -> jax.Array:

@@ -118,6 +118,7 @@ class SelfAttention(nnx.Module):
         x: jax.Array,
         angles: jax.Array | None = None,
         added: jax.Array | None = None,
+        mask: jax.Array | None = None,
     ) -> jax.Array:
         """[batch, tokens, features] to the same.
 
@@ -126,8 +127,9 @@ class SelfAttention(nnx.Module):
             angles: of rotary positions, [tokens, features of a head / 2], see tokens.rotate; None
                 for none.
             added: to the logits, see attend; None for nothing.
+            mask: bool [batch, tokens], which of them are seen; None for all.
         """
-        return self.join(attend(*self.split(x, angles), added=added, scaled=self.scaled))
+        return self.join(attend(*self.split(x, angles), mask, added=added, scaled=self.scaled))
 
     def split(
         self, x: jax.Array, angles: jax.Array | None = None

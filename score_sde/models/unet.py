@@ -14,7 +14,7 @@ All are one network with options:
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ from score_sde.models.embeddings import NoiseEmbedding, Powers, check_label, wit
 from score_sde.models.layers import Conv
 from score_sde.models.running import Runner, key_sequence
 from score_sde.models.shapes import check_attention, check_state, image_shape, level_sizes
-from score_sde.models.told import embed, make_early_and_late
+from score_sde.models.told import Cond, Told, embed, make_early_and_late
 from score_sde.models.unet_levels import Builder
 from score_sde.values import Count, Length, Name, NotNegative, Positive, Share, between
 
@@ -149,7 +149,7 @@ class UNet(nnx.Module):
         self.fourier_features = tuple(fourier_features)
         inputs = data_channels * (1 + 2 * len(self.fourier_features))
         self.conv_in = Conv(inputs, channels, **layer)
-        build = Builder(
+        build = self._builder(
             sizes=level_sizes(self.sides, len(channel_mult)),
             data_channels=data_channels,
             widths=[channels * multiple for multiple in channel_mult],
@@ -250,15 +250,7 @@ class UNet(nnx.Module):
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
         keys = key_sequence(key)
-        told = embed(
-            self.noise_embedding,
-            self.early_conditions,
-            self.conditions,
-            noise_label.astype(wide),
-            cond,
-            next(keys),
-        )
-        told = told.astype(compute)
+        told = self._told(noise_label.astype(wide), cond, next(keys)).astype(compute)
         run = Runner(told.embedding, keys, self.remat, told.tokens)
         x = x if self.centered else 2 * x - 1
         seen = with_fourier_features(x.astype(wide), self.fourier_features).astype(compute)
@@ -267,6 +259,15 @@ class UNet(nnx.Module):
         for block in self.middle:
             h = run(block, h)
         return run, h, skips
+
+    def _builder(self, **options: Any) -> Builder:
+        """What makes the blocks."""
+        return Builder(**options)
+
+    def _told(self, noise_label: jax.Array, cond: Cond, key: jax.Array | None) -> Told:
+        """What the blocks are told of each image; see models.told.embed."""
+        own = self.noise_embedding, self.early_conditions, self.conditions
+        return embed(*own, noise_label, cond, key)
 
     def _encode(
         self, x: jax.Array, seen: jax.Array, hint: jax.Array | None, run: Runner

@@ -156,14 +156,17 @@ class Builder:
 
     def attention(self, n: int) -> Attention:
         """Attention of n features."""
-        return Attention(
-            n,
-            seen=self.seen,
-            skip_rescale=self.skip_rescale,
-            init_scale=self.init_scale,
-            group_size=self.group_size,
+        return Attention(n, **self.attention_options())
+
+    def attention_options(self) -> dict[str, Any]:
+        """What attention is told beside how many features there are."""
+        return {
+            "seen": self.seen,
+            "skip_rescale": self.skip_rescale,
+            "init_scale": self.init_scale,
+            "group_size": self.group_size,
             **self.layer,
-        )
+        }
 
     def head(self, n_in: int, n_out: int, scale: float) -> Head:
         """The last layers of an image of n_out channels."""

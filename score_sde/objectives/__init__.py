@@ -13,6 +13,7 @@ from score_sde.objectives.base import (
     DENOISER,
     FLOW_MAP,
     OWN,
+    TOKEN_PREDICTOR,
     Objective,
     is_a,
     with_article,
@@ -23,6 +24,7 @@ from score_sde.objectives.ect import ECT
 from score_sde.objectives.flow_matching import FlowMatching
 from score_sde.objectives.guidance_distillation import GuidanceDistillation
 from score_sde.objectives.ict import ICT
+from score_sde.objectives.masked import MaskedBound
 from score_sde.objectives.mean_flow import MeanFlow
 from score_sde.objectives.progressive import Progressive
 from score_sde.objectives.scm import SCM
@@ -41,11 +43,13 @@ __all__ = [
     "OWN",
     "SCM",
     "SHARED",
+    "TOKEN_PREDICTOR",
     "Autoencoding",
     "Classification",
     "Denoising",
     "FlowMatching",
     "GuidanceDistillation",
+    "MaskedBound",
     "MeanFlow",
     "Objective",
     "Progressive",
@@ -69,6 +73,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "guidance_distillation": GuidanceDistillation,
     "classification": Classification,
     "autoencoding": Autoencoding,
+    "masked": MaskedBound,
 }
 
 # Options that several of them have; the others are in a section of each one's name.

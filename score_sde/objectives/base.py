@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 import jax
 from flax import nnx
 
-from score_sde.fields import Field
-from score_sde.prediction import Denoiser
+from score_sde.fields import NUMBERS, Field
+from score_sde.prediction import Denoiser, PredictionOptions
 from score_sde.processes import SDE
 
 Network = Callable[..., jax.Array]
@@ -18,11 +18,12 @@ Network = Callable[..., jax.Array]
 OWN = "objective"  # before the paths of the arrays of an objective's own
 
 # What a network becomes, by what its objective trains: see prediction.Denoiser, classifier,
-# autoencoder and flow_map: a flow map of any two times is a denoiser too, and one to the data alone
-# is none.
+# autoencoder, token_prediction and flow_map: a flow map of any two times is a denoiser too, and one
+# to the data alone is none.
 DENOISER, CLASSIFIER = "denoiser", "classifier"
 FLOW_MAP, CONSISTENCY = "flow map", "consistency model"
 AUTOENCODER = "autoencoder"
+TOKEN_PREDICTOR = "token predictor"
 
 
 def is_a(trained: str, needed: str) -> bool:
@@ -40,8 +41,9 @@ class Objective:
     """Subclasses are the sections of a config that they share a name with.
 
     Attributes:
-        TRAINS: what the network becomes: DENOISER, CLASSIFIER, FLOW_MAP, CONSISTENCY or
-            AUTOENCODER.
+        TRAINS: what the network becomes: DENOISER, CLASSIFIER, FLOW_MAP, CONSISTENCY, AUTOENCODER
+            or TOKEN_PREDICTOR.
+        STATES: what its states are, as of processes.Process.
         REFUSES: parametrisations that it cannot train: a consistency model that is compared with
             itself alone has to be the identity at t = 0 by what its output means.
         NUMBERS: names of what the network is told beside its conditions, a number each.
@@ -53,6 +55,7 @@ class Objective:
     """
 
     TRAINS: ClassVar[str]
+    STATES: ClassVar[str] = NUMBERS
     REFUSES: ClassVar[tuple[str, ...]] = ()
     NUMBERS: ClassVar[tuple[str, ...]] = ()
     SAME_PROCESS: ClassVar[bool] = False
@@ -76,13 +79,25 @@ class Objective:
         """
         return None
 
+    def reader(self, predicts: PredictionOptions, process: SDE) -> Callable[[Network], Any]:
+        """What reads the output of a network, for `model`: as a prediction of numbers.
+
+        Args:
+            predicts: what the output means.
+            process: the forward process.
+
+        Raises:
+            ValueError: it can mean nothing for this process.
+        """
+        return predicts.denoiser(process)
+
     def model(self, network: Network, process: SDE, denoiser: Callable[[Network], Denoiser]) -> Any:
         """What is trained, made of a network.
 
         Args:
             network: (state [batch, *data], noise label [batch], cond) to its output.
             process: the forward process.
-            denoiser: reads the output of a network as a prediction.
+            denoiser: what `reader` gave.
         """
         return denoiser(network)
 

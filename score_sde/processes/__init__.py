@@ -1,17 +1,17 @@
-"""Forward processes: x_t = alpha(t) x_0 + sigma(t) eps. One process a file."""
+"""Forward processes, one a file: x_t = alpha(t) x_0 + sigma(t) eps of numbers, masks of tokens."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
-
-import numpy as np
 
 from score_sde import sections
 from score_sde.checks import check_name
 from score_sde.processes.base import SDE, expand, namespace
 from score_sde.processes.cosine import CosineVP
 from score_sde.processes.edm import EDM
+from score_sde.processes.masked import MASK, Masked
 from score_sde.processes.own import OWN, FromAlphaSigma, from_alpha_sigma
+from score_sde.processes.process import Process
 from score_sde.processes.rectified_flow import RectifiedFlow
 from score_sde.processes.sequences import DDPM, SMLD
 from score_sde.processes.subvp import SubVP
@@ -24,6 +24,8 @@ __all__ = [
     "CONTINUOUS",
     "DDPM",
     "EDM",
+    "GAUSSIAN",
+    "MASK",
     "PROCESSES",
     "SDE",
     "SMLD",
@@ -32,6 +34,8 @@ __all__ = [
     "CosineVP",
     "FromAlphaSigma",
     "Known",
+    "Masked",
+    "Process",
     "RectifiedFlow",
     "SubVP",
     "TrigFlow",
@@ -53,7 +57,8 @@ CONTINUOUS: dict[str, type[SDE]] = {
     "rectified_flow": RectifiedFlow,
     "trig_flow": TrigFlow,
 }
-PROCESSES: dict[str, type[SDE]] = {**CONTINUOUS, "smld": SMLD, "ddpm": DDPM}
+GAUSSIAN: dict[str, type[SDE]] = {**CONTINUOUS, "smld": SMLD, "ddpm": DDPM}
+PROCESSES: dict[str, type[Process]] = {**GAUSSIAN, "masked": Masked}
 
 _REGISTERED: dict[str, FromAlphaSigma] = {}
 
@@ -96,7 +101,7 @@ class Known:
         return f"one of {', '.join(PROCESSES)}, or a name that processes.register gave"
 
 
-def section(process: SDE) -> dict[str, Any]:
+def section(process: Process) -> dict[str, Any]:
     """The fields of a section `sde` that name a process, from which `read` makes it again.
 
     One's own is registered.
@@ -116,7 +121,7 @@ def section(process: SDE) -> dict[str, Any]:
     return {"name": names[0], **options}
 
 
-def read(section: Mapping[str, Any]) -> SDE:
+def read(section: Mapping[str, Any]) -> Process:
     """The process that a section `sde` of a config names; a parameter it has not is an error.
 
     Raises:
@@ -130,23 +135,10 @@ def read(section: Mapping[str, Any]) -> SDE:
         return dataclasses.replace(own, **values)
     _check_parameters(name, values, PROCESSES[name])
     process = PROCESSES[name](**values)
-    _check_numbers(process)
+    process.check_ends()
     return process
 
 
-def _check_parameters(name: str, values: Mapping[str, Any], process: type[SDE]) -> None:
+def _check_parameters(name: str, values: Mapping[str, Any], process: type[Process]) -> None:
     for parameter in values:
         check_name(f"parameter of config.sde.name={name}", parameter, sections.entries(process))
-
-
-def _check_numbers(process: SDE) -> None:
-    """Raise ValueError if a process cannot be computed with at an end of its times."""
-    for t in (process.t_min, process.t_max):
-        with np.errstate(all="ignore"):  # reported here
-            alpha, sigma = (float(f(np.float64(t))) for f in (process.alpha, process.sigma))
-            there = np.isfinite(np.float32([alpha, sigma])).all() and np.float32(sigma) > 0
-        if not there:
-            raise ValueError(
-                f"{process} has alpha={alpha:g} and sigma={sigma:g} at t={t:g}: both must be "
-                "numbers that a float32 can be, and sigma above 0"
-            )

@@ -24,7 +24,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +31,7 @@ import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
 from score_sde import keys, sections
+from score_sde.processes.process import Process
 
 _HALVINGS = 60  # past them an interval of float64 is two neighbours
 
@@ -91,20 +91,11 @@ def derivative(function: Callable[[ArrayLike], jax.Array], t: ArrayLike) -> jax.
     return at(of, t)
 
 
-class SDE:
+class SDE(Process):
     """A linear SDE, equation (1). Subclasses are frozen dataclasses that define alpha and sigma.
 
-    Attributes:
-        t_min: the smallest time that samplers and losses reach, where sigma is nearly 0.
-        t_max: the time at which the process has forgotten the data.
-        scales: for a discrete sequence (processes.sequences) its number of noise levels, else None.
-        straight: whether alpha = 1 - t and sigma = t, so that paths of given ends are straight.
+    sigma is nearly 0 at t_min.
     """
-
-    t_min: float
-    t_max: float
-    scales: int | None = None
-    straight: ClassVar[bool] = False
 
     def __post_init__(self):
         sections.check(self)
@@ -113,11 +104,6 @@ class SDE:
                 f"times must satisfy 0 < t_min < t_max, not {self.t_min}, {self.t_max}"
             )
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What it is, for a record: plain values by name."""
-        return {name: getattr(self, name) for name in sections.entries(type(self))}
-
     def alpha(self, t: ArrayLike) -> jax.Array:
         """alpha(t) of equation (2); shape of t."""
         raise NotImplementedError
@@ -125,6 +111,18 @@ class SDE:
     def sigma(self, t: ArrayLike) -> jax.Array:
         """sigma(t) of equation (2), the standard deviation of x_t given x_0; shape of t."""
         raise NotImplementedError
+
+    def check_ends(self) -> None:
+        """Raise ValueError unless alpha and sigma are numbers at both ends, and sigma above 0."""
+        for t in (self.t_min, self.t_max):
+            with np.errstate(all="ignore"):  # reported here
+                alpha, sigma = (float(f(np.float64(t))) for f in (self.alpha, self.sigma))
+                there = np.isfinite(np.float32([alpha, sigma])).all() and np.float32(sigma) > 0
+            if not there:
+                raise ValueError(
+                    f"{self} has alpha={alpha:g} and sigma={sigma:g} at t={t:g}: both must be "
+                    "numbers that a float32 can be, and sigma above 0"
+                )
 
     def level_sigma(self, t: ArrayLike) -> jax.Array:
         """sigma of the noise level that stands for t: sigma(t), but for a discrete sequence."""
@@ -222,17 +220,19 @@ class SDE:
         dtype = jnp.result_type(float) if dtype is None else dtype
         return self.prior_std * keys.normal(key, shape, dtype)
 
-    def prior_logp(self, x: jax.Array) -> jax.Array:
+    def prior_logp(self, x: jax.Array, dimension: ArrayLike | None = None) -> jax.Array:
         """Log-density of the prior.
 
         Args:
             x: [batch, *data].
+            dimension: of the space of which it is a density, [batch] or a number, where x lies in
+                a subspace; see score_sde.subspace. None: all of x.
 
         Returns:
             Nats, [batch].
         """
         axes = tuple(range(1, x.ndim))
-        dimension = math.prod(x.shape[1:])
+        dimension = math.prod(x.shape[1:]) if dimension is None else dimension
         return -0.5 * (
             jnp.sum((x / self.prior_std) ** 2, axes)
             + dimension * math.log(2 * math.pi * self.prior_std**2)

@@ -167,7 +167,7 @@ def begin(
     }
     with files.writing(workdir):
         if not _trained(workdir):
-            for picture in (workdir / "samples").glob("[0-9]*.png"):
+            for picture in (workdir / "samples").glob("[0-9]*.*"):
                 picture.unlink()
             shutil.rmtree(workdir / snapshots.FOLDER, ignore_errors=True)
         kept.write(workdir, taken or {})

@@ -62,7 +62,7 @@ def _experiment(config: ConfigDict, info: Info, mesh: Mesh | None) -> Experiment
         sampling.check_sampler(draw, process, trained.TRAINS)
         guided_to = sampling.guided_to(config.conditions.fields, text)
         sampling.check_rule(guiding, guided_to, draw, trained.NUMBERS)
-    predicts.denoiser(process)  # checked before any network is built
+    trained.reader(predicts, process)  # checked before any network is built
 
     answers = (field.name, *trained.fields)
     told = conditioning.told(config, info, answers, trained, space)
@@ -98,7 +98,7 @@ def _experiment(config: ConfigDict, info: Info, mesh: Mesh | None) -> Experiment
         sde=process,
         module=module,
         network=network,
-        make=Make(network.apply, trained, process, predicts),
+        make=Make(network.apply, trained, process, predicts, space.subspace),
         own=own,
         objective=trained,
         sampler=draw,

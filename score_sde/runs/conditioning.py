@@ -38,6 +38,12 @@ def told(
     """
     named = functools.partial(sources.named, info, "conditions.fields")
     fields = config.conditions.fields
+    for name in space.subspace.conditions:
+        if name not in fields:
+            raise UserError(
+                f"config.conditions.fields: the space tells by {name} where states lie, and the "
+                f"network has to be told it: add {name}"
+            )
     of_data = conditions.read(config.conditions, named, answers)
     return of_data | _numbers(trained, fields) | _distortions(space, fields)
 

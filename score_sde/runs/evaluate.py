@@ -12,7 +12,7 @@ from score_sde.data import Source
 from score_sde.evaluation.asked import EvaluationOptions
 from score_sde.evaluation.subject import Subject
 from score_sde.runs import identity
-from score_sde.runs.generate import Generator, borrowed, sample_key
+from score_sde.runs.generate import Generator, borrowed, lent, sample_key
 from score_sde.runs.guide import Guided
 from score_sde.runs.opened import Opened
 from score_sde.training.sharding import all_placed
@@ -64,6 +64,7 @@ def subject(
         conditions=experiment.conditions,
         identity=identity.identity(run),
         draw=draw,
+        asked=lambda number: lent(experiment, training, number, sampling_seed),
         sampling=identity.sampler(
             experiment.sampler, experiment.seed, sampling_seed, guided.protocol
         ),

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from score_sde import guidance, samplers
 from score_sde.autoencoder import KLAutoencoder
 from score_sde.classifier import Classifier
+from score_sde.confined import confined
 from score_sde.data import Info
 from score_sde.fields import Field
 from score_sde.models import width
@@ -21,10 +22,13 @@ from score_sde.models.adapter import Adapter
 from score_sde.models.conditions.augment import AUGMENT
 from score_sde.models.functional import Arrays, Functional
 from score_sde.objectives import Objective
+from score_sde.objectives.base import Network
 from score_sde.prediction import Denoiser, PredictionOptions
 from score_sde.processes import SDE
 from score_sde.prompting import System
 from score_sde.spaces import Space
+from score_sde.subspace import Subspace
+from score_sde.token_prediction import TokenPredictor
 from score_sde.training.options import OptimOptions, TrainingOptions
 
 
@@ -37,6 +41,7 @@ class Make:
         objective: what is trained.
         sde: the forward process.
         predicts: what the output of the network means.
+        subspace: where the states lie.
 
     Raises:
         ValueError: it can mean nothing for this process.
@@ -46,10 +51,16 @@ class Make:
     objective: Objective
     sde: SDE
     predicts: PredictionOptions
-    _denoiser: Callable[..., Denoiser] = dataclasses.field(init=False, compare=False, repr=False)
+    subspace: Subspace
+    _reader: Callable[..., Any] = dataclasses.field(init=False, compare=False, repr=False)
 
     def __post_init__(self):
-        object.__setattr__(self, "_denoiser", self.predicts.denoiser(self.sde))
+        of_network = self.objective.reader(self.predicts, self.sde)
+
+        def reader(network: Network) -> Any:
+            return confined(of_network(network), self.subspace, self.sde)
+
+        object.__setattr__(self, "_reader", reader)
 
     def __call__(
         self,
@@ -57,7 +68,7 @@ class Make:
         constants: Arrays,
         key: jax.Array | None = None,
         around: Callable[..., Any] = lambda bound: bound,
-    ) -> Denoiser | Classifier | KLAutoencoder:
+    ) -> Denoiser | Classifier | KLAutoencoder | TokenPredictor:
         """What is trained, of arrays.
 
         Args:
@@ -67,7 +78,7 @@ class Make:
             around: what is put around the network.
         """
         bound = around(functools.partial(self.apply, params, constants, key=key))
-        return self.objective.model(bound, self.sde, self._denoiser)
+        return self.objective.model(bound, self.sde, self._reader)
 
 
 class Fixed(NamedTuple):

@@ -32,6 +32,7 @@ from score_sde.runs.pace import Pace
 from score_sde.samplers.sample import Sampler
 from score_sde.samplers.underway import listening
 from score_sde.spaces import Space
+from score_sde.subspace import Support
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
 PLAIN = Task()
@@ -65,13 +66,24 @@ def borrowed(
     Raises:
         DataError: the examples lack a condition.
     """
+    found = lent(experiment, examples, number, seed)
+    return {name: found[name] for name in experiment.conditions} if found else {}
+
+
+def lent(
+    experiment: Experiment, examples: Callable[[], Source], number: int, seed: int = 0
+) -> Examples:
+    """The examples that `borrowed` takes conditions of, with all of their fields; arguments as its.
+
+    Raises:
+        DataError: the examples lack a condition.
+    """
     if all(experiment.data[name].kind == "label" for name in experiment.conditions):
         return {}
     source = examples()
     for name in experiment.conditions:
         source.info[name]  # which says what is missing
-    found = source.gather(np.random.default_rng(seed).integers(len(source), size=number))
-    return {name: found[name] for name in experiment.conditions}
+    return source.gather(np.random.default_rng(seed).integers(len(source), size=number))
 
 
 def sample_key(seed: int, sampling_seed: int) -> jax.Array:
@@ -138,7 +150,8 @@ class _Drawing:
         prior = sampler.prior(key_prior, sde, self.shape, jnp.float32)
         prior = jax.lax.with_sharding_constraint(prior, sharding)
         x_init = task.start(sde, prior, sampler.begins(sde), known)
-        state = sampler.begin(key_noise, sde, x_init=x_init)
+        where = Support(space.subspace, cond)
+        state = sampler.begin(key_noise, sde, x_init=x_init, support=where)
         given = _Given(key_noise, cond or None, known)
         return self.placed(state), given, sampler.pieces(sde)
 

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from score_sde import objectives, sections
-from score_sde.data import BY_PATH
-from score_sde.data.load import is_as_it_is
+from score_sde.data.load import lies_in_a_folder
 from score_sde.errors import UserError
 from score_sde.models.shapes import level_sizes
 from score_sde.prediction import PredictionOptions
@@ -93,7 +92,7 @@ def _unread(experiment: Experiment, config: ConfigDict) -> dict[str, str]:
         fields |= dict.fromkeys(("sde.beta_min", "sde.beta_max"), "sde.schedule")
     if config.optim.name == "lion":
         fields["optim.eps"] = "optim.name"
-    if is_as_it_is(config.data.name) and config.data.name not in BY_PATH:
+    if not lies_in_a_folder(config.data.name):
         fields["data.dir"] = "data.name"
     if not experiment.objective.draws:
         of_drawing = [f"model.{name}" for name in sections.entries(PredictionOptions)]

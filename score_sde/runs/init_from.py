@@ -17,6 +17,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from score_sde.errors import UserError
+from score_sde.models import NETWORKS
 from score_sde.models.adapter import Adapter
 from score_sde.models.functional import Arrays, fingerprint
 from score_sde.runs import config as configs
@@ -124,7 +125,8 @@ def read(asked: Request, experiment: Experiment) -> Start:
     """
     other = folder.opened(asked.path, weights=asked.weights, step=asked.step)
     ours, theirs = experiment.config.model.name, other.config.model.name
-    if ours != theirs:
+    # One that is another with more in it has the other's arrays under their paths.
+    if not issubclass(NETWORKS[ours], NETWORKS[theirs]):
         raise UserError(f"{asked.path} is of the network {theirs}, and config.model.name={ours}")
     adapter = experiment.adapter
     found = other.experiment.adapter.whole(other.params | other.constants)

@@ -36,10 +36,17 @@ def objective(config: ConfigDict, process: SDE, space: Space | None = None) -> O
     """
     try:
         of_data = {"values": space and space.values, "shape": space and space.shape}
-        given = {"sigma_data": config.model.sigma_data, **of_data}
+        facts = space.facts if space else {}
+        given = {"sigma_data": config.model.sigma_data, **of_data, **facts}
         found = objectives.read(config.objective, given)
     except ValueError as error:
         raise UserError(str(error)) from error
+    parts = {"objective": found, "sde": process} | ({} if space is None else {"space": space})
+    if len({part.STATES for part in parts.values()}) > 1:
+        said = (
+            f"config.{name}.name={config[name].name} is of {p.STATES}" for name, p in parts.items()
+        )
+        raise UserError(f"these do not go together: {', '.join(said)}")
     try:
         found.check(process)
     except ValueError as error:

@@ -36,6 +36,7 @@ def check_sampler(sampler: samplers.Sampler, process: SDE, trained: str) -> None
         trained: what the model is; see objectives.Objective.TRAINS.
     """
     try:
+        sampler.check_states(process)
         sampler.check(process)
     except ValueError as error:
         raise UserError(f"config.sampling: {error}") from error

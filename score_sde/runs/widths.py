@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -57,9 +56,6 @@ def _fields(network: str, texts: Sequence[str]) -> dict[str, Any]:
         if not says:
             raise ValueError(f"{text!r}: give FIELD=VALUE of the section model, as channels=64")
         check_name("field", name, options)
-        try:
-            found[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError, TypeError):  # a name, such as that of a size
-            found[name] = value
+        found[name] = values.literal(value)  # or a name, such as that of a size
         values.check(name, found[name], options[name].annotation)
     return found

@@ -13,16 +13,21 @@ from typing import Any, ClassVar
 
 from score_sde import sections
 from score_sde.checks import check_name
+from score_sde.samplers.blocks import Blocks
+from score_sde.samplers.first_hitting import FirstHitting
 from score_sde.samplers.grids import GRIDS
 from score_sde.samplers.improved_ddpm import ImprovedDDPM
 from score_sde.samplers.jump import Jump
 from score_sde.samplers.logp import with_logp
 from score_sde.samplers.names import ALIASES, ELSEWHERE
 from score_sde.samplers.ode import RK45
+from score_sde.samplers.ordered import Ordered
 from score_sde.samplers.paper import PAPER
 from score_sde.samplers.predictor_corrector import PredictorCorrector
+from score_sde.samplers.remasking import Remasking
 from score_sde.samplers.sample import Sampler, Samples
 from score_sde.samplers.solvers import SOLVERS
+from score_sde.samplers.unmasking import Unmasking
 
 __all__ = [
     "ALIASES",
@@ -31,6 +36,7 @@ __all__ = [
     "RK45",
     "SAMPLERS",
     "SHARED",
+    "TOKENS",
     "Jump",
     "Known",
     "PredictorCorrector",
@@ -43,12 +49,22 @@ __all__ = [
     "with_logp",
 ]
 
+# Those of tokens, from masks.
+TOKENS: dict[str, Callable[..., Sampler]] = {
+    "unmasking": Unmasking,
+    "first_hitting": FirstHitting,
+    "ordered": Ordered,
+    "remasking": Remasking,
+    "blocks": Blocks,
+}
+
 SAMPLERS: dict[str, Callable[..., Sampler]] = {
     "predictor_corrector": PredictorCorrector,
     "rk45": RK45,
     "jump": Jump,
     "improved_ddpm": ImprovedDDPM,  # no predictor: it asks a denoiser for more than a prediction
     **SOLVERS,
+    **TOKENS,
 }
 
 
@@ -65,6 +81,8 @@ SHARED = (
     "clip",
     "threshold",
     "factors",
+    "temperature",
+    "top_p",
 )
 
 

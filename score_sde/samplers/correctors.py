@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from score_sde.samplers.update import Update
 
@@ -26,17 +27,22 @@ def _mean_norm(x: jax.Array) -> jax.Array:
     return jnp.mean(jnp.linalg.norm(x.reshape(x.shape[0], -1), axis=1))
 
 
-def batch_norm(z: jax.Array) -> jax.Array | float:
+def batch_norm(z: jax.Array, dimension: ArrayLike | None) -> jax.Array | float:
     """||z|| as the average over the batch, as in the published runs; []."""
     return _mean_norm(z)
 
 
-def sqrt_d(z: jax.Array) -> jax.Array | float:
-    """||z|| as sqrt(d), its limit for many dimensions d: for small batches (Appendix G)."""
-    return math.sqrt(math.prod(z.shape[1:]))
+def sqrt_d(z: jax.Array, dimension: ArrayLike | None) -> jax.Array | float:
+    """||z|| as sqrt(d), its limit for many dimensions d: for small batches (Appendix G).
+
+    Where examples differ in d it is averaged over them, as norms are.
+    """
+    if dimension is None:
+        return math.sqrt(math.prod(z.shape[1:]))
+    return jnp.mean(jnp.sqrt(jnp.asarray(dimension, z.dtype)))
 
 
-NOISE_NORMS: dict[str, Callable[[jax.Array], jax.Array | float]] = {
+NOISE_NORMS: dict[str, Callable[[jax.Array, ArrayLike | None], jax.Array | float]] = {
     "batch": batch_norm,
     "sqrt_d": sqrt_d,
 }
@@ -50,6 +56,7 @@ def langevin(
     sigma: jax.Array,
     snr: float,
     noise_norm: str = "batch",
+    dimension: ArrayLike | None = None,
 ) -> Update:
     """The Langevin step (1). The norms are averages over the whole batch, on whatever devices.
 
@@ -60,8 +67,9 @@ def langevin(
         sigma: standard deviation of x_t given x_0, [] or [batch]; not used here.
         snr: the ratio of the noise's size to the score's in one step.
         noise_norm: a key of NOISE_NORMS.
+        dimension: of the space where states lie, [batch] or a number; None: of all of z.
     """
-    return _update(alpha, snr * NOISE_NORMS[noise_norm](z) / _mean_norm(score))
+    return _update(alpha, snr * NOISE_NORMS[noise_norm](z, dimension) / _mean_norm(score))
 
 
 def ald(
@@ -72,6 +80,7 @@ def ald(
     sigma: jax.Array,
     snr: float,
     noise_norm: str = "batch",
+    dimension: ArrayLike | None = None,
 ) -> Update:
     """The annealed Langevin step (2); arguments as for `langevin`, with score and z not used."""
     return _update(alpha, snr * sigma)

@@ -19,6 +19,7 @@ from score_sde.samplers.points import Points
 from score_sde.samplers.table import EPS, X0, Row, Table, of_rows
 from score_sde.samplers.tabular import TabularSampler
 from score_sde.samplers.threshold import thresholded
+from score_sde.subspace import support_of
 from score_sde.values import LARGEST_FLOAT, NotNegative, Positive, Share, one_of
 
 DENOISE_FINAL = ("tweedie", "none")
@@ -189,5 +190,5 @@ class FixedStep(TimeGrid, TabularSampler):
         """
         denoise = bound(thresholded(denoise, self.clip, self.threshold), sde)
         table, x = self.table(sde), state.states[0]
-        noise = None if table.deterministic else noise_of_rows(key, x)
+        noise = None if table.deterministic else noise_of_rows(key, x, support_of(denoise, cond))
         return run(table, state, denoise, noise, first, last, cond)

@@ -26,6 +26,7 @@ from score_sde.processes import SDE
 from score_sde.samplers.grids import GRIDS, MOST_STEPS, TimeGrid
 from score_sde.samplers.points import Points
 from score_sde.samplers.sample import NOISE, Sampler, Samples
+from score_sde.subspace import WHOLE, Support, support_of
 from score_sde.values import between, one_of
 
 
@@ -90,9 +91,11 @@ class Jump(TimeGrid, Sampler):
         *,
         shape: tuple[int, ...] | None = None,
         x_init: jax.Array | None = None,
+        support: Support = WHOLE,
     ) -> Samples:
         """See Sampler; nothing is evaluated yet."""
-        return Samples(super().begin(key, sde, shape=shape, x_init=x_init), jnp.array(0))
+        start = super().begin(key, sde, shape=shape, x_init=x_init, support=support)
+        return Samples(start, jnp.array(0))
 
     def advance(
         self,
@@ -118,12 +121,13 @@ class Jump(TimeGrid, Sampler):
             raise ValueError(
                 "a consistency model jumps to the data alone: leave eta out, or give 1"
             )
-        x, key = state.x, keys.fold_in(key, NOISE)
+        x, key, where = state.x, keys.fold_in(key, NOISE), support_of(denoise, cond)
         t, m, scale, noise = (jnp.asarray(part, x.dtype) for part in self._plan(sde, denoise))
 
         def step(i: jax.Array, x: jax.Array) -> jax.Array:
             x = denoise.jump(x, jnp.full(x.shape[:1], t[i]), jnp.full(x.shape[:1], m[i]), cond)
-            return scale[i] * x + noise[i] * keys.normal(keys.fold_in(key, i), x.shape, x.dtype)
+            z = where.project(keys.normal(keys.fold_in(key, i), x.shape, x.dtype))
+            return scale[i] * x + noise[i] * z
 
         x = jax.lax.fori_loop(first, last, step, x)
         return Samples(x, state.nfe + jnp.asarray(last - first, state.nfe.dtype))

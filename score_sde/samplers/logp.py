@@ -16,7 +16,6 @@ In the end, with d the dimension of x and pi the prior, at the first time of the
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +33,7 @@ from score_sde.samplers.points import Points
 from score_sde.samplers.sample import Sampler
 from score_sde.samplers.table import EPS, X0
 from score_sde.samplers.threshold import thresholded
+from score_sde.subspace import WHOLE, Support, lies_in
 
 PROBES = 2  # the sampler's key is folded with it; see sample.PRIOR
 SCALES = {X0: "sigma", EPS: "alpha"}  # c, by what D is
@@ -139,6 +139,7 @@ class WithLogp(Sampler):
         *,
         shape: tuple[int, ...] | None = None,
         x_init: jax.Array | None = None,
+        support: Support = WHOLE,
     ) -> StateWithLogp:
         """See Sampler.
 
@@ -146,12 +147,13 @@ class WithLogp(Sampler):
             ValueError: as a call, and if the solver adds noise.
         """
         self.check(sde)
-        x = self.sampler.begin(key, sde, shape=shape, x_init=x_init).states[0]
-        points, d = self.sampler.grid_points(sde), math.prod(x.shape[1:])
+        start = {"shape": shape, "x_init": x_init, "support": support}
+        x = self.sampler.begin(key, sde, **start).states[0]
+        points, d = self.sampler.grid_points(sde), support.dimension(x)
         c = getattr(points, SCALES[self.sampler.PREDICTS])
         # The prior stands for x at t_max, and for less of it where the grid begins later.
         shrunk = points.sigma[0] / Points.at(sde, sde.t_max).sigma
-        start = sde.prior_logp(x / shrunk) + d * float(np.log(c[0] / c[-1] / shrunk))
+        start = sde.prior_logp(x / shrunk, d) + d * float(np.log(c[0] / c[-1] / shrunk))
         pair = (x, jnp.zeros(len(x), x.dtype))
         return StateWithLogp(before(self.sampler.table(sde), pair), start)
 
@@ -211,7 +213,10 @@ class Traced(Composite):
             def predicted(x: jax.Array) -> jax.Array:
                 return getattr(self.denoise(x[None], now, cond), self.predicts)[0]
 
-            return self.divergence.trace(key, x)(predicted, x)
+            def project(e: jax.Array) -> jax.Array:
+                return lies_in(self.denoise).project(e[None], cond)[0]
+
+            return self.divergence.trace(key, x, project)(predicted, x)
 
         d, trace = jax.vmap(one)(self.keys, x[0], cond)
         scale = SCALES[self.predicts]

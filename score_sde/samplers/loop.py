@@ -14,6 +14,7 @@ from score_sde.composite import evaluations
 from score_sde.prediction import Denoiser, with_variance
 from score_sde.samplers.sample import NOISE
 from score_sde.samplers.table import Table
+from score_sde.subspace import WHOLE, Support
 
 
 class State(NamedTuple):
@@ -30,10 +31,23 @@ class State(NamedTuple):
     nfe: jax.Array
 
 
-def noise_of_rows(key: jax.Array, x: jax.Array) -> Callable[[jax.Array], jax.Array]:
-    """A row's number [] -> its noise, of x's shape and dtype; key: the sampler's."""
+def noise_of_rows(
+    key: jax.Array, x: jax.Array, support: Support = WHOLE
+) -> Callable[[jax.Array], jax.Array]:
+    """A row's number [] -> its noise, of x's shape and dtype.
+
+    Args:
+        key: the sampler's.
+        x: a state, [batch, *data].
+        support: where states lie, and so the noise.
+    """
     key = keys.fold_in(key, NOISE)
-    return lambda row: keys.normal(keys.fold_in(keys.fold_in(key, row), 0), x.shape, x.dtype)
+
+    def noise(row: jax.Array) -> jax.Array:
+        own = keys.fold_in(keys.fold_in(key, row), 0)
+        return support.project(keys.normal(own, x.shape, x.dtype))
+
+    return noise
 
 
 def before(table: Table, x: Any) -> State:

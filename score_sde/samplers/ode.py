@@ -19,6 +19,7 @@ from score_sde.composite import bound, evaluations, pieces
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
 from score_sde.samplers.sample import Sampler, Samples
+from score_sde.subspace import WHOLE, Support
 from score_sde.values import Count, Positive, one_of
 
 DENOISE_FINAL = ("none", "tweedie")
@@ -117,9 +118,11 @@ class RK45(Sampler):
         *,
         shape: tuple[int, ...] | None = None,
         x_init: jax.Array | None = None,
+        support: Support = WHOLE,
     ) -> Samples:
         """See Sampler; nothing is evaluated yet."""
-        return Samples(super().begin(key, sde, shape=shape, x_init=x_init), jnp.array(0))
+        start = super().begin(key, sde, shape=shape, x_init=x_init, support=support)
+        return Samples(start, jnp.array(0))
 
     def advance(
         self,

@@ -33,6 +33,7 @@ from score_sde.samplers.sample import NOISE
 from score_sde.samplers.solvers import SOLVERS
 from score_sde.samplers.table import EPS, Table
 from score_sde.samplers.tabular import TabularSampler
+from score_sde.subspace import Support, support_of
 from score_sde.values import LARGEST_FLOAT, Positive, between, one_of
 
 ORDERS = ("corrector_first", "predictor_first")
@@ -206,11 +207,12 @@ class PredictorCorrector(TimeGrid, TabularSampler):
             ValueError: too few steps for the SDE.
         """
         denoise, plan, x = bound(denoise, sde), self.plan(sde), state.states[0]
-        correct = self._correction(key, plan, denoise, sde, x, cond)
+        where = support_of(denoise, cond)
+        correct = self._correction(key, plan, denoise, sde, x, where, cond)
         if self.predictor == "none":
             return jax.lax.fori_loop(first, last, correct, state)
         none = self.predictor in SOLVERS and plan.table.deterministic
-        noise = None if none else noise_of_rows(key, x)
+        noise = None if none else noise_of_rows(key, x, where)
         return run(plan.table, state, denoise, noise, first, last, cond, correct)
 
     def follows_flow(self, sde: SDE) -> bool:
@@ -218,7 +220,14 @@ class PredictorCorrector(TimeGrid, TabularSampler):
         return self.corrector == "none" and super().follows_flow(sde)
 
     def _correction(
-        self, key: jax.Array, plan: Plan, denoise: Denoiser, sde: SDE, like: jax.Array, cond: Any
+        self,
+        key: jax.Array,
+        plan: Plan,
+        denoise: Denoiser,
+        sde: SDE,
+        like: jax.Array,
+        where: Support,
+        cond: Any,
     ) -> Callable[[jax.Array, State], State] | None:
         """(row, the state before it) -> the same, corrected if it is to be; None for "none"."""
         if self.corrector == "none":
@@ -234,7 +243,8 @@ class PredictorCorrector(TimeGrid, TabularSampler):
 
             def langevin_step(k: jax.Array, x: jax.Array) -> jax.Array:
                 score = denoise(x, t, cond).score(sde, t)
-                z = keys.normal(keys.fold_in(of_row, 1 + k), x.shape, x.dtype)
+                own = keys.fold_in(of_row, 1 + k)
+                z = where.project(keys.normal(own, x.shape, x.dtype))
                 return CORRECTORS[self.corrector](
                     score,
                     z,
@@ -242,6 +252,7 @@ class PredictorCorrector(TimeGrid, TabularSampler):
                     sigma=sigmas[row],
                     snr=self.snr,
                     noise_norm=self.noise_norm,
+                    dimension=where.dimension(x),
                 )(x, score, z)
 
             x = jax.lax.fori_loop(0, self.corrector_steps, langevin_step, state.states[0])

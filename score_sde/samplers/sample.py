@@ -11,11 +11,15 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from score_sde import keys
+from score_sde.fields import NUMBERS, TOKENS
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
+from score_sde.subspace import WHOLE, Support, support_of
 
 # A sampler's key is folded with one of these first: samplers that share a key share their start.
 PRIOR, NOISE = 0, 1
+
+_DTYPES = {NUMBERS: ("a floating", jnp.floating), TOKENS: ("an integer", jnp.integer)}
 
 
 class Samples(NamedTuple):
@@ -33,7 +37,7 @@ class Samples(NamedTuple):
 class Sampler:
     """What every sampler is: a frozen dataclass of options that is called, or advanced in pieces.
 
-        state = sampler.begin(key, sde, shape=shape)
+        state = sampler.begin(key, sde, shape=shape, support=support_of(denoise, cond))
         state = sampler.advance(key, state, denoise, sde, 0, sampler.pieces(sde), cond)
         out = sampler.finish(state)
 
@@ -41,10 +45,12 @@ class Sampler:
     the samples are the same. A state is a pytree of arrays [batch, ...] or []; it may be donated.
 
     Attributes:
+        STATES: what its states are, as of processes.Process.
         JUMPS: whether its denoiser must be a flow map; see score_sde.flow_map.
         NEEDS_VARIANCE: whether it must have learnt a variance; see prediction.with_variance.
     """
 
+    STATES: ClassVar[str] = NUMBERS
     JUMPS: ClassVar[bool] = False
     NEEDS_VARIANCE: ClassVar[bool] = False
 
@@ -78,9 +84,11 @@ class Sampler:
 
         Raises:
             ValueError: not exactly one of shape and x_init, or the options cannot work for the
-                process, as `check` says.
+                process, as `check_states` and `check` say.
         """
-        state = self.begin(key, sde, shape=shape, x_init=x_init)
+        self.check_states(sde)
+        where = support_of(denoise, cond)
+        state = self.begin(key, sde, shape=shape, x_init=x_init, support=where)
         return self.finish(self.advance(key, state, denoise, sde, 0, self.pieces(sde), cond))
 
     def pieces(self, sde: SDE) -> int:
@@ -149,10 +157,18 @@ class Sampler:
         *,
         shape: tuple[int, ...] | None = None,
         x_init: jax.Array | None = None,
+        support: Support = WHOLE,
     ) -> Any:
-        """The state before step 0; arguments and errors as for a call.
+        """The state before step 0; errors as for a call.
 
         Here x itself, [batch, *data]; a sampler that keeps more adds it.
+
+        Args:
+            key: as for a call.
+            sde: as for a call.
+            shape: as for a call.
+            x_init: as for a call.
+            support: where the states of the batch lie, onto which the first one is projected.
         """
         if (shape is None) == (x_init is None):
             raise ValueError("give exactly one of shape (to draw from the prior) and x_init")
@@ -163,11 +179,11 @@ class Sampler:
                 f"samples are of a shape (batch, *data), whole numbers of at least 1, not {sizes!r}"
             )
         if shape is not None:
-            return self.prior(keys.fold_in(key, PRIOR), sde, shape)
-        x_init = jnp.asarray(x_init)
-        if not jnp.issubdtype(x_init.dtype, jnp.floating):
-            raise ValueError(f"x_init must be of a floating dtype, not {x_init.dtype}")
-        return x_init
+            return support.project(self.prior(keys.fold_in(key, PRIOR), sde, shape))
+        x_init, (words, wanted) = jnp.asarray(x_init), _DTYPES[self.STATES]
+        if not jnp.issubdtype(x_init.dtype, wanted):
+            raise ValueError(f"x_init must be of {words} dtype, not {x_init.dtype}")
+        return support.project(x_init)
 
     def advance(
         self,
@@ -202,6 +218,14 @@ class Sampler:
     def coupling(self) -> str:
         """What makes a sample depend on the others of its batch, in words; "" if nothing does."""
         raise NotImplementedError
+
+    def check_states(self, sde: SDE) -> None:
+        """Raise ValueError unless the states of a process are what this sampler draws."""
+        if sde.STATES != self.STATES:
+            raise ValueError(
+                f"the sampler {type(self).__name__} draws {self.STATES}, and the process "
+                f"{type(sde).__name__} is of {sde.STATES}"
+            )
 
     def check(self, sde: SDE) -> None:
         """Raise ValueError if these options cannot work for a process; nothing is computed."""

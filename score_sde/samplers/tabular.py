@@ -8,6 +8,7 @@ from score_sde.processes import SDE
 from score_sde.samplers.loop import State, before
 from score_sde.samplers.sample import Sampler, Samples
 from score_sde.samplers.table import Table
+from score_sde.subspace import WHOLE, Support
 
 
 class TabularSampler(Sampler):
@@ -49,9 +50,11 @@ class TabularSampler(Sampler):
         *,
         shape: tuple[int, ...] | None = None,
         x_init: jax.Array | None = None,
+        support: Support = WHOLE,
     ) -> State:
         """See Sampler; nothing is evaluated yet."""
-        return before(self.table(sde), super().begin(key, sde, shape=shape, x_init=x_init))
+        start = super().begin(key, sde, shape=shape, x_init=x_init, support=support)
+        return before(self.table(sde), start)
 
     def finish(self, state: State) -> Samples:
         """See Sampler."""

@@ -7,22 +7,38 @@ from score_sde import sections
 from score_sde.checks import check_name
 from score_sde.fields import Field
 from score_sde.spaces.autoencoded import Autoencoded
+from score_sde.spaces.backbones import Backbones
 from score_sde.spaces.base import Space
 from score_sde.spaces.dequantization import Lattice
 from score_sde.spaces.encoded import Encoded
 from score_sde.spaces.latents import Latents
+from score_sde.spaces.log_mel import LogMel
+from score_sde.spaces.molecules import Molecules
 from score_sde.spaces.pixels import Pixels
+from score_sde.spaces.points import Points
+from score_sde.spaces.score import Score
+from score_sde.spaces.tokens import Tokens
 from score_sde.spaces.vectors import Vectors
+from score_sde.spaces.video import Video
+from score_sde.spaces.waveforms import Waveforms
 
 __all__ = [
     "SPACES",
     "Autoencoded",
+    "Backbones",
     "Encoded",
     "Latents",
     "Lattice",
+    "LogMel",
+    "Molecules",
     "Pixels",
+    "Points",
+    "Score",
     "Space",
+    "Tokens",
     "Vectors",
+    "Video",
+    "Waveforms",
     "kinds",
     "read",
 ]
@@ -33,6 +49,14 @@ SPACES: dict[str, type[Space]] = {
     "autoencoded": Autoencoded,
     "encoded": Encoded,
     "vectors": Vectors,
+    "waveforms": Waveforms,
+    "log_mel": LogMel,
+    "points": Points,
+    "molecules": Molecules,
+    "backbones": Backbones,
+    "video": Video,
+    "tokens": Tokens,
+    "score": Score,
 }
 
 

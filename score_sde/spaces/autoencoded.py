@@ -21,6 +21,7 @@ from score_sde.sections import DERIVED, DERIVED_ARRAY
 from score_sde.spaces import levels, pictures
 from score_sde.spaces.base import Space
 from score_sde.spaces.latents import per_channel
+from score_sde.spaces.pixels import REGIONS
 from score_sde.spaces.standardized import measured
 from score_sde.spaces.tiles import tiled
 from score_sde.values import Count, Length, Positive
@@ -64,6 +65,7 @@ class Autoencoded(Space):
     KINDS: ClassVar[tuple[str, ...]] = ("image",)
     PARTS: ClassVar[tuple[str, ...]] = ("autoencoder",)
     MOST: ClassVar[int] = 64
+    REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = REGIONS
     DENSITY: ClassVar[str] = "latents of the autoencoder, not images"
 
     shape: tuple[int, ...] = dataclasses.field(metadata=DERIVED)

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde.fields import Field
+from score_sde.fields import NUMBERS, Field
+from score_sde.subspace import Subspace
 
 if TYPE_CHECKING:
     from score_sde.data.base import Source
@@ -28,20 +29,25 @@ class Space:
 
     Attributes:
         KINDS: the kinds of fields that it models; see score_sde.fields.
+        STATES: what its states are, as of processes.Process.
         PARTS: networks that it has, by the options that say where their files are; see parts.
         MOST: how many examples a picture shows at the most.
         FEW: how many one shows that is drawn in training.
         OF_DATA: whether its networks lie beside the data, see data.encoded, and not where options
             say.
+        REGIONS: parts of an example that can be unknown, by name: of each of its first axes a slice
+            in eighths of it. Empty where parts cannot be known.
         DENSITY: what a log-likelihood is of, where it is not of examples; "" where it is.
         shape: of a state, without the batch.
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ()
+    STATES: ClassVar[str] = NUMBERS
     PARTS: ClassVar[tuple[str, ...]] = ()
     MOST: ClassVar[int] = 256
     FEW: ClassVar[int] = 64
     OF_DATA: ClassVar[bool] = False
+    REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = {}
     DENSITY: ClassVar[str] = ""
     shape: tuple[int, ...]
 
@@ -64,6 +70,11 @@ class Space:
     def values(self) -> tuple[float, ...] | None:
         """Those that a number of a state can have, ascending; None if it can have any."""
         return None
+
+    @property
+    def subspace(self) -> Subspace:
+        """Where its states lie; by default all arrays of their shape are states."""
+        return Subspace()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -193,6 +204,8 @@ class Space:
 
     def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
         """Write one PNG that shows examples; its folder is made.
+
+        What moves may be written beside it too, to a file of the same name.
 
         Args:
             path: where.

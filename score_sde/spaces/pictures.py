@@ -15,7 +15,7 @@ from score_sde.images import KEYWORD
 
 FRAMES_PER_SECOND = 8  # of a video
 _HEADER = 33  # bytes of a PNG file before the first chunk that is not always there
-_BORDER = 2  # white pixels between the images of a picture
+BORDER = 2  # white pixels between the images of a picture
 
 
 def grid(images: np.ndarray, columns: int | None = None, border: int = 1) -> np.ndarray:
@@ -44,8 +44,8 @@ def grid(images: np.ndarray, columns: int | None = None, border: int = 1) -> np.
 def picture_size(height: int, width: int, rows: int, columns: int) -> tuple[int, int]:
     """Pixels across and down of what `save_grid` draws of images of this size."""
     factor = _enlarged(height)
-    across, down = (factor * size + _BORDER for size in (width, height))
-    return columns * across + _BORDER, rows * down + _BORDER
+    across, down = (factor * size + BORDER for size in (width, height))
+    return columns * across + BORDER, rows * down + BORDER
 
 
 def _enlarged(height: int) -> int:
@@ -61,10 +61,7 @@ def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> Non
         images: uint8, [N, H, W, C].
         columns: images a row; as square as possible if None.
     """
-    factor = _enlarged(images.shape[1])
-    enlarged = images.repeat(factor, axis=1).repeat(factor, axis=2)
-    canvas = grid(enlarged, columns, border=_BORDER)
-    save_png(path, canvas)
+    save_png(path, grid(enlarged(images), columns, border=BORDER))
 
 
 def save_png(path: Path, image: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
@@ -92,20 +89,61 @@ def save_video(path: Path, frames: np.ndarray, texts: Mapping[str, str] | None =
     _save(path, frames, texts or {}, duration=1000 / FRAMES_PER_SECOND, loop=0)
 
 
+def save_animation(path: Path, frames: np.ndarray) -> None:
+    """Write the frames of a video as a GIF, which every viewer plays, FRAMES_PER_SECOND of them.
+
+    Of gray nothing is lost; of colours, of which a GIF has 256 a frame, what is nearest is shown.
+
+    Args:
+        path: where; its folder is made.
+        frames: uint8, [frames, H, W, C]; see save_png.
+    """
+    from PIL import Image
+
+    first, *more = (Image.fromarray(frame) for frame in _as_shown(frames))
+    # A GIF counts hundredths of a second, and without `disposal` frames may be laid on one another.
+    options = {"duration": 1000 // FRAMES_PER_SECOND, "loop": 0, "disposal": 2, "optimize": False}
+    with replacing(path) as file:
+        first.save(file, "GIF", save_all=True, append_images=more, **options)
+
+
+def film_strip(frames: np.ndarray) -> np.ndarray:
+    """The frames of a video side by side, the first on the left, and white lines between them.
+
+    Args:
+        frames: uint8, [frames, H, W, C].
+
+    Returns:
+        uint8, [H, frames (W + BORDER) - BORDER, C].
+    """
+    strip = grid(frames, len(frames), BORDER)
+    return strip[BORDER:-BORDER, BORDER:-BORDER]
+
+
+def enlarged(images: np.ndarray) -> np.ndarray:
+    """Images, [..., H, W, C], enlarged by a whole factor if they are small."""
+    factor = _enlarged(images.shape[-3])
+    return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
+
+
 def _save(path: Path, frames: np.ndarray, texts: Mapping[str, str], **options: float) -> None:
     from PIL import Image, PngImagePlugin
 
     about = PngImagePlugin.PngInfo()
     for keyword, text in texts.items():
         about.add_itxt(keyword, text)
-    channels = frames.shape[-1]
-    if channels == 2:
-        frames = np.concatenate([frames, np.zeros_like(frames[..., :1])], axis=-1)
-    shown = frames[..., 0] if channels == 1 else frames[..., :3]
-    first, *more = (Image.fromarray(frame) for frame in shown)
+    first, *more = (Image.fromarray(frame) for frame in _as_shown(frames))
     also = {"save_all": True, "append_images": more, **options} if more else {}
     with replacing(path) as file:
         first.save(file, "PNG", pnginfo=about, **also)
+
+
+def _as_shown(frames: np.ndarray) -> np.ndarray:
+    """As Pillow takes them, [frames, H, W] or [frames, H, W, 3]; see save_png."""
+    channels = frames.shape[-1]
+    if channels == 2:
+        frames = np.concatenate([frames, np.zeros_like(frames[..., :1])], axis=-1)
+    return frames[..., 0] if channels == 1 else frames[..., :3]
 
 
 def annotate(path: Path, text: str) -> None:

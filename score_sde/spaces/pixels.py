@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -18,6 +19,14 @@ from score_sde.spaces.augmentation import TRANSFORMS
 from score_sde.spaces.base import Space
 from score_sde.spaces.dequantization import Lattice
 from score_sde.values import between, one_of
+
+REGIONS = {
+    "left": (slice(0, 8), slice(0, 4)),
+    "right": (slice(0, 8), slice(4, 8)),
+    "top": (slice(0, 4), slice(0, 8)),
+    "bottom": (slice(4, 8), slice(0, 8)),
+    "center": (slice(2, 6), slice(2, 6)),
+}
 
 
 @jax.tree_util.register_static
@@ -40,6 +49,7 @@ class Pixels(Space):
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ("image",)
+    REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = REGIONS
     factor: ClassVar[int] = 1  # how many times as long as of a state a side of an image is
 
     shape: tuple[int, ...] = dataclasses.field(metadata=DERIVED)

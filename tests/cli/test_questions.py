@@ -13,6 +13,7 @@ from score_sde.errors import UserError
 from score_sde.guidance.methods import METHODS
 from score_sde.guidance.task import Task
 from score_sde.runs import config as configs
+from score_sde.spaces import Video
 
 pytestmark = pytest.mark.slow
 
@@ -234,6 +235,30 @@ def test_masks_name_what_is_not_known(tmp_path):
     path.write_text("text")
     with pytest.raises(UserError, match=r"mask\.png is not a readable image"):
         questions.mask(str(path), 8, 6)
+
+
+def test_masks_of_videos_name_frames_or_what_is_unknown_in_all_of_them(tmp_path):
+    """Of 16 frames the first four are before the future, and two at each end around the rest."""
+
+    def known(name, frames=16):
+        return questions.mask(name, frames, 4, 6, regions=Video.REGIONS)
+
+    frames = np.arange(16)
+    of_time = {"future": frames < 4, "past": frames >= 12, "between": (frames < 2) | (frames >= 14)}
+    for name, there in of_time.items():
+        assert known(name).shape == (1, 16, 4, 6, 1)
+        np.testing.assert_array_equal(known(name)[0, :, 0, 0, 0], there)
+        assert (known(name) == known(name)[:, :, :1, :1]).all()
+    right = questions.mask("right", 4, 6)
+    np.testing.assert_array_equal(known("right"), np.broadcast_to(right, (1, 16, 4, 6, 1)))
+    Image.fromarray(np.uint8(255 * right[0, ..., 0])).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(known(str(tmp_path / "mask.png")), right[None])
+    with pytest.raises(UserError, match="--mask=future knows nothing of 3x4x6"):
+        known("future", 3)
+    with pytest.raises(UserError, match=r"did you mean 'future'\? valid: future, past, between"):
+        known("futur")
+    with pytest.raises(UserError, match="valid: left, right, top, bottom, center, or a PNG"):
+        questions.mask("future", 4, 6)
 
 
 @pytest.mark.parametrize("mode", ["L", "I;16", "RGBA", "LA", "1"])

@@ -11,7 +11,7 @@ from made_info import described
 
 from score_sde.data import arrays
 from score_sde.data.base import DataError, Info, SplitError
-from score_sde.fields import Field, decode_texts, image, label, number, text, vector
+from score_sde.fields import Field, decode_texts, image, label, number, text, vector, video
 
 
 def whole(source):
@@ -80,6 +80,7 @@ def test_reading_gives_copies():
     [
         (np.zeros((10, 3, 3, 1), np.uint8), image((3, 3, 1))),
         (np.zeros((10, 3, 5), np.uint8), image((3, 5, 1))),
+        (np.zeros((10, 2, 3, 5, 1), np.uint8), video((2, 3, 5, 1))),
         (np.zeros((10, 7)), vector(7)),
         (np.arange(10, dtype=np.uint8), label(10)),
         (np.zeros(10, ">f8"), number("number")),
@@ -223,7 +224,7 @@ def test_texts_are_as_long_as_the_longest_of_all_splits(tmp_path):
 def test_arrays_that_are_no_field():
     """The message has the name, the shape, the dtype and what would do."""
     for array, shown in [
-        (np.zeros((5, 2, 2, 4, 3), np.uint8), "uint8 [5, 2, 2, 4, 3]"),
+        (np.zeros((5, 2, 2, 2, 4, 3), np.uint8), "uint8 [5, 2, 2, 2, 4, 3]"),
         (np.zeros((5, 2), np.uint8), "uint8 [5, 2]"),
         (np.zeros((5, 2, 2)), "float64 [5, 2, 2]"),
         (np.zeros((5, 2), np.int32), "int32 [5, 2]"),
@@ -233,8 +234,8 @@ def test_arrays_that_are_no_field():
     ]:
         assert refusal(arrays.source, {"x": array}) == (
             f"array 'x' of arrays is {shown}: an image is uint8 [n, height, width, channels] "
-            "or [n, height, width], a vector float [n, d], a label integer [n], a number float "
-            "[n], a text str [n]"
+            "or [n, height, width], a video uint8 [n, frames, height, width, channels], a vector "
+            "float [n, d], a label integer [n], a number float [n], a text str [n]"
         )
     assert "array 'array' of mine is bool [5]" in refusal(
         arrays.source, np.zeros(5, bool), name="mine"

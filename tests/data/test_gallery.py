@@ -40,3 +40,9 @@ def test_as_many_as_there_are(tmp_path, number):
     source = arrays.source({"train": {"image": np.zeros((3, 2, 2, 1), np.uint8)}})
     gallery.save(source, tmp_path / "some.png", number)
     assert images.header(tmp_path / "some.png").size[0] == 125 * min(number, 3)
+
+
+def test_a_video_is_a_column_of_its_frames(tmp_path):
+    videos = np.zeros((3, 4, 2, 2, 1), np.uint8)
+    gallery.save(arrays.source({"train": {"video": videos}}), tmp_path / "some.png")
+    assert images.header(tmp_path / "some.png").size == (3 * 125, 4 * 125)

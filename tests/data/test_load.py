@@ -30,10 +30,11 @@ def test_names_that_a_recipe_registers(monkeypatch):
         assert refusal(path) == (
             f"cannot register {path!r}: a name is of letters, digits, _ and -, and no path"
         )
-    for name in ("digits", "digits_rgb", "emoji", "folder", "arrays", *toy.SETS):
+    names = ("digits", "digits_rgb", "digits_video", "emoji", "folder", "arrays", *toy.SETS)
+    for name in (*names, *DOOR.MADE):
         assert refusal(name) == (
-            f"cannot register {name!r}: arrays, encoded, moons, spirals, gaussians, folder, "
-            "digits, digits_rgb, emoji have a meaning, use another name"
+            f"cannot register {name!r}: {', '.join(DOOR._AS_THEY_ARE)}, {', '.join(DOOR.MADE)}, "
+            "folder, digits, digits_rgb, digits_video, emoji have a meaning, use another name"
         )
     assert set(DOOR._REGISTERED) == {"my-set_2"}
     with pytest.raises(DataError, match="my-set_2 needs no preparation"):
@@ -58,3 +59,10 @@ def test_a_home_folder_that_nobody_has_is_one_line(name):
         data.load(name, data_dir="~no_such_user/x")
     assert "~no_such_user/x" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_which_sets_data_dir_is_for():
+    """Made-up points and what was in memory lie nowhere."""
+    there = ("cifar10", "digits", "folder", "arrays", "encoded", "notes")
+    assert all(map(DOOR.lies_in_a_folder, there))
+    assert not any(map(DOOR.lies_in_a_folder, ("moons", "given")))

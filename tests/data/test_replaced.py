@@ -59,6 +59,15 @@ def test_more_than_a_few_are_no_accident(size, most):
     assert len(asked) == 1 + most + 1
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["forwards", "backwards"])
+def test_each_that_is_damaged_counts_once_in_any_order(order):
+    """A run that resumes may meet them in another one."""
+    damaged = range(10)
+    found = replaced(source(40, set(damaged)), lambda line: None)
+    for index in [*damaged][::order]:
+        assert found.gather(np.array([index]))["x"] == 10
+
+
 def test_what_is_measured_is_never_replaced():
     """An evaluation would count an example twice."""
     data.register("mine", lambda split: source(30, {5}))

@@ -9,7 +9,13 @@ from score_sde import sections
 from score_sde.errors import UserError
 from score_sde.evaluation.asked import EvaluationOptions, read, schema
 from score_sde.evaluation.judgement import SampleOptions
-from score_sde.evaluation.metric import AUTOENCODER, CLASSIFIER, DENOISER, SAMPLES
+from score_sde.evaluation.metric import (
+    AUTOENCODER,
+    CLASSIFIER,
+    DENOISER,
+    SAMPLES,
+    TOKEN_PREDICTOR,
+)
 from score_sde.evaluation.metrics import METRICS
 from score_sde.evaluation.metrics.fid import FID
 
@@ -56,7 +62,7 @@ def test_every_option_has_a_type_and_a_plain_default():
 
 def test_every_metric_says_what_it_needs():
     for name, cls in METRICS.items():
-        assert cls.NEEDS in (DENOISER, CLASSIFIER, AUTOENCODER, SAMPLES), name
+        assert cls.NEEDS in (DENOISER, CLASSIFIER, AUTOENCODER, TOKEN_PREDICTOR, SAMPLES), name
         assert dataclasses.is_dataclass(cls)
         assert cls.__dataclass_params__.frozen
 

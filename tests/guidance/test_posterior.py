@@ -59,6 +59,7 @@ OPERATORS = {
     "elements": (guidance.Elements(np.arange(8).reshape(1, 1, 8, 1) % 3 == 0), (6, 8, 3)),
     "channels": (guidance.ChannelMean(), (6, 8, 3)),
     "average": (guidance.Average(2), (6, 8, 3)),
+    "average of frames": (guidance.Average(2), (3, 4, 2, 1)),
     "blur": (guidance.Blur(np.arange(15.0).reshape(5, 3) - 4), (6, 8, 3)),
     "function": (guidance.Function(mix), (4,)),
     "both": (guidance.Function(mix, lambda y: y @ jnp.asarray(MIXED, y.dtype)), (4,)),

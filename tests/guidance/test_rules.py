@@ -219,7 +219,8 @@ FIRST = {"order": "predictor_first", "corrector_steps": 2}
         *(
             (name, {})
             for name, sampler in samplers.SAMPLERS.items()
-            if not sampler.JUMPS and name != "improved_ddpm"  # which are of a network
+            # Those are of a network, and of tokens.
+            if not sampler.JUMPS and name != "improved_ddpm" and name not in samplers.TOKENS
         ),
         ("predictor_corrector", FIRST),
     ],

@@ -11,6 +11,7 @@ from score_sde.models.control import Control
 from score_sde.models.dit import DiT
 from score_sde.models.functional import functional
 from score_sde.models.unet import UNet
+from score_sde.models.video import VideoUNet
 from score_sde.prediction import null_like
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
@@ -116,6 +117,11 @@ def test_a_larger_image_is_brought_to_the_size_of_the_state():
         (
             SKETCH,
             functional(lambda rngs: DiT(shape=(8, 8, 3), channels=8, depth=1, heads=1, rngs=rngs)),
+            "is for the network unet",
+        ),
+        (
+            SKETCH,
+            functional(lambda rngs: VideoUNet(shape=(2, 8, 8, 3), **OPTIONS, rngs=rngs)),
             "is for the network unet",
         ),
     ],

@@ -46,6 +46,13 @@ def test_vmap_over_each_argument(x64, axes):
     assert_same(lambda f: jax.vmap(jax.grad(f, (0, 1)), axes), x, w)
 
 
+def test_nothing_by_nothing_is_zeros():
+    x, w = jnp.ones((3, 2, 0)), jnp.ones((0, 4))
+    np.testing.assert_array_equal(linear(x, w), np.zeros((3, 2, 4)))
+    np.testing.assert_array_equal(jax.vmap(linear, (0, None))(x, w), np.zeros((3, 2, 4)))
+    assert jax.grad(lambda w: linear(x, w).sum())(w).shape == (0, 4)
+
+
 def test_arrays_of_different_types_are_refused():
     with pytest.raises(TypeError, match="both must be the same"):
         linear(jnp.ones((2, 3)), jnp.ones((3, 4), jnp.bfloat16))

@@ -20,9 +20,17 @@ SMALL = {
     "edm2": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "num_res_blocks": 1},
     "dit": {"shape": (4, 8, 1), "channels": 8, "depth": 1, "heads": 2},
     "uvit": {"shape": (4, 8, 1), "channels": 8, "depth": 3, "heads": 2},
+    "video_unet": {
+        **{"shape": (3, 4, 8, 1), "channels": 4, "channel_mult": (1,), "num_res_blocks": 1},
+        **{"time_heads": 2},
+    },
+    "video_dit": {"shape": (3, 4, 8, 1), "channels": 8, "depth": 1, "heads": 2},
     "ncsn": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "dilations": (1,)},
     "ncsnv2": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "dilations": (1,)},
     "mlp": {"shape": (3,), "channels": 16, "depth": 1},
+    "set_transformer": {"shape": (5, 3), "channels": 8, "depth": 1, "heads": 2},
+    "egnn": {"shape": (5, 6), "channels": 8, "depth": 1},
+    "token_transformer": {"shape": (3,), "vocabulary": 5, "channels": 8, "depth": 1, "heads": 2},
     "adm_classifier": {"shape": (4, 8, 1), "classes": 3, "channels": 4, "channel_mult": (1,)},
     "wide_resnet": {"shape": (4, 8, 1), "classes": 3, "depth": 10, "width": 1},
     "cross_unet": {
@@ -36,7 +44,12 @@ SMALL = {
     },
     "autoencoder": {"shape": (4, 8, 1), "image_channels": 1, "widths": (4, 8), "groups": 2},
     "pixart": {"shape": (4, 8, 1), "depth": 1, "heads": 1, "channels": 12, "text_features": 6},
+    "stable_audio": {
+        **{"shape": (8, 2), "depth": 1, "heads": 2, "channels": 8, "text_features": 6},
+        **{"key_value_heads": 1},
+    },
 }
+VIDEO = ("video_unet", "video_dit")
 # As small, and twice as wide, where that is not twice the option channels.
 NARROW = {"wide_resnet": {"width": 2}}
 TWICE = {
@@ -52,6 +65,7 @@ TOLD = {
     "mmdit": {**TEXT, "pooled": jnp.zeros((2, 2048))},
     "flux": {**TEXT, "pooled": jnp.zeros((2, 768)), "guidance": jnp.ones(2)},
     "pixart": {**TEXT, "sizes": jnp.ones((2, 3))},
+    "stable_audio": {**TEXT, "seconds": jnp.ones((2, 2))},
 }
 each_network = pytest.mark.parametrize("name", NETWORKS)
 # An autoencoder has encode and decode instead.
@@ -63,8 +77,15 @@ def make(name, **options):
     return functional(lambda rngs: NETWORKS[name](**SMALL[name], **options, rngs=rngs))
 
 
+def output_shape(name):
+    """Of two examples: a state, logits of the classes, or of the tokens."""
+    shape, classes, vocabulary = (SMALL[name].get(n) for n in ("shape", "classes", "vocabulary"))
+    return (2, classes) if classes else (2, *shape, *([vocabulary] if vocabulary else []))
+
+
 def called(name, model, cond, key=None):
-    x, noise = jnp.zeros((2, *SMALL[name]["shape"])), jnp.ones(2)
+    dtype = int if "vocabulary" in SMALL[name] else float
+    x, noise = jnp.zeros((2, *SMALL[name]["shape"]), dtype), jnp.ones(2)
     return jax.eval_shape(model.apply, *model.shapes, x, noise, cond, key=key)
 
 
@@ -86,10 +107,9 @@ def test_its_options_can_stand_in_a_config(name):
 
 @each_called
 def test_all_are_called_alike(name):
-    """network(x, noise_label, cond, key=key) gives a state, or logits of the classes."""
+    """network(x, noise_label, cond, key=key) gives a state, or logits of classes or tokens."""
     out = called(name, make(name), TOLD.get(name), jax.random.key(0))
-    classifies = "classes" in SMALL[name]
-    assert out.shape == ((2, 3) if classifies else (2, *SMALL[name]["shape"]))
+    assert out.shape == output_shape(name)
 
 
 @each_called
@@ -99,10 +119,13 @@ def test_conditions_are_told_or_refused(name):
     other = "text" if name in TOLD else "nothing"
     with pytest.raises(ValueError, match=f"this network is not told size: it is told .*{other}"):
         called(name, make(name), cond)
-    if name in ("unet", "dit", "uvit", "adm", "edm2", "mlp", "cross_unet"):
+    if name in (
+        *("unet", "dit", "uvit", "adm", "edm2", "mlp", "cross_unet", "set_transformer", "egnn"),
+        *("token_transformer", *VIDEO),
+    ):
         told = make(name, conditions=CONDITIONS)
         assert any("conditions/size/" in k for k in told.shapes[0])
-        assert called(name, told, cond, jax.random.key(0)).shape == (2, *SMALL[name]["shape"])
+        assert called(name, told, cond, jax.random.key(0)).shape == output_shape(name)
         with pytest.raises(ValueError, match=r"is not told label: it is told .*size"):
             called(name, told, {**cond, "label": jnp.zeros(2, int)})
     else:

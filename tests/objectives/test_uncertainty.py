@@ -42,7 +42,8 @@ def test_a_fixed_loss_is_learnt():
     loss = (0.3**2 + t**2) / (0.5**2 + t**2) * (1 + 4 / (1 + t))
     params, constants = model.init(jax.random.key(0))
     np.testing.assert_array_equal(model.apply(params, constants, sde, t), 0)  # before it learns
-    adam = optax.adam(0.02)
+    # A rate that stayed would keep it jumping, now and then by 0.1, however long it learns.
+    adam = optax.adam(optax.cosine_decay_schedule(0.02, 1500))
 
     def mean(params):
         return uncertain(loss, model.apply(params, constants, sde, t)).mean()
@@ -54,7 +55,7 @@ def test_a_fixed_loss_is_learnt():
 
     (params, _), _ = jax.lax.scan(step, (params, adam.init(params)), length=1500)
     u = model.apply(params, constants, sde, t)
-    np.testing.assert_allclose(u, jnp.log(loss), atol=0.02)
+    np.testing.assert_allclose(u, jnp.log(loss), atol=0.01)
 
 
 def test_the_value_is_the_plain_loss_and_the_gradient_that_with_uncertainty(x64):

@@ -92,6 +92,12 @@ def test_what_another_choice_leaves_unread(denoising, changes, path, choice):
     assert ignored(experiment, config, [path]) == [f"config.{path} has no effect with {choice}"]
 
 
+def test_a_set_that_is_made_has_a_folder(denoising):
+    config, experiment = denoising
+    configs.set_field(config, "data.name", "furniture_points")
+    assert ignored(experiment, config, ["data.dir"]) == []
+
+
 @pytest.mark.parametrize("path", ["sampling.steps", "model.noise_label", "training.sample_every"])
 def test_a_classifier_does_not_draw(classification, path):
     config, experiment = classification

@@ -42,7 +42,7 @@ def test_a_recipe_of_ones_own_folder_comes_first(tmp_path, monkeypatch):
         (False, "digit_vp", "did you mean digits_vp?"),
         (False, "configs/digits_vp.py", "did you mean digits_vp?"),
         (True, "configs/digit_vp.py", "did you mean configs/digits_vp.py?"),
-        (False, "qqq", "there are: cifar_classifier, cifar_dit"),
+        (False, "qqq", "there are: bach_masked, backbone64, "),
     ],
 )
 def test_a_slip_is_one_line_with_what_is_nearest(here, recipe, hint, tmp_path, monkeypatch):

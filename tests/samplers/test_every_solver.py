@@ -5,7 +5,7 @@ import pytest
 from tables import affine, marginal
 
 from score_sde import samplers
-from score_sde.processes import DDPM, EDM, PROCESSES, RectifiedFlow
+from score_sde.processes import DDPM, EDM, GAUSSIAN, RectifiedFlow
 from score_sde.samplers.points import Points
 from score_sde.samplers.solvers import SOLVERS
 
@@ -39,7 +39,7 @@ REASONS = {
 def processes(grid):
     """Each as it is by default, and two that end in pure noise."""
     ending = [RectifiedFlow(t_max=1.0), DDPM(zero_terminal_snr=True)]
-    found = [make() for make in PROCESSES.values()] + ending
+    found = [make() for make in GAUSSIAN.values()] + ending
     # Equal steps from 80 down to 0.002 would have to be 40,000: from 4 they can be fewer.
     return [EDM(t_max=4.0) if one == EDM() and grid == "uniform" else one for one in found]
 

@@ -17,8 +17,8 @@ from tables import (
     walk,
 )
 
-from score_sde import samplers
-from score_sde.processes import EDM, PROCESSES, VP
+from score_sde import processes, samplers
+from score_sde.processes import EDM, VP
 from score_sde.samplers.points import Points
 
 pytestmark = pytest.mark.slow
@@ -252,7 +252,7 @@ def test_every_case_of_these_methods_is_here(shared):
         assert known == {case for case in Golden(shared, file).about if case.startswith(kinds)}
 
 
-@pytest.mark.parametrize("process", PROCESSES.values())
+@pytest.mark.parametrize("process", processes.GAUSSIAN.values())
 def test_churn_stays_below_t_max(process):
     """However much there is, and where it is not limited it takes the level up by sqrt(2).
 

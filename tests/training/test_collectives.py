@@ -139,3 +139,47 @@ def test_what_a_ring_of_devices_sends(kind, passes):
 def test_what_is_passed_on_is_sent_whole():
     one = collectives.Collective("collective-permute", ((25,),), bytes=100, devices=2, times=3)
     assert one.sent == 300
+
+
+# As XLA writes them for GPUs and TPUs, which scatter, and begin before they wait.
+ELSEWHERE = """
+HloModule step
+
+%add (x: f32[], y: f32[]) -> f32[] {
+  ROOT %sum = f32[] add(%x, %y)
+}
+
+%more (p: (s32[], f32[8])) -> pred[] {
+  ROOT %less = pred[] compare(%i, %n), direction=LT
+}
+
+%body (p: (s32[], f32[8])) -> (s32[], f32[8]) {
+  %r = f32[8,4]{1,0} reduce-scatter(%a), channel_id=1, replica_groups=[2,4]<=[8], to_apply=%add
+}
+
+ENTRY %main (a: f32[8]) -> f32[8] {
+  %w = (s32[], f32[8]) while(%t), condition=%more, body=%body, \
+backend_config={"known_trip_count":{"n":"5"}}
+  %g = (bf16[2,4]{1,0}, bf16[8,4]{1,0}) all-gather-start(%b), replica_groups={{0,2,4,6},{1,3,5,7}}
+  %d = bf16[8,4]{1,0} all-gather-done(%g)
+  %s = f32[3]{0} all-reduce(%e), replica_groups={{0},{1},{2},{3},{4},{5},{6},{7}}, to_apply=%add
+  ROOT %p = f32[8]{0} all-reduce(%f), replica_groups={}, to_apply=%add
+}
+"""
+
+
+def test_what_other_platforms_compile_is_read():
+    """A scatter has four times its result before; what one device alone reduces is not sent."""
+    found = collectives.in_text(ELSEWHERE, 8)
+    assert found == [
+        collectives.Collective("reduce-scatter", ((8, 4),), 4 * 4 * 32, devices=4, times=5),
+        collectives.Collective("all-gather", ((8, 4),), 2 * 32, devices=4, times=1),
+        collectives.Collective("all-reduce", ((8,),), 4 * 8, devices=8, times=1),
+    ]
+    assert collectives.total(found, "reduce-scatter") == 5 * 4 * 4 * 32
+
+
+def test_a_loop_that_turns_nobody_knows_how_often_is_refused():
+    text = ELSEWHERE.replace('"known_trip_count"', '"unknown"')
+    with pytest.raises(ValueError, match="how often a loop"):
+        collectives.in_text(text, 8)

@@ -1,5 +1,6 @@
 """Digests: any change of any array is found, however the arrays are split."""
 
+import hashlib
 import json
 
 import jax.numpy as jnp
@@ -33,6 +34,13 @@ def test_one_bit_is_found_and_the_array_named(name):
     raw.view(np.uint8)[-1] ^= 1
     changed[name] = raw.reshape(changed[name].shape)
     assert damaged(record, changed) == f"['{name}']"
+
+
+def test_a_block_is_known_by_sixty_four_bits_of_its_bytes():
+    """As in every checkpoint that was ever written."""
+    array = np.arange(600, dtype=np.float32).reshape(20, 30)
+    ((_, digest),) = digests({"a": array.T})["['a']"]["blocks"]
+    assert digest == hashlib.sha256(array.T.tobytes()).hexdigest()[:16]
 
 
 def test_rows_in_another_order_are_found():

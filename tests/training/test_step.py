@@ -102,6 +102,23 @@ def test_a_step_that_is_not_finite_is_left_out_and_nothing_else(accumulate):
     jax.tree.map(np.testing.assert_array_equal, found, state)
 
 
+def test_a_gradient_that_is_not_finite_leaves_the_step_out_though_its_loss_is():
+    """Of a root at 0, whose value is 0."""
+    optimizer, state = start()
+
+    def rooted(key, params, constants, space, batch, step):
+        return loss(key, params, constants, space, batch, step) + jnp.sqrt(params["w"] * batch["r"])
+
+    data = batches(2) | {"r": jnp.ones((2, 8)).at[1, 3].set(0.0)}
+    step = make_train_step(rooted, optimizer, skip=True)
+    first = {name: array[:1] for name, array in data.items()}
+    expected, _ = step(state, first, None, jax.random.key(0))
+    found, metrics = step(state, data, None, jax.random.key(0))
+    np.testing.assert_array_equal(np.isfinite(metrics["loss"]), [True, True])
+    np.testing.assert_array_equal(np.isfinite(metrics["grad_norm"]), [True, False])
+    jax.tree.map(np.testing.assert_array_equal, found, expected._replace(step=2))
+
+
 def test_nothing_is_computed_of_what_is_left_out_where_nothing_is():
     optimizer, state = start()
     program = {

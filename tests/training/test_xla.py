@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from score_sde.errors import UserError
 from score_sde.training import xla
 
 HIDES = "xla_gpu_enable_latency_hiding_scheduler"
@@ -26,6 +27,37 @@ def lowered():
 def test_xla_knows_a_flag_and_someone_says_why(flag):
     assert lowered().compile({flag.name: flag.value})(1.0) == 2
     assert flag.why
+
+
+def test_a_process_has_the_flags_of_all_its_programs():
+    """As this one: what reads the same arrays is one loop."""
+    environment = {"XLA_FLAGS": "--xla_dump_to=a"}
+    xla.begin(environment)
+    xla.begin(environment)
+    assert environment["XLA_FLAGS"].split() == [
+        "--xla_dump_to=a",
+        *(f"--{flag.name}={flag.value}" for flag in xla.PROCESS),
+    ]
+    given = {"XLA_FLAGS": f"--{xla.PROCESS[0].name}=other"}
+    xla.begin(given)
+    assert given == {"XLA_FLAGS": f"--{xla.PROCESS[0].name}=other"}
+    a = jnp.ones(1000)
+    both = jax.jit(lambda a, b: (jnp.sin(a) * b, jnp.cos(a) + b)).lower(a, a).compile().as_text()
+    assert both.count(" fusion(") == 1
+
+
+def test_flags_may_stand_in_a_file(tmp_path):
+    """XLA takes a variable that does not begin with a dash for its name, and aborts without it."""
+    path = tmp_path / "flags.txt"
+    path.write_text(f"--xla_dump_to=a\n--{HIDES}=false\n")
+    environment = {"XLA_FLAGS": str(path)}
+    assert xla.options(xla.STEP, mesh("gpu", 8), environment) == {}
+    xla.begin(environment)
+    assert environment["XLA_FLAGS"].split()[:2] == ["--xla_dump_to=a", f"--{HIDES}=false"]
+    assert len(environment["XLA_FLAGS"].split()) == 2 + len(xla.PROCESS)
+    path.unlink()
+    with pytest.raises(UserError, match="flags begin with --, and no file of that name"):
+        xla.begin({"XLA_FLAGS": str(path)})
 
 
 def test_flags_are_those_of_the_devices():

@@ -139,5 +139,5 @@ def refuse_conditions(conditions: Mapping[str, MakeEmbedding]) -> None:
     """Raise ValueError if a network that takes no conditions is given some."""
     if conditions:
         names = ", ".join(sorted(conditions))
-        others = "use the network unet, dit, uvit, adm, edm2 or mlp"
+        others = "use the network unet, dit, uvit, adm, edm2, mlp, set_transformer or egnn"
         raise ValueError(f"this network cannot be told {names}: {others}")

@@ -1,0 +1,71 @@
+"""Moving digits by a text, 8 frames of 16x16 pixels, told as "a 3 moves left"; VP SDE.
+
+A small U-Net at patches of 2 x 2 pixels whose attention over each frame is followed by one over
+time, 881,188 parameters. It predicts v. A tenth of the training examples are told no text, so that
+the model guides itself.
+
+A step takes 0.3 s of one core (JAX 0.10.2, 2026-11-28); what it gives has not been measured yet.
+
+    python main.py --config=configs/digits_video.py
+    python main.py --workdir=runs/digits_video --mode=sample --num_samples=500
+    python -m score_sde.evaluation.clip_quality runs/digits_video/samples.npz
+
+The future of held-out clips, given their first two frames; and what is between the first and last:
+
+    python main.py --workdir=runs/digits_video --mode=sample --task=inpaint --mask=future
+    python main.py --workdir=runs/digits_video --mode=sample --task=inpaint --mask=between
+"""
+
+from ml_collections import ConfigDict
+
+from score_sde.runs.config import default
+
+
+def get_config() -> ConfigDict:
+    """The recipe."""
+    config = default("video_unet")
+    config.data.name = "digits_video"
+    config.space.name = "video"
+    config.conditions.fields = ("text",)
+    config.conditions.text.dropout = 0.1  # so that it knows no text too
+    config.conditions.text.words = 8
+    config.conditions.text.features = 32
+    config.conditions.text.rows = 512
+
+    config.sde.name = "vp"
+
+    config.model.parametrization = "v"
+    config.model.noise_label = "time"
+    config.model.patch = 2
+    config.model.channels = 32
+    config.model.channel_mult = (1, 2)
+    config.model.num_res_blocks = 1
+    config.model.attn_resolutions = (4, 8)
+    config.model.dropout = 0.0
+
+    config.training.batch_size = 32
+    config.training.steps = 2000
+    config.training.steps_per_call = 10
+    config.objective.stratified = True
+    config.training.ema_decays = (0.995,)
+    config.training.log_every = 50
+    config.training.eval_every = 500
+    config.training.sample_every = 500
+    config.training.checkpoint_every = 500
+    config.optim.learning_rate = 2e-3
+    config.optim.warmup = 100
+    config.optim.decay = "cosine"
+
+    config.guidance.scale = 2.0
+    config.sampling.sampler = "dpmpp_2m"
+    config.sampling.steps = 25
+    config.sampling.num_samples = 100
+    config.sampling.batch_size = 100
+
+    config.evaluation.batch_size = 100
+    config.evaluation.num_examples = 200
+    config.evaluation.bits_per_dim.rtol = 1e-4
+    config.evaluation.bits_per_dim.atol = 1e-4
+    config.evaluation.samples.features = "pixels"
+    config.evaluation.samples.num_samples = 500
+    return config

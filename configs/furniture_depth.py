@@ -1,0 +1,33 @@
+"""Pictures of furniture by their depth, 32x32: a ControlNet beside a run of :pictures.
+
+apt-get install sweethome3d-furniture
+python -m score_sde.data prepare furniture_depth
+python main.py --config=configs/furniture_depth.py:pictures --workdir=runs/furniture_pictures
+python main.py --config=configs/furniture_depth.py --init_from=runs/furniture_pictures
+python -m score_sde.data info furniture_depth --picture=runs/furniture.png
+"""
+
+from ml_collections import ConfigDict
+
+from score_sde.runs import recipes
+
+
+def get_config(part: str = "control") -> ConfigDict:
+    """The recipe.
+
+    Args:
+        part: "pictures", told their names; or "control", what is told the depth beside it.
+    """
+    config = recipes.get("emoji_text")
+    config.data.name = "furniture_depth"
+    config.data.field = "image"
+    config.space.pixels.flip = False
+    config.model.channels = 32
+    config.training.steps = 1_200
+    config.guidance.scale = 2.0
+    if part == "control":
+        config.training.control.field = "depth"
+        config.training.steps = 600
+        config.optim.learning_rate = 1e-3
+        config.optim.warmup = 50
+    return config

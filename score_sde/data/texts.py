@@ -1,0 +1,128 @@
+"""Tokens of text files, in a folder that data.encoded reads.
+
+The texts of a folder, one after another, are cut into examples of as many tokens each. Tokens are
+characters, or those of a released tokeniser, its file tokenizer.json, by the package tokenizers.
+Of all tokens the last twentieth is held out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from score_sde import files
+from score_sde.data import encoded, stored
+from score_sde.data.base import DataError
+from score_sde.errors import first_line
+from score_sde.fields import Field, tokens
+
+NAME = "texts"
+LENGTH = 256
+_HELD_OUT = 20  # one of so many tokens
+_BETWEEN = "\n\n"  # between two files
+_MOST = 2**31  # bytes of all files
+_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # what stands for one in the pieces of SentencePiece
+
+
+def prepare(
+    folder: str | os.PathLike,
+    texts: str | os.PathLike | None = None,
+    tokenizer: str | os.PathLike | None = None,
+    length: int = LENGTH,
+) -> str:
+    """Write a set of tokens, to be read as the set "encoded" at this folder.
+
+    Args:
+      folder: that is made.
+      texts: a folder whose files *.txt, in folders within it too, are read in their order; UTF-8.
+      tokenizer: a file tokenizer.json; None for characters.
+      length: tokens of an example.
+
+    Returns:
+      The folder.
+
+    Raises:
+      DataError: there are no such files, or what they hold is too little or no text.
+    """
+    if texts is None:
+        raise DataError(
+            f"{NAME} are made of files *.txt: python -m score_sde.data prepare {NAME} "
+            "--texts=FOLDER --data_dir=NEW_FOLDER"
+        )
+    folder = files.expanded(folder)
+    if (folder / f"{encoded.NAME}.json").exists():
+        raise DataError(f"{folder} holds a data set already: give another --data_dir")
+    whole = _BETWEEN.join(_read(files.expanded(texts)))
+    names, found = _by_characters(whole) if tokenizer is None else _by(tokenizer, whole)
+    held_out = len(found) // _HELD_OUT
+    parts = {"train": found[: len(found) - held_out], "test": found[len(found) - held_out :]}
+    rows = {split: part[: len(part) // length * length] for split, part in parts.items()}
+    if not all(len(part) for part in rows.values()):
+        raise DataError(
+            f"{texts} has {len(found):,} tokens, of which a twentieth is held out: too few for "
+            f"examples of {length}"
+        )
+    dtype = "uint16" if len(names) <= 2**16 else "int32"
+    field = Field(**{**vars(tokens(length, len(names), names)), "dtype": dtype})
+    splits = {
+        split: {field.name: part.reshape(-1, length).astype(dtype)} for split, part in rows.items()
+    }
+    note = f"tokens of texts, {len(field.names)} in all"
+    stored.write(folder, encoded.NAME, (field,), splits, note=note)
+    return str(folder)
+
+
+def _read(folder: Path) -> Iterator[str]:
+    paths, total = sorted(folder.rglob("*.txt")), 0
+    if not paths:
+        raise DataError(f"{folder} has no files *.txt")
+    for path in paths:
+        try:
+            with files.regular(path) as file:
+                content = file.read(_MOST + 1 - total)
+            total += len(content)
+            if total > _MOST:
+                raise DataError(f"the texts in {folder} are larger than {_MOST:,} bytes together")
+            yield content.decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path} cannot be read as a text: {first_line(error)}") from error
+
+
+def _by_characters(text: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """What each token stands for, in the order of their code points, and the tokens."""
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    there, found = np.unique(codes, return_inverse=True)
+    return tuple(map(chr, there)), found
+
+
+def _by(path: str | os.PathLike, text: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """The same by a released tokeniser, without what it puts around a text."""
+    if importlib.util.find_spec("tokenizers") is None:
+        raise DataError(
+            'reading tokenizer.json needs tokenizers: pip install "score_sde[tokenizers]", or pip '
+            'install -e ".[tokenizers]" in a checkout'
+        )
+    from tokenizers import Tokenizer
+
+    path = files.expanded(path)
+    try:
+        with files.regular(path) as file:
+            tokenizer = Tokenizer.from_str(file.read().decode())
+    except Exception as error:  # of the package, which has none of its own
+        raise DataError(f"{path} is no tokenizer.json: {first_line(error)}") from error
+    found = np.asarray(tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
+    pieces = {
+        number: piece for piece, number in tokenizer.get_vocab(with_added_tokens=True).items()
+    }
+
+    def name(number: int) -> str:
+        piece = pieces.get(number, "")
+        if _SPACE in piece:
+            return piece.replace(_SPACE, " ")
+        return tokenizer.decode([number], skip_special_tokens=False) if piece else ""
+
+    return tuple(name(number) for number in range(max(pieces) + 1)), found

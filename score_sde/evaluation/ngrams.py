@@ -1,0 +1,179 @@
+r"""What counting comes to: n-grams of tokens, which a model of tokens is held against.
+
+Smoothed by Witten and Bell (1991; Chen and Goodman 1996, equation 12): with c(h v) how often v
+followed the n - 1 tokens h, and T(h) how many tokens ever did,
+
+    p(v | h) = (c(h v) + T(h) p(v | h')) / (c(h) + T(h)),                                   (1)
+
+h' without its first token, and 1 / V at last. A sequence begins after n - 1 tokens that are none.
+
+    python -m score_sde.evaluation.ngrams words --end=0
+
+With samples it says what these are worth, and which of them are examples of the set:
+
+    python -m score_sde.evaluation.ngrams words --end=0 --samples=runs/words_masked/samples.npz
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from score_sde import files, terminal
+from score_sde.data import DataError, load, selection
+from score_sde.fields import TOKENS
+from score_sde.formats import npz
+
+_BEFORE = -1
+ORDER = 6
+
+
+class NGrams:
+    """Counts of n-grams, and their probabilities, equation (1).
+
+    Args:
+        rows: sequences, int [m, length].
+        n: tokens of the longest.
+        vocabulary: V.
+        end: the token that ends a sequence: what comes after the first is not counted; None for
+            none.
+    """
+
+    def __init__(self, rows: np.ndarray, n: int, vocabulary: int, end: int | None = None):
+        self.vocabulary, self.end = vocabulary, end
+        self._counts = [_counts(grams) for grams in self._grams(rows, n)]
+
+    def nats(self, rows: np.ndarray) -> np.ndarray:
+        """-log p of sequences, [m]; arguments as of the class."""
+        n, (m, length) = len(self._counts), rows.shape
+        p = np.full(m * length, 1 / self.vocabulary)
+        for grams, counted in zip(self._grams(rows, n, whole=True), self._counts, strict=True):
+            followed, total, kinds = _looked_up(grams, counted)
+            p = np.where(total > 0, (followed + kinds * p) / np.maximum(total + kinds, 1), p)
+        nats = -np.log(p).reshape(m, length)
+        return np.where(self._counted(rows), nats, 0).sum(axis=1)
+
+    def _counted(self, rows: np.ndarray) -> np.ndarray:
+        """Which tokens are of the sequences, bool [m, length]."""
+        if self.end is None:
+            return np.ones(rows.shape, bool)
+        return np.cumsum(rows == self.end, axis=1) - (rows == self.end) == 0
+
+    def _grams(self, rows: np.ndarray, n: int, whole: bool = False) -> list[np.ndarray]:
+        """The 1-grams, 2-grams, ... of all tokens, [tokens, 1], [tokens, 2], ..."""
+        padded = np.pad(rows.astype(np.int64), ((0, 0), (n - 1, 0)), constant_values=_BEFORE)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, n, axis=1)
+        kept = windows.reshape(-1, n) if whole else windows[self._counted(rows)]
+        return [kept[:, n - i :] for i in range(1, n + 1)]
+
+
+def _counts(grams: np.ndarray) -> tuple[dict[bytes, int], dict[bytes, tuple[int, int]]]:
+    """How often each is there; and of each of what comes before, c(h) and T(h)."""
+    there, times = np.unique(grams, axis=0, return_counts=True)
+    of_grams = {row.tobytes(): int(count) for row, count in zip(there, times, strict=True)}
+    of_histories: dict[bytes, tuple[int, int]] = {}
+    for row, count in zip(there, times, strict=True):
+        key = row[:-1].tobytes()
+        total, kinds = of_histories.get(key, (0, 0))
+        of_histories[key] = (total + int(count), kinds + 1)
+    return of_grams, of_histories
+
+
+def _looked_up(
+    grams: np.ndarray, counted: tuple[dict[bytes, int], dict[bytes, tuple[int, int]]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """c(h v), c(h) and T(h) of n-grams."""
+    of_grams, of_histories = counted
+    grams = np.ascontiguousarray(grams)
+    followed = np.array([of_grams.get(row.tobytes(), 0) for row in grams])
+    before = [of_histories.get(row[:-1].tobytes(), (0, 0)) for row in grams]
+    total, kinds = np.array(before).reshape(-1, 2).T
+    return followed, total, kinds
+
+
+def bits(
+    train: np.ndarray, test: np.ndarray, order: int, vocabulary: int, end: int | None = None
+) -> np.ndarray:
+    """Bits of each sequence for testing, of n-grams of n = 1, ..., order: [order, m]."""
+    models = (NGrams(train, n, vocabulary, end) for n in range(1, order + 1))
+    return np.stack([model.nats(test) for model in models]) / math.log(2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of the command."""
+    found = terminal.Parser(
+        prog="python -m score_sde.evaluation.ngrams", description="N-grams of a set of tokens."
+    )
+    selection.add_flags(found, split=None)
+    found.add_argument("--order", type=int, default=ORDER, choices=range(1, 13), help="n [6]")
+    found.add_argument(
+        "--samples",
+        type=files.typed,
+        action="append",
+        default=[],
+        help="the .npz file of --mode=sample, which is judged by the longest; once for each",
+    )
+    found.add_argument("--end", type=int, help="the token that ends an example, 0 of words [none]")
+    return found
+
+
+@terminal.program
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command: bits an example and a token, of each n.
+
+    Args:
+        argv: arguments after the program's name; None takes those of the process.
+
+    Returns:
+        Exit status: 0, or 2 after one line on stderr if the input is bad.
+    """
+    args = parser().parse_args(argv)
+    train, test = (load(args.name, split, data_dir=args.data_dir) for split in ("train", "test"))
+    field = train.info.of_kinds((TOKENS,), "")
+    parts = [source.gather(np.arange(len(source)))[field.name] for source in (train, test)]
+    if any(part.max(initial=0) >= field.values for part in parts):
+        raise DataError(f"{args.name} has tokens that are none of {field.values}")
+    for path in args.samples:
+        print(f"{path}: {_judged(path, parts, args, field.values)}")
+    if args.samples:
+        return 0
+    print(
+        f"{len(test):,} {test.info.split} examples of {field.words}\n n  bits an example  a token"
+    )
+    for n, found in enumerate(bits(*parts, args.order, field.values, args.end), 1):
+        error = found.std(ddof=1) / math.sqrt(len(found))
+        print(f"{n:2d}  {found.mean():6.2f} +- {error:4.2f}   {found.mean() / field.shape[0]:7.3f}")
+    return 0
+
+
+def _judged(
+    path: Path, parts: Sequence[np.ndarray], args: argparse.Namespace, vocabulary: int
+) -> str:
+    """What the samples in a file are worth, in words."""
+    with npz.opened(path, "a file of samples") as arrays:
+        samples = dict(arrays).get("samples")
+    length = parts[0].shape[1]
+    if samples is None or samples.ndim != 2 or samples.shape[1] != length or not len(samples):
+        raise DataError(f"{path} has no samples of {length} tokens")
+    if samples.dtype.kind not in "iu" or samples.min() < 0 or samples.max() >= vocabulary:
+        raise DataError(f"{path}: its samples are none of {vocabulary} tokens")
+    model = NGrams(parts[0], args.order, vocabulary, args.end)
+    worth = model.nats(samples) / math.log(2)
+    error = worth.std(ddof=1) / math.sqrt(len(worth)) if len(worth) > 1 else math.nan
+    seen, held_out = ({row.tobytes() for row in part.astype(np.int64)} for part in parts)
+    rows = [row.tobytes() for row in samples.astype(np.int64)]
+    shares = [sum(row in known for row in rows) / len(rows) for known in (seen, held_out)]
+    return (
+        f"{len(samples):,} of {worth.mean():.2f} +- {error:.2f} bits by {args.order}-grams: "
+        f"{100 * shares[0]:.1f} % of them training examples, {100 * shares[1]:.1f} % test ones, "
+        f"{100 * len(set(rows)) / len(rows):.1f} % distinct"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+r"""A bidirectional transformer of tokens, some of which are masked: BERT's task, LLaMA's blocks.
+
+    h <- table[tokens] + embeddings of what is told
+    h <- h + attention(norm(h)),    h <- h + layers(norm(h))            in each block          (1)
+    logits = W norm(h)
+
+Each token attends to all others, at positions that turn queries and keys (Su et al. 2021, arXiv
+2104.09864); norms are by the mean square alone, layers are SwiGLU, and nothing has a bias. It is
+the network of LLaDA (Nie et al. 2025, arXiv 2502.09992), whose 8B model has V + 1 = 126,464 rows,
+32 blocks of 4,096 features in 32 heads, and 12,288 hidden ones. The mask is the row after the
+tokens; its own logit is computed, as in released models, and left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from score_sde.checks import check_count
+from score_sde.models import arguments, placing, sizes, tokens
+from score_sde.models.arguments import Given
+from score_sde.models.conditions.combined import (
+    NO_CONDITIONS,
+    MakeEmbedding,
+    check_told,
+    make_embeddings,
+)
+from score_sde.models.embeddings import TimestepEmbedding
+from score_sde.models.layers import Dense
+from score_sde.models.shapes import check_state
+from score_sde.models.spread import spread
+from score_sde.models.stacked import Stacked
+from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm
+from score_sde.values import Positive, between
+
+
+class TokenBlock(nnx.Module):
+    """The second line of (1).
+
+    Args:
+        channels: features of a token.
+        heads: of attention.
+        hidden: see FeedForward; feed_forward is its kind.
+        feed_forward: what is between the two layers of each token alone.
+        eps: what norms add to the mean square.
+        param_dtype: dtype of the parameters.
+        rngs: random streams of the initialisation.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        *,
+        hidden: int,
+        feed_forward: Literal["swiglu", "gelu_tanh"],
+        eps: float,
+        param_dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        layer = {"bias": False, "param_dtype": param_dtype, "rngs": rngs}
+        norm = {"kind": "rms", "affine": True, "eps": eps, "param_dtype": param_dtype}
+        self.norm_0, self.norm_1 = (TokenNorm(channels, **norm) for _ in range(2))
+        self.attention = SelfAttention(channels, heads, out_bias=False, **layer)
+        self.feed_forward = FeedForward(channels, hidden, kind=feed_forward, **layer)
+
+    def __call__(self, h: jax.Array, angles: jax.Array) -> jax.Array:
+        """[batch, tokens, channels] to the same; angles as of SelfAttention."""
+        h = h + self.attention(self.norm_0(h), angles)
+        return h + self.feed_forward(self.norm_1(h))
+
+
+class TokenTransformer(nnx.Module):
+    """Equation (1).
+
+    Args:
+        shape: of the data, (length,); shorter and longer texts go through it too.
+        vocabulary: V, tokens that there are beside the mask.
+        rows: of the table, and logits that are computed, at least V + 1; 0 for that. Released
+          models have some that no token is of.
+        channels: features of a token, a multiple of 2 heads.
+        depth: number of blocks.
+        heads: of attention.
+        mlp_ratio: size of the hidden layer of each block, as a multiple of channels; of "swiglu"
+          two thirds of that, see transformer.FeedForward.
+        feed_forward: what is between the two layers of each token alone, see FeedForward.
+        norm_eps: what norms add to the mean square.
+        rope_base: of rotary positions, see tokens.line_angles: the larger, the longer the texts
+          they tell apart.
+        timed: whether the network is told noise_label; what it is to find does not depend on it.
+        conditions: what makes the embedding of each condition, by name; see conditions.combined.
+        dtype: of the computation; statistics, softmax and output stay in float32.
+        param_dtype: of the parameters.
+        remat: recompute each block in the backward pass instead of keeping its activations.
+        rngs: random streams `params` and `constants` of the initialisation. None is kept.
+
+    Raises:
+        ValueError: an option that cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: Given[Sequence[int]] = (1024,),
+        vocabulary: Given[int] = 256,
+        rows: sizes.Rows = 0,
+        channels: arguments.Width = 512,
+        depth: Annotated[int, between(1, 1024)] = 8,
+        heads: Annotated[int, between(1, 2**16)] = 8,
+        mlp_ratio: sizes.Ratio = 4.0,
+        feed_forward: Literal["swiglu", "gelu_tanh"] = "swiglu",
+        norm_eps: Positive = 1e-6,
+        rope_base: Positive = 1e4,
+        timed: bool = False,
+        conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
+        dtype: jnp.dtype = jnp.float32,
+        param_dtype: Given[jnp.dtype] = jnp.float32,
+        remat: bool = False,
+        rngs: Given[nnx.Rngs],
+    ):
+        arguments.check(TokenTransformer, locals())
+        if len(shape) != 1:
+            raise ValueError(f"this network is for tokens, (length,), not for {tuple(shape)}")
+        check_count("the length", shape[0])
+        if channels % (2 * heads):
+            raise ValueError(f"channels={channels} must be a multiple of 2 heads={2 * heads}")
+        self.shape, self.vocabulary, self.dtype = tuple(shape), vocabulary, jnp.dtype(dtype)
+        rows = rows or vocabulary + 1
+        if rows <= vocabulary:
+            raise ValueError(f"rows={rows}: {vocabulary} tokens and the mask have more")
+        self.head_features, self.rope_base = channels // heads, rope_base
+
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        first = jax.nn.initializers.normal(0.02)
+        table = first(rngs.params(), (rows, channels), param_dtype)
+        self.table = nnx.Param(table, **placing.metadata(cast=True))
+        self.noise_embedding = TimestepEmbedding(channels, **layer) if timed else None
+        self.conditions = make_embeddings(conditions, channels, **layer)
+        self.blocks = Stacked(
+            lambda rngs: TokenBlock(
+                channels,
+                heads,
+                hidden=round(channels * mlp_ratio),
+                feed_forward=feed_forward,
+                eps=norm_eps,
+                param_dtype=param_dtype,
+                rngs=rngs,
+            ),
+            depth,
+            remat=remat,
+            rngs=rngs,
+        )
+        norm = {"kind": "rms", "affine": True, "eps": norm_eps, "param_dtype": param_dtype}
+        self.norm = TokenNorm(channels, **norm)
+        self.dense_out = Dense(channels, rows, bias=False, **layer)
+
+    def __call__(
+        self,
+        x: jax.Array,
+        noise_label: jax.Array,
+        cond: Mapping[str, jax.Array] | None = None,
+        *,
+        key: jax.Array | None = None,
+    ) -> jax.Array:
+        """The logits of the tokens.
+
+        Args:
+            x: tokens, int [batch, length]; a negative one is the mask.
+            noise_label: noise level of each, [batch], at most about 1000: 999 t.
+            cond: conditions by name, [batch, ...] each, see conditions.combined; None for none.
+            key: JAX random key of conditions; None for none.
+
+        Returns:
+            [batch, length, V], float32.
+
+        Raises:
+            ValueError: x is not of the network's shape, or cond has what it is not told.
+        """
+        check_state(x, self.shape)
+        rows = jnp.where(x < 0, self.vocabulary, x)
+        table = placing.used(self.table, self.dtype)
+        h = table.at[rows].get(mode="fill", fill_value=jnp.nan)
+        told = self._told(noise_label, cond, len(x), key)
+        h = h if told is None else h + spread(told.astype(h.dtype)[:, None], h)
+        angles = tokens.line_angles(x.shape[1], self.head_features, self.rope_base, jnp.float32)
+        h, _ = self.blocks.scan(lambda block, h, *_: (block(h, angles), None), h, None)
+        return self.dense_out(self.norm(h)).astype(jnp.float32)[..., : self.vocabulary]
+
+    def _told(
+        self,
+        noise_label: jax.Array,
+        cond: Mapping[str, jax.Array] | None,
+        batch: int,
+        key: jax.Array | None,
+    ) -> jax.Array | None:
+        """What is added to every token, [batch, channels]; None for nothing."""
+        parts = []
+        if self.noise_embedding is not None:
+            parts.append(self.noise_embedding(noise_label.astype(jnp.float32)))
+        if self.conditions is None:
+            check_told(cond, ())
+        else:
+            parts.append(self.conditions(cond, batch, key))
+        return sum(parts) if parts else None

@@ -1,0 +1,1 @@
+"""Sound: short-time spectra and back, mel bands, pitch, WAV files."""

@@ -1,0 +1,1 @@
+"""What is known of molecules and proteins: bonds, graphs, superposition, local shape."""

@@ -1,0 +1,92 @@
+"""A folder of text files as tokens."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from score_sde import data
+from score_sde.data import DataError
+from score_sde.data.__main__ import main
+from score_sde.spaces import Tokens
+
+
+@pytest.fixture
+def texts(tmp_path):
+    """Two files, of which one lies deeper, and one that is no text."""
+    folder = tmp_path / "texts"
+    (folder / "b").mkdir(parents=True)
+    (folder / "a.txt").write_text("once upon a time, " * 30)
+    (folder / "b" / "c.txt").write_text("there was \N{GREEK SMALL LETTER PI}\n" * 30)
+    (folder / "note.md").write_text("not this")
+    return folder
+
+
+def read(folder, split):
+    """All texts of a split, as one."""
+    source = data.load("encoded", split, data_dir=folder)
+    rows = source.gather(np.arange(len(source)))["tokens"]
+    assert rows.shape == (len(source), *source.info["tokens"].shape)
+    names = source.info["tokens"].names
+    return "".join(names[token] for row in rows for token in row)
+
+
+def test_characters(texts, tmp_path):
+    """Cut into examples, in the order of the files, the last twentieth held out."""
+    out = tmp_path / "out"
+    assert main(["prepare", "texts", f"--texts={texts}", f"--data_dir={out}", "--length=8"]) == 0
+    whole = "once upon a time, " * 30 + "\n\n" + "there was \N{GREEK SMALL LETTER PI}\n" * 30
+    held_out = len(whole) // 20
+    train, test = (read(out, split) for split in ("train", "test"))
+    assert train == whole[: (len(whole) - held_out) // 8 * 8]
+    assert test == whole[len(whole) - held_out :][: held_out // 8 * 8]
+    field = data.load("encoded", data_dir=out).info["tokens"]
+    assert field.names == tuple(sorted(set(whole)))
+    assert (field.shape, field.values, field.dtype) == ((8,), len(field.names), "uint16")
+    space = Tokens.of(field)
+    assert space.read(np.array([[field.names.index(c) for c in "once a  "]])) == ["once a  "]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("tokenizers"), reason="needs tokenizers")
+def test_a_released_tokeniser(texts, tmp_path):
+    """A tokenizer.json of bytes; the texts are read back, characters of several bytes aside."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    made.train_from_iterator([path.read_text() for path in texts.rglob("*.txt")], trainer)
+    made.save(str(tmp_path / "tokenizer.json"))
+    asked = {"texts": texts, "tokenizer": tmp_path / "tokenizer.json", "length": 4}
+    data.prepare("texts", data_dir=tmp_path / "out", **asked)
+    assert read(tmp_path / "out", "train").startswith("once upon a time, once upon")
+    assert 256 < data.load("encoded", data_dir=tmp_path / "out").info["tokens"].values <= 300
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(DataError, match=r"is no tokenizer\.json"):
+        data.prepare("texts", data_dir=tmp_path / "again", **asked)
+
+
+def test_what_cannot_be(texts, tmp_path, capsys, monkeypatch):
+    """One line, and the exit code 2."""
+    out = tmp_path / "out"
+
+    def refused(*flags):
+        assert main(["prepare", "texts", f"--data_dir={out}", *flags]) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        return err
+
+    assert "--texts=FOLDER --data_dir=NEW_FOLDER" in refused()
+    assert "has no files *.txt" in refused(f"--texts={tmp_path / 'none'}")
+    assert "too few for examples of 256" in refused(f"--texts={texts}")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert "pip install" in refused(f"--texts={texts}", "--tokenizer=tokenizer.json")
+    monkeypatch.undo()
+    (texts / "z.txt").write_bytes(b"\xff")
+    assert "z.txt cannot be read as a text" in refused(f"--texts={texts}")
+    (texts / "z.txt").unlink()
+    data.prepare("texts", data_dir=out, texts=texts, length=4)
+    assert "holds a data set already" in refused(f"--texts={texts}")
