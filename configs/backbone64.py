@@ -40,11 +40,11 @@ def get_config() -> ConfigDict:
     config.model.ordered = True
 
     config.training.batch_size = 64
-    config.training.steps = 2500
+    config.training.steps = 2000
     config.training.ema_decays = (0.999,)
     config.training.log_every = 100
-    config.training.eval_every = 1250
-    config.training.sample_every = 1250
+    config.training.eval_every = 1000
+    config.training.sample_every = 1000
     config.training.checkpoint_every = 500
     config.objective.stratified = True
     config.optim.learning_rate = 1e-3

@@ -42,7 +42,7 @@ def get_config() -> ConfigDict:
     config.objective.stratified = True
 
     config.training.batch_size = 64
-    config.training.steps = 1_500
+    config.training.steps = 1_300
     config.training.steps_per_call = 10
     config.training.ema_decays = (0.995,)
     config.training.log_every = 50

@@ -47,11 +47,11 @@ def get_config(network: str = "egnn") -> ConfigDict:
         config.model.heads = 4
 
     config.training.batch_size = 64
-    config.training.steps = 2000
+    config.training.steps = 1400
     config.training.ema_decays = (0.999,)
     config.training.log_every = 100
-    config.training.eval_every = 1000
-    config.training.sample_every = 1000
+    config.training.eval_every = 700
+    config.training.sample_every = 700
     config.training.checkpoint_every = 500
     config.objective.stratified = True
     config.optim.learning_rate = 1e-3

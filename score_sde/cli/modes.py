@@ -129,7 +129,10 @@ def _sample(line: CommandLine) -> int:
 
         return prompts.draw(line, run)
     if line.prompted.prompts:
-        raise UserError(f"--prompt: {workdir} is of a model that is told of no text")
+        raise UserError(
+            f"--prompt: {workdir} is of a model that draws no pictures of texts; what it is told, "
+            "--condition=NAME=VALUE says"
+        )
     _check_no_text(run)
     experiment = drawing(run.experiment)
     run = dataclasses.replace(run, experiment=experiment)

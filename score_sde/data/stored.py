@@ -104,12 +104,11 @@ def load(folder: Path, name: str, split: str, missing: str, again: str) -> Sourc
     index = folder / f"{name}.json"
     try:
         values = records.read(index)
-        if values is None:
-            raise DataError(missing)
-        values = records.unsealed(values)
-        splits = dict(values["splits"])
+        splits = None if values is None else dict(records.unsealed(values)["splits"])
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(index, error, again) from error
+    if splits is None:
+        raise DataError(missing)
     if split not in splits:
         raise SplitError(f"{folder} has no split {split!r}: use {', '.join(splits)}")
     info = Info.from_json(splits[split])

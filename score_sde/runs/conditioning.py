@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ml_collections import ConfigDict
 
-from score_sde import prompting
+from score_sde import prompting, spaces
 from score_sde.data import Info
 from score_sde.errors import UserError
 from score_sde.fields import Field
@@ -90,7 +90,8 @@ def prompts(config: ConfigDict, info: Info) -> System:
             raise UserError(f"config.text.field={found.field} is a field of kind {kind}, not text")
     named = functools.partial(sources.named, info, "conditions.fields")
     texts = [name for name in config.conditions.fields if named(name).kind == "text"]
-    if found.prompts or not texts:
+    # Prompts are of pictures; other samples are told a text as --condition.
+    if found.prompts or not texts or not hasattr(spaces.SPACES[config.space.name], "images"):
         return found
     (most,), words = info[texts[0]].shape, config.conditions.text.words
     return prompting.OfField(name=texts[0], most=most, words=words)

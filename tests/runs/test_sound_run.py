@@ -89,3 +89,12 @@ def test_evaluation_says_how_many_are_right_and_keeps_wav_files(trained):
     assert len(files) == 6
     with wave.open(str(files[0])) as file:
         assert file.getparams()[:4] == (1, 2, 16_000, 16_000)
+
+
+def test_prompts_are_of_pictures(trained):
+    result = called(f"--workdir={trained}", "--mode=sample", "--prompt=violin, A4")
+    assert result.returncode == 2
+    assert "draws no pictures of texts; what it is told, --condition=NAME=VALUE says" in (
+        result.stderr
+    )
+    assert result.stderr.count("\n") == 1
