@@ -31,8 +31,9 @@ ROUNDS = 3
 
 
 @terminal.program
-def main() -> int:
+def main(argv: list[str]) -> int:
     """Print the number of parameters, and a line for each way to save or read."""
+    terminal.Parser.of("python benchmarks/checkpoints.py", __doc__).parse_args(argv[1:])
     state = _state()
     print(f"{sum(a.size for a in state.params.values()):,} parameters, {_gigabytes(state):.2f} GB")
     with tempfile.TemporaryDirectory() as folder:
@@ -108,4 +109,4 @@ def _seconds(function: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv))

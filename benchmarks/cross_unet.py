@@ -101,6 +101,7 @@ def seconds(call: Callable[..., Any], shapes: tuple[tuple[int, ...], ...]) -> fl
 @terminal.program
 def main(argv: list[str]) -> int:
     """Print the table."""
+    terminal.Parser.of("python benchmarks/cross_unet.py", __doc__).parse_args(argv[1:])
     rows = [(one, seconds(one.call, one.shapes)) for one in pieces()]
     total = sum(one.times * taken for one, taken in rows)
     print("| piece | ms | GFLOP/s | times | share |\n|---|---|---|---|---|")

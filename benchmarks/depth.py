@@ -21,8 +21,9 @@ ROUNDS, DEPTHS, OPTIONS = 3, (4, 24), {"size": "S/2", "shape": (32, 32, 3)}
 
 
 @terminal.program
-def main() -> int:
+def main(argv: list[str]) -> int:
     """Print the seconds of each depth, medians, and their ratio."""
+    terminal.Parser.of("python benchmarks/depth.py", __doc__).parse_args(argv[1:])
     jax.config.update("jax_enable_compilation_cache", False)
     _seconds(DEPTHS[0])  # what is loaded once
     rounds = [[_seconds(depth) for depth in DEPTHS] for _ in range(ROUNDS)]
@@ -43,4 +44,4 @@ def _seconds(depth: int) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv))

@@ -18,8 +18,9 @@ LEVELS, DRAWS = 17, 5
 
 
 @terminal.program
-def main() -> int:
+def main(argv: list[str]) -> int:
     """Print a row for each mixture, and the best."""
+    terminal.Parser.of("python benchmarks/digits_mixture.py", __doc__).parse_args(argv[1:])
     rng = np.random.default_rng(0)
     train, test = (_levels(data.load("digits", split)) for split in ("train", "test"))
     noisy = (np.tile(train, (DRAWS, 1)) + rng.random((DRAWS * len(train), 64))) / LEVELS
@@ -47,4 +48,4 @@ def _levels(source: data.Source) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv))

@@ -16,8 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import score_sde
-from score_sde import terminal
-from score_sde.errors import UserError
+from score_sde import files, terminal
 from score_sde.samplers.ode import probability_flow
 
 BATCH, ROUNDS = 64, 7
@@ -26,9 +25,9 @@ BATCH, ROUNDS = 64, 7
 @terminal.program
 def main(argv: list[str]) -> int:
     """Print the two times and their ratio; exit code 2 for bad input."""
-    if len(argv) != 2:
-        raise UserError("usage: python benchmarks/likelihood.py runs/digits_vp")
-    run = score_sde.load(argv[1])
+    parser = terminal.Parser.of("python benchmarks/likelihood.py", __doc__)
+    parser.add_argument("run", type=files.typed, help="its folder")
+    run = score_sde.load(parser.parse_args(argv[1:]).run)
     experiment, params, constants = run.experiment, run.params, run.constants
     sde, shape = experiment.sde, (BATCH, *experiment.space.shape)
     key = jax.random.key(0)

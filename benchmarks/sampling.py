@@ -53,9 +53,13 @@ class Network:
 @terminal.program
 def main(argv: list[str]) -> int:
     """Print a line for each sampler; exit code 2 for bad input."""
-    if len(argv) != 3 or not argv[2].isdecimal() or int(argv[2]) < 1:
-        raise UserError("usage: python benchmarks/sampling.py runs/digits_vp BATCH")
-    network, batch = _network(argv[1]), int(argv[2])
+    parser = terminal.Parser.of("python benchmarks/sampling.py", __doc__)
+    parser.add_argument("network", help="the folder of a run, or a recipe")
+    parser.add_argument("batch", type=int, help="how many are drawn at once")
+    asked = parser.parse_args(argv[1:])
+    if asked.batch < 1:
+        raise UserError(f"a batch of {asked.batch}: give at least 1")
+    network, batch = _network(asked.network), asked.batch
     for name, options, scale in _cases(network):
         stages = 2 if name == "edm" else 1
         sampler = samplers.get(name, steps=EVALUATIONS // stages + stages - 1, **options)

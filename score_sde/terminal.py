@@ -7,7 +7,7 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, ParamSpec, TextIO
 
 from score_sde.errors import UserError
@@ -18,9 +18,26 @@ P = ParamSpec("P")
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage: as a UserError, that a program prints."""
 
+    @classmethod
+    def of(cls, program: str, doc: str | None) -> Parser:
+        """Without flags yet; its help shows the docstring of the program's module as it stands."""
+        raw = argparse.RawDescriptionHelpFormatter
+        return cls(program, description=doc, formatter_class=raw, allow_abbrev=False)
+
     def error(self, message: str) -> NoReturn:
         """See argparse."""
         raise UserError(f"{message}; see {self.prog} --help")
+
+
+def without(words: Sequence[str], flag: str) -> list[str]:
+    """The words of a command line but for a flag with its value, wherever the value stands."""
+    rest, kept = iter(words), []
+    for word in rest:
+        if word == flag:
+            next(rest, None)
+        elif not word.startswith(f"{flag}="):
+            kept.append(word)
+    return kept
 
 
 class NobodyReads(BaseException):

@@ -15,6 +15,7 @@ from pathlib import PurePath
 import pages
 from program import ROOT
 
+from experiments.faults.__main__ import parser as faults_parser
 from experiments.throughput.__main__ import parser as throughput_parser
 from score_sde.cli import flags, tune
 from score_sde.data import selection
@@ -225,14 +226,19 @@ def throughput(words):
     throughput_parser().parse_args(words[3:])
 
 
+def faults(words):
+    """Its flags can be read."""
+    faults_parser().parse_args(words[3:])
+
+
 def as_typed(words):
     """In full."""
     return words
 
 
 def on_slurm(words):
-    """Its flags can be read."""
-    parsed(words[1:])
+    """The flags of what it starts can be read."""
+    parsed(words[words.index("python") :])
 
 
 def reads(*paths):
@@ -290,9 +296,9 @@ HOW = {
     "python -m experiments.scaling": reads("experiments/scaling/__main__.py"),
     "python -m experiments.scaling.check": reads("experiments/scaling/check.py"),
     # It takes hours: test_faults.py looks at its command line.
-    "python -m experiments.faults": reads("experiments/faults/__main__.py"),
+    "python -m experiments.faults": faults,
     "python experiments/posterior/measure.py": reads("experiments/posterior/measure.py"),
-    "srun python main.py": on_slurm,
+    "srun ": on_slurm,
 }
 
 

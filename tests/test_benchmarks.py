@@ -28,7 +28,7 @@ def refused(monkeypatch, capsys):
 def test_bad_input_is_one_line(tmp_path, refused):
     for name, arguments, message in (
         ("likelihood", (tmp_path,), "no run in"),
-        ("sampling", (tmp_path, 0), "usage: "),
+        ("sampling", (tmp_path, 0), "a batch of 0"),
         ("sampling", ("digits_classifier", 2), "digits_classifier is a classifier"),
     ):
         assert refused(name, *arguments).startswith(f"error: {message}")

@@ -11,7 +11,7 @@ from program import ROOT
 from threadpoolctl import threadpool_limits
 
 from experiments.exact_solvers import tables
-from experiments.exact_solvers.__main__ import main
+from experiments.exact_solvers.__main__ import written
 from experiments.exact_solvers.flows import bumps, digits
 from experiments.exact_solvers.measure import NUMBERS, PROCESSES, SAME, SOLVERS, of_process, order
 from score_sde import analytic, samplers
@@ -143,7 +143,7 @@ def test_in_small(tmp_path, capsys):
     few = digits(2)
     data = (bumps(), dataclasses.replace(few, means=few.means[:30]))
     options = {"solvers": ("dpmpp_2m", "heun", "plms 4"), "grids": ("log_snr", "linspace")}
-    main(tmp_path, data, ("DDPM", "rectified flow"), numbers=(4, 10), **options)
+    written(tmp_path, data, ("DDPM", "rectified flow"), numbers=(4, 10), **options)
     assert "DDPM: 12 curves after" in capsys.readouterr().out
     found = {curve[:4]: curve for curve in tables.read(tmp_path)}
     for curve in of_process("DDPM", data, numbers=(4, 10), **options):

@@ -12,9 +12,9 @@ pytestmark = pytest.mark.slow
 RESULTS = ROOT / "experiments" / "faults" / "results"
 
 
-@pytest.mark.parametrize("wrong", ["--only=bit", "--times=0"])
+@pytest.mark.parametrize("wrong", ["--only=bit", "--only=", "--times=0"])
 def test_bad_input_is_one_line(wrong, tmp_path):
-    result = called_command(lambda argv: main(argv, tmp_path), wrong)
+    result = called_command(lambda argv: main(["faults", *argv, f"--results={tmp_path}"]), wrong)
     assert result.returncode == 2
     assert result.stderr.startswith(f"error: {wrong.partition('=')[0][:6]}")
     assert result.stderr.count("\n") == 1

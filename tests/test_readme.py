@@ -48,6 +48,7 @@ def of_data(add_flags):
 OF_DATA = (add_suggest_flags, add_made_flags, add_emoji_flags, add_info_flags, add_encode_flags)
 FLAGS = help.HELP + SWEEP + statistics.parser().format_help() + export.parser().format_help()
 FLAGS += "".join(map(of_data, OF_DATA)) + in_small.throughput_parser().format_help()
+FLAGS += in_small.faults_parser().format_help()
 
 OF_README = [command for command in in_small.HERE if command.page == "README.md"]
 SNIPPETS = {page: pages.snippets(page, in_small.TEXTS[page]) for page in in_small.MARKDOWN}

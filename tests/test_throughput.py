@@ -38,6 +38,7 @@ def get_config():
     config.sampling.sampler = "ddim"
     return config
 """
+MACHINE = {"kind": "a processor", "devices": 1, "cores": 2}
 AGAIN = (cases.SAMPLING,)  # works that are compiled again
 
 
@@ -177,6 +178,9 @@ def test_a_process_that_fails_is_a_note():
         ("--batches=0", "--batches=0: give numbers"),
         ("--recipes=digits_vq", "no config file"),
         ("--seconds=soon", "argument --seconds"),
+        ("--seconds=-1", "argument --seconds: -1 is not from 0 to 1,000,000"),
+        ("--limit=nan", "argument --limit: nan is not from 0"),
+        ("--limit=1e300", "argument --limit: 1e300 is not from 0"),
     ],
 )
 def test_bad_input_is_one_line(flag, message, capsys):
@@ -184,6 +188,32 @@ def test_bad_input_is_one_line(flag, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("flag", ["--works=sampling", "--devices=all", "--peer", "--batches=fit"])
+def test_a_profile_of_what_it_is_not_of_is_refused(flag, capsys):
+    assert program.main(["throughput", "--recipes=toy_moons", "--profile", flag]) == 2
+    name, error = flag.partition("=")[0], capsys.readouterr().err
+    assert error.startswith("error: --profile ")
+    assert name in error
+    assert error.count("\n") == 1
+
+
+def test_a_profile_is_of_each_dtype_and_batch_that_is_asked(monkeypatch, capsys):
+    monkeypatch.setattr(children, "profile", lambda case, limit: f"{case.dtype} {case.batch}")
+    monkeypatch.setattr(children, "machine", lambda limit: MACHINE)
+    flags = ("--recipes=toy_moons", "--profile", "--works=training", "--devices=1")
+    assert program.main(["throughput", *flags, "--dtypes=bfloat16,float32", "--batches=4,8"]) == 0
+    assert program.main(["throughput", *flags]) == 0
+    found = capsys.readouterr().out.splitlines()
+    several = [f"{dtype} {batch}" for dtype in ("bfloat16", "float32") for batch in (4, 8)]
+    assert found == ["a processor: 1 device, 2 cores", *several, found[0], "float32 1"]
+
+
+@pytest.mark.parametrize("words", [["--results=/a"], ["--results", "/a"], []])
+def test_a_table_says_the_command_without_where_it_went(words):
+    command = program._command(["--peer", *words, "--works=input"])
+    assert command == "python -m experiments.throughput --peer --works=input"
 
 
 def test_other_files_are_not_overwritten(measure, tmp_path, capsys):
@@ -251,3 +281,12 @@ def test_the_peer_has_as_many_parameters(recipe):
     )
     for call in (peer.steps(subject, 1), peer.evaluations(subject, 1)):
         call["eager"]()
+
+
+def test_the_matrix_rate_counts_every_product_of_a_turn(monkeypatch):
+    call, operations = clock.product("float32")
+    waited = []
+    monkeypatch.setattr(clock.jax, "block_until_ready", waited.append)
+    call()
+    side = waited[0].shape[-1]
+    assert operations == len(waited) * 2 * jax.device_count() * side**3

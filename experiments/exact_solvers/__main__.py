@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,11 +20,12 @@ from typing import Any
 from experiments.exact_solvers import pictures, tables
 from experiments.exact_solvers.flows import Data, bumps, digits
 from experiments.exact_solvers.measure import PROCESSES, of_process, one_core
+from score_sde import files, terminal
 
 RESULTS = Path(__file__).parent / "results"
 
 
-def main(
+def written(
     folder: Path = RESULTS,
     data: Sequence[Data] | None = None,
     processes: Sequence[str] = tuple(PROCESSES),
@@ -50,5 +52,14 @@ def main(
     print(f"wrote {os.path.relpath(folder)} after {time.monotonic() - began:.0f} s")
 
 
+@terminal.program
+def main(argv: Sequence[str]) -> int:
+    """Measure all that there is; exit code 2 for bad input."""
+    parser = terminal.Parser.of("python -m experiments.exact_solvers", __doc__)
+    parser.add_argument("--results", type=files.typed, default=RESULTS, help="a folder")
+    written(parser.parse_args(argv[1:]).results)
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv))

@@ -2,8 +2,8 @@
 
     python -m experiments.faults [--only=NAME,...] [--times=20] [--seed=0]
 
-writes results/faults.md and faults.json, and ends with exit code 1 if anything is not as it is to
-be. Rows of faults that are not asked for stay as they were.
+writes results/faults.md and faults.json, or those of the folder --results, and ends with exit code
+1 if anything is not as it is to be. Rows of faults that are not asked for stay as they were.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from score_sde import terminal
+from score_sde import files, terminal
 from score_sde.errors import UserError
 
 try:
@@ -58,9 +58,7 @@ FAULTS: dict[str, Callable[[Place], list[table.Row]]] = {
 
 def parser() -> terminal.Parser:
     """Of the command line."""
-    parser = terminal.Parser(
-        prog="python -m experiments.faults", description="Does faults to the real program."
-    )
+    parser = terminal.Parser.of("python -m experiments.faults", __doc__)
     parser.add_argument(
         "--only", metavar="NAME,...", help=f"some of {', '.join(FAULTS)} [all of them]"
     )
@@ -69,38 +67,38 @@ def parser() -> terminal.Parser:
         "--cases", type=int, default=fuzzing.CASES, help="how many configs are drawn [10000]"
     )
     parser.add_argument("--seed", type=int, default=0, help="of all that is random [0]")
+    parser.add_argument("--results", type=files.typed, default=RESULTS, help="a folder")
     return parser
 
 
 @terminal.program
-def main(argv: Sequence[str] | None = None, results: Path = RESULTS) -> int:
+def main(argv: Sequence[str]) -> int:
     """Do the faults, one after the other, and write the table after each.
 
     Args:
-        argv: arguments after the program's name; None takes those of the process.
-        results: the folder of the table.
+        argv: sys.argv, the program's name first.
 
     Returns:
         The exit code: 0; 1 if an outcome is not the one that is to be; 2 for bad input.
     """
-    given = parser().parse_args(argv)
-    names = given.only.split(",") if given.only else list(FAULTS)
+    given = parser().parse_args(argv[1:])
+    names = list(FAULTS) if given.only is None else given.only.split(",")
     if unknown := [name for name in names if name not in FAULTS]:
         raise UserError(f"--only={unknown[0]}: choose from {', '.join(FAULTS)}")
     if min(given.times, given.cases) < 1:
         raise UserError("--times and --cases are at least 1")
-    words = sys.argv[1:] if argv is None else argv
+    words = terminal.without(argv[1:], "--results")
     about = table.header(shlex.join(["python", "-m", "experiments.faults", *words]))
     rows: list[table.Row] = []
     with tempfile.TemporaryDirectory() as folder:
         place = Place(Path(folder), given.times, given.cases, given.seed)
         for name in names:
             rows += FAULTS[name](place)
-            table.write(results, about, rows)
+            table.write(given.results, about, rows)
             print(f"{name}: {'; '.join(row.outcome for row in rows[-3:])}", flush=True)
-    print((results / "faults.md").read_text())
+    print((given.results / "faults.md").read_text())
     return int(any(row.ok is False for row in rows))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv))

@@ -62,7 +62,7 @@ def _processor() -> str:
 
 def write(folder: Path, about: dict[str, Any], rows: Sequence[Row]) -> None:
     """Write both files; rows of other faults that are there already stay, with their own header."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "faults.json"
     there = json.loads(path.read_text())["rows"] if path.exists() else []
     new = [{**dataclasses.asdict(row), "about": about} for row in rows]

@@ -9,10 +9,9 @@ the error of the covariance over that of the covariance.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from score_sde import EDM, analytic, guidance, samplers
+from score_sde import EDM, analytic, guidance, samplers, terminal
 from score_sde.guidance import Measurement
 from score_sde.prediction import Denoiser
 from score_sde.samplers.sample import Sampler
@@ -190,17 +189,19 @@ def measured(problem: Problem, method: str, evaluations: int) -> dict[str, float
     }
 
 
-def main() -> None:
-    """Measure what the command line says."""
-    parser = argparse.ArgumentParser()
+@terminal.program
+def main(argv: Sequence[str]) -> int:
+    """Measure what the command line says; exit code 2 for bad input."""
+    parser = terminal.Parser.of("python experiments/posterior/measure.py", __doc__)
     parser.add_argument("--method", choices=["exact", *METHODS], required=True)
     parser.add_argument("--evaluations", type=int, required=True)
-    asked = parser.parse_args()
+    asked = parser.parse_args(argv[1:])
     found = {
         name: measured(make(), asked.method, asked.evaluations) for name, make in PROBLEMS.items()
     }
     print(json.dumps(found))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv))

@@ -1,16 +1,20 @@
 """What a step of training takes on 8, 256 and 4096 chips, as the cost model has it.
 
-python -m experiments.scaling            # minutes; JAX traces the networks at full size
+    python -m experiments.scaling
+
+JAX traces the networks at full size. What is printed is written to results/steps.md too.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.scaling import cases, model
 from experiments.scaling.cases import Case
 from experiments.scaling.chips import CHIPS
+from score_sde import files, terminal
 
 RECIPES = ("cifar_vp", "imagenet256_dit")
 SIZES = (8, 256, 4096)
@@ -62,18 +66,31 @@ def limits(found: Sequence[Case]) -> str:
     return "\n".join(lines)
 
 
-def main(folder: Path = RESULTS, recipes: Sequence[str] = RECIPES) -> None:
-    """Print both tables and write them."""
-    found = [cases.read(recipe) for recipe in recipes]
+def parser() -> terminal.Parser:
+    """The flags."""
+    found = terminal.Parser.of("python -m experiments.scaling", __doc__)
+    found.add_argument("--results", type=files.typed, default=RESULTS, help="a folder")
+    return found
+
+
+@terminal.program
+def main(argv: Sequence[str]) -> int:
+    """Print both tables and write them; exit code 2 for bad input."""
+    folder = parser().parse_args(argv[1:]).results
+    found = [cases.read(recipe) for recipe in RECIPES]
     sizes = [
         f"{case.name}: {case.parameters:,} parameters, {case.flops / 1e9:,.1f} GFLOP an example."
         for case in found
     ]
     text = "\n\n".join([*sizes, predicted(found), limits(found)])
     print(text)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "steps.md").write_text(text + "\n")
+    with (
+        files.writing(folder, "Give another --results"),
+        files.replacing(folder / "steps.md") as file,
+    ):
+        file.write(f"{text}\n".encode())
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv))

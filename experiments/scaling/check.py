@@ -1,20 +1,24 @@
 """Volumes by formula beside those that XLA compiles, of small networks on eight devices of a CPU.
 
-python -m experiments.scaling.check
+    python -m experiments.scaling.check
+
+The table is written to results/volumes.md too.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
-from pathlib import Path
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 from jax.sharding import NamedSharding
 
 from experiments.scaling import cases, volumes
+from experiments.scaling.__main__ import RESULTS
+from score_sde import files, terminal
 from score_sde.models import placing
 from score_sde.models.functional import Functional
 from score_sde.training import collectives
@@ -124,11 +128,15 @@ def _shared(network: Functional, axes: dict[str, int]) -> set[tuple[int, ...]]:
     return found
 
 
-def main() -> None:
-    """Print the table and write it."""
+@terminal.program
+def main(argv: Sequence[str]) -> int:
+    """Print the table and write it; exit code 2 for bad input."""
+    parser = terminal.Parser.of("python -m experiments.scaling.check", __doc__)
+    parser.add_argument("--results", type=files.typed, default=RESULTS, help="a folder")
+    folder = parser.parse_args(argv[1:]).results
     # Before JAX looks for devices.
-    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"
     jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_num_cpu_devices", DEVICES)
     rows = [row(recipe, *mesh) for recipe, meshes in MESHES.items() for mesh in meshes]
     lines = [
         "| network of | mesh | by formula, bytes | compiled, bytes | ratio | moved besides |",
@@ -143,8 +151,13 @@ def main() -> None:
         )
     table = "\n".join(lines)
     print(table)
-    (Path(__file__).parent / "results" / "volumes.md").write_text(table + "\n")
+    with (
+        files.writing(folder, "Give another --results"),
+        files.replacing(folder / "volumes.md") as file,
+    ):
+        file.write(f"{table}\n".encode())
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv))

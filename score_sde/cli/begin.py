@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING
 
 from score_sde.errors import UserError
@@ -37,9 +38,16 @@ def begin(line: CommandLine) -> None:
 def _distribute(line: CommandLine) -> None:
     import jax
 
+    from score_sde.cli import cluster, gathering
+
+    if line.cluster is not None:
+        gathering.check_port(line.cluster)
     try:
         known = {} if line.cluster is None else dataclasses.asdict(line.cluster)
-        jax.distributed.initialize(**known)
+        own = cluster.local_devices(os.environ)
+        limit = int(2 * gathering.LAST)  # at which JAX would end the process
+        with gathering.waiting(line.cluster):
+            jax.distributed.initialize(**known, local_device_ids=own, initialization_timeout=limit)
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(

@@ -19,6 +19,13 @@ PORT = 55527  # where the first process listens, if nobody says
 _LEADERS = ("JAX_COORDINATOR_ADDRESS", "MASTER_ADDR")
 _COUNTS = ("WORLD_SIZE",)
 _NUMBERS = ("RANK", "JOB_COMPLETION_INDEX")
+# Of PyTorch's launcher, of Slurm and of Open MPI: which process of its host this is, and how many
+# there are on so many hosts (1, if there is no variable for it).
+_HERE = (
+    ("LOCAL_RANK", "LOCAL_WORLD_SIZE", ""),
+    ("SLURM_LOCALID", "SLURM_NTASKS", "SLURM_STEP_NUM_NODES"),
+    ("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE", ""),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +96,28 @@ def of_environment(environment: Mapping[str, str]) -> Cluster | None:
     if ":" not in address:
         address = f"{address}:{environment.get('MASTER_PORT') or PORT}"
     return Cluster(address, _number(*count), _number(*number))
+
+
+def local_devices(environment: Mapping[str, str]) -> list[int] | None:
+    """Which GPUs of its host a process takes, as jax.distributed.initialize is told it.
+
+    One that is alone on its host takes all of them. Under Slurm and Open MPI JAX would give it the
+    first only (issue 16788 of JAX): there it expects a process for each GPU.
+
+    Returns:
+        No numbers for all of them; None where JAX decides, or its JAX_LOCAL_DEVICE_IDS does.
+
+    Raises:
+        UserError: a number is none.
+    """
+    if environment.get("JAX_LOCAL_DEVICE_IDS"):
+        return None
+    for own, together, hosts in _HERE:
+        if own in environment and together in environment:
+            if environment[together] == environment.get(hosts, "1"):
+                return []
+            return [_number(own, environment[own])]
+    return None
 
 
 def _number(name: str, text: str) -> int:

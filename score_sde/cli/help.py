@@ -109,7 +109,8 @@ Flags:
   --distributed       one process of several. Slurm, Open MPI, TPU pods and Kubernetes (with the
                       package kubernetes) are recognised by themselves, and so are the variables
                       MASTER_ADDR, MASTER_PORT, WORLD_SIZE and RANK or JOB_COMPLETION_INDEX, with
-                      JAX_COORDINATOR_ADDRESS=HOST:PORT in place of the first two
+                      JAX_COORDINATOR_ADDRESS=HOST:PORT in place of the first two. One that is
+                      alone on its host takes all devices there, of several each one GPU
   --coordinator=HOST:PORT --processes=N --process=I
                       elsewhere: where the first process listens, how many there are, and which
                       one this is, from 0

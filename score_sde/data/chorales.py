@@ -19,6 +19,7 @@ from score_sde.data import arrays, musicxml
 from score_sde.data.base import DataError, Source
 from score_sde.fields import Field, tokens
 from score_sde.files import expanded, regular
+from score_sde.formats import archive
 
 VOICES, STEPS = 4, 32  # of an example; a step is an eighth
 LOWEST, HIGHEST = 36, 81  # C2 and A5
@@ -105,13 +106,13 @@ def _files(where: Path) -> Iterator[tuple[str, bytes]]:
         if where.is_dir():
             for file in sorted((*where.rglob("*.mxl"), *where.rglob("*.xml"))):
                 with regular(file) as opened:
-                    yield file.name, opened.read()
+                    yield file.name, opened.read(musicxml.MOST + 1)
             return
-        with regular(where) as opened, zipfile.ZipFile(opened) as archive:
-            for name in sorted(archive.namelist()):
+        with regular(where) as opened, zipfile.ZipFile(opened) as wheel:
+            for name in sorted(wheel.namelist()):
                 if _FOLDER in name and name.endswith((".mxl", ".xml")):
-                    yield name, archive.read(name)
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+                    yield name, archive.member(wheel, name, musicxml.MOST)
+    except (ValueError, *archive.DAMAGED) as error:
         raise DataError(f"cannot read {where}: {error!s:.80}. To have chorales, {_HINT}") from error
 
 

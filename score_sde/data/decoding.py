@@ -15,7 +15,7 @@ from score_sde.data.base import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-REPAIR = "remove or repair it, or give skip_damaged"
+REPAIR = "remove or repair it, or give skip_damaged (--config.data.skip_damaged=True)"
 GIVE_SIZE = "give --config.data.image_size=N (--image_size=N of python -m score_sde.data)"
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 import xml.etree.ElementTree as ET
 import zipfile
 from fractions import Fraction
 from typing import NamedTuple
 
 from score_sde.data.base import DataError
+from score_sde.formats import archive
 
-_MOST = 2**25  # bytes of one score
+MOST = 2**25  # bytes of one score
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+# What an element that is missing, or says something else than it is for, raises below.
+_WRONG = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
 
 
 class Note(NamedTuple):
@@ -39,43 +46,46 @@ def parts(content: bytes, name: str) -> list[list[Note]]:
         DataError: it is no such file.
     """
     try:
+        if len(content) > MOST:
+            raise ValueError(f"it is larger than {MOST:,} bytes")
         root = ET.fromstring(_whole(content) if content.startswith(b"PK") else content)
         return [_notes(part) for part in root.findall("part")]
-    except (ET.ParseError, KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+    except (ET.ParseError, *_WRONG) as error:
         raise DataError(f"{name} is no MusicXML: {error!s:.80}") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except archive.DAMAGED as error:
         raise DataError(f"{name} is no compressed MusicXML: {error!s:.80}") from error
 
 
 def _whole(content: bytes) -> bytes:
     """The score in an archive, which its META-INF/container.xml names."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-
-        def read(path: str) -> bytes:
-            with archive.open(path) as file:  # no more is read than may be, whatever it claims
-                found = file.read(_MOST + 1)
-            if len(found) > _MOST:
-                raise ValueError(f"{path} is larger than {_MOST:,} bytes")
-            return found
-
-        container = ET.fromstring(read("META-INF/container.xml"))
-        return read(container.find(".//{*}rootfile").get("full-path"))
+    with zipfile.ZipFile(io.BytesIO(content)) as score:
+        container = ET.fromstring(archive.member(score, "META-INF/container.xml", MOST))
+        path = container.find(".//{*}rootfile").get("full-path")
+        return archive.member(score, path, MOST)
 
 
 def _notes(part: ET.Element) -> list[Note]:
-    found, now, divisions = [], Fraction(0), 1
+    found, now, divisions = [], Fraction(0), Fraction(1)
     for measure in part.findall("measure"):
         for element in measure:
             if element.tag == "attributes" and element.find("divisions") is not None:
-                divisions = int(element.findtext("divisions"))
+                divisions = _number(element, "divisions")
             elif element.tag in ("backup", "forward"):
-                length = Fraction(element.findtext("duration")) / divisions
+                length = _number(element, "duration") / divisions
                 now += length if element.tag == "forward" else -length
             elif element.tag == "note" and not _is_beside(element):
-                length = Fraction(element.findtext("duration")) / divisions
+                length = _number(element, "duration") / divisions
                 found.append(Note(_pitch(element.find("pitch")), now, length))
                 now += length
     return found
+
+
+def _number(element: ET.Element, name: str) -> Fraction:
+    """Not below 0; of few digits, as those of a fraction are all computed."""
+    text = (element.findtext(name) or "").strip()
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{name} is {text[:20]!r}, no number")
+    return Fraction(text)
 
 
 def _is_beside(note: ET.Element) -> bool:

@@ -19,7 +19,6 @@ import importlib.util
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -31,7 +30,7 @@ from score_sde.data.base import DataError, Source
 from score_sde.errors import UserError, first_line
 from score_sde.fields import Field, molecule, number
 from score_sde.files import regular
-from score_sde.formats import text
+from score_sde.formats import archive, text
 from score_sde.structures.bonds import NUMBERS
 
 NAME = "qm9"
@@ -186,7 +185,7 @@ def _opened(source: Path | None) -> Iterator[Iterator[tuple[str, IO[str]]]]:
             )
     except UserError:
         raise
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+    except archive.DAMAGED as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise DataError(f"cannot read {source} ({reason}): {_GET}") from error
 

@@ -91,17 +91,37 @@ def check_not_imported(workdir: Path) -> None:
 
 
 def occupied(workdir: Path) -> bool:
-    """Whether a folder holds anything; the lock file of a training that was killed is nothing.
+    """Whether a folder holds anything; what training leaves that none can go on from is nothing.
+
+    That is the lock file of one that was killed, and checkpoints that were never finished.
 
     Raises:
         UserError: it cannot be read.
     """
     try:
-        return workdir.is_dir() and any(entry.name != LOCK for entry in workdir.iterdir())
+        return workdir.is_dir() and not all(_is_nothing(entry) for entry in workdir.iterdir())
     except OSError as error:
         raise UserError(
             f"cannot read {workdir}: {error.strerror}. Give another --workdir"
         ) from error
+
+
+def check_still_there(workdir: Path) -> None:
+    """Raise UserError if a run that has trained is none any more.
+
+    A folder that is removed while its last checkpoint is written has this one alone in the end.
+    """
+    if not (workdir / "config.json").exists():
+        raise UserError(
+            f"{workdir} was removed while it trained: the same command begins again, once what may "
+            "be left there is removed too"
+        )
+
+
+def _is_nothing(entry: Path) -> bool:
+    if entry.name == "checkpoints":
+        return checkpoint_folder.only_unfinished(entry)
+    return entry.name == LOCK
 
 
 def same_data(workdir: Path, found: Mapping[str, Any], info: Info, space: Space) -> Space:

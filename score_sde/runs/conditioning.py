@@ -91,7 +91,7 @@ def prompts(config: ConfigDict, info: Info) -> System:
     named = functools.partial(sources.named, info, "conditions.fields")
     texts = [name for name in config.conditions.fields if named(name).kind == "text"]
     # Prompts are of pictures; other samples are told a text as --condition.
-    if found.prompts or not texts or not hasattr(spaces.SPACES[config.space.name], "images"):
+    if found.prompts or not texts or not spaces.SPACES[config.space.name].IMAGES:
         return found
     (most,), words = info[texts[0]].shape, config.conditions.text.words
     return prompting.OfField(name=texts[0], most=most, words=words)

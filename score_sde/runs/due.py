@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 
 from score_sde import report
+from score_sde.runs import begun
 from score_sde.runs.experiment import Experiment
 from score_sde.runs.positions import Course, Positions
 from score_sde.runs.shown import Pictures
@@ -90,6 +91,8 @@ class Due:
             rate = row["examples_per_second"]
             left = (self._options.steps - step) * self._options.batch_size / rate
             self.progress.report(step, row["loss"], rate, left, course.watch.counts())
+        if self._first and due & {"snapshot", "checkpoint", "sample"}:
+            begun.check_still_there(self._workdir)  # each of them would make it again
         if "snapshot" in due:
             self._positions.snapshots.save(state)
         if "checkpoint" in due:

@@ -115,6 +115,7 @@ def train(
                 announce(experiment, mesh, train_set, held_out, start)
 
         outcome = loop.train(experiment, mesh, train_set, held_out, workdir, start.weights, begin)
+        begun.check_still_there(workdir)
     return experiment, outcome
 
 

@@ -67,7 +67,6 @@ def check(experiment: Experiment, mesh: Mesh) -> None:
     name = f"config.model.name={experiment.config.model.name}"
     check_tensor(mesh, experiment.network.splits, "config.training", name)
     check_batch(mesh, "config.training.batch_size", training.batch_size, training.accumulate)
-    check_batch(mesh, "config.evaluation.batch_size", experiment.evaluation_batch_size)
 
 
 def train(

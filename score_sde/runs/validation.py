@@ -9,13 +9,16 @@ from jax.sharding import Mesh
 from score_sde.data import COUNTS, Source, eval_batches
 from score_sde.runs.experiment import Experiment, Fixed
 from score_sde.runs.streams import Stream
-from score_sde.training.sharding import batch_sharding, reader, to_devices
+from score_sde.training.sharding import batch_sharding, reader, rounded_up, to_devices
 from score_sde.training.state import TrainState
 from score_sde.training.step import make_eval_step
 
 
 class HeldOutLoss:
     """The mean loss over all held-out examples with a moving average, always the same draws.
+
+    Batches are as evaluation has them, rounded up to what the devices divide: where they do not
+    divide it, draws are others than on one device.
 
     Args:
         experiment: what is trained.
@@ -26,7 +29,7 @@ class HeldOutLoss:
 
     def __init__(self, experiment: Experiment, mesh: Mesh, held_out: Source, fixed: Fixed):
         self._mesh, self._held_out, self._fixed = mesh, held_out, fixed
-        self._size = experiment.evaluation_batch_size
+        self._size = rounded_up(mesh, experiment.evaluation_batch_size)
         self._average = experiment.training.averages[0]
         self._key = Stream.HELD_OUT.key(experiment.seed)
         self._step = jax.jit(make_eval_step(experiment.loss))

@@ -63,6 +63,7 @@ class Autoencoded(Space):
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ("image",)
+    IMAGES: ClassVar[bool] = True
     PARTS: ClassVar[tuple[str, ...]] = ("autoencoder",)
     MOST: ClassVar[int] = 64
     REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = REGIONS

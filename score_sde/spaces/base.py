@@ -37,6 +37,7 @@ class Space:
             say.
         REGIONS: parts of an example that can be unknown, by name: of each of its first axes a slice
             in eighths of it. Empty where parts cannot be known.
+        IMAGES: whether `images` gives states as images, which prompts ask for.
         DENSITY: what a log-likelihood is of, where it is not of examples; "" where it is.
         shape: of a state, without the batch.
     """
@@ -48,6 +49,7 @@ class Space:
     FEW: ClassVar[int] = 64
     OF_DATA: ClassVar[bool] = False
     REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = {}
+    IMAGES: ClassVar[bool] = False
     DENSITY: ClassVar[str] = ""
     shape: tuple[int, ...]
 

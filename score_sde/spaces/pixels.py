@@ -49,6 +49,7 @@ class Pixels(Space):
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ("image",)
+    IMAGES: ClassVar[bool] = True
     REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = REGIONS
     factor: ClassVar[int] = 1  # how many times as long as of a state a side of an image is
 

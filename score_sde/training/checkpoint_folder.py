@@ -12,11 +12,20 @@ from score_sde.errors import UserError
 from score_sde.training.failures import CheckpointError
 
 _METADATA = "_CHECKPOINT_METADATA"  # Orbax's, of a checkpoint
+_UNFINISHED = ".orbax-checkpoint-tmp"  # in the names of those that are being written
 
 
 def steps(folder: Path) -> list[int]:
     """The steps of the checkpoints in a folder, in order; an empty folder is none."""
     return sorted(int(path.name) for path in _numbered(folder) if any(path.iterdir()))
+
+
+def only_unfinished(folder: Path) -> bool:
+    """Whether nothing is in a folder but checkpoints that were never finished, which are none.
+
+    Where a folder is removed while one is written, TensorStore makes it again for what is left.
+    """
+    return folder.is_dir() and all(_UNFINISHED in path.name for path in folder.iterdir())
 
 
 def latest(folder: Path) -> int | None:

@@ -17,7 +17,7 @@ class Events:
     """Numbers for TensorBoard.
 
     Args:
-        folder: where the file goes; made.
+        folder: where the file goes; made, in one that is there.
         first_step: TensorBoard forgets what other files of the folder say from this step on.
 
     Raises:
@@ -28,7 +28,7 @@ class Events:
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         self._file = EventsWriter(str(folder / "events"))
         self._file.write_event(Event(step=first_step, file_version="brain.Event:2"))
         start = SessionLog(status=SessionLog.START)

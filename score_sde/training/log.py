@@ -5,7 +5,9 @@ Both are on the side: whatever is wrong with them is a warning, and the run goes
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +26,7 @@ class Metrics:
     that is damaged is set aside, as metrics.csv.damaged, and its good rows are kept.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder, which is there.
         resume_step: keep only the rows up to this step.
         warn: told what is wrong, in a line; if None, it is printed as an error.
     """
@@ -37,6 +39,8 @@ class Metrics:
         self._board: Events | None = None
         path = Path(folder) / NAME
         with on_the_side(NAME, self._warn):
+            if not path.parent.is_dir():  # one that was removed is not made again
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             kept, damage = metrics_csv.read_rows(path)
             if damage:
                 aside = set_aside(path)

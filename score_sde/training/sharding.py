@@ -89,6 +89,11 @@ def check_batch(mesh: Mesh, name: str, batch: int, accumulate: int = 1) -> None:
         raise OptionError(f"{name}={batch} cannot be divided over {each}; try {name}={near}")
 
 
+def rounded_up(mesh: Mesh, batch: int) -> int:
+    """The smallest batch, of at least so many examples, that the groups of devices divide."""
+    return -(-batch // groups(mesh)) * groups(mesh)
+
+
 def batch_sharding(mesh: Mesh, leading: int = 0) -> NamedSharding:
     """Examples split over all devices, or over groups of `tensor` that share theirs.
 

@@ -1,9 +1,15 @@
 """How processes find each other, without a cluster: flags, and the variables of launchers."""
 
-import pytest
+import socket
+import subprocess
+import sys
 
-from score_sde.cli import cluster, defined
-from score_sde.cli.cluster import Cluster, of_environment
+import pytest
+from program import ROOT, environment
+
+from experiments.faults.together import environments
+from score_sde.cli import cluster, defined, gathering
+from score_sde.cli.cluster import Cluster, local_devices, of_environment
 from score_sde.errors import UserError
 
 TORCHRUN = {"MASTER_ADDR": "node0", "MASTER_PORT": "29500", "WORLD_SIZE": "4", "RANK": "2"}
@@ -54,3 +60,94 @@ def test_what_is_missing_or_wrong_is_said(arguments, message):
 def test_a_variable_that_is_no_number_is_named():
     with pytest.raises(UserError, match="WORLD_SIZE='many' is no number"):
         of_environment(TORCHRUN | {"WORLD_SIZE": "many"})
+
+
+ON_SLURM = {"SLURM_LOCALID": "1", "SLURM_NTASKS": "4", "SLURM_STEP_NUM_NODES": "2"}
+OPEN_MPI = {"OMPI_COMM_WORLD_LOCAL_RANK": "0", "OMPI_COMM_WORLD_LOCAL_SIZE": "1"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "numbers"),
+    [
+        ({}, None),
+        (TORCHRUN, None),
+        (ON_SLURM, [1]),
+        (ON_SLURM | {"SLURM_LOCALID": "0", "SLURM_STEP_NUM_NODES": "4"}, []),
+        (ON_SLURM | {"JAX_LOCAL_DEVICE_IDS": "0,1"}, None),
+        (OPEN_MPI, []),
+        (OPEN_MPI | {"OMPI_COMM_WORLD_LOCAL_SIZE": "2"}, [0]),
+        (TORCHRUN | {"LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "8"}, [2]),
+        (TORCHRUN | {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"} | ON_SLURM, []),
+    ],
+)
+def test_a_process_that_is_alone_on_its_host_takes_all_of_its_devices(variables, numbers):
+    """Of several on one host each takes its own."""
+    assert local_devices(variables) == numbers
+
+
+BEGIN = """
+import os, types, jax
+from score_sde.cli import begin, cluster, gathering
+gathering.SOON, gathering.LAST = 0.2, float(os.environ.get("LAST", 60))
+begin._distribute(types.SimpleNamespace(cluster=cluster.of_environment(os.environ)))
+print(jax.process_count(), jax.config.values["jax_cuda_visible_devices"])
+"""
+
+
+def began(**variables):
+    """What a process says that begins in this environment."""
+    return subprocess.run(
+        [sys.executable, "-c", BEGIN],
+        cwd=ROOT,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.slow
+def test_jax_shows_a_task_of_slurm_all_gpus_of_its_host():
+    """It would show the first only: that is its rule for Slurm."""
+    done = began(**environments(1)[0])
+    assert done.stdout.splitlines()[-1:] == ["1 all"], done.stderr
+
+
+def free_port():
+    with socket.create_server(("", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_who_waits_for_others_says_so_and_ends_if_they_do_not_come(rank):
+    port = free_port()
+    variables = TORCHRUN | {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "RANK": rank}
+    done = began(**variables, LAST="1")
+    assert (done.returncode, done.stdout) == (1, "")
+    said, error = done.stderr.splitlines()
+    assert said == f"process {rank} of 4: waiting for all to come to localhost:{port} ..."
+    assert error.startswith(
+        f"error: process {rank} of 4: not all came to localhost:{port} within 1"
+    )
+
+
+def test_a_port_that_is_taken_is_one_line():
+    """Of the first process, which listens there. Where a connection was is none that is taken."""
+    with socket.create_server(("", 0)) as server:
+        port = server.getsockname()[1]
+        gathering.check_port(Cluster(f"localhost:{port}", 2, 1))
+        with pytest.raises(UserError, match=f"port {port} cannot be listened at: Address already"):
+            gathering.check_port(Cluster(f"localhost:{port}", 2, 0))
+        with socket.create_connection(("localhost", port)):
+            server.accept()[0].close()
+    gathering.check_port(Cluster(f"localhost:{port}", 2, 0))
+
+
+@pytest.mark.slow
+def test_a_process_looks_at_its_port_before_jax_does():
+    """JAX ends with a segmentation fault there."""
+    with socket.create_server(("", 0)) as server:
+        port = str(server.getsockname()[1])
+        done = began(**TORCHRUN | {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "RANK": "0"})
+    assert done.stderr.splitlines()[-1].endswith("Give all processes another")

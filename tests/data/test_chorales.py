@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import itertools
 import zipfile
 from fractions import Fraction
 
@@ -115,12 +116,30 @@ def test_what_is_no_score(folder, tmp_path, monkeypatch):
         with pytest.raises(DataError, match=r"x is no (compressed )?MusicXML") as error:
             musicxml.parts(content, "x")
         assert "\n" not in str(error.value)
-    bad = score((DIVISIONS + note("H4", 1),))
+    wrong = (
+        (DIVISIONS + note("H4", 1),),
+        (DIVISIONS + note("C4", "1e999999999"),),  # its digits alone would fill the memory
+        (DIVISIONS.replace("2", "0") + note("C4", 1),),
+        (DIVISIONS + note("C4<alter>1e999</alter>", 1),),
+    )
+    for part in wrong:
+        with pytest.raises(DataError, match="x is no MusicXML"):
+            musicxml.parts(score(part).encode(), "x")
+    names = "abcdefghi"
+    laughs = "".join(f'<!ENTITY {b} "{f"&{a};" * 30}">' for a, b in itertools.pairwise(names))
+    bomb = f'<!DOCTYPE x [<!ENTITY a "ha">{laughs}]><x>&i;</x>'
     with pytest.raises(DataError, match="x is no MusicXML"):
-        musicxml.parts(bad.encode(), "x")
-    monkeypatch.setattr(musicxml, "_MOST", 100)
+        musicxml.parts(bomb.encode(), "x")
+    damaged = bytearray(packed(score(MELODY)))
+    place = damaged.index(b"a.xml", damaged.index(b"PK", 4)) + 10
+    damaged[place : place + 8] = b"\xff" * 8
+    with pytest.raises(DataError, match="x is no compressed MusicXML"):
+        musicxml.parts(bytes(damaged), "x")
+    monkeypatch.setattr(musicxml, "MOST", 100)
     with pytest.raises(DataError, match="larger than 100 bytes"):
         musicxml.parts(packed(score(MELODY)), "x")
+    with pytest.raises(DataError, match="larger than 100 bytes"):
+        chorales.load(folder)
     monkeypatch.undo()
     hint = "pip download --no-deps music21"
     (tmp_path / "empty").mkdir()

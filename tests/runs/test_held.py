@@ -81,3 +81,20 @@ def test_without_locks_a_run_is_trained_with_a_warning(tmp_path, monkeypatch, ca
     assert capsys.readouterr().err == (
         "warning: cannot lock x: no locks available. See to it that nobody else trains in it\n"
     )
+
+
+def test_checkpoints_that_were_never_finished_are_nothing(tmp_path):
+    """A removed folder that TensorStore made again; what is finished is something."""
+    checkpoints = tmp_path / "checkpoints"
+    (checkpoints / "10.orbax-checkpoint-tmp" / "model").mkdir(parents=True)
+    assert not begun.occupied(tmp_path)
+    (checkpoints / "20").mkdir()
+    assert begun.occupied(tmp_path)
+
+
+def test_a_run_of_which_the_last_checkpoint_alone_is_there_is_not_done(tmp_path):
+    (tmp_path / "checkpoints" / "100").mkdir(parents=True)
+    with pytest.raises(UserError, match="was removed while it trained"):
+        begun.check_still_there(tmp_path)
+    (tmp_path / "config.json").touch()
+    begun.check_still_there(tmp_path)

@@ -34,6 +34,18 @@ def test_eight_devices_give_the_losses_of_one(eight_devices, finished, small, tm
     assert score_sde.load(workdir).step == 12
 
 
+def test_a_held_out_loss_is_of_batches_that_the_devices_do_not_divide(eight_devices, tmp_path):
+    options = {"training.batch_size": 8, "training.steps": 2, "training.eval_every": 2}
+    options |= {"training.sample_every": 0, "training.steps_per_call": 1, "training.log_every": 2}
+    options |= {"model.channels": 16, "model.depth": 1, "evaluation.batch_size": 2001}
+    given = [f"--config.{name}={value}" for name, value in options.items()]
+    code, printed = eight_devices.run(
+        "python", "main.py", "--config=configs/toy_moons.py", *given, f"--workdir={tmp_path}"
+    )
+    assert code == 0, printed
+    assert np.isfinite(float(metrics(tmp_path)[-1]["eval_loss"]))
+
+
 TRANSFORMER = (
     "--config.model.name=dit",
     "--config.model.channels=64",  # wide enough to be split

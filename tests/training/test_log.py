@@ -93,3 +93,14 @@ def test_what_cannot_be_written_is_a_warning(tmp_path):
         metrics.write(8, loss=0.5)
     metrics.close()
     assert said[1:] == ["warning: metrics.csv is not written any more: No space left on device"]
+
+
+def test_a_folder_that_is_gone_is_not_made_again(tmp_path):
+    """A run of which somebody removed the folder would find its own remains in it."""
+    said = []
+    Metrics(tmp_path / "run", warn=said.append).write(1, loss=1.0)
+    assert not (tmp_path / "run").exists()
+    assert [line.split(" is not written")[0] for line in said] == [
+        "warning: metrics.csv",
+        "warning: tensorboard/",
+    ]

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import AbstractMesh, AxisType
 
+from score_sde.data import selection
 from score_sde.models.placing import inputs, outputs
+from score_sde.runs import build, recipes, train
 from score_sde.training.options import OptionError
 from score_sde.training.sharding import (
     AXES,
@@ -14,6 +16,7 @@ from score_sde.training.sharding import (
     make_mesh,
     part_of,
     reader,
+    rounded_up,
     state_sharding,
 )
 
@@ -32,6 +35,23 @@ def test_a_batch_must_divide(x64):
         check_batch(mesh_of(4, 2), "batch", 64, accumulate=3)
     with pytest.raises(OptionError, match="try batch=8"):
         check_batch(mesh_of(4, 2), "batch", 1)
+
+
+def test_the_first_command_of_the_readme_can_be_on_many_devices():
+    """Its held-out loss is of 250 examples at a time, which they do not divide."""
+    config = recipes.get("digits_vp")
+    experiment = build.experiment(config, selection.read(config.data).describe())
+    for mesh in (mesh_of(8, 1), mesh_of(1, 64)):
+        train.check(experiment, mesh)
+
+
+def test_a_batch_is_rounded_up_to_what_the_groups_divide():
+    assert [rounded_up(mesh_of(*mesh), 250) for mesh in ((1, 1), (8, 1), (1, 64))] == [
+        250,
+        256,
+        256,
+    ]
+    assert rounded_up(mesh_of(2, 2, 2), 250) == 252
 
 
 def test_fsdp_must_divide_the_devices():

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 from score_sde import files
 from score_sde.data.base import DataError
 from score_sde.errors import first_line
-from score_sde.formats import obj
+from score_sde.formats import archive, obj
 
 PACKAGE = "sweethome3d-furniture"
 INSTALLED = Path("/usr/share/sweethome3d/furniture")
@@ -30,7 +29,6 @@ _MOST_LIST = 2**24  # bytes
 _MOST_THINGS = 100_000
 _ENTRY = re.compile(r"(name|category|model|width|depth|height|modelRotation|id)#(\d{1,6})=(.*)")
 _TEST_SHARE = 0.1
-_DAMAGED = zipfile.BadZipFile, zlib.error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,14 +85,7 @@ def things(source: str | Path | None, say: Callable[[str], None]) -> Iterator[Th
                         yield _thing(library, entry)
                     except (KeyError, ValueError):
                         left += 1
-        except (
-            OSError,
-            EOFError,
-            ValueError,
-            RuntimeError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+        except (ValueError, *archive.DAMAGED) as error:
             said = first_line(error)
             raise DataError(f"{path} cannot be read ({said}): install it again") from error
     if left:
@@ -115,7 +106,7 @@ def _libraries(source: str | Path | None) -> list[Path]:
 def _listed(library: zipfile.ZipFile) -> list[dict[str, str]]:
     """What the list of a library says of each thing."""
     entries: dict[int, dict[str, str]] = {}
-    for line in _read(library, _LIST, _MOST_LIST).decode("latin-1").splitlines():
+    for line in archive.member(library, _LIST, _MOST_LIST).decode("latin-1").splitlines():
         if match := _ENTRY.fullmatch(line.strip()):
             key, number, value = match.groups()
             entries.setdefault(int(number), {})[key] = _unescaped(value.strip())
@@ -128,24 +119,12 @@ def _unescaped(value: str) -> str:
     return re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), value)
 
 
-def _read(library: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """A file of a library, of so many bytes at the most whatever it says of itself."""
-    try:
-        with library.open(name) as file:
-            data = file.read(most + 1)
-    except KeyError as error:
-        raise ValueError(f"no {name} in it") from error
-    if len(data) > most:
-        raise ValueError(f"{name} is larger than {most:,} bytes")
-    return data
-
-
 def _thing(library: zipfile.ZipFile, entry: dict[str, str]) -> Thing:
     """KeyError or ValueError if it has no mesh that can be read."""
     size = tuple(float(entry[name]) / 100 for name in ("width", "depth", "height"))
     if not all(0 < one < 1e4 for one in size):
         raise ValueError("sizes are above 0")
-    mesh = obj.triangles(_read(library, entry["model"].lstrip("/"), obj.MOST_BYTES))
+    mesh = obj.triangles(archive.member(library, entry["model"].lstrip("/"), obj.MOST_BYTES))
     turn = np.array(entry.get("modelRotation", "1 0 0 0 1 0 0 0 1").split(), np.float64)
     placed, radius = placed_in(mesh @ turn.reshape(3, 3).T, size)
     where = entry.get("id", entry["model"])
