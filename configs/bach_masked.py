@@ -1,14 +1,16 @@
 """Bach's chorales by masked diffusion: four voices in eighths, a transformer of 47 tokens.
 
 The chorales are those of the package music21, which is read and not imported; one in ten is held
-out. An example is 32 eighths. What is drawn is shown as notes, and --task=infill --keep=0::4 keeps
-the soprano of held-out chorales and draws the other voices.
+out. An example is 32 eighths. What is drawn is shown as notes and lies in MIDI files, in
+samples_mid/, and --task=infill --keep=0::4 keeps the soprano of held-out chorales and draws the
+other voices: infill_mid/, and a picture beside Bach's own.
 
     python main.py --config=configs/bach_masked.py --config.data.dir=music21.whl
     python main.py --workdir=runs/bach_masked --mode=evaluate
     python main.py --workdir=runs/bach_masked --mode=sample
     python main.py --workdir=runs/bach_masked --mode=sample --task=infill --keep=0::4
-    python -m score_sde.evaluation.counterpoint runs/bach_masked/samples.npz
+    python -m score_sde.evaluation.counterpoint runs/bach_masked/samples.npz --beside=chorales \
+        --data_dir=music21.whl
 """
 
 from ml_collections import ConfigDict
@@ -28,6 +30,7 @@ def get_config() -> ConfigDict:
     config.model.channels = 128
     config.model.depth = 4
     config.model.heads = 4
+    config.model.absolute = True
 
     config.training.batch_size = 32
     config.training.steps = 2500

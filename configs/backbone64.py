@@ -1,17 +1,18 @@
-"""Backbones of proteins, 64 C-alphas in a row, told a fold: flow matching, 1,868,035 parameters.
+"""Backbones of proteins, 64 C-alphas in a row, told a fold: flow matching, 1,895,683 parameters.
 
-A transformer that is told each C-alpha's number in the chain, on windows that are turned at random
-in training, in the manner of Proteina (Geffner et al. 2025, arXiv 2503.00710) and far smaller. The
-data are mostly of two families: what is claimed is local geometry, distances, helices, strands,
-held against chains of other families. Of all 11,273 windows, of 652 chains without a break,
-neighbours are 3.802 +- 0.055 A apart, 0.3 % of them cis, and 38.4 % of the dihedral angles are
-helix-like, 39.8 % strand-like (2026-11-28; with the files of PyPI's MDAnalysisTests, unpacked
-beside the others in one folder, which --from names).
+A transformer that is told the number of each C-alpha and the differences to its eight neighbours,
+on windows that are turned at random in training, in the manner of Proteina (Geffner et al. 2025,
+arXiv 2503.00710) and far smaller. The data are mostly of two families: what is claimed is local
+geometry, distances, helices, strands, held against chains of other families. Of all 11,273 windows,
+of 652 chains without a break, neighbours are 3.802 +- 0.055 A apart, 0.3 % of them cis, and 38.4 %
+of the dihedral angles are helix-like, 39.8 % strand-like (2026-11-28; with the files of PyPI's
+MDAnalysisTests, unpacked beside the others in one folder, which --from names).
 
     apt-get install theseus-examples python-biopython-doc
     python -m score_sde.data prepare backbone64
     python main.py --config=configs/backbone64.py
     python main.py --config=configs/backbone64.py --mode=sample --condition=fold=0
+    python main.py --config=configs/backbone64.py --mode=sample --task=motif --motif=FILE.pdb:A10-30
     python main.py --config=configs/backbone64.py --mode=evaluate
 """
 
@@ -38,6 +39,7 @@ def get_config() -> ConfigDict:
     config.model.depth = 6
     config.model.heads = 4
     config.model.ordered = True
+    config.model.neighbours = 4
 
     config.training.batch_size = 64
     config.training.steps = 2000

@@ -13,26 +13,43 @@ memory. A run of the images of such clips by the network dit, with the same opti
     python main.py --config=configs/clips64_dit.py --config.data.dir=CLIPS.npy \
         --mode=sample --num_samples=16
 
+With :latents the same network, at 2x2, draws latents of an autoencoder of images, frame by frame:
+of 8x8 here, and of clips of 256x256 pixels of 32x32. It is any run that has one of four channels,
+such as an imported one:
+
+    python main.py --config=configs/clips64_dit.py:latents --config.data.dir=CLIPS.npy \
+        --config.space.video_latents.autoencoder=RUN
+
 On a GPU or TPU, --config.model.dtype=bfloat16 is faster; on several, add --config.training.fsdp=8.
 Where memory is short, add --config.training.accumulate=8 or --config.model.remat=True.
 """
 
 from ml_collections import ConfigDict
 
+from score_sde.errors import UserError
 from score_sde.runs.config import default
 
 
-def get_config() -> ConfigDict:
-    """The recipe."""
+def get_config(of: str = "pixels") -> ConfigDict:
+    """The recipe.
+
+    Args:
+        of: what is modelled, "pixels" or "latents".
+
+    Raises:
+        UserError: it is neither.
+    """
+    if of not in ("pixels", "latents"):
+        raise UserError(f"clips64_dit:{of}: give pixels or latents")
     config = default("video_dit")
     config.data.name = "arrays"
-    config.space.name = "video"
+    config.space.name = "video" if of == "pixels" else "video_latents"
 
     config.sde.name = "rectified_flow"
 
     config.model.parametrization = "velocity"
     config.model.noise_label = "time"
-    config.model.size = "XL/4"
+    config.model.size = "XL/4" if of == "pixels" else "XL/2"
 
     config.training.batch_size = 128
     config.training.steps = 400_000

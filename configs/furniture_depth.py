@@ -4,6 +4,7 @@ apt-get install sweethome3d-furniture
 python -m score_sde.data prepare furniture_depth
 python main.py --config=configs/furniture_depth.py:pictures --workdir=runs/furniture_pictures
 python main.py --config=configs/furniture_depth.py --init_from=runs/furniture_pictures
+python main.py --config=configs/furniture_depth.py --mode=evaluate
 python -m score_sde.data info furniture_depth --picture=runs/furniture.png
 """
 
@@ -20,7 +21,9 @@ def get_config(part: str = "control") -> ConfigDict:
     """
     config = recipes.get("emoji_text")
     config.data.name = "furniture_depth"
+    config.data.image_size = 0  # they are as they are drawn
     config.data.field = "image"
+    config.data.image_size = 0  # the size that they have
     config.space.pixels.flip = False
     config.model.channels = 32
     config.training.steps = 1_200
@@ -30,4 +33,6 @@ def get_config(part: str = "control") -> ConfigDict:
         config.training.steps = 600
         config.optim.learning_rate = 1e-3
         config.optim.warmup = 50
+        config.sampling.told_of = "test"
+        config.evaluation.metrics = ("silhouettes",)
     return config

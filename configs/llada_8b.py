@@ -7,6 +7,10 @@ it was trained here: this is text_masked.py at its size, with the options that s
     python -m score_sde.data prepare texts --texts=FOLDER --tokenizer=tokenizer.json \
         --length=4096 --data_dir=data/texts
     python main.py --config=configs/llada_8b.py --config.data.dir=data/texts
+
+Released weights, a folder with the same tokenizer.json, become a run by --mode=import
+--checkpoint=LLaDA-8B-Base --workdir=runs/llada --config.model.dtype=bfloat16; that draws texts, and
+with --init_from=runs/llada the second command begins with them.
 """
 
 from ml_collections import ConfigDict

@@ -5,6 +5,10 @@ patches of 8 frames and 8 bands; samples are waveforms, by Griffin-Lim. The text
 encoder that is trained with the network; a tenth of the examples are told none, so that the model
 guides itself. 1,806,400 parameters.
 
+Of 256 notes 72.7 % are of the pitch that was asked for, as are 79.7 % of the 448 held-out
+recordings: 91 % of their rate; and 85.9 % are of the family, of recordings 97.5 % (two cores, JAX
+0.10.2, 2026-11-28). Twice the guidance finds families in 70.3 %.
+
     python -m score_sde.data prepare notes --from=/usr/share/sounds/sf2/TimGM6mb.sf2
     python main.py --config=configs/notes_text.py
     python main.py --workdir=runs/notes_text --mode=sample --condition=text="violin, A4"
@@ -42,7 +46,7 @@ def get_config() -> ConfigDict:
     config.objective.stratified = True
 
     config.training.batch_size = 64
-    config.training.steps = 1_300
+    config.training.steps = 3_000
     config.training.steps_per_call = 10
     config.training.ema_decays = (0.995,)
     config.training.log_every = 50
@@ -57,9 +61,8 @@ def get_config() -> ConfigDict:
     config.sampling.steps = 25
     config.sampling.num_samples = 16
     config.sampling.batch_size = 64
-    config.guidance.scale = 2.0
+    config.guidance.scale = 1.5
 
     config.evaluation.batch_size = 64
-    config.evaluation.num_examples = 256
     config.evaluation.metrics = ("notes",)
     return config

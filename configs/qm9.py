@@ -13,6 +13,7 @@ whose molecules are the smaller ones, it is 99.0 % and 93.7 %.
     python -m score_sde.data prepare qm9
     python main.py --config=configs/qm9.py
     python main.py --config=configs/qm9.py --mode=sample --num_samples=36
+    python main.py --config=configs/qm9.py --mode=sample --task=inpaint --mask=hydrogens
     python main.py --config=configs/qm9.py --mode=evaluate
     python main.py --config=configs/qm9.py:transformer --workdir=runs/qm9_transformer
 """

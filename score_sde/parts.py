@@ -38,6 +38,7 @@ from score_sde.models.functional import (
     put,
 )
 from score_sde.models.image_prompt import IPAdapter
+from score_sde.models.sound_autoencoder import SoundAutoencoder
 from score_sde.models.t2i_adapter import T2IAdapter
 from score_sde.models.text import CLIPText, T5Encoder
 from score_sde.models.two_towers import TwoTowers
@@ -46,6 +47,7 @@ Place = Callable[[np.ndarray, Any], jax.Array]  # an array of a file, and the dt
 ABOUT = "part"  # the text of a file that says what network it is
 KINDS: Mapping[str, type[nnx.Module]] = {
     "autoencoder": Autoencoder,
+    "sound_autoencoder": SoundAutoencoder,
     "clip_text": CLIPText,
     "t5": T5Encoder,
     "clip_image": CLIPImage,
@@ -54,6 +56,8 @@ KINDS: Mapping[str, type[nnx.Module]] = {
     "ip_adapter": IPAdapter,
     "two_towers": TwoTowers,
 }
+
+AUTOENCODERS = ("autoencoder", "sound_autoencoder")  # those of KINDS, named as networks are
 
 
 @jax.tree_util.register_dataclass

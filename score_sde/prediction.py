@@ -104,7 +104,7 @@ def null_like(value: jax.Array) -> jax.Array | None:
     """What stands for a condition that an example does not have.
 
     It is a negative number, NaN, or, of rows of bytes, which texts are, zeros: the text "". Of
-    images of bytes it is one that is black all over.
+    images and videos of bytes it is one that is black all over.
 
     Args:
         value: of the condition, [batch, ...].
@@ -116,7 +116,7 @@ def null_like(value: jax.Array) -> jax.Array | None:
         return jnp.full_like(value, jnp.nan)
     if jnp.issubdtype(value.dtype, jnp.signedinteger):
         return jnp.full_like(value, -1)
-    if value.dtype == jnp.uint8 and value.ndim in (2, 4):  # a label of bytes has a class 0
+    if value.dtype == jnp.uint8 and value.ndim in (2, 4, 5):  # a label of bytes has a class 0
         return jnp.zeros_like(value)
     return None
 

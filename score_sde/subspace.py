@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,14 @@ Cond = Mapping[str, jax.Array] | None
 
 @dataclasses.dataclass(frozen=True)
 class Subspace:
-    """All states of a shape; members are frozen dataclasses of options, and hold no arrays."""
+    """All states of a shape; members are frozen dataclasses of options, and hold no arrays.
+
+    Attributes:
+        centred: so many coordinates, the first, have a mean of zero: where all of an example lies
+            is nothing that can be known, or drawn.
+    """
+
+    centred: ClassVar[int] = 0
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -41,6 +48,10 @@ class Subspace:
     def dimension(self, x: jax.Array, cond: Cond) -> int | jax.Array:
         """tr P, [batch] or one number, for states of the shape of x [batch, *data]."""
         return math.prod(x.shape[1:])
+
+    def there(self, x: jax.Array, cond: Cond) -> jax.Array:
+        """Which elements of the first axis there are, bool [batch, n]; as `project` is called."""
+        return jnp.ones(x.shape[:2], bool)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,12 @@ from experiments.faults.__main__ import parser as faults_parser
 from experiments.throughput.__main__ import parser as throughput_parser
 from score_sde.cli import flags, tune
 from score_sde.data import selection
-from score_sde.data.__main__ import add_emoji_flags, add_encode_flags, add_made_flags
+from score_sde.data.__main__ import (
+    add_emoji_flags,
+    add_encode_flags,
+    add_made_flags,
+    add_text_flags,
+)
 from score_sde.errors import UserError
 from score_sde.evaluation import counterpoint, ngrams, retrieval
 from score_sde.interop import export
@@ -71,7 +76,20 @@ ELSEWHERE = {
     "python main.py --config=configs/emoji_text.py": "runs/test_text_runs.py",
     "python main.py --config=configs/paper.py": "interop/test_importer.py",
     "python main.py --config=configs/small_images.py": "runs/test_text_runs.py",
+    "python main.py --config=configs/backbone64.py": "cli/test_structures.py",
+    "python main.py --config=configs/bach_masked.py": "runs/test_token_run.py",
+    "python main.py --config=configs/furniture_points.py": "cli/test_points.py",
+    "python main.py --config=configs/notes_text.py": "runs/test_sound_run.py",
+    "python main.py --config=configs/qm9.py": "cli/test_structures.py",
+    "python main.py --config=configs/text_masked.py": "runs/test_token_run.py",
     "python main.py --config=configs/toy_moons.py": "cli/test_vectors.py",
+    "python main.py --config=configs/words_masked.py": "runs/test_token_run.py",
+    "python main.py --workdir=runs/backbone64": "cli/test_motifs.py",
+    "python main.py --workdir=runs/bach_masked": "runs/test_token_run.py",
+    "python main.py --workdir=runs/furniture_points": "cli/test_points.py",
+    "python main.py --workdir=runs/notes_text": "runs/test_sound_run.py",
+    "python main.py --workdir=runs/qm9": "cli/test_motifs.py",
+    "python main.py --workdir=runs/words_masked": "runs/test_token_run.py",
     "python main.py --workdir=runs/digits_vp --mode=sample --config.sampling.sampler=rk45": (
         "cli/test_vectors.py"
     ),
@@ -154,6 +172,7 @@ NETWORK = {
     "set_transformer": {"model.channels": 8, "model.depth": 1, "model.heads": 1},
     "egnn": {"model.channels": 8, "model.depth": 1},
     "edm2": UNET | {"model.head_channels": 4},
+    "sound_autoencoder": {"model.widths": (4, 4, 4, 4, 8)},
     "autoencoder": {"model.widths": (4, 4, 8), "model.groups": 2, "model.num_res_blocks": 1},
 }
 # Eight pixels in place of 32, and these in place of the features of a network.
@@ -200,6 +219,13 @@ def made(words):
     """Its flags can be read: data/notes/ makes sets of what stands for the program and the font."""
     parser = argparse.ArgumentParser()
     add_made_flags(parser)
+    parser.parse_args([word for word in words[5:] if not word.startswith("--data_dir=")])
+
+
+def texts(words):
+    """Its flags can be read: data/test_texts.py makes sets of folders."""
+    parser = argparse.ArgumentParser()
+    add_text_flags(parser)
     parser.parse_args([word for word in words[5:] if not word.startswith("--data_dir=")])
 
 
@@ -259,6 +285,9 @@ HOW = {
     "python -m score_sde.data": as_typed,
     "python -m score_sde.data prepare emoji": styled,
     "python -m score_sde.data prepare notes": made,
+    "python -m score_sde.data prepare furniture_points": made,
+    "python -m score_sde.data prepare texts": texts,
+    "python -m score_sde.data prepare speech": made,
     "python -m score_sde.data prepare qm9": made,
     "python -m score_sde.data prepare backbone64": made,
     "python -m score_sde.data encode": encoding,
@@ -284,6 +313,8 @@ HOW = {
     "pip install git+URL": reads("setup.cfg"),
     ". .venv/bin/activate": reads(),
     "apt-get install theseus-examples": reads("score_sde/data/backbone64.py"),
+    "pip download --no-deps music21": reads("score_sde/data/chorales.py"),
+    "apt-get install asterisk-core-sounds-en-wav": reads("score_sde/data/speech.py"),
     "pip install qm9pack": reads("score_sde/data/qm9.py"),
     "pip install -e": reads("pyproject.toml"),  # test_readme.py looks at its extras
     "pytest": reads("setup.cfg"),

@@ -230,8 +230,8 @@ def used_space(names):
         assert sign == 1
         np.testing.assert_allclose(space.log_volume(examples[:1]), [log_volume], rtol=1e-6)
         assert abs(log_volume) > 0.1
-    space.save(Path("saved"), 7, examples[:1])
-    np.testing.assert_allclose(np.loadtxt("saved/000007.txt"), examples[0], rtol=1e-8)
+    space.save(Path("saved"), ["one"], examples[:1])
+    np.testing.assert_allclose(np.loadtxt("saved/one.txt"), examples[0], rtol=1e-8)
 
 
 def used_condition(names):

@@ -209,6 +209,37 @@ def test_damage_is_one_line_that_names_the_image(form):
     assert all(line.startswith("this one ") and "\n" not in line for line in said)
 
 
+@pytest.mark.parametrize("form", ["PNG", "WEBP"])
+def test_the_first_pictures_of_an_animation(form, tmp_path):
+    """Each as `read` gives one: on white, of the size that is asked for; too few are one line."""
+    rng = np.random.default_rng(0)
+    shown = rng.integers(0, 256, (3, 6, 8, 4), np.uint8)
+    shown[:, :2, :, 3], shown[:, 2:, :, 3] = 0, 255
+    first, *more = (Image.fromarray(one) for one in shown)
+    path = tmp_path / "clip"
+    options = {"lossless": True} if form == "WEBP" else {}
+    path.write_bytes(encoded(first, form, save_all=True, append_images=more, **options))
+    found = images.frames(path, 2, (6, 8), 3)
+    assert (found[:, :2] == 255).all()
+    np.testing.assert_array_equal(found[:, 2:], shown[:2, 2:, :, :3])
+    assert images.frames(path, 3, (3, 4), 1).shape == (3, 3, 4, 1)
+    with pytest.raises(images.ImageError, match=r"clip shows 3 pictures, and 4 are needed: give"):
+        images.frames(path, 4, (6, 8), 3)
+    said = []
+    whole = path.read_bytes()
+    for _ in range(40):
+        data = bytearray(whole)
+        for at in rng.integers(12, len(data) - 2, 5):
+            data[at : at + 2] = rng.bytes(2)
+        path.write_bytes(data)
+        try:
+            images.frames(path, 3, (6, 8), 3)
+        except images.ImageError as error:
+            said.append(str(error))
+    assert len(said) > 10
+    assert all(line.startswith(f"{path} ") and "\n" not in line for line in said)
+
+
 def test_colours_are_named_or_six_digits():
     assert images.color("white") == (255, 255, 255)
     assert images.color("#0a141E") == (10, 20, 30)

@@ -19,7 +19,9 @@ from made_info import image_info
 from program import ROOT
 
 from score_sde import fields
-from score_sde.data import Info, backbone64, notes, qm9, selection
+from score_sde.data import Info, backbone64, notes, qm9, selection, speech
+from score_sde.data.load import is_as_it_is
+from score_sde.errors import UserError
 from score_sde.evaluation import asked
 from score_sde.runs import build, recipes
 from score_sde.runs.config import set_field
@@ -72,9 +74,9 @@ def test_small_images_are_of_any_multiple_of_4(size):
 
 # Of every recipe, what it says: trainable parameters of its network at full size.
 PARAMETERS = {
-    "backbone64": 1_868_035,
-    "backbone_l": 456_805_379,
-    "bach_masked": 799_360,
+    "backbone64": 1_895_683,
+    "backbone_l": 457_026_563,
+    "bach_masked": 815_744,
     "cifar_classifier": 39_181_770,
     "cifar_dit": 32_483_340,
     "cifar_ect": 61_869_955,
@@ -116,23 +118,27 @@ PARAMETERS = {
     "llada_8b": 8_015_581_184,
     "qm9": 161_225,
     "qm9_edm": 4_617_743,
+    "notes_autoencoder": 326_689,
+    "notes_latent": 2_387_728,
     "notes_text": 1_806_400,
     "small_images": 1_754_147,
+    "speech_text": 1_831_360,
     "text_masked": 4_737_792,
     "toy_gaussians": 56_130,
     "toy_moons": 56_130,
     "toy_spirals": 56_898,
-    "words_masked": 794_240,
+    "words_masked": 795_904,
 }
 # Those that other tests train in small: test_paper.py those of the paper, which three recipes of
 # CIFAR-10 are too, and of runs/ test_autoencoder_run.py, test_classifier_run.py,
-# test_distilled_runs.py and test_variational_run.py.
+# test_distilled_runs.py, test_sound_run.py and test_variational_run.py.
 TRAINED = ("paper", "cifar_vp", "cifar_subvp", "cifar_ve", "emoji_autoencoder", "emoji_latent")
 TRAINED += ("digits_classifier", "digits_progressive", "digits_vdm")
+TRAINED += ("notes_autoencoder", "notes_latent")
 UNTRAINED = [name for page in in_small.ALONE if (name := PurePath(page).stem) not in TRAINED]
 COMPILED = {}
 # Sets whose fields do not depend on what they are made from.
-MADE_HERE = {"qm9": qm9, "backbone64": backbone64, "notes": notes}
+MADE_HERE = {"qm9": qm9, "backbone64": backbone64, "notes": notes, "speech": speech}
 
 
 def described(config, folder=None):
@@ -142,7 +148,7 @@ def described(config, folder=None):
         return Info("arrays", "train", 20, (latent, label))
     if config.space.name == "encoded":
         return Info("encoded", "train", 20, (fields.gaussian((8, 8, 8)), fields.text(96)))
-    if config.data.name == "arrays" and config.space.name == "video":
+    if config.data.name == "arrays" and config.space.name.startswith("video"):
         return Info("arrays", "train", 20, (fields.video((16, 64, 64, 3)),))
     if config.data.name == "emoji":
         image, text = fields.image((32, 32, 3)), fields.text(96)
@@ -165,6 +171,24 @@ def described(config, folder=None):
     return selection.read({**config.data, "dir": folder or config.data.dir}).describe()
 
 
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_set_that_is_taken_as_it_is_is_asked_for_so(name):
+    """Its images are neither cropped nor resized: the set refuses to be."""
+    section = recipes.get(name).data
+    assert not (is_as_it_is(section.name) and (section.image_size or section.crop))
+
+
+def test_a_video_model_of_latents_is_one_of_pixels_but_for_its_ends():
+    """Of four channels at patches of 2 x 2 for three of 4 x 4: two layers have other sizes."""
+    whole, latents = (
+        build.experiment(config := recipes.get(name), described(config)).parameters
+        for name in ("clips64_dit", "clips64_dit:latents")
+    )
+    assert whole - latents == (48 - 16) * 1152 + (48 - 16) * (1152 + 1)
+    with pytest.raises(UserError, match="clips64_dit:latent: give pixels or latents"):
+        recipes.get("clips64_dit:latent")
+
+
 def in_little(name):
     """An experiment with a tiny network, and a batch of images of eight pixels or of vectors."""
     config, rng = recipes.get(name), np.random.default_rng(0)
@@ -180,6 +204,15 @@ def in_little(name):
         batch[field] = drawn.astype(field.dtype)
     info = dataclasses.replace(info, fields=tuple(batch))
     return build.experiment(config, info), {field.name: a for field, a in batch.items()}
+
+
+def test_examples_that_are_taken_as_they_are_are_given_no_size():
+    """A recipe that is made of another one for images would name theirs, and be refused."""
+    sections = {name: recipes.get(name).data for name in PARAMETERS}
+    as_they_are = {name for name, data in sections.items() if is_as_it_is(data.name)}
+    assert {"furniture_depth", "qm9", "words_masked"} <= as_they_are
+    given = {n for n in as_they_are if sections[n].image_size or sections[n].crop is not None}
+    assert not given
 
 
 def test_every_recipe_has_its_number():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from score_sde import images
 from score_sde.errors import UserError
-from score_sde.fields import Field, encode_texts
+from score_sde.fields import Field, decode_texts, encode_texts
 from score_sde.runs.experiment import Experiment
+from score_sde.spaces import levels
 
 
 def value(experiment: Experiment, name: str, text: str) -> np.ndarray:
@@ -18,8 +20,8 @@ def value(experiment: Experiment, name: str, text: str) -> np.ndarray:
     Args:
         experiment: of the model that is told it.
         name: of the field.
-        text: a class, a number, numbers with commas, a text, or the file of an image, which is
-            resized.
+        text: a class, a number, numbers with commas, a text, or the file of an image or of a video,
+            an animated PNG or WebP, which is resized.
 
     Raises:
         UserError: the model is not told it, or it cannot be.
@@ -28,8 +30,8 @@ def value(experiment: Experiment, name: str, text: str) -> np.ndarray:
         told = ", ".join(experiment.conditions) or "nothing"
         raise UserError(f"--condition={name}=...: this model is told {told}")
     field = experiment.data[name]
-    if field.kind == "image":
-        return _image(field, Path(text))
+    if field.of_pixels:
+        return _pixels(field, Path(text))
     if field.kind == "text":
         try:
             return encode_texts([text], *field.shape)[0]
@@ -38,11 +40,28 @@ def value(experiment: Experiment, name: str, text: str) -> np.ndarray:
     return _numbers(field, text)
 
 
-def _image(field: Field, path: Path) -> np.ndarray:
-    height, width, channels = field.shape
-    if field.values != 256 or channels not in (1, 3):
+def words(field: Field, values: np.ndarray) -> list[str]:
+    """What a condition says of each example, in words; [] where that takes more than a few.
+
+    Args:
+        field: of the condition.
+        values: [n, *shape of the field].
+    """
+    if field.kind == "text":
+        return decode_texts(values)
+    if field.kind == "label" and field.names:
+        return [field.names[label] for label in values]
+    if field.kind in ("label", "number") and not field.shape:
+        return [f"{field.name} {value:g}" for value in values]
+    return []
+
+
+def _pixels(field: Field, path: Path) -> np.ndarray:
+    *frames, height, width, channels = field.shape
+    if channels not in (1, 3):
         raise UserError(f"--condition={field.name}: {field.words} is in no file of an image")
-    return images.resized(path, (height, width), channels)
+    found = images.frames(path, math.prod(frames), (height, width), channels)
+    return levels.nearest(found, field.values).reshape(field.shape)
 
 
 def _numbers(field: Field, text: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from score_sde.errors import UserError
 from score_sde.values import Count, Every, NotNegative, Path, check, shown
 
 MODES = ("train", "sample", "evaluate", "import")
-OBSERVED = ("inpaint", "colorize", "superres")
+OBSERVED = ("inpaint", "colorize", "superres", "motif")
 TASKS = tuple(dict.fromkeys(("class", "infill", *OBSERVED, *prompt_options.TASKS)))
 METHODS = ("replacement", "pigdm", "dps", "moments", "gibbs")
 
@@ -35,6 +35,8 @@ def define() -> flags.FlagValues:
     flags.DEFINE_string("mask", None, "", flag_values=values)
     flags.DEFINE_string("text", None, "", flag_values=values)
     flags.DEFINE_string("keep", None, "", flag_values=values)
+    flags.DEFINE_string("motif", None, "", flag_values=values)
+    flags.DEFINE_integer("at", None, "", flag_values=values)
     flags.DEFINE_integer("factor", None, "", flag_values=values)
     flags.DEFINE_enum("method", None, METHODS, "", flag_values=values)
     flags.DEFINE_integer("sweeps", None, "", flag_values=values)
@@ -69,7 +71,7 @@ def check_values(values: flags.FlagValues) -> None:
     """Raise UserError if a number is out of its range, or a path cannot be one."""
     kinds = {
         "scale": NotNegative,
-        **dict.fromkeys(("num_samples", "factor", "sweeps"), Count),
+        **dict.fromkeys(("num_samples", "factor", "sweeps", "at"), Count),
         **dict.fromkeys(("step", "label"), Every),
         **dict.fromkeys(("workdir", "classifier", "checkpoint", "components", "motion"), Path),
         **dict.fromkeys(("init_from", "mask", "out"), Path),

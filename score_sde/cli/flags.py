@@ -47,6 +47,8 @@ class Options:
         mask: what to inpaint: a part of the example or a PNG file, white where pixels are known.
         text: of which a part is known, `_` for each token that is not.
         keep: of held-out examples, the places that are known: START:STOP:STEP.
+        motif: FILE:RANGES of what is known, of a chain or a molecule.
+        at: where its first stands, from 1; None for where there is room.
         factor: how many times larger the answer is than what is known of it, each way.
         method: how what is known is used: a key of guidance.methods.METHODS.
         sweeps: of the method "gibbs".
@@ -60,6 +62,8 @@ class Options:
     mask: str = "right"
     text: str = ""
     keep: str = ""
+    motif: str = ""
+    at: int | None = None
     factor: int = 2
     method: str = "replacement"
     sweeps: int = 100
@@ -233,7 +237,9 @@ def _question(values: flags.FlagValues) -> Options:
     tasks = {
         **dict.fromkeys(("classifier", "label", "scale"), ("class",)),
         "mask": ("inpaint",),
-        **dict.fromkeys(("text", "keep"), ("infill",)),
+        "text": ("infill",),
+        "keep": ("infill", "inpaint"),
+        **dict.fromkeys(("motif", "at"), ("motif",)),
         "factor": ("superres",),
         "method": (*defined.OBSERVED, "outpaint"),
         "sweeps": defined.OBSERVED,
@@ -247,6 +253,10 @@ def _question(values: flags.FlagValues) -> Options:
             "--task=infill goes with --text=TEXT, in which _ stands for what is drawn, or with "
             "--keep=START:STOP:STEP, the places of held-out examples that are kept"
         )
+    if values.task == "inpaint" and {"keep", "mask"} <= given.keys():
+        raise UserError("--keep says what is known, --mask what is not: give one of them")
+    if values.task == "motif" and "motif" not in given:
+        raise UserError("--task=motif goes with --motif=FILE:10-30, of a file of the user's")
     if "sweeps" in given and values.method != "gibbs":
         raise UserError("--sweeps goes with --method=gibbs")
     for name in given.keys() & {"classifier", "mask"}:

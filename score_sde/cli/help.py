@@ -38,8 +38,9 @@ Flags:
   --mode=MODE         train (default), sample, evaluate or import
   --workdir=DIR       the run's folder; runs/NAME for a recipe NAME.py if not given. Without
                       --config it opens the run that is there, with all that its config.json says
-  --task=TASK         what to sample: class, inpaint, colorize or superres (a larger image, from the
-                      means of its squares); plain samples if not given. With --prompt: img2img, an
+  --task=TASK         what to sample: class, inpaint, colorize, superres (a larger image, from the
+                      means of its squares), infill (tokens) or motif (a chain or a molecule around
+                      a part of another); plain samples if not given. With --prompt: img2img, an
                       image drawn again; inpaint, a part of it; outpaint, more around it;
                       superres, by a model made for that; edit, what it shows replaced
   --label=N           --task=class: which class; each in turn if not given
@@ -79,16 +80,21 @@ Flags:
                       strength S, 1 if not given; once for each adapter
   --mask=WHERE        --task=inpaint: what to draw: left, right (default), top, bottom or center, or
                       a PNG file, white where pixels are known; of a video future, past or
-                      between too
+                      between too; of a chain start, middle or end; of a molecule start, end or
+                      hydrogens
   --text=TEXT         --task=infill, of models of tokens: what is known; _ stands for a token that
                       is drawn, \\n for a line end (of words: the end), and what follows is drawn
   --keep=START:STOP:STEP
-                      --task=infill: which tokens of held-out examples are known, counted from 0;
-                      0::4 is the first of every four
+                      --task=infill or inpaint: which tokens, frames, residues or atoms of held-out
+                      examples are known, counted from 0; 0::4 is the first of every four
+  --motif=FILE:RANGES --task=motif: residues of a PDB file, or atoms of an SDF or XYZ file, around
+                      which the rest is drawn: FILE:10-30, of the chain A FILE:A10-18,25-30, as the
+                      file counts them. They lie to each other as there, turned in any way
+  --at=N              --task=motif: where its first is in the sample, from 1; else in the middle
   --factor=N          --task=superres: side of a square in pixels, 2 by default
-  --method=METHOD     inpaint, colorize and superres: replacement (default; give it correctors),
-                      pigdm, dps or moments, with any sampler, or gibbs, which has a sampler of its
-                      own and converges to the posterior
+  --method=METHOD     inpaint, colorize, superres and motif: replacement (default; give it
+                      correctors), pigdm, dps or moments, with any sampler, or gibbs, which has a
+                      sampler of its own and converges to the posterior (not of points)
   --sweeps=N          --method=gibbs: of 5 evaluations each, 100 by default
   --num_samples=N     how many examples to sample; config.sampling.num_samples if not given
   --out=FILE          where samples go, FILE.npz and FILE.png, or a folder; the run's if not given
@@ -97,9 +103,11 @@ Flags:
                       0.999, or posthoc:0.07, a length (see config.training.ema_profiles).
                       --mode=import: raw if the file has no moving averages
   --checkpoint=FILE   the .pkl, .pt, .pth or .safetensors file to import; needs no PyTorch and no
-                      data. Of text to image also a folder of components, or a single file
+                      data. Of text to image also a folder of components, or a single file; of
+                      LLaDA and MDLM the folder
   --components=DIR    with a single file: a folder of components that has its tokenisers, and says
-                      or has what else the file lacks; of an IP-Adapter that of its image encoder
+                      or has what else the file lacks; of an IP-Adapter that of its image encoder;
+                      of LLaDA and MDLM that of tokenizer.json, if it is not in theirs
   --motion=DIR        of a pipeline of Stable Diffusion 1: the folder of a released motion adapter
                       (AnimateDiff), with which the run draws videos: --prompt=TEXT --frames=16
   --step=N            checkpoint to sample from or to evaluate; the newest if not given

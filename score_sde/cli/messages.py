@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     from jax.sharding import Mesh
 
     from score_sde.cli.flags import CommandLine
@@ -54,6 +56,13 @@ def say_ignored(line: CommandLine, experiment: Experiment) -> None:
         print(f"note: {note}", flush=True)
 
 
+def say_fit(fit: Mapping[str, np.ndarray]) -> None:
+    """Say of each sample how well it goes with what was known; see Space.fit."""
+    for number, values in enumerate(zip(*fit.values(), strict=True)):
+        said = ", ".join(f"{name} {value:.3f}" for name, value in zip(fit, values, strict=True))
+        print(f"sample {number}: {said}", flush=True)
+
+
 def say_note(source: Source | None) -> None:
     """Say what there is to know of a data set besides, such as files that are left out."""
     if source is not None and source.note:
@@ -70,9 +79,11 @@ def say_what_next(line: CommandLine, experiment: Experiment, outcome: Outcome) -
     if outcome.start == outcome.step:
         print(f"nothing left to train: {_more(line, experiment, outcome)}")
     mode = "sample" if experiment.objective.draws else "evaluate"
-    kinds = {experiment.data[name].kind for name in experiment.conditions}
-    if experiment.objective.draws and (experiment.text.ENCODERS or "text" in kinds):
+    texts = [name for name in experiment.conditions if experiment.data[name].kind == "text"]
+    if experiment.objective.draws and experiment.text.prompts:
         mode += " --prompt=TEXT"
+    elif experiment.objective.draws and texts:
+        mode += f" --condition={texts[0]}=TEXT"
     print(f"done: {outcome.step} steps, in {line.workdir}. Next: {line.rerun} --mode={mode}")
 
 

@@ -139,7 +139,7 @@ def _sample(line: CommandLine) -> int:
     guided = guide.opened(run, config.guidance)
     number = config.sampling.num_samples if line.num_samples is None else line.num_samples
     question = questions.ask(line.question, config, experiment, number)
-    target = drawn.Target.of(line.out, workdir, question.name)
+    target = drawn.Target.of(line.out, workdir, question.name, experiment.space.ending)
     seed, size = config.sampling.seed, min(number, config.sampling.batch_size)
     asked_for = f"{number} samples (--num_samples or config.sampling.num_samples)"
     numbers = math.prod(experiment.space.shape)
@@ -173,24 +173,29 @@ def _sample(line: CommandLine) -> int:
     if first:
         messages.say_ignored(line, experiment)
     key = sample_key(experiment.seed, seed)
-    told = question.task, question.cond, question.known
+    told = question.task, question.cond, question.given
     with Count(number, "examples", quiet=not first) as count:
         samples, nfe = generator(run.params, run.constants, key, number, count.reach, *told)
     if first:
+        fit = question.fit(experiment.space, samples)
         shown = question.picture(samples, experiment.space.MOST)
         examples = min(number, question.examples(shown))
         target.write(
             experiment.space,
-            question.arrays(samples),
+            question.arrays(samples) | fit,
             shown,
             question.columns,
             {**about, "nfe": nfe, "shown": examples},
+            question.captions(experiment.data),
+            question.heads,
         )
         report.refresh(workdir)
+        messages.say_fit(fit)
         part = f" (its first {examples})" if examples < number else ""
         say(
             f"{nfe} function evaluations an example. "
             f"Wrote {target.arrays} and {target.picture.name}{part}"
+            + (f"; each is in a file in {target.files}" if target.files else "")
         )
     return 0
 
@@ -276,8 +281,8 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
         if first:
             print(text, flush=True)
 
-    training = functools.partial(opened, "train")
-    what = subject(run, guided, source, asked.options, mesh, say, training, config.sampling.seed)
+    drawing_of = config.sampling.seed, config.sampling.told_of
+    what = subject(run, guided, source, asked.options, mesh, say, opened, *drawing_of)
     size = min(what.batch_size, max(what.number, asked.samples.num_samples))
     memory.check_batch("config.evaluation.batch_size", size, math.prod(what.space.shape))
     say(
@@ -340,8 +345,9 @@ def _import(line: CommandLine) -> int:
     next_with = {
         CLASSIFIER: "a model of these images samples with --task=class "
         f"--classifier={line.workdir}",
-        AUTOENCODER: f"--config.space.name=autoencoded trains a model of its latents, with "
-        f"--config.space.autoencoded.autoencoder={line.workdir}",
+        AUTOENCODER: "a model of its latents, --config.space.name=SPACE, has "
+        f"--config.space.SPACE.autoencoder={line.workdir}; SPACE is autoencoded of images, "
+        "sound_latents of signals",
     }
     print(f"Next: {next_with.get(imported.trains, f'{line.rerun} --mode=sample')}")
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,33 @@ from ml_collections import ConfigDict
 
 from score_sde import images
 from score_sde.checks import check_name
-from score_sde.cli import conditions
+from score_sde.cli import conditions, motifs
 from score_sde.cli.defined import OBSERVED
 from score_sde.cli.flags import Options
 from score_sde.data import SplitError
-from score_sde.data.base import Examples
+from score_sde.data.base import Examples, Info
 from score_sde.errors import UserError
 from score_sde.guidance.methods import METHODS, Method
-from score_sde.guidance.task import Colorize, Guided, Infill, Inpaint, Observed, SuperResolve, Task
+from score_sde.guidance.task import (
+    Colorize,
+    Guided,
+    Infill,
+    Inpaint,
+    Observed,
+    Scaffold,
+    SuperResolve,
+    Task,
+)
 from score_sde.processes import MASK
 from score_sde.runs import folder, sampling, sources
 from score_sde.runs.experiment import Experiment
 from score_sde.runs.generate import borrowed
 from score_sde.samplers.sample import Sampler
-from score_sde.spaces import Pixels, Space
+from score_sde.spaces import Pixels, Space, parts
 
 Regions = Mapping[str, tuple[slice, ...]]
 _WHO = "the model"
+HEADS = ("what is known", "drawn", "as it was")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +57,7 @@ class Question:
         name: of the files with the answer.
         columns: examples a row of the picture; None for as square as possible.
         observed: what is known of these examples, of their shape, or None.
+        part: where examples are known of which a part is, bool [1 or number, ...]; else None.
         method: how what is known is used, in a word; empty if nothing is.
         sampler: what draws, if it is not the run's.
     """
@@ -59,6 +69,7 @@ class Question:
     name: str = "samples"
     columns: int | None = None
     observed: np.ndarray | None = None
+    part: np.ndarray | None = None
     method: str = ""
     sampler: Sampler | None = None
 
@@ -75,6 +86,15 @@ class Question:
             arrays |= {"observed": self.observed}
         return arrays
 
+    @property
+    def given(self) -> np.ndarray | None:
+        """The examples that the model is asked about, of which the task knows what is known."""
+        return _given(self.known, self.part)
+
+    def fit(self, space: Space, samples: np.ndarray) -> dict[str, np.ndarray]:
+        """How well samples go with the part that was known; see Space.fit."""
+        return {} if self.part is None else space.fit(samples, self.known, self.part)
+
     def picture(self, samples: np.ndarray, most: int) -> np.ndarray:
         """What its picture shows: what is known, the sample and the truth, or samples only.
 
@@ -90,7 +110,21 @@ class Question:
 
     def examples(self, shown: np.ndarray) -> int:
         """Of how many examples a picture is, from what it shows."""
-        return len(shown) // (1 if self.observed is None else 3)
+        return len(shown) // (len(self.heads) or 1)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """What the examples of a row of its picture are; () where they are samples all."""
+        return () if self.observed is None else HEADS
+
+    def captions(self, data: Info) -> list[str]:
+        """What was asked for of each example, in words; or none, if nothing was.
+
+        Args:
+            data: the fields that conditions are of.
+        """
+        asked = {name: conditions.words(data[name], of) for name, of in self.cond.items()}
+        return list(map(", ".join, zip(*(words for words in asked.values() if words), strict=True)))
 
     def identity(self, options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
         """What determines the answer, beside the model: the flags, and arrays by name."""
@@ -125,6 +159,8 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
         question = _class(options, experiment, number)
     elif options.task == "infill":
         question = _infill(options, config, experiment, number)
+    elif options.task == "motif":
+        question = _motif(options, experiment, number)
     elif options.task in OBSERVED:
         question = _held_out(options, config, experiment, number)
     else:
@@ -132,10 +168,13 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
     twice = sorted(given.keys() & question.cond.keys())
     if twice and options.label is not None:
         raise UserError(f"--condition={twice[0]}=... and --label={options.label}: give one of them")
-    training = functools.partial(sources.matching, config, "train", experiment, _WHO)
+    split = config.sampling.told_of
+    lenders = functools.partial(sources.matching, config, split, experiment, _WHO)
     missing = set(experiment.conditions) - question.cond.keys() - given.keys()
-    found = borrowed(experiment, training, number, config.sampling.seed) if missing else {}
-    return dataclasses.replace(question, cond={**found, **question.cond, **given})
+    found = borrowed(experiment, lenders, number, config.sampling.seed) if missing else {}
+    asked = dataclasses.replace(question, cond={**found, **question.cond, **given})
+    _check_room(asked, experiment)
+    return asked
 
 
 def _class(options: Options, experiment: Experiment, number: int) -> Question:
@@ -189,7 +228,7 @@ def _infill(options: Options, config: ConfigDict, experiment: Experiment, number
         raise UserError(f"--task=infill is of tokens, and this model draws {field.kind}s")
     if options.keep:
         kept = np.zeros(field.shape, bool)
-        kept[_places(options.keep)] = True
+        kept[motifs.kept(options.keep)] = True
         examples = _first_held_out(config, experiment, number)
         cond = {name: examples[name] for name in experiment.conditions}
         known = examples[field.name].astype(np.int32)
@@ -203,11 +242,28 @@ def _infill(options: Options, config: ConfigDict, experiment: Experiment, number
     return Question(Infill(row != MASK), {}, field.name, known, "infill")
 
 
-def _places(text: str) -> slice:
-    found = re.fullmatch(r"(\d{0,9}):(\d{0,9})(?::([1-9]\d{0,8})?)?", text)
-    if found is None:
-        raise UserError(f"--keep={text!r:.80}: give START:STOP or START:STOP:STEP, as 0::4")
-    return slice(*(int(part) if part else None for part in found.groups()))
+def _motif(options: Options, experiment: Experiment, number: int) -> Question:
+    known, part = motifs.read(options.motif, options.at, experiment, number)
+    task = Scaffold(jnp.asarray(part), method=_method(options, experiment))
+    return Question(
+        task, {}, experiment.field.name, known, "motif", part=part, method=options.method
+    )
+
+
+def _check_room(question: Question, experiment: Experiment) -> None:
+    """Raise UserError if examples are smaller than what is known of them says."""
+    if question.part is None or not experiment.space.subspace.conditions:
+        return
+    shape = (len(question.known), *experiment.space.shape)
+    there = experiment.space.subspace.there(jax.ShapeDtypeStruct(shape, np.float32), question.cond)
+    known = question.part.reshape(*question.part.shape[:2], -1).any(axis=-1)
+    if (over := known & ~np.asarray(there)).any():
+        (size,) = experiment.space.subspace.conditions
+        least = 1 + int(np.nonzero(over.any(axis=0))[0].max())
+        raise UserError(
+            f"--task={question.name}: {least} are asked for, and samples that are told {size} have "
+            f"less: give --condition={size}=N of at least {least}"
+        )
 
 
 def _first_held_out(config: ConfigDict, experiment: Experiment, number: int) -> Examples:
@@ -232,9 +288,17 @@ def _held_out(
         raise UserError(
             f"--task={options.task} is of images, and this model draws {field.kind.rstrip('s')}s"
         )
-    task = _observing(options, _method(options, experiment), field.shape, regions)
     examples = _first_held_out(config, experiment, number)
-    states = experiment.space.encode(jnp.asarray(examples[field.name][:1]))
+    part = None
+    if options.task == "inpaint":
+        part = _known(options, experiment.space, examples[field.name])
+        kind = Scaffold if experiment.space.subspace.centred else Inpaint
+        mask = None if len(part) > 1 else jnp.asarray(part)
+        task = kind(mask, method=_method(options, experiment))
+    else:
+        task = _observing(options, _method(options, experiment), field.shape)
+    given = _given(examples[field.name], part)
+    states = experiment.space.encode(jnp.asarray(given[:1]))
     sampler = task.sampler(experiment.sampler, states)
     sampling.check_sampler(sampler, experiment.sde, experiment.objective.TRAINS)
     return Question(
@@ -244,7 +308,8 @@ def _held_out(
         examples[field.name],
         options.task,
         12,
-        _observed(task, experiment.space, examples[field.name]),
+        _observed(task, experiment.space, given),
+        part,
         options.method,
         None if sampler is experiment.sampler else sampler,
     )
@@ -252,6 +317,8 @@ def _held_out(
 
 def _method(options: Options, experiment: Experiment) -> Method:
     """How what is known is used, with what its options say."""
+    if options.method == "gibbs" and experiment.space.subspace.centred:
+        raise UserError("--method=gibbs is not for sets without a centre of mass: take another")
     if options.method == "gibbs":
         return METHODS["gibbs"](options.sweeps)
     if options.method != "dps":
@@ -265,14 +332,36 @@ def _method(options: Options, experiment: Experiment) -> Method:
     return METHODS["dps"](steps)
 
 
-def _observing(
-    options: Options, method: Method, shape: tuple[int, ...], regions: Regions
-) -> Observed:
+def _known(options: Options, space: Space, examples: np.ndarray) -> np.ndarray:
+    """Where examples are known, bool of as many axes, of which a part is to be drawn.
+
+    Raises:
+        UserError: there is no such part, or it is all or nothing.
+    """
+    sides = examples.shape[1:-1]
+    flag = f"--keep={options.keep}" if options.keep else f"--mask={options.mask}"
+    there = space.there(examples)
+    there = there.reshape(*there.shape, *(1 for _ in sides))
+    if options.keep:
+        known = np.zeros_like(there)
+        known[:, motifs.kept(options.keep)] = True
+        known &= there
+    elif options.mask in space.REGIONS:
+        known = ~space.region(options.mask, examples) & there
+    else:
+        known = mask(options.mask, *sides, regions=space.REGIONS)
+    if not known.any() or not (there & ~known).any():
+        what = "nothing" if not known.any() else "everything"
+        raise UserError(f"{flag} knows {what} of {'x'.join(map(str, sides))}")
+    return known
+
+
+def _observing(options: Options, method: Method, shape: tuple[int, ...]) -> Observed:
     """The task about images, or videos, of a shape."""
     *sides, channels = shape
+    if len(sides) < 2:
+        raise UserError(f"--task={options.task} is of images, and this model draws none")
     height, width = sides[-2:]
-    if options.task == "inpaint":
-        return Inpaint(jnp.asarray(mask(options.mask, *sides, regions=regions)), method=method)
     if options.task == "superres":
         if options.factor < 2 or height % options.factor or width % options.factor:
             raise UserError(
@@ -298,17 +387,16 @@ def mask(name: str, *sides: int, regions: Regions = Pixels.REGIONS) -> np.ndarra
         UserError: there is no such part or file, or it is of another size, or knows no pixel.
     """
     if name in regions:
-        known = np.ones(sides, bool)
-        part = zip(regions[name], sides, strict=False)
-        known[tuple(slice(s.start * n // 8, s.stop * n // 8) for s, n in part)] = False
+        known = ~parts.region(regions[name], sides)
         if not known.any():
             raise UserError(f"--mask={name} knows nothing of {'x'.join(map(str, sides))} pixels")
         return known[None, ..., None]
-    if not Path(name).is_file():
+    if not Path(name).is_file() or len(sides) < 2:
         try:
             check_name("--mask", name, regions)
         except ValueError as error:
-            raise UserError(f"{error}, or a PNG file") from error
+            more = ", or a PNG file" if len(sides) > 1 else ", or --keep=START:STOP"
+            raise UserError(f"{error}{more}") from error
     known = _mask_file(Path(name), *sides[-2:])
     return known.reshape(1, *(1 for _ in sides[:-2]), *known.shape[1:])
 
@@ -330,6 +418,11 @@ def _mask_file(path: Path, height: int, width: int) -> np.ndarray:
             "pixels of at least 128, white, are known"
         )
     return known[None, :, :, None]
+
+
+def _given(examples: np.ndarray | None, part: np.ndarray | None) -> np.ndarray | None:
+    """Examples with zeros where they are not known, if another part of each is; see Scaffold."""
+    return examples if part is None or len(part) == 1 else np.where(part, examples, 0)
 
 
 def _observed(task: Observed, space: Space, examples: np.ndarray) -> np.ndarray:

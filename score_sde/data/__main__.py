@@ -15,7 +15,7 @@ import numpy as np
 
 from score_sde import files, interrupts, terminal
 from score_sde.data import gallery, selection
-from score_sde.data.load import prepare
+from score_sde.data.load import is_read_as_it_is, prepare
 from score_sde.fields import decode_texts
 
 _TEXTS = 5  # that `info` shows of each field of texts
@@ -33,15 +33,17 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "prepare", help="download a TFDS set, draw the emoji, or make another from what is there"
     )
-    command.add_argument("name", help="TFDS name, such as cifar10; digits, emoji, texts, ...")
+    command.add_argument("name", help="TFDS name, such as cifar10; emoji, texts, sounds, ...")
     command.add_argument(
         "--data_dir",
         type=files.typed,
-        help="TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets]",
+        help="TFDS folder [$TFDS_DATA_DIR or ~/tensorflow_datasets]; the file or folder of a set "
+        "that is read as it is",
     )
     add_made_flags(command)
     add_emoji_flags(command)
     add_text_flags(command)
+    add_sound_flags(command)
 
     command = commands.add_parser("info", help="describe one split of a set")
     selection.add_flags(command)
@@ -99,6 +101,17 @@ def add_text_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--length", type=_number(1), help="tokens of an example [256]", **absent)
 
 
+def add_sound_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `prepare` the options of data.sounds.prepare, absent where they are not given."""
+    absent = {"default": argparse.SUPPRESS}
+    group = parser.add_argument_group("sounds")
+    group.add_argument("--sounds", type=files.typed, help="folder of files *.wav", **absent)
+    group.add_argument(
+        "--rate", type=_number(1000, 192_000), help="samples a second [16000]", **absent
+    )
+    group.add_argument("--seconds", type=_seconds, help="of an example [1.0]", **absent)
+
+
 def add_info_flags(parser: argparse.ArgumentParser) -> None:
     """Give `info` the options that it has beside those of data.selection."""
     parser.add_argument(
@@ -141,13 +154,20 @@ def add_suggest_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--write", type=files.typed, help="the file of a new recipe")
 
 
-def _number(least: int) -> Callable[[str], int]:
+def _number(least: int, most: int = 10**9) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {least}")
+        if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+            to = "" if most == 10**9 else f" and at most {most}"
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {least}{to}")
         return int(text)
 
     return number
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d{1,4}(\.\d{0,6})?", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, such as 1.5")
+    return float(text)
 
 
 @terminal.program
@@ -164,7 +184,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "prepare":
         interrupts.listen()  # TFDS removes what it has written in part
         given = {key: value for key, value in vars(args).items() if key != "command"}
-        print(f"{args.name} is ready in {prepare(**given)}")
+        place = prepare(**given)
+        if is_read_as_it_is(args.name):
+            where = f" from {place}" if place else ""
+            print(f"{args.name} needs no preparation: it is read as it is{where}")
+        else:
+            print(f"{args.name} is ready in {place}")
         return 0
     if args.command in ("suggest", "encode"):
         # By its name, because nothing in this package imports what stands above it.
@@ -186,6 +211,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{field.name}, the first: {'; '.join(decode_texts(first))}")
     if source.license:
         print(f"license: {source.license}")
+    if source.place:
+        print(f"place: {source.place}")
     if source.note:
         print(f"note: {source.note}")
     if args.picture:

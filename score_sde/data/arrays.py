@@ -62,6 +62,7 @@ def source(
     fields: Sequence[Field] | None = None,
     hold_out: int = _HOLD_OUT,
     log_density: LogDensity | None = None,
+    place: str = "",
 ) -> Source:
     """Makes a source of arrays with a common first axis, which are not copied.
 
@@ -80,6 +81,7 @@ def source(
       hold_out: where no splits are given, every so many-th example is for testing and the rest for
         training.
       log_density: see `Source`.
+      place: see `Source`.
 
     Returns:
       The source. It does not cache: reading is copying already.
@@ -90,7 +92,7 @@ def source(
       SplitError: there is no such split.
       ValueError: hold_out is not a whole number of at least 1.
     """
-    return _source(arrays, name, name, split, fields, hold_out, log_density)
+    return _source(arrays, name, name, split, fields, hold_out, log_density, place)
 
 
 def load(path: str | os.PathLike, split: str = "train") -> Source:
@@ -112,7 +114,8 @@ def load(path: str | os.PathLike, split: str = "train") -> Source:
       SplitError: there is no such split.
     """
     path = expanded(path)
-    return _source(_by_split(_read(path)), "arrays", str(path), split, None, _HOLD_OUT, None)
+    where = str(path)
+    return _source(_by_split(_read(path)), "arrays", where, split, None, _HOLD_OUT, None, where)
 
 
 def function(
@@ -177,6 +180,7 @@ def _source(
     fields: Sequence[Field] | None,
     hold_out: int,
     log_density: LogDensity | None,
+    place: str,
 ) -> Source:
     """See `source`; where: what an error says that the arrays are of."""
     check_count("hold_out", hold_out)
@@ -211,7 +215,7 @@ def _source(
         return {field.name: _values(field, chosen[field.name][taken]) for field in fields}
 
     info = Info(name, split, len(rows), fields, _fingerprint(read, len(rows), fields))
-    return Source(info, read, cache_bytes=0, log_density=log_density)
+    return Source(info, read, cache_bytes=0, log_density=log_density, place=place)
 
 
 def _values(field: Field, array: np.ndarray) -> np.ndarray:

@@ -145,6 +145,7 @@ class Source:
       info: the description of the set.
       note: what its user should know besides, one line; or empty.
       license: what the makers of the set say of its use, one line; or empty.
+      place: the file or folder that it is read from, of a set that knows one of itself; or empty.
       log_density: of made-up data that know it: from values of the modelled field, [n, ...], to the
         natural logarithm of their density, float64 [n]; None of others.
     """
@@ -158,6 +159,7 @@ class Source:
         log_density: Callable[[np.ndarray], np.ndarray] | None = None,
         note: str = "",
         license: str = "",
+        place: str = "",
     ):
         """Makes a source.
 
@@ -169,8 +171,10 @@ class Source:
           log_density: see the attribute.
           note: see the attribute.
           license: see the attribute.
+          place: see the attribute.
         """
         self.info, self.log_density, self.note, self.license = info, log_density, note, license
+        self.place = place
         self._read = read
         size = sum(int(np.prod(f.shape)) * np.dtype(f.dtype).itemsize for f in info.fields)
         self._cached = info.size * size <= cache_bytes

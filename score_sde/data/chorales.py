@@ -56,7 +56,8 @@ def load(path: str | os.PathLike | None = None, split: str = "train") -> Source:
     Raises:
       DataError: there are none, or a file cannot be read; SplitError if no such split.
     """
-    found = _chorales(_installed() if path is None else expanded(path))
+    place = _installed() if path is None else expanded(path)
+    found = _chorales(place)
     if len(found) < 2:
         raise DataError(f"{path or 'music21'} has fewer than two chorales of four parts: {_HINT}")
     order = np.random.default_rng(0).permutation(len(found))
@@ -69,7 +70,8 @@ def load(path: str | os.PathLike | None = None, split: str = "train") -> Source:
     if not all(parts.values()):
         raise DataError(f"{path} has no chorales of {STEPS} eighths in each split: {_HINT}")
     by_split = {name: {"tokens": np.stack(rows)} for name, rows in parts.items()}
-    return arrays.source(by_split, name="chorales", split=split, fields=(field(),))
+    about = {"name": "chorales", "place": str(place)}
+    return arrays.source(by_split, split=split, fields=(field(),), **about)
 
 
 @functools.lru_cache(maxsize=1)  # both splits are of one reading, of ten seconds

@@ -49,10 +49,11 @@ def chosen(source: Source, only: Sequence[str]) -> Source:
     info = dataclasses.replace(
         source.info, size=len(indices), fingerprint=print_of if source.info.fingerprint else ""
     )
-    about = {"log_density": source.log_density, "license": source.license}
+    about = {"license": source.license, "place": source.place}
     note = f"{len(indices):,} of {len(source):,}: {' and '.join(only)}"
     note = f"{source.note}; {note}" if source.note else note
-    return Source(info, read, cache_bytes=0, note=note, **about)
+    density = source.log_density
+    return Source(info, read, cache_bytes=0, log_density=density, note=note, **about)
 
 
 def _wanted(info: Info, text: str) -> tuple[str, list[int]]:

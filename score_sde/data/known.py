@@ -8,6 +8,7 @@ from typing import Any
 from score_sde import fields
 from score_sde.data import moving_digits
 from score_sde.data.base import DataError, Info
+from score_sde.data.first_frames import described
 from score_sde.data.load import is_as_it_is, load
 
 # (height, width, channels), None where the images differ in size; classes; levels.
@@ -51,7 +52,9 @@ def describe(name: str, *, image_size: int | None = None, **options: Any) -> Inf
         return load(name, "train", image_size=image_size, **options).info
     if name in _MADE and image_size is None:
         nameless = (dataclasses.replace(field, names=()) for field in _MADE[name])
-        return Info(name, "train", 0, tuple(nameless))
+        info = Info(name, "train", 0, tuple(nameless))
+        number = options.get("first_frames", 0)
+        return described(info, number) if number else info
     if name not in _KNOWN:
         try:
             return load(name, "train", image_size=image_size, **options).info

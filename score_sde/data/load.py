@@ -10,10 +10,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from score_sde.data import arrays, backbone64, chorales, encoded, notes, qm9, texts, toy, words
+from score_sde.data import (
+    arrays,
+    backbone64,
+    chorales,
+    encoded,
+    notes,
+    qm9,
+    sounds,
+    speech,
+    texts,
+    toy,
+    words,
+)
 from score_sde.data.base import DataError, Source
 from score_sde.data.chosen import chosen
 from score_sde.data.decoding import ImageOptions
+from score_sde.data.first_frames import with_first_frames
 from score_sde.data.furniture import depth as furniture_depth
 from score_sde.data.furniture import points as furniture_points
 from score_sde.files import expanded
@@ -40,6 +53,7 @@ def load(
     background: str = "white",
     skip_damaged: bool = False,
     only: Sequence[str] = (),
+    first_frames: int = 0,
 ) -> Source:
     """Opens a data set for random access; TensorFlow is never imported.
 
@@ -64,6 +78,7 @@ def load(
       skip_damaged: leave out images that cannot be read, and say so in `source.note`; else they are
         errors. To know which, all are decoded here once.
       only: which examples: "FIELD=CLASS" each, see `chosen`. Then all are decoded here once.
+      first_frames: of videos, give the first so many as the field "first_frames" too; 0: no.
 
     Returns:
       A source: `len(source)`, `source[i]`, `source.gather(indices)`, `source.info`.
@@ -73,7 +88,8 @@ def load(
     """
     options = ImageOptions(image_size, crop, background, skip_damaged)
     whole = _whole(name, split, data_dir, options)
-    return chosen(whole, only) if only else whole
+    some = chosen(whole, only) if only else whole
+    return with_first_frames(some, first_frames) if first_frames else some
 
 
 def _whole(name: str, split: str, data_dir: DataDir, options: ImageOptions) -> Source:
@@ -142,21 +158,27 @@ def register(name: str, open: Open) -> None:
 def prepare(name: str, *, data_dir: DataDir = None, **options: Any) -> str:
     """Downloads a TFDS set, or makes one of MADE or the emoji, in the format that `load` reads.
 
+    A set that is read as it is, see `is_read_as_it_is`, is opened, so that what it lacks is said.
+
     Args:
-      name: TFDS name, "digits", "digits_rgb", "digits_video", "emoji", "texts" or one of MADE.
-      data_dir: TFDS folder, by default $TFDS_DATA_DIR or ~/tensorflow_datasets; of texts the folder
-        that is made, by default data/texts.
-      **options: of emoji and of texts, see data.emoji.prepare and data.texts.prepare; "source" of
-        a set of MADE, what it is made from.
+      name: TFDS name, "digits", "digits_rgb", "digits_video", "emoji", one of MADE or OF_FILES, or
+        a set that is read as it is.
+      data_dir: TFDS folder, by default $TFDS_DATA_DIR or ~/tensorflow_datasets; of OF_FILES the
+        folder that is made, by default data/NAME; of a set that is read as it is, as of `load`.
+      **options: of emoji and of OF_FILES, see `prepare` of their modules; "source" of a set of
+        MADE, what it is made from.
 
     Returns:
-      The folder.
+      The folder; of a set that is read as it is, where from, "" if from no file.
 
     Raises:
       DataError: a one-line message that says what to do.
     """
-    if name not in MADE and (is_as_it_is(name) or name in BY_PATH):
-        raise DataError(f"{name} needs no preparation")
+    if is_read_as_it_is(name):
+        if options:
+            raise DataError(f"{name} is read as it is: leave out {', '.join(options)}")
+        found = load(name, data_dir=data_dir)
+        return found.place or (str(data_dir) if data_dir and name in BY_PATH else "")
     if name == "emoji":
         from score_sde.data import emoji
 
@@ -165,8 +187,10 @@ def prepare(name: str, *, data_dir: DataDir = None, **options: Any) -> str:
     if name in MADE and options.keys() <= {"source"}:
         MADE[name].prepare(Path(_tfds_dir(data_dir), name), **options)
         return _tfds_dir(data_dir)
-    if name == texts.NAME:
-        return texts.prepare(data_dir or "data/texts", **options)
+    if name in OF_FILES:
+        if strange := sorted(options.keys() - OF_FILES[name].OPTIONS):
+            raise DataError(f"{name} are made without: leave out {', '.join(strange)}")
+        return OF_FILES[name].prepare(data_dir or f"data/{name}", **options)
     if options:
         raise DataError(f"{name} is prepared as it is: leave out {', '.join(options)}")
     from score_sde.data import tfds_source
@@ -183,6 +207,11 @@ def is_registered(name: str) -> bool:
 def is_as_it_is(name: str) -> bool:
     """Whether the examples of a set are never cropped or resized."""
     return is_registered(name) or name in (*_AS_THEY_ARE, *MADE, IN_MEMORY)
+
+
+def is_read_as_it_is(name: str) -> bool:
+    """Whether a set needs no preparation: it is registered, made up, or what lies somewhere."""
+    return name not in MADE and (is_as_it_is(name) or name in BY_PATH)
 
 
 def lies_in_a_folder(name: str) -> bool:
@@ -232,7 +261,12 @@ MADE: dict[str, ModuleType] = {
     "furniture_depth": furniture_depth,
     "qm9": qm9,
     "backbone64": backbone64,
+    "speech": speech,
 }
+
+# Sets that are made of the user's own files, and read as "encoded": modules with
+# `prepare(folder, **OPTIONS)`.
+OF_FILES: dict[str, ModuleType] = {texts.NAME: texts, sounds.NAME: sounds}
 
 
 def _tfds_dir(data_dir: DataDir) -> str:

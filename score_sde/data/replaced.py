@@ -69,5 +69,5 @@ def replaced(source: Source, say: Callable[[str], None]) -> Source:
                         find(index)
             return gathered(indices)
 
-    about = {"log_density": source.log_density, "license": source.license, "note": source.note}
-    return Source(source.info, read, cache_bytes=0, **about)
+    about = {"license": source.license, "note": source.note, "place": source.place}
+    return Source(source.info, read, cache_bytes=0, log_density=source.log_density, **about)

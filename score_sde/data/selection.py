@@ -15,7 +15,7 @@ from score_sde.data.base import Info, Source
 from score_sde.data.known import describe
 from score_sde.data.load import load
 from score_sde.data.replaced import replaced
-from score_sde.values import Length, Name, Path, between
+from score_sde.values import Every, Length, Name, Path, between
 
 MOST_PIXELS = 16_384  # of a side
 
@@ -37,6 +37,8 @@ class DataOptions:
             may be given it.
         only: which examples, "FIELD=CLASS" or "FIELD=CLASS|CLASS" each, such as "style=openmoji":
             the names or numbers of classes; all if empty.
+        first_frames: of videos, the first so many are a field "first_frames", which a network can
+            be told by conditions.fields; 0 for none.
     """
 
     name: Name = "digits"
@@ -48,6 +50,7 @@ class DataOptions:
     skip_damaged: bool = False
     replace_damaged: bool = False
     only: Annotated[tuple[Name, ...], Length(0, 100)] = ()
+    first_frames: Every = 0
 
     def __post_init__(self):
         sections.check(self, "config.data.")
@@ -85,6 +88,7 @@ class DataOptions:
             "background": self.background,
             "skip_damaged": self.skip_damaged,
             "only": self.only,
+            "first_frames": self.first_frames,
         }
 
 
@@ -134,6 +138,9 @@ def add_flags(parser: argparse.ArgumentParser, split: str | None = "train") -> N
     parser.add_argument(
         "--skip_damaged", action="store_true", help="leave out images that cannot be read"
     )
+    parser.add_argument(
+        "--first_frames", type=int, default=0, help="of videos, the first so many as a field too"
+    )
 
 
 def from_flags(args: argparse.Namespace) -> Source:
@@ -142,5 +149,5 @@ def from_flags(args: argparse.Namespace) -> Source:
     Raises:
         DataError: it cannot be found, or a value cannot work.
     """
-    names = ("data_dir", "image_size", "crop", "background", "skip_damaged", "only")
+    names = ("data_dir", "image_size", "crop", "background", "skip_damaged", "only", "first_frames")
     return load(args.name, args.split, **{name: getattr(args, name) for name in names})

@@ -11,6 +11,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from score_sde.errors import first_line
 from score_sde.fields import Field, tokens
 
 NAME = "texts"
+OPTIONS = frozenset({"texts", "tokenizer", "length"})
 LENGTH = 256
 _HELD_OUT = 20  # one of so many tokens
 _BETWEEN = "\n\n"  # between two files
@@ -101,6 +103,24 @@ def _by_characters(text: str) -> tuple[tuple[str, ...], np.ndarray]:
 
 def _by(path: str | os.PathLike, text: str) -> tuple[tuple[str, ...], np.ndarray]:
     """The same by a released tokeniser, without what it puts around a text."""
+    tokenizer = _opened(path)
+    found = np.asarray(tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
+    return _names(tokenizer), found
+
+
+def names(path: str | os.PathLike) -> tuple[str, ...]:
+    """What each token of a released tokeniser stands for in a text; "" where there is none.
+
+    Args:
+      path: its file tokenizer.json.
+
+    Raises:
+      DataError: it cannot be read, or the package tokenizers is missing.
+    """
+    return _names(_opened(path))
+
+
+def _opened(path: str | os.PathLike) -> Any:
     if importlib.util.find_spec("tokenizers") is None:
         raise DataError(
             'reading tokenizer.json needs tokenizers: pip install "score_sde[tokenizers]", or pip '
@@ -111,10 +131,12 @@ def _by(path: str | os.PathLike, text: str) -> tuple[tuple[str, ...], np.ndarray
     path = files.expanded(path)
     try:
         with files.regular(path) as file:
-            tokenizer = Tokenizer.from_str(file.read().decode())
+            return Tokenizer.from_str(file.read().decode())
     except Exception as error:  # of the package, which has none of its own
         raise DataError(f"{path} is no tokenizer.json: {first_line(error)}") from error
-    found = np.asarray(tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
+
+
+def _names(tokenizer: Any) -> tuple[str, ...]:
     pieces = {
         number: piece for piece, number in tokenizer.get_vocab(with_added_tokens=True).items()
     }
@@ -125,4 +147,4 @@ def _by(path: str | os.PathLike, text: str) -> tuple[tuple[str, ...], np.ndarray
             return piece.replace(_SPACE, " ")
         return tokenizer.decode([number], skip_special_tokens=False) if piece else ""
 
-    return tuple(name(number) for number in range(max(pieces) + 1)), found
+    return tuple(name(number) for number in range(max(pieces) + 1))

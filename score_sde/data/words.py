@@ -55,7 +55,8 @@ def load(path: str | os.PathLike | None = None, split: str = "train") -> Source:
     parts = {"train": rows[np.sort(order[held_out:])], "test": rows[np.sort(order[:held_out])]}
     field = tokens(LONGEST + 1, len(NAMES), NAMES)
     by_split = {name: {"tokens": part} for name, part in parts.items()}
-    return arrays.source(by_split, name="words", split=split, fields=(field,))
+    place = str(expanded(path or USUAL))
+    return arrays.source(by_split, name="words", split=split, fields=(field,), place=place)
 
 
 def _read(path: str | os.PathLike | None) -> list[bytes]:

@@ -10,7 +10,9 @@
 - both: the share in which both are;
 - real: the same of held-out real clips.
 
-Standard errors are those of a share of n independent clips.
+Standard errors are those of a share of n independent clips. The metric `clips` measures a run so.
+Of all 2,500 real held-out clips the motion is measured right in 1.0, and the digit in 0.987 +-
+0.002 (2026-11-28).
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import numpy as np
 from score_sde import data, files, terminal
 from score_sde.data import moving_digits
 from score_sde.errors import UserError
-from score_sde.evaluation.digit_quality import classified
+from score_sde.evaluation.digit_classes import classified
 from score_sde.fields import decode_texts
 from score_sde.formats import npz
 
@@ -36,13 +38,15 @@ STEPS = tuple(itertools.product((-1, 0, 1), repeat=2))  # pixels down and right 
 _SIDE = 8  # of a digit
 
 
-def measure(clips: np.ndarray, asked: np.ndarray, train: np.ndarray, of: np.ndarray) -> dict:
-    """The shares, and their standard errors.
+def right(
+    clips: np.ndarray, asked: np.ndarray, train: np.ndarray, of: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Which clips show what was asked for: "motion", "digit" and "both", bool [n] each.
 
     Args:
         clips: uint8 [n, frames, height, width, 1].
         asked: digit and motion of each, the latter as in moving_digits.MOTIONS, [n, 2].
-        train: real training clips, likewise uint8.
+        train: real training clips, likewise uint8; those that stand still are enough.
         of: digit and motion of each, [m, 2].
     """
     steps = step_of(clips)
@@ -50,8 +54,13 @@ def measure(clips: np.ndarray, asked: np.ndarray, train: np.ndarray, of: np.ndar
     moves = (steps == wanted).all(axis=1)
     digits = classified(digit_of(clips, steps), digit_of(train, step_of(train)), of[:, 0])
     shows = digits == asked[:, 0]
-    found = {"motion": moves, "digit": shows, "both": moves & shows}
-    return {"n": len(clips)} | {name: _share(right) for name, right in found.items()}
+    return {"motion": moves, "digit": shows, "both": moves & shows}
+
+
+def measure(clips: np.ndarray, *known: np.ndarray) -> dict[str, Any]:
+    """The shares, and their standard errors; arguments as of `right`."""
+    found = right(clips, *known)
+    return {"n": len(clips)} | {name: _share(shown) for name, shown in found.items()}
 
 
 def step_of(clips: np.ndarray) -> np.ndarray:
@@ -107,9 +116,9 @@ def digit_of(clips: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return found.reshape(len(clips), -1)
 
 
-def _share(right: np.ndarray) -> dict[str, float]:
-    share = float(np.mean(right))
-    error = math.sqrt(share * (1 - share) / len(right))
+def _share(shown: np.ndarray) -> dict[str, float]:
+    share = float(np.mean(shown))
+    error = math.sqrt(share * (1 - share) / len(shown))
     return {"value": round(share, 4), "standard_error": round(error, 4)}
 
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from score_sde import data, files, terminal
 from score_sde.errors import UserError
+from score_sde.evaluation.digit_classes import classified
 from score_sde.evaluation.metrics.fid import frechet_distance
 from score_sde.evaluation.moments import moments
 from score_sde.formats import npz
@@ -60,19 +61,6 @@ def measure(
         "nearest_ratio": round(_nearest(samples, train) / _nearest(test, train), 3),
         **({} if asked is None else {"as_asked": round(float(np.mean(classes == asked)), 4)}),
     }
-
-
-def classified(images: np.ndarray, train: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The classes of images, [n], by a classifier that is fitted to training images.
-
-    Args:
-        images: in [0, 1], [n, d].
-        train: likewise, [m, d].
-        labels: their classes, [m].
-    """
-    from sklearn.svm import SVC
-
-    return SVC(C=10).fit(train, labels).predict(images)
 
 
 def _nearest(images: np.ndarray, train: np.ndarray) -> float:

@@ -17,7 +17,7 @@ class Values(NamedTuple):
     """What was drawn, and how.
 
     Attributes:
-        samples: [n, *shape of the field].
+        samples: [n, *shape of the field]; uint8 of pixels, else float32.
         about: entries of evaluation.json: the cost of a sample and the protocol.
     """
 
@@ -26,7 +26,7 @@ class Values(NamedTuple):
 
 
 def drawn_values(subject: Subject, number: int) -> Values:
-    """Samples of a model of continuous examples; goes on after a kill, see samples.draw.
+    """Samples of a model of pixels or continuous examples; goes on after a kill, see samples.draw.
 
     Args:
         subject: the model.
@@ -35,11 +35,13 @@ def drawn_values(subject: Subject, number: int) -> Values:
     Raises:
         UserError: the sampler gave up, or the run's folder cannot be written.
     """
-    extractor = extractors.get("values")
+    field = subject.source.info[subject.field]
+    extractor = extractors.get("pixels" if field.of_pixels else "values")
     found = draw(subject, extractor, number)
-    shape = subject.source.info[subject.field].shape
-    about = {"nfe": found.nfe, "protocol": protocol(subject, extractor, number)}
-    return Values(found.features.reshape(number, *shape), about)
+    values = found.features.reshape(number, *field.shape)
+    if field.of_pixels:
+        values = np.round(255 * values).astype(np.uint8)
+    return Values(values, {"nfe": found.nfe, "protocol": protocol(subject, extractor, number)})
 
 
 def all_of(subject: Subject, source: object, first: int | None = None) -> np.ndarray:

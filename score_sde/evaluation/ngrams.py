@@ -21,6 +21,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -139,7 +140,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if any(part.max(initial=0) >= field.values for part in parts):
         raise DataError(f"{args.name} has tokens that are none of {field.values}")
     for path in args.samples:
-        print(f"{path}: {_judged(path, parts, args, field.values)}")
+        found = judged(path, parts, args.order, field.values, args.end)
+        print(f"{path}: {_said(found, args.order)}")
     if args.samples:
         return 0
     print(
@@ -151,10 +153,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _judged(
-    path: Path, parts: Sequence[np.ndarray], args: argparse.Namespace, vocabulary: int
-) -> str:
-    """What the samples in a file are worth, in words."""
+class Judged(NamedTuple):
+    """What samples are worth.
+
+    Attributes:
+        bits: of each by the longest n-grams, [m].
+        seen: which of them are training examples, bool [m].
+        held_out: which are those for testing, bool [m].
+        distinct: how many there are without repetitions.
+    """
+
+    bits: np.ndarray
+    seen: np.ndarray
+    held_out: np.ndarray
+    distinct: int
+
+
+def judged(
+    path: Path,
+    parts: Sequence[np.ndarray],
+    order: int,
+    vocabulary: int,
+    end: int | None = None,
+) -> Judged:
+    """What the samples in a file are worth.
+
+    Args:
+        path: the .npz file of --mode=sample.
+        parts: training and test examples, int [n, length] each.
+        order: n, of the longest n-grams.
+        vocabulary: V.
+        end: see NGrams.
+
+    Raises:
+        UserError: it has no such samples.
+    """
     with npz.opened(path, "a file of samples") as arrays:
         samples = dict(arrays).get("samples")
     length = parts[0].shape[1]
@@ -162,16 +195,22 @@ def _judged(
         raise DataError(f"{path} has no samples of {length} tokens")
     if samples.dtype.kind not in "iu" or samples.min() < 0 or samples.max() >= vocabulary:
         raise DataError(f"{path}: its samples are none of {vocabulary} tokens")
-    model = NGrams(parts[0], args.order, vocabulary, args.end)
-    worth = model.nats(samples) / math.log(2)
-    error = worth.std(ddof=1) / math.sqrt(len(worth)) if len(worth) > 1 else math.nan
-    seen, held_out = ({row.tobytes() for row in part.astype(np.int64)} for part in parts)
+    bits = NGrams(parts[0], order, vocabulary, end).nats(samples) / math.log(2)
+    known = ({row.tobytes() for row in part.astype(np.int64)} for part in parts)
     rows = [row.tobytes() for row in samples.astype(np.int64)]
-    shares = [sum(row in known for row in rows) / len(rows) for known in (seen, held_out)]
+    among = (np.array([row in of for row in rows]) for of in known)
+    return Judged(bits, *among, len(set(rows)))
+
+
+def _said(found: Judged, order: int) -> str:
+    """What is found, in words."""
+    number, worth = len(found.bits), found.bits
+    error = worth.std(ddof=1) / math.sqrt(number) if number > 1 else math.nan
     return (
-        f"{len(samples):,} of {worth.mean():.2f} +- {error:.2f} bits by {args.order}-grams: "
-        f"{100 * shares[0]:.1f} % of them training examples, {100 * shares[1]:.1f} % test ones, "
-        f"{100 * len(set(rows)) / len(rows):.1f} % distinct"
+        f"{number:,} of {worth.mean():.2f} +- {error:.2f} bits by {order}-grams: "
+        f"{100 * found.seen.mean():.1f} % of them training examples, "
+        f"{100 * found.held_out.mean():.1f} % test ones, "
+        f"{100 * found.distinct / number:.1f} % distinct"
     )
 
 

@@ -134,7 +134,7 @@ def _keep(parts: Parts, number: int, keep: str, space: Space, about: Mapping[str
     files.write_json(path.with_name(f"{path.name}.json"), dict(about))
     start = 0
     for batch in batches:
-        space.save(path, start, batch)
+        space.save(path, [f"{n:06d}" for n in range(start, start + len(batch))], batch)
         start += len(batch)
     return path
 

@@ -170,13 +170,16 @@ class Scaffold(Observed):
     """Some points of a set are known by how they lie to each other; the rest is drawn around them.
 
     Attributes:
-        mask: true for these points, [batch or 1, n, 1].
+        mask: true for these points of all examples, [1, n, 1]; None: those of each that are not
+            zero in the states that are known, where examples differ in it.
     """
 
-    mask: jax.Array
+    mask: jax.Array | None = None
 
     def observation(self, known: jax.Array) -> Motif:
         """The points under the mask."""
+        if self.mask is None:
+            return Motif(known, jnp.any(known != 0, axis=-1, keepdims=True))
         return Motif(known, self.mask)
 
 

@@ -36,6 +36,7 @@ from score_sde.interop import (
     abstract,
     adm_family,
     edm_family,
+    oobleck,
     own_family,
     refinenet,
     song_family,
@@ -169,6 +170,12 @@ FAMILIES: Mapping[str, Family] = {
     "improved_diffusion": Family(("adm",), adm_family.propose, *_ADM),
     "guided_diffusion_classifier": Family(
         ("adm_classifier",), adm_family.propose_classifier, *_ADM
+    ),
+    "oobleck": Family(
+        ("sound_autoencoder",),
+        oobleck.propose,
+        named(oobleck.slots, oobleck.prepare),
+        fields=oobleck.fields,
     ),
     "song": Family(("unet",), song_family.propose, song_family.fill, song_family.check),
     OURS: Family(

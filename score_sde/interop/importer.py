@@ -21,12 +21,12 @@ from ml_collections import ConfigDict
 from score_sde import files
 from score_sde.data import Info, selection
 from score_sde.errors import UserError, first_line
-from score_sde.interop import controls, own_family, pipelines
+from score_sde.interop import controls, own_family, pipelines, token_models
 from score_sde.interop.families import FAMILIES, Family
 from score_sde.interop.importing import check_free, importing
 from score_sde.interop.recognise import recognise
 from score_sde.interop.released import Released
-from score_sde.objectives import DENOISER
+from score_sde.objectives import DENOISER, TOKEN_PREDICTOR
 from score_sde.parts import Stored
 from score_sde.runs import begun, borrowed_parts, build
 from score_sde.runs import config as configs
@@ -35,7 +35,7 @@ from score_sde.training.checkpoints import Checkpoints
 from score_sde.training.optimizer import optimizer
 from score_sde.training.state import TrainState
 
-NO_PIPELINE = "{} is neither a pipeline nor a control: leave out --components"
+NO_PIPELINE = "{} is neither a pipeline, a control nor a model of tokens: leave out --components"
 NO_IMAGES = "{} is no pipeline of images: leave out --motion"
 
 
@@ -90,6 +90,8 @@ def propose(
             return pipelines.propose(checkpoint, components, motion)
         if motion is not None:
             raise UserError(NO_IMAGES.format(checkpoint))
+        if token_models.is_one(checkpoint):
+            return token_models.propose(checkpoint, components)
         if controls.is_control(checkpoint):
             return configs.default()  # a control has none
         if components is not None:
@@ -153,6 +155,9 @@ def import_run(
             return Imported(0, parameters, None, decay, False, True, DENOISER, True, prompts)
         if motion is not None:
             raise UserError(NO_IMAGES.format(checkpoint))
+        if token_models.is_one(checkpoint):
+            parameters = token_models.import_network(config, checkpoint, workdir, components)
+            return Imported(0, parameters, None, decays[0], False, True, TOKEN_PREDICTOR, True)
         if controls.is_control(checkpoint):
             parameters = controls.import_control(checkpoint, workdir, components)
             return Imported(0, parameters, None, decays[0], False, True, DENOISER, steers=True)

@@ -56,12 +56,13 @@ _LAYOUTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("time_embed.0.weight", "input_blocks.0.0.weight", "middle_block.0.in_layers.0.weight"),
         ("output_blocks.",),
     ),
+    "oobleck": (("encoder.conv1.weight_v", "encoder.snake1.alpha", "decoder.conv2.weight_v"), ()),
     "song": (("all_modules.",), ()),
 }
 OURS = "score_sde"  # any network, by our own names for arrays; see own_family
 FAMILIES = ("edm", "sit", "improved_diffusion", *_LAYOUTS, OURS)
 # What their authors released are averages, except for these.
-_RAW = ("guided_diffusion_classifier", "ncsn", "song")
+_RAW = ("guided_diffusion_classifier", "ncsn", "oobleck", "song")
 _LARGEST_STEP = 2**31 - 1
 ABOUT = "score_sde"  # the text of a safetensors file that says what run it is from
 

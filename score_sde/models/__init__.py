@@ -24,6 +24,7 @@ from score_sde.models.mmdit import MMDiT
 from score_sde.models.ncsn import NCSN, NCSNv2
 from score_sde.models.pixart import PixArt
 from score_sde.models.set_transformer import SetTransformer
+from score_sde.models.sound_autoencoder import SoundAutoencoder
 from score_sde.models.stable_audio import StableAudio
 from score_sde.models.token_transformer import TokenTransformer
 from score_sde.models.unet import UNet
@@ -75,6 +76,7 @@ NETWORKS: dict[str, type[nnx.Module]] = {
     "wide_resnet": WideResNet,
     "token_transformer": TokenTransformer,
     "autoencoder": Autoencoder,
+    "sound_autoencoder": SoundAutoencoder,
     "video_unet": VideoUNet,
     "video_dit": VideoDiT,
 }

@@ -147,6 +147,8 @@ class Autoencoder(nnx.Module):
         return self.decoder(h, run).astype(_wide(z))
 
     def _check_sides(self, shape: Sequence[int]) -> None:
+        if len(shape) != 3:
+            raise ValueError(f"this network is for images, not for {tuple(shape)}")
         if shape[0] % self.factor or shape[1] % self.factor:
             raise ValueError(
                 f"images are {shape[0]} x {shape[1]} pixels: both sides must be multiples of "

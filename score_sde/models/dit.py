@@ -22,8 +22,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from score_sde.models import arguments, sizes, tokens
+from score_sde.models import arguments, beside, sizes, tokens
 from score_sde.models.arguments import Given
+from score_sde.models.beside import Beside
 from score_sde.models.conditions.combined import (
     NO_CONDITIONS,
     MakeEmbedding,
@@ -187,6 +188,7 @@ class DiT(nnx.Module):
         dropout: rate of the dropout of what attention and layers add in each block.
         centered: whether data are in [-1, 1]; else they are in [0, 1] and mapped to [-1, 1] first.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
+          Images are seen beside the state, see models.beside.
         dtype: of the computation; statistics, softmax and output stay in float32.
         param_dtype: of the parameters.
         remat: recompute each block in the backward pass instead of keeping its activations.
@@ -239,11 +241,14 @@ class DiT(nnx.Module):
 
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         pixels = self.patch**2
+        conditions, images = beside.apart(conditions)
         embeddings = functools.partial(Told, channels, conditions, closed=closed)
         shared = None if own_embeddings else embeddings(**layer)
         self.noise_embedding = shared and shared.noise_embedding
         self.conditions = shared and shared.conditions
         self.dense_in = Dense(pixels * self.shape[-1], channels, **layer)
+        first = functools.partial(Dense, n_out=channels, bias=False, **layer)
+        self.beside = self._beside(images, self.patch, first) if images else None
         self.positions = Constant(
             tokens.sine_cosine(self.rows, self.columns, channels, param_dtype)
         )
@@ -302,12 +307,14 @@ class DiT(nnx.Module):
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
         keys = (None, None) if key is None else jax.random.split(key)
+        cond, images = beside.values(cond, self.beside)
+        seen = self.beside and self.beside(images, len(x), compute, keys[0])
 
         def c(by: nnx.Module) -> jax.Array:
             return self._told(by, noise_label.astype(wide), cond, keys[0]).astype(compute)
 
         shared = None if self.noise_embedding is None else c(self)
-        h, angles = self._tokens(x.astype(compute))
+        h, angles = self._tokens(x.astype(compute), seen)
 
         def step(block, h, _, key):
             own = None if block.told is None else c(block.told)
@@ -328,10 +335,16 @@ class DiT(nnx.Module):
         """c of each image, [batch, channels]; see `told`."""
         return told(by, *args)
 
-    def _tokens(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+    def _beside(self, *args: Any) -> Beside:
+        """What is seen beside each image, of conditions, the patch and the first layer."""
+        return Beside(self.shape[:2], 0, *args)
+
+    def _tokens(self, x: jax.Array, seen: jax.Array | None) -> tuple[jax.Array, jax.Array | None]:
         """The tokens of images, registers before patches, and their rotary angles."""
         x = x if self.centered else 2 * x - 1
         h = self.dense_in(tokens.patchify(x, self.patch))
+        if seen is not None:
+            h = h + seen.reshape(h.shape)
         h = h + self.positions[...].astype(x.dtype)[None]
         n = 0
         if self.registers is not None:

@@ -45,6 +45,8 @@ class SetTransformer(nnx.Module):
         dropout: rate of the dropout of what attention and layers add in each block.
         ordered: whether points have an order, as those of a chain, which the network is then told
             by sines and cosines of their numbers; else it changes nothing.
+        neighbours: of points with an order, how many before and after a point it is told of by the
+          differences of their numbers to its own, which in a chain are far smaller than those.
         size_condition: the condition that says how many points there are; "" if all are.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
         dtype: of the computation; statistics, softmax and output stay in float32.
@@ -69,6 +71,7 @@ class SetTransformer(nnx.Module):
         qk_norm: bool = False,
         dropout: Share = 0.0,
         ordered: bool = False,
+        neighbours: Annotated[int, between(0, 32)] = 0,
         size_condition: Given[str] = "",
         conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
@@ -80,17 +83,23 @@ class SetTransformer(nnx.Module):
         arguments.check(type(self), given)
         if len(shape) != 2:
             raise ValueError(f"this network is for sets, (points, numbers), not {tuple(shape)}")
+        if neighbours and not ordered:
+            raise ValueError(
+                f"neighbours={neighbours} is of points with an order: give ordered too"
+            )
         own = {"channels": channels, "depth": depth, "heads": heads, "patch": 0}
         chosen = sizes.size(f"{size}/1", SIZES, **own)
         if chosen.channels % 4:
             raise ValueError(f"channels={chosen.channels} must be a multiple of 4")
         self.shape, self.dtype, self.waves = tuple(shape), jnp.dtype(dtype), waves
         self.size_condition, self.ordered = size_condition, ordered
+        self.steps = tuple(j for j in range(-neighbours, neighbours + 1) if j)
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         width = chosen.channels
         both = Told(width, conditions, closed=False, **layer)
         self.noise_embedding, self.conditions = both.noise_embedding, both.conditions
-        self.dense_in = Dense((1 + 2 * waves) * self.shape[-1], width, **layer)
+        told_of = (1 + 2 * waves) * (1 + len(self.steps))
+        self.dense_in = Dense(told_of * self.shape[-1], width, **layer)
         self.blocks = Stacked(
             lambda rngs: DiTBlock(
                 width,
@@ -141,7 +150,8 @@ class SetTransformer(nnx.Module):
         keys = (None, None) if key is None else jax.random.split(key)
         c = told(self, noise_label.astype(wide), cond, keys[0]).astype(compute)
         there = self._there(x, cond)
-        h = self.dense_in(self._waves(x).astype(compute))
+        seen = jnp.concatenate([x, *(_differences(x, there, j) for j in self.steps)], axis=-1)
+        h = self.dense_in(self._waves(seen).astype(compute))
         if self.ordered:
             h = h + positional(jnp.arange(x.shape[1], dtype=compute), h.shape[-1])[None]
 
@@ -153,7 +163,7 @@ class SetTransformer(nnx.Module):
         return self.dense_out(modulate(self.norm(h), shift, scale)).astype(wide)
 
     def _waves(self, x: jax.Array) -> jax.Array:
-        """x, and sines and cosines of 2^j x, [batch, points, (1 + 2 waves) numbers]."""
+        """x, and sines and cosines of 2^j x, [batch, points, (1 + 2 waves) numbers of x]."""
         angles = [2.0**j * x for j in range(self.waves)]
         return jnp.concatenate([x, *map(jnp.sin, angles), *map(jnp.cos, angles)], axis=-1)
 
@@ -163,3 +173,13 @@ class SetTransformer(nnx.Module):
         if size is None:
             return None
         return jnp.arange(x.shape[1])[None] < size[:, None]
+
+
+def _differences(x: jax.Array, there: jax.Array | None, step: int) -> jax.Array:
+    """x_(i + step) - x_i, and 0 where there is no such point; the shape of x."""
+    points = x.shape[1]
+    after = jnp.arange(points) + step
+    known = jnp.broadcast_to((after >= 0) & (after < points), x.shape[:2])
+    if there is not None:
+        known &= there & jnp.roll(there, -step, axis=1)
+    return jnp.where(known[..., None], jnp.roll(x, -step, axis=1) - x, 0)

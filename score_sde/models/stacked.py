@@ -1,4 +1,9 @@
-"""Blocks of one kind in one loop: what is compiled does not grow with their number."""
+"""Blocks of one kind, whose arrays are stacked; where they are many, they are one loop.
+
+What is compiled does not grow with the number of blocks of a loop. But what a block keeps for the
+backward pass a loop copies to a stack, and back: of few blocks a step takes 0.8 to 0.97 of the time
+where they are compiled one after another (two cores, JAX 0.10.2, 2026-11-28).
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +14,8 @@ from flax import nnx
 
 from score_sde.models import placing
 from score_sde.models.functional import streams
+
+_FEW = 12
 
 # (block, state, the block's own x, its key) -> (state, the block's own y).
 Step = Callable[[Any, Any, Any, jax.Array | None], tuple[Any, Any]]
@@ -71,4 +78,7 @@ class Stacked(nnx.Module):
             body = jax.checkpoint(one, prevent_cse=False)
         else:
             body = placing.gathered_again(one) if shared else one
-        return jax.lax.scan(body, h, (jnp.arange(self.depth), arrays, xs))
+        # What is gathered, or made again, of one block is to be gone before the next one's.
+        few = self.depth <= _FEW and not (shared or self.remat)
+        each = (jnp.arange(self.depth), arrays, xs)
+        return jax.lax.scan(body, h, each, unroll=self.depth if few else 1)

@@ -6,9 +6,11 @@ r"""A bidirectional transformer of tokens, some of which are masked: BERT's task
 
 Each token attends to all others, at positions that turn queries and keys (Su et al. 2021, arXiv
 2104.09864); norms are by the mean square alone, layers are SwiGLU, and nothing has a bias. It is
-the network of LLaDA (Nie et al. 2025, arXiv 2502.09992), whose 8B model has V + 1 = 126,464 rows,
-32 blocks of 4,096 features in 32 heads, and 12,288 hidden ones. The mask is the row after the
-tokens; its own logit is computed, as in released models, and left out.
+the network of LLaDA (Nie et al. 2025, arXiv 2502.09992), whose 8B model has 126,464 rows, 32 blocks
+of 4,096 features in 32 heads, and 12,288 hidden ones. With norm="layer", feed_forward="gelu_tanh"
+and biased=True it is that of MDLM (Sahoo et al. 2024, arXiv 2406.07524) without time: what that
+modulates its blocks with does not change then, and is in its norms and layers. The mask is the row
+after the tokens; its own logit is computed, as in released models, and left out.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ class TokenBlock(nnx.Module):
         heads: of attention.
         hidden: see FeedForward; feed_forward is its kind.
         feed_forward: what is between the two layers of each token alone.
+        norm: see TokenNorm; biased: see TokenTransformer.
         eps: what norms add to the mean square.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
@@ -58,15 +61,18 @@ class TokenBlock(nnx.Module):
         *,
         hidden: int,
         feed_forward: Literal["swiglu", "gelu_tanh"],
+        norm: Literal["rms", "layer"],
+        biased: bool,
         eps: float,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"bias": False, "param_dtype": param_dtype, "rngs": rngs}
-        norm = {"kind": "rms", "affine": True, "eps": eps, "param_dtype": param_dtype}
-        self.norm_0, self.norm_1 = (TokenNorm(channels, **norm) for _ in range(2))
-        self.attention = SelfAttention(channels, heads, out_bias=False, **layer)
-        self.feed_forward = FeedForward(channels, hidden, kind=feed_forward, **layer)
+        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        normal = {"kind": norm, "affine": True, "eps": eps, "param_dtype": param_dtype}
+        self.norm_0, self.norm_1 = (TokenNorm(channels, **normal) for _ in range(2))
+        self.attention = SelfAttention(channels, heads, bias=False, out_bias=False, **layer)
+        kind = {"kind": feed_forward, "bias": biased}
+        self.feed_forward = FeedForward(channels, hidden, **kind, **layer)
 
     def __call__(self, h: jax.Array, angles: jax.Array) -> jax.Array:
         """[batch, tokens, channels] to the same; angles as of SelfAttention."""
@@ -88,9 +94,15 @@ class TokenTransformer(nnx.Module):
         mlp_ratio: size of the hidden layer of each block, as a multiple of channels; of "swiglu"
           two thirds of that, see transformer.FeedForward.
         feed_forward: what is between the two layers of each token alone, see FeedForward.
+        norm: "rms", by the mean square alone, or "layer", see TokenNorm.
+        biased: whether the layers of each token alone, and the last one, have biases.
         norm_eps: what norms add to the mean square.
         rope_base: of rotary positions, see tokens.line_angles: the larger, the longer the texts
           they tell apart.
+        absolute: whether a token is told its place too, by a learned embedding that is added
+          (Devlin et al. 2018, arXiv 1810.04805). Rotary positions say how far tokens are from each
+          other, and where all are masked nothing: not which voice of a chord a token is, nor where
+          a word begins.
         timed: whether the network is told noise_label; what it is to find does not depend on it.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
         dtype: of the computation; statistics, softmax and output stay in float32.
@@ -113,8 +125,11 @@ class TokenTransformer(nnx.Module):
         heads: Annotated[int, between(1, 2**16)] = 8,
         mlp_ratio: sizes.Ratio = 4.0,
         feed_forward: Literal["swiglu", "gelu_tanh"] = "swiglu",
+        norm: Literal["rms", "layer"] = "rms",
+        biased: bool = False,
         norm_eps: Positive = 1e-6,
         rope_base: Positive = 1e4,
+        absolute: bool = False,
         timed: bool = False,
         conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
@@ -138,6 +153,8 @@ class TokenTransformer(nnx.Module):
         first = jax.nn.initializers.normal(0.02)
         table = first(rngs.params(), (rows, channels), param_dtype)
         self.table = nnx.Param(table, **placing.metadata(cast=True))
+        places = first(rngs.params(), (*self.shape, channels), param_dtype) if absolute else None
+        self.places = nnx.Param(places, **placing.metadata(cast=True)) if absolute else None
         self.noise_embedding = TimestepEmbedding(channels, **layer) if timed else None
         self.conditions = make_embeddings(conditions, channels, **layer)
         self.blocks = Stacked(
@@ -146,6 +163,8 @@ class TokenTransformer(nnx.Module):
                 heads,
                 hidden=round(channels * mlp_ratio),
                 feed_forward=feed_forward,
+                norm=norm,
+                biased=biased,
                 eps=norm_eps,
                 param_dtype=param_dtype,
                 rngs=rngs,
@@ -154,9 +173,9 @@ class TokenTransformer(nnx.Module):
             remat=remat,
             rngs=rngs,
         )
-        norm = {"kind": "rms", "affine": True, "eps": norm_eps, "param_dtype": param_dtype}
-        self.norm = TokenNorm(channels, **norm)
-        self.dense_out = Dense(channels, rows, bias=False, **layer)
+        normal = {"kind": norm, "affine": True, "eps": norm_eps, "param_dtype": param_dtype}
+        self.norm = TokenNorm(channels, **normal)
+        self.dense_out = Dense(channels, rows, bias=biased, **layer)
 
     def __call__(
         self,
@@ -184,6 +203,8 @@ class TokenTransformer(nnx.Module):
         rows = jnp.where(x < 0, self.vocabulary, x)
         table = placing.used(self.table, self.dtype)
         h = table.at[rows].get(mode="fill", fill_value=jnp.nan)
+        if self.places is not None:
+            h = h + placing.used(self.places, self.dtype)[None]
         told = self._told(noise_label, cond, len(x), key)
         h = h if told is None else h + spread(told.astype(h.dtype)[:, None], h)
         angles = tokens.line_angles(x.shape[1], self.head_features, self.rope_base, jnp.float32)

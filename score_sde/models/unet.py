@@ -12,6 +12,7 @@ All are one network with options:
                              embedding="fourier_label" (Karras et al. 2022, arXiv 2206.00364)
 """
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -21,9 +22,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.models import added as places
-from score_sde.models import arguments, tokens
+from score_sde.models import arguments, beside, tokens
 from score_sde.models.added import NOTHING, Added, to_decoder
 from score_sde.models.arguments import Given, Multiples, Width
+from score_sde.models.beside import Beside
 from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding, token_features
 from score_sde.models.embeddings import NoiseEmbedding, Powers, check_label, with_fourier_features
 from score_sde.models.layers import Conv
@@ -74,7 +76,8 @@ class UNet(nnx.Module):
         learn_variance: whether there are as many output channels again, of a variance; see
           prediction.with_variance.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
-          All attention looks at the tokens of those that have some.
+          All attention looks at the tokens of those that have some; images are seen beside the
+          state, see models.beside.
         dtype: of the computation; statistics, softmax and output stay in float32.
         param_dtype: of the parameters.
         remat: recompute each block in the backward pass instead of keeping its activations.
@@ -143,12 +146,15 @@ class UNet(nnx.Module):
             if conditional
             else None
         )
+        told, images = beside.apart(conditions)
         self.early_conditions, self.conditions = make_early_and_late(
-            conditions, early_conditions, self.noise_embedding, 4 * channels, **layer
+            told, early_conditions, self.noise_embedding, 4 * channels, **layer
         )
         self.fourier_features = tuple(fourier_features)
         inputs = data_channels * (1 + 2 * len(self.fourier_features))
         self.conv_in = Conv(inputs, channels, **layer)
+        first = functools.partial(Conv, n_out=channels, use_bias=False, **layer)
+        self.beside = self._beside(images, patch, first) if images else None
         build = self._builder(
             sizes=level_sizes(self.sides, len(channel_mult)),
             data_channels=data_channels,
@@ -161,7 +167,7 @@ class UNet(nnx.Module):
             progressive_input=progressive_input,
             progressive_output=progressive_output,
             progressive_combine=progressive_combine,
-            n_embedding=4 * channels if conditional or conditions else 0,
+            n_embedding=4 * channels if conditional or told else 0,
             dropout=dropout,
             skip_rescale=skip_rescale,
             group_size=group_size,
@@ -250,7 +256,11 @@ class UNet(nnx.Module):
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
         keys = key_sequence(key)
+        cond, images = beside.values(cond, self.beside)
         told = self._told(noise_label.astype(wide), cond, next(keys)).astype(compute)
+        if self.beside is not None:
+            shown = self.beside(images, len(x), compute, key)
+            hint = shown if hint is None else hint + shown
         run = Runner(told.embedding, keys, self.remat, told.tokens)
         x = x if self.centered else 2 * x - 1
         seen = with_fourier_features(x.astype(wide), self.fourier_features).astype(compute)
@@ -263,6 +273,10 @@ class UNet(nnx.Module):
     def _builder(self, **options: Any) -> Builder:
         """What makes the blocks."""
         return Builder(**options)
+
+    def _beside(self, *args: Any) -> Beside:
+        """What is seen beside each image, of conditions, the patch and the first layer."""
+        return Beside(self.shape[:2], 0, *args)
 
     def _told(self, noise_label: jax.Array, cond: Cond, key: jax.Array | None) -> Told:
         """What the blocks are told of each image; see models.told.embed."""

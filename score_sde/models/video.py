@@ -16,6 +16,7 @@ from flax import nnx
 from score_sde import values
 from score_sde.models import arguments
 from score_sde.models.arguments import Given
+from score_sde.models.beside import Beside
 from score_sde.models.blocks import Attention
 from score_sde.models.dit import DiT, DiTBlock
 from score_sde.models.frames import TimeAttention
@@ -110,6 +111,10 @@ class Frames:
     def of_frames(self, told: Any) -> Any:
         """What is told of each video, [batch, ...], for each of its frames."""
         return jax.tree.map(lambda a: jnp.repeat(a, self.frames, axis=0), told)
+
+    def _beside(self, *args: Any) -> Beside:
+        """What is seen beside each frame; see models.beside."""
+        return Beside(self.shape[:2], self.frames, *args)
 
     def of_videos(self, noise_label: jax.Array) -> jax.Array:
         """What `__call__` was given, from what the network of images is."""

@@ -1,8 +1,8 @@
 r"""Training of the autoencoder of latent diffusion.
 
 A variational autoencoder with a small weight of the KL divergence (Rombach et al. 2022, arXiv
-2112.10752, Section 3.1 and Appendix G; Kingma and Welling 2014, arXiv 1312.6114): for an image x of
-d numbers, with z ~ q(z | x) and x' = D(z),
+2112.10752, Section 3.1 and Appendix G; Kingma and Welling 2014, arXiv 1312.6114): for an image or a
+signal x of d numbers, with z ~ q(z | x) and x' = D(z),
 
     (1 / d) [ -log p(x | z) + (d w / b) P(x, x') + beta KL(q(z | x) || N(0, I)) ].             (1)
 
@@ -12,8 +12,9 @@ b:
     -log p = sum_i |x_i - x'_i| / b + log 2 b,                                                 (2)
     -log p = sum_i (x_i - x'_i)^2 / (2 b^2) + log b + log(2 pi) / 2.                           (3)
 
-b is fixed or learnt with the network, as one number. P is a distance of images by scales, which
-needs no trained network (see pyramid); in the place of it Rombach et al. have the features of one.
+b is fixed or learnt with the network, as one number. P is a distance of images by scales (see
+pyramid) or of signals by spectra (see spectral), which need no trained network; in the place of it
+Rombach et al. have the features of one.
 A discriminator of patches, S, may be learnt beside it (Esser et al. 2021, arXiv 2012.09841,
 Section 3.1), after a share of the training: with a weight c, (1) gets
 
@@ -43,7 +44,7 @@ from score_sde import sections
 from score_sde.autoencoder import Gaussian, KLAutoencoder
 from score_sde.fields import Field
 from score_sde.models.discriminator import Discriminator
-from score_sde.objectives import pyramid
+from score_sde.objectives import pyramid, spectral
 from score_sde.objectives.base import AUTOENCODER, Network, Objective
 from score_sde.objectives.frozen import held
 from score_sde.prediction import Denoiser
@@ -98,20 +99,21 @@ class Autoencoding(Objective):
     """Equation (1) of the module; the process is not used.
 
     Attributes:
-        likelihood: "laplace" or "gaussian", of the numbers of an image, which are in [-1, 1].
+        likelihood: "laplace" or "gaussian", of the numbers of an example, which are in [-1, 1].
         scale: b, or what it begins with.
         learned_scale: whether b is learnt.
         kl_weight: beta.
         perceptual: w.
-        adversarial: c; 0 for no discriminator.
+        adversarial: c; 0 for no discriminator, which there is of images only.
         adversarial_from: the share of the training after which (4) and (5) begin.
         discriminator_width: features of its first layer.
         discriminator_halvings: of its layers, those that halve the sides.
-        shape: of an image.
+        shape: of an image, (height, width, channels), or of a signal, (samples,) or (samples,
+            channels).
         judged: 1 where (4) and (5) count, 0 before, and None of held-out examples.
 
     Raises:
-        ValueError: the data are no images.
+        ValueError: the data are neither, or there is no such discriminator.
     """
 
     TRAINS: ClassVar[str] = AUTOENCODER
@@ -130,8 +132,14 @@ class Autoencoding(Objective):
 
     def __post_init__(self):
         sections.check(self)
-        if self.shape is not None and len(self.shape) != 3:
-            raise ValueError("it is of images: give config.space.name=pixels")
+        if self.shape is None:
+            return
+        if not 1 <= len(self.shape) <= 3:
+            raise ValueError(
+                "it is of images or of signals: give config.space.name=pixels or waveforms"
+            )
+        if self.adversarial and len(self.shape) != 3:
+            raise ValueError("the discriminator is of images: give adversarial=0")
 
     def module(self) -> Callable[[nnx.Rngs], nnx.Module] | None:
         """The logarithm of b over `scale`, if it is learnt, and the discriminator, if any."""
@@ -158,8 +166,10 @@ class Autoencoding(Objective):
         return KLAutoencoder(network)
 
     def facts(self, fields: Mapping[str, Field]) -> dict[str, Any]:
-        """The channels of an image."""
-        return {"image_channels": self.shape[-1]}
+        """The channels of an image, or of a signal; 0 of one that has no axis of them."""
+        if len(self.shape) == 3:
+            return {"image_channels": self.shape[-1]}
+        return {"signal_channels": sum(self.shape[1:])}
 
     def __call__(
         self,
@@ -171,7 +181,7 @@ class Autoencoding(Objective):
         *,
         own: Callable[..., Any] | None = None,
     ) -> jax.Array:
-        """The loss of each image, nats a number, [batch]; see Objective."""
+        """The loss of each example, nats a number, [batch]; see Objective."""
         log_scale = own() if own else jnp.zeros((), x0.dtype)
         found = model.encode(x0)
         out = model.decode(found.draw(key))
@@ -188,7 +198,8 @@ class Autoencoding(Objective):
         """Equation (1).
 
         Args:
-            x: images, [batch, height, width, channels].
+            x: images, [batch, height, width, channels], or signals, [batch, samples] or [batch,
+                samples, channels].
             found: q(z | x).
             out: x', of a draw of it.
             log_scale: log b less that of `scale`, [].
@@ -197,7 +208,9 @@ class Autoencoding(Objective):
             [batch].
         """
         b = self.scale * jnp.exp(log_scale)
-        nats = jnp.mean(LIKELIHOODS[self.likelihood](x - out, b), axis=(1, 2, 3))
+        each = LIKELIHOODS[self.likelihood](x - out, b)
+        nats = jnp.mean(each, axis=tuple(range(1, x.ndim)))
         if self.perceptual:
-            nats = nats + self.perceptual / b * pyramid.distance(x, out)
+            distance = pyramid.distance if x.ndim == 4 else spectral.distance
+            nats = nats + self.perceptual / b * distance(x, out)
         return nats + self.kl_weight * found.kl() / math.prod(x.shape[1:])

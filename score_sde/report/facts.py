@@ -15,6 +15,8 @@ from score_sde import images, records
 
 Values = Mapping[str, Any]
 
+_BESIDE = {"of_real_examples": "real examples", "of_training_sets": "training sets"}
+
 
 def of_number(entry: Values) -> str:
     """What an entry of evaluation.json is of, from its protocol.
@@ -38,11 +40,15 @@ def of_value(entry: Values) -> str:
     """The value of an entry of evaluation.json, its standard error and unit, and what beside it.
 
     Args:
-        entry: "value", "standard_error", and perhaps "unit", "exact", "difference" and "kl".
+        entry: "value", "standard_error", and perhaps "unit", "exact", "difference", "kl", and the
+            same of real examples, or of training sets, in the place of samples.
     """
     beside = [f"exact {_number(entry['exact'])}"] if "exact" in entry else []
     if isinstance(found := entry.get("difference"), Mapping):
         beside.append(f"difference {_number(found['value'], found['standard_error'])}")
+    for name, words in _BESIDE.items():
+        if isinstance(found := entry.get(name), Mapping):
+            beside.append(f"{words} {_number(found['value'], found['standard_error'])}")
     beside += [f"KL(data || model) {_number(entry['kl'])} nats"] if "kl" in entry else []
     value = _number(entry["value"], entry["standard_error"])
     return "; ".join([f"{value} {entry.get('unit', '')}".rstrip(), *beside])
@@ -82,7 +88,7 @@ def _model(about: Values) -> tuple[str, str, str]:
     weights = f"{text(about['weights'])} weights" if "weights" in about else ""
     sampler = text(_values(about, "sampler").get("name", ""))
     asked, guidance = _values(about, "asked"), _values(about, "guidance")
-    if asked.get("task") in ("inpaint", "colorize", "superres") and "method" in asked:
+    if asked.get("task") in ("inpaint", "colorize", "superres", "motif") and "method" in asked:
         sampler += f" by {text(asked['method'])}"
     if guidance:
         sampler += f" guided by {text(guidance.get('name'))} of scale {text(guidance.get('scale'))}"

@@ -58,7 +58,7 @@ def autoencoder(path: Path) -> Stored:
                 found = parts.stored(file)
             except ValueError as error:
                 raise UserError(str(error)) from error
-            if found.kind != "autoencoder":
+            if found.kind not in parts.AUTOENCODERS:
                 raise UserError(f"{file} is of a {found.kind}, not of an autoencoder")
             return found
     run = folder.opened(path)
@@ -69,4 +69,4 @@ def autoencoder(path: Path) -> Stored:
     del options["dtype"]  # which whoever has it chooses
     options |= run.experiment.objective.facts({})
     params, constants = (split(arrays, OWN)[0] for arrays in (run.params, run.constants))
-    return Stored("autoencoder", options, params, constants)
+    return Stored(model.name, options, params, constants)

@@ -49,6 +49,8 @@ class SamplingOptions:
         num_samples: how many --mode=sample draws.
         batch_size: at a time, over all devices.
         seed: of this set of samples.
+        told_of: the split whose examples, chosen at random, say what samples are told where that is
+            more than classes.
         fsdp: devices that share one copy of the parameters; the others hold further copies.
         tensor: devices that share each example, of a transformer; see training.tensor.
         tile: side, in latents, of the tiles in which the states of larger images are decoded by an
@@ -59,6 +61,7 @@ class SamplingOptions:
     num_samples: Count = 64
     batch_size: Count = 64
     seed: Seed = 0
+    told_of: Name = "train"
     fsdp: Count = 1
     tensor: Count = 1
     tile: Every = 128

@@ -2,13 +2,16 @@
 
 NAME.npz    "samples"; what the model was told; and "about", JSON text that says what they are
 NAME.png    a picture of them, with the same text in its tEXt chunk "score_sde"
+NAME_wav/   a file of each, numbered, with what was asked in its name, where their space has files
+            that other programs open (Space.ending)
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ from score_sde.samplers.sample import Sampler
 from score_sde.spaces import Space, pictures
 
 _ADVICE = "Give another --out"
+_NUMBERED = "sample_"  # what the name of the file of a sample begins with
+_LONGEST = 40  # letters of what was asked, in a name
 _RESULT = ("nfe", "shown")  # what is known only once they are drawn
 
 
@@ -35,13 +40,15 @@ class Target:
     Attributes:
         arrays: the .npz file.
         picture: the PNG file.
+        files: the folder with a file of each; None where there are none.
     """
 
     arrays: Path
     picture: Path
+    files: Path | None = None
 
     @classmethod
-    def of(cls, out: Path | None, workdir: Path, name: str) -> Target:
+    def of(cls, out: Path | None, workdir: Path, name: str, ending: str = "") -> Target:
         """The files that a user names.
 
         Args:
@@ -49,13 +56,15 @@ class Target:
                 run's folder.
             workdir: the run's folder.
             name: of the files in a folder.
+            ending: of a file of each, see Space.ending.
         """
         stem = out or workdir
         if out is None or out.is_dir():
             stem = stem / name
         elif out.suffix in (".npz", ".png"):
             stem = out.with_suffix("")
-        return cls(*(stem.with_name(stem.name + end) for end in (".npz", ".png")))
+        ends = (".npz", ".png", *([f"_{ending}"] if ending else []))
+        return cls(*(stem.with_name(stem.name + end) for end in ends))
 
     def holds(self, about: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What the files say of themselves, if they hold what is about to be drawn.
@@ -64,7 +73,7 @@ class Target:
             about: what that is, as of `samples`.
 
         Returns:
-            None if there is nothing to keep: no files, or one of the two is missing.
+            None if there is nothing to keep: no files, or some are missing.
 
         Raises:
             UserError: they hold something else, or what they held is damaged.
@@ -75,7 +84,7 @@ class Target:
         held, what = self._about(), "what does not say what it is"
         if held is not None:
             known = json.loads(json.dumps({**about, **{n: held.get(n) for n in _RESULT}}))
-            if held == known and len(there) < 2:
+            if held == known and not (len(there) == 2 and self._has_files(held)):
                 return None
             if held == known:
                 self._check_picture()
@@ -84,6 +93,15 @@ class Target:
         raise UserError(
             f"{there[0]} holds {what}: --out=FILE puts these elsewhere, --overwrite in its place"
         )
+
+    def _has_files(self, about: Mapping[str, Any]) -> bool:
+        """Whether there is a file of each sample, if there are to be any."""
+        return self.files is None or len(self._of_samples()) == about["of"]
+
+    def _of_samples(self) -> list[Path]:
+        """The files in the folder that are named as those of samples."""
+        ending = self.files.name.rpartition("_")[2]
+        return list(self.files.glob(f"{_NUMBERED}*.{ending}"))
 
     def _check_picture(self) -> None:
         try:
@@ -95,6 +113,8 @@ class Target:
         """Raise UserError if the files cannot be written: before they are drawn."""
         for path in (self.arrays, self.picture):
             files.check_writable(path, _ADVICE)
+        if self.files and self.files.exists() and not self.files.is_dir():
+            raise UserError(f"cannot write {self.files}: it is no folder. {_ADVICE}")
 
     def _about(self) -> dict[str, Any] | None:
         if not self.arrays.is_file():
@@ -112,20 +132,40 @@ class Target:
         shown: np.ndarray,
         columns: int | None,
         about: Mapping[str, Any],
+        captions: Sequence[str] = (),
+        heads: Sequence[str] = (),
     ) -> None:
-        """Write both files, or raise UserError.
+        """Write all files, or raise UserError.
 
         Args:
             space: of the examples.
-            arrays: by name.
+            arrays: by name, with "samples".
             shown: what the picture shows.
             columns: examples a row of it; None for as square as possible.
             about: what they are; and, of the picture, how many of how many it shows.
+            captions: what was asked for of each sample, in words; or none.
+            heads: what the examples of each row of the picture are, where they are not samples all.
         """
         text = np.array(json.dumps(about))
         with files.writing(self.arrays.parent, _ADVICE):
+            if self.files:  # what there was of others is no part of these, should this be killed
+                for path in self._of_samples():
+                    path.unlink()
             files.write_npz(self.arrays, {**arrays, ABOUT: text})
-            picture(space, self.picture, shown, about, columns)
+            captioned = [*heads] * (len(shown) // len(heads)) if heads else captions[: len(shown)]
+            picture(space, self.picture, shown, about, columns, captioned)
+            if self.files:
+                space.save(self.files, _names(about["of"], captions), arrays["samples"])
+
+
+def _names(number: int, captions: Sequence[str]) -> list[str]:
+    """Of the files of so many samples: numbered, and what was asked for."""
+    digits = max(3, len(str(number - 1)))
+    asked = [re.sub(r"[^\w#+.-]+", "_", text)[:_LONGEST].strip("_.") for text in captions]
+    return [
+        f"{_NUMBERED}{n:0{digits}d}" + (f"_{words}" if words else "")
+        for n, words in enumerate(asked or number * [""])
+    ]
 
 
 def _difference(held: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> str:
@@ -147,6 +187,7 @@ def picture(
     examples: np.ndarray,
     about: Mapping[str, Any],
     columns: int | None = None,
+    captions: Sequence[str] = (),
 ) -> None:
     """Write a picture that says of itself what it is.
 
@@ -156,8 +197,9 @@ def picture(
         examples: on the host, [n, *shape of the field].
         about: what they are, JSON values; see report.facts.of_picture.
         columns: as of Space.show.
+        captions: likewise.
     """
-    space.show(path, examples, columns)
+    space.show(path, examples, columns, captions)
     pictures.annotate(path, json.dumps(about))
 
 

@@ -25,8 +25,9 @@ def subject(
     options: EvaluationOptions,
     mesh: Mesh,
     say: Callable[[str], None],
-    training: Callable[[], Source],
+    opened: Callable[[str], Source],
     sampling_seed: int = 0,
+    told_of: str = "train",
 ) -> Subject:
     """What metrics are given of a run.
 
@@ -37,16 +38,20 @@ def subject(
         options: the section `evaluation` of a config.
         mesh: the devices.
         say: tells the user something.
-        training: gives the examples that it was trained on.
+        opened: gives the examples of a split of its data.
         sampling_seed: of the samples; another one gives an independent set of them.
+        told_of: the split whose examples say what samples are told.
     """
-    experiment = run.experiment
+    experiment, lenders = run.experiment, functools.partial(opened, told_of)
+    sampling = identity.sampler(
+        experiment.sampler, experiment.seed, sampling_seed, guided.protocol
+    ) | ({} if told_of == "train" else {"told_of": told_of})
 
     def draw(
         batch_size: int, number: int, first: int, on_progress: Callable[[float], None]
     ) -> Iterator[tuple[np.ndarray, int]]:
         generator = Generator(experiment, mesh, batch_size, guided.guide)
-        cond = borrowed(experiment, training, number, sampling_seed)
+        cond = borrowed(experiment, lenders, number, sampling_seed)
         key = sample_key(experiment.seed, sampling_seed)
         weights = all_placed(mesh, (run.params, run.constants))
         return generator.batches(
@@ -64,10 +69,8 @@ def subject(
         conditions=experiment.conditions,
         identity=identity.identity(run),
         draw=draw,
-        asked=lambda number: lent(experiment, training, number, sampling_seed),
-        sampling=identity.sampler(
-            experiment.sampler, experiment.seed, sampling_seed, guided.protocol
-        ),
+        asked=lambda number: lent(experiment, lenders, number, sampling_seed),
+        sampling=sampling,
         coupling=experiment.sampler.coupling,
         source=source,
         field=experiment.field.name,
@@ -77,5 +80,5 @@ def subject(
         batch_size=options.batch_size,
         seed=options.seed,
         say=say,
-        training=functools.cache(training),
+        training=functools.cache(functools.partial(opened, "train")),
     )

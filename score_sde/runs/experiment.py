@@ -200,6 +200,9 @@ class Experiment:
             objective = objective.given(teacher)
         own = {"own": functools.partial(self.own, params, constants)} if self.own else {}
         cond = {name: batch[name] for name in names}
+        if train:
+            seen = (name for name in names if self.data[name].of_pixels)
+            cond |= {name: space.alike(key_augment, batch[name]) for name in seen}
         if captions is not None:
             cond |= captions(batch, key_captions if train else None)
         if train and space.told:  # who is told nothing of it takes an example as it is

@@ -1,4 +1,4 @@
-"""WAV files of 16 bits: what is written, and what is read of them."""
+"""WAV files: 16 bits are written; 8, 16, 24 and 32 are read, as whole numbers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read(path: Path, most: int) -> tuple[np.ndarray, int]:
     """The signal of a file, and its samples a second.
 
     Args:
-        path: of 16-bit PCM.
+        path: of PCM.
         most: samples that are read; those after them are left out.
 
     Returns:
@@ -45,13 +45,23 @@ def read(path: Path, most: int) -> tuple[np.ndarray, int]:
     """
     try:
         with regular(path) as file, wave.open(file, "rb") as found:
-            if found.getsampwidth() != 2:
-                raise ValueError(f"it has {8 * found.getsampwidth()} bits a sample: 16 are read")
-            channels, rate = found.getnchannels(), found.getframerate()
+            size, channels, rate = found.getsampwidth(), found.getnchannels(), found.getframerate()
+            if size > 4:
+                raise ValueError(f"it has {8 * size} bits a sample: at most 32 are read")
             content = found.readframes(min(found.getnframes(), most))
     except (OSError, EOFError, ValueError, wave.Error) as error:
         raise UserError(f"cannot read {path} ({first_line(error) or 'it ends early'})") from error
-    if rate < 1 or len(content) % (2 * channels):
+    if rate < 1 or len(content) % (size * channels):
         raise UserError(f"cannot read {path} (it ends early)")
-    levels = np.frombuffer(content, "<i2").reshape(-1, channels)
-    return levels.astype(np.float32) / _FULL, rate
+    return _signal(content, size).reshape(-1, channels), rate
+
+
+def _signal(content: bytes, size: int) -> np.ndarray:
+    """Samples of so many bytes, float32, from -1 to 1 at full scale."""
+    raw = np.frombuffer(content, np.uint8).reshape(-1, size)
+    # As the high bytes of whole numbers of 32 bits; 8 bits have 128 for silence.
+    wide = np.zeros((len(raw), 4), np.uint8)
+    wide[:, 4 - size :] = raw ^ 128 if size == 1 else raw
+    full = 2 ** (8 * size - 1) - 1
+    levels = wide.view("<i4")[:, 0].astype(np.float64) / 2 ** (32 - 8 * size)
+    return (levels / full).astype(np.float32)

@@ -17,9 +17,11 @@ from score_sde.spaces.molecules import Molecules
 from score_sde.spaces.pixels import Pixels
 from score_sde.spaces.points import Points
 from score_sde.spaces.score import Score
+from score_sde.spaces.sound_latents import SoundLatents
 from score_sde.spaces.tokens import Tokens
 from score_sde.spaces.vectors import Vectors
 from score_sde.spaces.video import Video
+from score_sde.spaces.video_latents import VideoLatents
 from score_sde.spaces.waveforms import Waveforms
 
 __all__ = [
@@ -34,10 +36,12 @@ __all__ = [
     "Pixels",
     "Points",
     "Score",
+    "SoundLatents",
     "Space",
     "Tokens",
     "Vectors",
     "Video",
+    "VideoLatents",
     "Waveforms",
     "kinds",
     "read",
@@ -51,10 +55,12 @@ SPACES: dict[str, type[Space]] = {
     "vectors": Vectors,
     "waveforms": Waveforms,
     "log_mel": LogMel,
+    "sound_latents": SoundLatents,
     "points": Points,
     "molecules": Molecules,
     "backbones": Backbones,
     "video": Video,
+    "video_latents": VideoLatents,
     "tokens": Tokens,
     "score": Score,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,11 +11,12 @@ import jax
 import numpy as np
 
 from score_sde.formats import pdb
-from score_sde.spaces import balls, pictures
+from score_sde.spaces import balls, parts, pictures
 from score_sde.spaces.points import PLACES, Points
+from score_sde.structures import chains
 
 _RADIUS = 0.7  # of the tube that is drawn
-_SMOOTH = 6  # balls from one C-alpha to the next
+_SMOOTH = 16  # balls from one C-alpha to the next
 _ENDS = np.array([[40, 70, 220], [60, 200, 110], [235, 200, 50], [220, 50, 40]])  # of the chain
 
 
@@ -24,21 +26,56 @@ class Backbones(Points):
     """Points that are a chain: their order matters, and files of proteins and tubes show them."""
 
     MOST: ClassVar[int] = 36
+    REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = {
+        "start": (slice(0, 4),),
+        "end": (slice(4, 8),),
+        "middle": (slice(2, 6),),
+    }
 
-    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
-        """As 000000.pdb and so on, a chain of glycines that have C-alphas only."""
-        for number, example in enumerate(examples, start):
+    @property
+    def ending(self) -> str:
+        """Of files; see Space."""
+        return "pdb"
+
+    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
+        """As .pdb, a chain of glycines that have C-alphas only."""
+        for name, example in zip(names, examples, strict=True):
             places = example[example.any(axis=-1), :PLACES]
-            pdb.write(folder / f"{number:06d}.pdb", [pdb.trace(places)])
+            pdb.write(folder / f"{name}.pdb", [pdb.trace(places)])
+
+    def read(self, path: Path) -> list[parts.Rows]:
+        """The chains of a PDB file by their letters, with the C-alphas that they have."""
+        return [
+            parts.Rows(chain.name.strip(), chain.numbers, chain.positions[:, 0].astype(np.float32))
+            for chain in pdb.read(path)
+        ]
+
+    def fit(
+        self, samples: np.ndarray, asked: np.ndarray, known: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Also join: by how much the distance of neighbours differs from a bond's where it is most.
+
+        Of neighbours one of which was known; in angstroms, as rmsd is. See Space.
+        """
+        there = np.broadcast_to(known, (*samples.shape[:2], 1))[..., 0]
+        meet = there[:, 1:] != there[:, :-1]
+        off = np.where(meet, np.abs(chains.lengths(samples) - chains.BOND), 0)
+        return {**super().fit(samples, asked, known), "join": off.max(axis=1)}
 
     def corner(self, count: int) -> tuple[int, int]:
         """That of so many examples across and down."""
         return pictures.picture_size(balls.SIDE, balls.SIDE, count, count)
 
-    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
+    def show(
+        self,
+        path: Path,
+        examples: np.ndarray,
+        columns: int | None = None,
+        captions: Sequence[str] = (),
+    ) -> None:
         """Each as a smooth tube, blue where it begins and red where it ends."""
         drawn = np.stack([balls.draw(_tube(one[one.any(axis=-1), :PLACES])) for one in examples])
-        pictures.save_grid(path, drawn, columns)
+        pictures.save_grid(path, drawn, columns, captions)
 
 
 def _tube(places: np.ndarray) -> balls.Balls:

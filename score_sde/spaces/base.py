@@ -7,7 +7,7 @@ example is. A space is a pytree: its arrays are arguments of compiled functions,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -15,7 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from score_sde.errors import UserError
 from score_sde.fields import NUMBERS, Field
+from score_sde.spaces import parts
 from score_sde.subspace import Subspace
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ class Space:
         OF_DATA: whether its networks lie beside the data, see data.encoded, and not where options
             say.
         REGIONS: parts of an example that can be unknown, by name: of each of its first axes a slice
-            in eighths of it. Empty where parts cannot be known.
+            in eighths of it, or none where `region` says otherwise which it is. Empty where parts
+            cannot be known.
         IMAGES: whether `images` gives states as images, which prompts ask for.
         DENSITY: what a log-likelihood is of, where it is not of examples; "" where it is.
         shape: of a state, without the batch.
@@ -128,6 +131,15 @@ class Space:
         """
         return examples
 
+    def alike(self, key: jax.Array, images: jax.Array) -> jax.Array:
+        """What `augment` with this key does to other images of the same examples, such as a sketch.
+
+        Args:
+            key: as of `augment`.
+            images: pixels beside the examples, [batch, ..., height, width, channels].
+        """
+        return images
+
     @property
     def told(self) -> int:
         """How many numbers say what `distort` did to a state; 0 where it does nothing."""
@@ -174,6 +186,42 @@ class Space:
         """States that show nothing, for what is not known of examples; [batch, *shape]."""
         return jnp.zeros((len(examples), *self.shape), jnp.float32)
 
+    def there(self, examples: np.ndarray) -> np.ndarray:
+        """Which elements of the first axis there are of each example; bool [batch or 1, n]."""
+        return np.ones((1, examples.shape[1]), bool)
+
+    def region(self, name: str, examples: np.ndarray) -> np.ndarray:
+        """Where the part of examples is that REGIONS names.
+
+        Args:
+            name: of the part.
+            examples: on the host, [batch, *shape of the field].
+
+        Returns:
+            bool [batch or 1, ..., 1], with as many axes as examples.
+        """
+        return parts.region(self.REGIONS[name], examples.shape[1:-1])[None, ..., None]
+
+    def read(self, path: Path) -> list[parts.Rows]:
+        """What a file holds whose rows a part of an example can be, as of those that `save` writes.
+
+        Raises:
+            UserError: it cannot be read, or examples of this space have no such rows.
+        """
+        raise UserError("what this model draws has no parts that are read from files")
+
+    def fit(
+        self, samples: np.ndarray, asked: np.ndarray, known: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """How well what was drawn goes with what was known: numbers of each sample, by name.
+
+        Args:
+            samples: on the host, [batch, *shape of the field].
+            asked: of which a part was known, likewise.
+            known: where, bool [batch or 1, ...], with as many axes.
+        """
+        return {}
+
     def log_volume(self, examples: jax.Array) -> jax.Array:
         """log |d encode / d example|, nats, [batch]: from a density of states to one of examples.
 
@@ -187,12 +235,20 @@ class Space:
         """
         raise ValueError("examples of this space are discrete: they have no density")
 
-    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
-        """Write a file for each example, numbered from `start`; the folder is made.
+    @property
+    def ending(self) -> str:
+        """Of the files by which other programs open samples, as "wav", which `save` writes.
+
+        "" where the arrays and the picture of samples say it all, and none are written beside them.
+        """
+        return ""
+
+    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
+        """Write a file for each example; the folder is made.
 
         Args:
             folder: where.
-            start: the number of the first.
+            names: of the files, without what they end in.
             examples: on the host, [n, *shape of the field].
         """
         raise NotImplementedError
@@ -204,7 +260,13 @@ class Space:
         """
         return None
 
-    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
+    def show(
+        self,
+        path: Path,
+        examples: np.ndarray,
+        columns: int | None = None,
+        captions: Sequence[str] = (),
+    ) -> None:
         """Write one PNG that shows examples; its folder is made.
 
         What moves may be written beside it too, to a file of the same name.
@@ -213,5 +275,6 @@ class Space:
             path: where.
             examples: on the host, [n, *shape of the field].
             columns: examples a row, where they stand in rows; as square as possible if None.
+            captions: what was asked for of each, to stand above it where there is room; or none.
         """
         raise NotImplementedError

@@ -13,7 +13,8 @@ from score_sde.autoencoder import Gaussian
 from score_sde.errors import UserError
 from score_sde.fields import Field
 from score_sde.sections import DERIVED
-from score_sde.spaces.autoencoded import STATIC, Autoencoded
+from score_sde.spaces.autoencoded import Autoencoded
+from score_sde.spaces.coded import STATIC
 from score_sde.values import between
 
 
@@ -30,10 +31,11 @@ class Encoded(Autoencoded):
 
     KINDS: ClassVar[tuple[str, ...]] = ("latent", "gaussian")
     OF_DATA: ClassVar[bool] = True
+    SECTION: ClassVar[str] = "config.space.encoded"
 
     levels: Annotated[int, between(2, 2**16)] = dataclasses.field(default=256, metadata=STATIC)
-    autoencoder: str = dataclasses.field(default="", metadata=DERIVED)
-    channels: int = dataclasses.field(default=4, metadata=DERIVED)
+    autoencoder: str = dataclasses.field(default="", metadata=DERIVED, kw_only=True)
+    channels: int = dataclasses.field(default=4, metadata=DERIVED, kw_only=True)
 
     @classmethod
     def of(cls, field: Field, **options: Any) -> Self:

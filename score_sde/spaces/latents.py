@@ -79,10 +79,10 @@ class Latents(Space):
         each = np.broadcast_to(np.log(self.scale), self.shape[-1:]).sum()
         return jnp.full(len(examples), each * np.prod(self.shape[:-1]), jnp.float32)
 
-    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
-        """As 000000.npy and so on."""
-        for number, example in enumerate(examples, start):
-            with replacing(folder / f"{number:06d}.npy") as file:
+    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
+        """As .npy."""
+        for name, example in zip(names, examples, strict=True):
+            with replacing(folder / f"{name}.npy") as file:
                 np.save(file, example)
 
     def corner(self, count: int) -> tuple[int, int]:
@@ -90,12 +90,18 @@ class Latents(Space):
         height, width = self.shape[:2]
         return pictures.picture_size(height, width, count, count)
 
-    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
+    def show(
+        self,
+        path: Path,
+        examples: np.ndarray,
+        columns: int | None = None,
+        captions: Sequence[str] = (),
+    ) -> None:
         """The first channels as colours, side by side, from the least number to the largest."""
         shown = examples[..., :3]
         low, high = shown.min(), shown.max()
         levels = 255 * (shown - low) / max(high - low, np.finfo(np.float32).tiny)
-        pictures.save_grid(path, levels.round().astype(np.uint8), columns)
+        pictures.save_grid(path, levels.round().astype(np.uint8), columns, captions)
 
 
 def per_channel(numbers: Sequence[float]) -> jax.Array:

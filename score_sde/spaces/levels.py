@@ -25,6 +25,17 @@ def pixels(levels: int) -> np.ndarray:
     return np.round(np.arange(levels) * (255 / (levels - 1)))
 
 
+def nearest(images: np.ndarray, levels: int) -> np.ndarray:
+    """The pixels of the nearest of L levels, on the host; uint8, the shape of images.
+
+    Args:
+      images: uint8 pixels of any level.
+      levels: L.
+    """
+    level = np.round(images * ((levels - 1) / 255))
+    return pixels(levels)[level.astype(int)].astype(np.uint8)
+
+
 def to_model(images: jax.Array, centered: bool, dtype: DTypeLike = jnp.float32) -> jax.Array:
     """Scales pixels: x = p / 255, or 2 p / 255 - 1 if centered.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -10,15 +11,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from score_sde.errors import UserError
 from score_sde.fields import Field
 from score_sde.formats import sdf, xyz
 from score_sde.formats.molecule import Molecule
 from score_sde.sections import DERIVED
-from score_sde.spaces import balls, pictures
+from score_sde.spaces import balls, parts, pictures
 from score_sde.spaces.base import Space
 from score_sde.spaces.points import PLACES, Points
 from score_sde.spaces.rotations import ROTATIONS
-from score_sde.structures import bonds
+from score_sde.structures import bonds, graphs
 from score_sde.subspace import PointSets, centred
 from score_sde.values import Name, NotNegative, Positive, one_of
 
@@ -56,6 +58,11 @@ class Molecules(Space):
     KINDS: ClassVar[tuple[str, ...]] = ("molecule",)
     MOST: ClassVar[int] = 64
     FEW: ClassVar[int] = 16
+    REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = {
+        "start": (slice(0, 4),),
+        "end": (slice(4, 8),),
+        "hydrogens": (),
+    }
 
     most: int = dataclasses.field(metadata=DERIVED | _STATIC)
     size: Name = dataclasses.field(default="atoms", metadata=_STATIC)
@@ -112,19 +119,55 @@ class Molecules(Space):
         numbers = jnp.where(jnp.any(x != 0, axis=-1), numbers, 0)
         return jnp.concatenate([self.scale * x[..., :PLACES], numbers[..., None]], axis=-1)
 
-    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
-        """As 000000.sdf and so on, with bonds by distance, or as .xyz."""
-        for number, example in enumerate(examples, start):
-            _WRITE[self.file](folder / f"{number:06d}.{self.file}", [molecule(example)])
+    @property
+    def ending(self) -> str:
+        """Of files; see Space."""
+        return self.file
+
+    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
+        """As .sdf, with bonds by distance, or as .xyz."""
+        for name, example in zip(names, examples, strict=True):
+            _WRITE[self.file](folder / f"{name}.{self.file}", [molecule(example)])
+
+    def there(self, examples: np.ndarray) -> np.ndarray:
+        """Which rows are atoms; see Space."""
+        return np.asarray(examples[..., PLACES] > 0)
+
+    def region(self, name: str, examples: np.ndarray) -> np.ndarray:
+        """In eighths of the atoms of each, or its hydrogens; see Space."""
+        along = self.REGIONS[name]
+        if not along:
+            return examples[..., PLACES:] == bonds.NUMBERS["H"]
+        return parts.region_of_rows(*along, self.there(examples))[..., None]
+
+    def read(self, path: Path) -> list[parts.Rows]:
+        """The molecules of an .xyz or .sdf file, their atoms counted from 1."""
+        reader = xyz.read if path.suffix == ".xyz" else sdf.read
+        return [_rows(found, path) for found in reader(path)]
+
+    def fit(
+        self, samples: np.ndarray, asked: np.ndarray, known: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """rmsd in angstroms of the known atoms, and valid: 1 of a possible molecule; see Space."""
+        numbers = samples[..., PLACES].astype(np.int64)
+        valid = graphs.valid(bonds.orders(samples[..., :PLACES], numbers), numbers)
+        rmsd = parts.deviations(samples, asked, known)
+        return {"rmsd": rmsd, "valid": valid.astype(np.float64)}
 
     def corner(self, count: int) -> tuple[int, int]:
         """That of so many examples across and down."""
         return pictures.picture_size(balls.SIDE, balls.SIDE, count, count)
 
-    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
+    def show(
+        self,
+        path: Path,
+        examples: np.ndarray,
+        columns: int | None = None,
+        captions: Sequence[str] = (),
+    ) -> None:
         """Each as balls and sticks."""
         drawn = np.stack([balls.draw(balls_of(molecule(example))) for example in examples])
-        pictures.save_grid(path, drawn, columns)
+        pictures.save_grid(path, drawn, columns, captions)
 
 
 def molecule(example: np.ndarray) -> Molecule:
@@ -136,6 +179,17 @@ def molecule(example: np.ndarray) -> Molecule:
     counts = {symbol: symbols.count(symbol) for symbol in ("C", "H", "F", "N", "O")}
     formula = "".join(f"{s}{n if n > 1 else ''}" for s, n in counts.items() if n)
     return Molecule(symbols, there[:, :PLACES], joined, formula)
+
+
+def _rows(found: Molecule, path: Path) -> parts.Rows:
+    """Of a molecule of a file."""
+    try:
+        numbers = [bonds.NUMBERS[symbol] for symbol in found.symbols]
+    except KeyError as error:
+        known = ", ".join(bonds.ELEMENTS)
+        raise UserError(f"{path} has an atom of {error.args[0]}: give one of {known}") from error
+    rows = np.concatenate([found.positions, np.reshape(numbers, (-1, 1))], axis=1)
+    return parts.Rows("", np.arange(1, len(rows) + 1), rows.astype(np.float32))
 
 
 def balls_of(molecule: Molecule) -> balls.Balls:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
+import textwrap
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from score_sde.images import KEYWORD
 FRAMES_PER_SECOND = 8  # of a video
 _HEADER = 33  # bytes of a PNG file before the first chunk that is not always there
 BORDER = 2  # white pixels between the images of a picture
+ROOM = 120  # pixels across, from which on an image has room for a caption
+_LINE, _LETTER = 14, 6.5  # pixels: down of a line of a caption, across of its letters, about
 
 
 def grid(images: np.ndarray, columns: int | None = None, border: int = 1) -> np.ndarray:
@@ -53,15 +56,46 @@ def _enlarged(height: int) -> int:
     return max(1, round(32 / height))
 
 
-def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> None:
+def save_grid(
+    path: Path, images: np.ndarray, columns: int | None = None, captions: Sequence[str] = ()
+) -> None:
     """Write a PNG of the images side by side; small images are enlarged by a whole factor.
 
     Args:
         path: where; its folder is made.
         images: uint8, [N, H, W, C].
         columns: images a row; as square as possible if None.
+        captions: see captioned.
     """
-    save_png(path, grid(enlarged(images), columns, border=BORDER))
+    save_png(path, grid(captioned(enlarged(images), captions), columns, border=BORDER))
+
+
+def captioned(images: np.ndarray, captions: Sequence[str]) -> np.ndarray:
+    """Images with texts above them, black on white; as they are if there are none, or no room.
+
+    Args:
+        images: uint8, [N, H, W, C]; they have room from W = ROOM on.
+        captions: one for each, of which two lines are shown; or none.
+
+    Returns:
+        uint8, [N, H + lines, W, C].
+    """
+    width = images.shape[2]
+    if not any(captions) or width < ROOM:
+        return images
+    import matplotlib
+    from PIL import Image, ImageDraw, ImageFont
+
+    wrapped = [textwrap.wrap(text, int(width / _LETTER), max_lines=2) for text in captions]
+    # Any Pillow reads this font, which has the letters of most languages.
+    font = ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", 11)
+    found = []
+    for image, lines in zip(images, wrapped, strict=True):
+        above = Image.new("L", (width, _LINE * max(map(len, wrapped))), 255)
+        ImageDraw.Draw(above).text((2, 0), "\n".join(lines), fill=0, font=font, spacing=2)
+        above = np.repeat(np.asarray(above)[..., None], image.shape[-1], axis=-1)
+        found.append(np.concatenate([above, image]))
+    return np.stack(found)
 
 
 def save_png(path: Path, image: np.ndarray, texts: Mapping[str, str] | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -118,6 +118,13 @@ class Pixels(Space):
         """Flipped or not."""
         return levels.random_flip(key, examples) if self.flip else examples
 
+    def alike(self, key: jax.Array, images: jax.Array) -> jax.Array:
+        """Flipped where the examples are."""
+        *_, width, channels = images.shape  # frames are one image, each below the one before
+        return self.augment(key, images.reshape(len(images), -1, width, channels)).reshape(
+            images.shape
+        )
+
     @property
     def told(self) -> int:
         """The numbers of the augmentations."""
@@ -154,16 +161,22 @@ class Pixels(Space):
         """States of gray, for what is not known of examples; [batch, *shape]."""
         return self.encode(jnp.full_like(examples, 128))
 
-    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
-        """As 000000.png and so on."""
-        for number, image in enumerate(examples, start):
-            pictures.save_png(folder / f"{number:06d}.png", image)
+    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
+        """As .png."""
+        for name, image in zip(names, examples, strict=True):
+            pictures.save_png(folder / f"{name}.png", image)
 
     def corner(self, count: int) -> tuple[int, int]:
         """That of so many images across and down."""
         height, width = self.shape[:2]
         return pictures.picture_size(height, width, count, count)
 
-    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
+    def show(
+        self,
+        path: Path,
+        examples: np.ndarray,
+        columns: int | None = None,
+        captions: Sequence[str] = (),
+    ) -> None:
         """Side by side; small images are enlarged."""
-        pictures.save_grid(path, examples, columns)
+        pictures.save_grid(path, examples, columns, captions)

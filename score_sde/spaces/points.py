@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
@@ -16,7 +16,7 @@ from score_sde.errors import UserError
 from score_sde.fields import Field
 from score_sde.files import replacing
 from score_sde.sections import DERIVED, DERIVED_ARRAY
-from score_sde.spaces import pictures, turntable
+from score_sde.spaces import parts, pictures, turntable
 from score_sde.spaces.base import Space
 from score_sde.spaces.rotations import ROTATIONS
 from score_sde.subspace import PointSets, centred
@@ -137,21 +137,56 @@ class Points(Space):
             return jnp.ones(examples.shape[:2], bool)
         return jnp.any(examples != 0, axis=-1)
 
-    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
-        """As 000000.ply and so on, in text: a line a point, which any viewer of meshes opens."""
-        for number, example in enumerate(examples, start):
+    @property
+    def ending(self) -> str:
+        """Of files; see Space."""
+        return "ply"
+
+    def there(self, examples: np.ndarray) -> np.ndarray:
+        """Which rows are points; see Space."""
+        return np.asarray(self._there(examples)) if self.size else super().there(examples)
+
+    def region(self, name: str, examples: np.ndarray) -> np.ndarray:
+        """In eighths of the points of each; see Space."""
+        (along,) = self.REGIONS[name]
+        return parts.region_of_rows(along, self.there(examples))[..., None]
+
+    def fit(
+        self, samples: np.ndarray, asked: np.ndarray, known: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """rmsd, of the known points after superposition; see Space."""
+        return {"rmsd": parts.deviations(samples, asked, known)}
+
+    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
+        """As .ply, in text: a line a point, which any viewer of meshes opens."""
+        for name, example in zip(names, examples, strict=True):
             there = example[example.any(axis=-1)]
             named = [*"xyz", *(f"value_{i}" for i in range(example.shape[1] - PLACES))]
             lines = ["ply", "format ascii 1.0", f"element vertex {len(there)}"]
             lines += [f"property float {name}" for name in named]
             lines += ["end_header", *(" ".join(f"{v:.7g}" for v in point) for point in there)]
-            with replacing(folder / f"{number:06d}.ply") as file:
+            with replacing(folder / f"{name}.ply") as file:
                 file.write("\n".join([*lines, ""]).encode())
 
     def corner(self, count: int) -> tuple[int, int]:
         """That of so many examples across and down."""
         return pictures.picture_size(turntable.SIDE, turntable.VIEWS * turntable.SIDE, count, count)
 
-    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
-        """Each from several sides, in a row, as by a turntable."""
-        pictures.save_grid(path, turntable.views(examples[..., :PLACES]), columns)
+    def show(
+        self,
+        path: Path,
+        examples: np.ndarray,
+        columns: int | None = None,
+        captions: Sequence[str] = (),
+    ) -> None:
+        """Each from several sides, in a row, as by a turntable; and a GIF in which all turn.
+
+        The GIF, of the same name, has the sets side by side, as many a row as `columns` says.
+        """
+        places = examples[..., :PLACES]
+        pictures.save_grid(path, turntable.views(places), columns, captions)
+        turns = [
+            pictures.grid(pictures.captioned(at, captions), columns, pictures.BORDER)
+            for at in turntable.turning(places)
+        ]
+        pictures.save_animation(path.with_suffix(".gif"), np.stack(turns))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from score_sde.files import replacing
 from score_sde.formats import midi
 from score_sde.spaces.tokens import Tokens
 from score_sde.values import between
+
+_TICK = 8  # steps between two lines of a picture
 
 
 @jax.tree_util.register_static
@@ -59,28 +62,58 @@ class Score(Tokens):
         steps = np.asarray(examples, np.int64).reshape(len(examples), -1, self.voices)
         return np.where(steps > 0, steps - 1 + self.lowest, -1).transpose(0, 2, 1)
 
-    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
-        """As 000000.mid and so on."""
-        for number, voices in enumerate(self.pitches(examples), start):
-            with replacing(folder / f"{number:06d}.mid") as file:
+    @property
+    def ending(self) -> str:
+        """Of files; see Space."""
+        return "mid"
+
+    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
+        """As .mid."""
+        for name, voices in zip(names, self.pitches(examples), strict=True):
+            with replacing(folder / f"{name}.mid") as file:
                 file.write(midi.file(voices))
 
-    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
-        """Each as a piano roll, a colour a voice."""
+    def show(
+        self,
+        path: Path,
+        examples: np.ndarray,
+        columns: int | None = None,
+        captions: Sequence[str] = (),
+    ) -> None:
+        """Each as a piano roll, a colour a voice, all with the same pitches upwards."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.patches import Patch
 
         columns = columns or max(1, math.isqrt(len(examples)))
         rows = max(1, -(-len(examples) // columns))
-        figure = Figure(figsize=(4 * columns, 2 * rows), layout="constrained")
+        pitches = self.pitches(examples)
+        there = pitches[pitches >= 0]
+        low, high = (there.min() - 2, there.max() + 2) if len(there) else (59, 73)
+        octaves = range(-(-low // 12) * 12, high, 12)
+        figure = Figure(figsize=(4 * columns, 2.2 * rows + 0.3), layout="constrained")
         FigureCanvasAgg(figure)
-        for number, voices in enumerate(self.pitches(examples), 1):
-            axes = figure.add_subplot(rows, columns, number)
-            for voice, pitches in enumerate(voices):
-                for pitch, start, length in midi.notes(pitches):
-                    axes.barh(pitch, length - 0.15, 0.8, start, color=f"C{voice}")
-            axes.set(xlim=(0, voices.shape[1]))
-            axes.tick_params(labelsize=6)
+        for number, voices in enumerate(pitches):
+            axes = figure.add_subplot(rows, columns, number + 1)
+            for voice, line in enumerate(voices):
+                for pitch, start, length in midi.notes(line):
+                    axes.barh(pitch, length - 0.15, 1.0, start, align="center", color=f"C{voice}")
+            axes.set(xlim=(0, voices.shape[1]), ylim=(low, high))
+            axes.set_xticks(range(0, voices.shape[1] + 1, _TICK))
+            axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
+            if captions:
+                axes.set_title(captions[number], size=8, parse_math=False)
+            axes.tick_params(labelsize=7)
             axes.grid(alpha=0.3)
+        swatches = [Patch(color=f"C{voice}") for voice in range(self.voices)]
+        names = [f"voice {voice + 1}" for voice in range(self.voices)]
+        figure.legend(
+            swatches,
+            names,
+            loc="outside lower center",
+            ncols=self.voices,
+            fontsize=7,
+            frameon=False,
+        )
         with replacing(path) as file:
             figure.savefig(file, format="png", dpi=80, metadata={"Software": None})

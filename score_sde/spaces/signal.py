@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from score_sde.spaces import pictures
 from score_sde.spaces.base import Space
 
 _WIDEST = 256  # frames of a picture
+_HIGH, _LONG = 192, 512  # pixels that bands and frames are enlarged to, about and at the most
 _DECIBELS = 80  # below the loudest, which is as dark as silence
 
 
@@ -32,19 +34,30 @@ class Signal(Space):
     field_shape: tuple[int, ...]
     rate: int
 
-    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
-        """As 000000.wav and so on, of 16 bits; what is outside of [-1, 1] is clipped."""
-        for number, example in enumerate(examples, start):
-            wav.write(folder / f"{number:06d}.wav", example, self.rate)
+    @property
+    def ending(self) -> str:
+        """Of files; see Space."""
+        return "wav"
+
+    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
+        """As .wav, of 16 bits; what is outside of [-1, 1] is clipped."""
+        for name, example in zip(names, examples, strict=True):
+            wav.write(folder / f"{name}.wav", example, self.rate)
 
     def corner(self, count: int) -> tuple[int, int]:
         """That of so many spectrograms across and down."""
         height, width = spectrograms(np.zeros((1, *self.field_shape)), self.rate).shape[1:3]
         return pictures.picture_size(height, width, count, count)
 
-    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
+    def show(
+        self,
+        path: Path,
+        examples: np.ndarray,
+        columns: int | None = None,
+        captions: Sequence[str] = (),
+    ) -> None:
         """Spectrograms side by side: time to the right, mel bands upwards, each in decibels."""
-        pictures.save_grid(path, spectrograms(np.asarray(examples), self.rate), columns)
+        pictures.save_grid(path, spectrograms(np.asarray(examples), self.rate), columns, captions)
 
 
 def spectrograms(signals: np.ndarray, rate: int) -> np.ndarray:
@@ -55,7 +68,7 @@ def spectrograms(signals: np.ndarray, rate: int) -> np.ndarray:
         rate: samples a second.
 
     Returns:
-        uint8 [n, bands, frames, 3].
+        uint8 [n, height, width, 3].
     """
     import matplotlib
 
@@ -65,7 +78,9 @@ def spectrograms(signals: np.ndarray, rate: int) -> np.ndarray:
     decibels = 20 * np.log10(np.maximum(loud.transpose(1, 2, 0)[:, ::-1], 1e-12))
     loudest = np.maximum(decibels.max((1, 2), keepdims=True), -_DECIBELS)  # silence stays dark
     levels = np.clip(1 + (decibels - loudest) / _DECIBELS, 0, 1)
-    return matplotlib.colormaps["magma"](levels, bytes=True)[..., :3]
+    found = matplotlib.colormaps["magma"](levels, bytes=True)[..., :3]
+    down = max(1, round(_HIGH / found.shape[1]))
+    return found.repeat(down, axis=1).repeat(min(down, _LONG // found.shape[2]), axis=2)
 
 
 def by_channel(signals: jax.Array) -> jax.Array:

@@ -68,7 +68,7 @@ def measured(
     std = np.sqrt(np.atleast_1d(squares / count) - mean**2)
     if not (np.isfinite(std) & (std > 0)).all():
         raise UserError(
-            "config.space.autoencoded: the latents of the autoencoder are not finite, or a channel "
+            "config.space: the latents of the autoencoder are not finite, or a channel "
             "of them is always the same: train it longer, or with fewer channels"
         )
     return Moments(mean, std)

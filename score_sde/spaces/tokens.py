@@ -100,12 +100,18 @@ class Tokens(Space):
             return " ".join(map(str, row))
         return "".join("_" if t == MASK else self.names[t] for t in row).rstrip("\n")
 
-    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
-        """As 000000.txt and so on, in UTF-8."""
+    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
+        """As .txt, in UTF-8."""
         folder.mkdir(parents=True, exist_ok=True)
-        for number, text in enumerate(self.read(examples), start):
-            (folder / f"{number:06d}.txt").write_text(f"{text}\n", encoding="utf-8")
+        for name, text in zip(names, self.read(examples), strict=True):
+            (folder / f"{name}.txt").write_text(f"{text}\n", encoding="utf-8")
 
-    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
+    def show(
+        self,
+        path: Path,
+        examples: np.ndarray,
+        columns: int | None = None,
+        captions: Sequence[str] = (),
+    ) -> None:
         """The texts, in columns."""
         texts.save(path, self.read(examples), columns)

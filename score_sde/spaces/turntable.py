@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 SIDE, VIEWS = 112, 4  # pixels of a view; views of an example, a quarter of a turn apart
+FRAMES = 24  # of a whole turn that plays
 _ELEVATION = np.deg2rad(20)  # from which they are seen
 _FIRST = np.deg2rad(30)  # of the first view, about the third axis
 _MARGIN = 0.06  # of a view, on each side
@@ -24,16 +25,30 @@ def views(places: np.ndarray, side: int = SIDE) -> np.ndarray:
     Returns:
         uint8 [n, side, VIEWS side, 3], white behind the points.
     """
-    return np.stack([np.concatenate(_turned(one, side), axis=1) for one in places])
+    return np.stack([np.concatenate(_turned(one, side, VIEWS), axis=1) for one in places])
 
 
-def _turned(places: np.ndarray, side: int) -> list[np.ndarray]:
+def turning(places: np.ndarray, side: int = SIDE, frames: int = FRAMES) -> np.ndarray:
+    """A whole turn of each set about the third axis; the first frame is the first of `views`.
+
+    Args:
+        places: as of `views`.
+        side: pixels of a frame.
+        frames: of the turn, as far apart each.
+
+    Returns:
+        uint8 [frames, n, side, side, 3].
+    """
+    return np.stack([_turned(one, side, frames) for one in places], axis=1)
+
+
+def _turned(places: np.ndarray, side: int, views: int) -> list[np.ndarray]:
     points = np.asarray(places, np.float64)
     points = points[points.any(axis=-1) & np.isfinite(points).all(axis=-1)]
     if len(points):
         points = points - (points.min(0) + points.max(0)) / 2
         points = points / max(np.linalg.norm(points, axis=1).max(), 1e-12)
-    turns = _FIRST + 2 * np.pi * np.arange(VIEWS) / VIEWS
+    turns = _FIRST + 2 * np.pi * np.arange(views) / views
     return [seen(points @ _camera(turn).T, side) for turn in turns]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -99,12 +99,18 @@ class Vectors(Space):
         """-sum log scale, the same for all."""
         return jnp.full(len(examples), -jnp.sum(jnp.log(self.scale)))
 
-    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
-        """As 000000.txt and so on, a number a line."""
+    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
+        """As .txt, a number a line."""
         folder.mkdir(parents=True, exist_ok=True)
-        for number, example in enumerate(examples, start):
-            (folder / f"{number:06d}.txt").write_text("".join(f"{v:.9g}\n" for v in example))
+        for name, example in zip(names, examples, strict=True):
+            (folder / f"{name}.txt").write_text("".join(f"{v:.9g}\n" for v in example))
 
-    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
+    def show(
+        self,
+        path: Path,
+        examples: np.ndarray,
+        columns: int | None = None,
+        captions: Sequence[str] = (),
+    ) -> None:
         """A scatter plot of the first two coordinates, or a histogram of one."""
         scatter.save(path, examples)

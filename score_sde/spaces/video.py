@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -107,10 +107,12 @@ class Video(Space):
         return {**self.frame.protocol, "space": "Video"}
 
     def augment(self, key: jax.Array, examples: jax.Array) -> jax.Array:
-        """Flipped or not: the frames are one image, each below the one before."""
-        frames, height, width, channels = self.shape
-        stacked = examples.reshape(-1, frames * height, width, channels)
-        return self.frame.augment(key, stacked).reshape(examples.shape)
+        """Flipped or not, all frames of a video alike."""
+        return self.frame.alike(key, examples)
+
+    def alike(self, key: jax.Array, images: jax.Array) -> jax.Array:
+        """Flipped where the videos are."""
+        return self.frame.alike(key, images)
 
     @property
     def told(self) -> int:
@@ -141,18 +143,28 @@ class Video(Space):
         """States of gray, for what is not known of examples; [batch, *shape]."""
         return self.frame.neutral(examples)
 
-    def save(self, folder: Path, start: int, examples: np.ndarray) -> None:
-        """As 000000.png and so on, animated, which loses nothing."""
-        for number, video in enumerate(examples, start):
-            pictures.save_video(folder / f"{number:06d}.png", video)
+    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
+        """As .png, animated, which loses nothing."""
+        for name, video in zip(names, examples, strict=True):
+            pictures.save_video(folder / f"{name}.png", video)
 
-    def show(self, path: Path, examples: np.ndarray, columns: int | None = None) -> None:
+    def show(
+        self,
+        path: Path,
+        examples: np.ndarray,
+        columns: int | None = None,
+        captions: Sequence[str] = (),
+    ) -> None:
         """A PNG with a row for each video, its frames from left to right, and a GIF that plays.
 
         The GIF, of the same name, has the videos side by side, as many a row as `columns` says.
         """
         large = pictures.enlarged(examples)
         strips = np.stack([pictures.film_strip(video) for video in large])
+        strips = pictures.captioned(strips, captions)
         pictures.save_png(path, pictures.grid(strips, 1, border=pictures.BORDER))
-        moving = [pictures.grid(at, columns, pictures.BORDER) for at in large.swapaxes(0, 1)]
+        moving = [
+            pictures.grid(pictures.captioned(at, captions), columns, pictures.BORDER)
+            for at in large.swapaxes(0, 1)
+        ]
         pictures.save_animation(path.with_suffix(".gif"), np.stack(moving))

@@ -18,23 +18,26 @@ from score_sde.spaces.signal import Signal
 if TYPE_CHECKING:
     from score_sde.data.base import Source
 
+_STATIC = {"static": True}
 _AT_ONCE = 2**22  # samples that are measured at a time
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Waveforms(Signal):
-    """x = signal / scale.
+    """x = signal / scale, or the signal as it is.
 
     Attributes:
         shape: of an example, (samples,) or (samples, channels).
         rate: samples a second.
         scale: the root mean square of the training data, [].
+        unit: whether it is measured; else it is 1, as networks that are to hear any signal have it.
     """
 
     shape: tuple[int, ...] = dataclasses.field(metadata=DERIVED)
     rate: int = dataclasses.field(metadata=DERIVED)
     scale: jax.Array = dataclasses.field(metadata=DERIVED_ARRAY)
+    unit: bool = dataclasses.field(default=True, metadata=_STATIC)
 
     @classmethod
     def of(cls, field: Field, **options: Any) -> Self:
@@ -47,11 +50,13 @@ class Waveforms(Signal):
         return self.shape
 
     def fitted(self, source: Source, name: str) -> Self:
-        """With the root mean square of all examples, in float64.
+        """With the root mean square of all examples, in float64, if it is to be measured.
 
         Raises:
             UserError: they are silent, or not finite.
         """
+        if not self.unit:
+            return self
         step = max(1, _AT_ONCE // int(np.prod(self.shape)))
         squares = 0.0
         for start in range(0, len(source), step):

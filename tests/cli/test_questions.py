@@ -220,6 +220,17 @@ def test_a_picture_has_whole_rows(columns, shown):
     assert len(question.picture(np.zeros((700, 8, 8, 1), np.uint8), 256)) == shown
 
 
+def test_what_the_images_of_a_row_are():
+    """What is known, the sample and the truth; samples alone are not named."""
+    samples, seen, truth = (np.full((100, 2, 2, 1), n, np.uint8) for n in range(3))
+    assert questions.Question(Task(), {}, "image", columns=3).heads == ()
+    question = questions.Question(Task(), {}, "image", truth, "x", 3, seen)
+    shown = question.picture(samples, 256)
+    assert question.heads == ("what is known", "drawn", "as it was")
+    assert shown[:, 0, 0, 0].tolist() == [1, 0, 2] * 85
+    assert question.examples(shown) == 85
+
+
 def test_masks_name_what_is_not_known(tmp_path):
     right = questions.mask("right", 8, 6)
     assert right.shape == (1, 8, 6, 1)

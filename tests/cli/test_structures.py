@@ -8,7 +8,7 @@ import pytest
 
 from score_sde import cli
 from score_sde.data import backbone64, qm9
-from score_sde.formats import pdb
+from score_sde.formats import pdb, sdf
 
 pytestmark = pytest.mark.slow
 
@@ -52,11 +52,16 @@ def test_molecules(main, tmp_path, capsys):
     drawn = np.load(tmp_path / "run" / "samples.npz")["samples"]
     np.testing.assert_array_equal((drawn[..., 3] > 0).sum(axis=1), 5)
     np.testing.assert_array_equal(drawn[:, 5:], 0)
+    written = sorted((tmp_path / "run" / "samples_sdf").iterdir())
+    assert [path.name for path in written] == [f"sample_00{n}_atoms_5.sdf" for n in range(4)]
+    assert len(sdf.read(written[0])[0].symbols) == 5
     np.testing.assert_allclose(drawn[..., :3].sum(axis=1), 0, atol=1e-4)
     assert set(np.unique(drawn[:, :5, 3])) <= {1, 6, 7, 8, 9}
+    capsys.readouterr()
     assert main("qm9", "--mode=evaluate", "--config.evaluation.molecules.num_samples=6") == 0
+    assert "real examples 1.0000 +- 0.0000" in capsys.readouterr().out
     entries = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert entries["molecule_stability"]["of_real_examples"] == 1
+    assert entries["molecule_stability"]["of_real_examples"]["value"] == 1
     assert 0 <= entries["atom_stability"]["value"] <= 1
 
 
@@ -73,10 +78,11 @@ def test_backbones(main, tmp_path):
     found = np.load(tmp_path / "run" / "samples.npz")
     assert found["samples"].shape == (4, 64, 3)
     np.testing.assert_array_equal(found["fold"], 1)
+    assert len(pdb.read(next((tmp_path / "run" / "samples_pdb").iterdir()))) == 1
     np.testing.assert_allclose(found["samples"].mean(axis=1), 0, atol=1e-3)
     few = "--config.evaluation.backbones.num_samples=6"
     assert main("backbone64", heads, "--mode=evaluate", few) == 0
     entries = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert entries["fold_helices"]["of_real_examples"] == 1
-    assert entries["nearest"]["of_real_examples"] < 0.01
+    assert entries["fold_helices"]["of_real_examples"]["value"] == 1
+    assert entries["nearest"]["of_real_examples"]["value"] < 0.01
     assert all(np.isfinite(entry["value"]) for entry in entries.values())

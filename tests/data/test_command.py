@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from score_sde.data import words
 from score_sde.data.__main__ import main
 
 
@@ -20,13 +21,31 @@ def test_prepare_then_info(tmp_path, capfd):
     assert err == ""
 
 
+def test_what_is_read_as_it_is(tmp_path, capfd, monkeypatch):
+    """`prepare` looks whether it is there, and says where from; nothing is written."""
+    path = tmp_path / "list"
+    path.write_text("some\nwords\n")
+    assert main(["prepare", "words", f"--data_dir={path}"]) == 0
+    monkeypatch.setattr(words, "USUAL", str(path))
+    assert main(["prepare", "words"]) == 0
+    assert main(["prepare", "moons"]) == 0
+    said = "needs no preparation: it is read as it is"
+    assert capfd.readouterr() == (f"words {said} from {path}\n" * 2 + f"moons {said}\n", "")
+    assert main(["info", "words", f"--data_dir={path}"]) == 0
+    assert f"\nplace: {path}\n" in capfd.readouterr().out
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["info", "mnist"], "run `python -m score_sde.data prepare mnist --data_dir="),
         (["info", "cifar11"], "did you mean cifar10"),
         (["prepare", "cifar11"], "did you mean cifar10"),
-        (["prepare", "folder"], "needs no preparation"),
+        (["prepare", "folder"], "no PNG, JPEG or WebP image"),
+        (["prepare", "moons", "--from=x"], "moons is read as it is: leave out source"),
+        (["prepare", "words"], "apt-get install wamerican"),
+        (["prepare", "chorales"], "pip download --no-deps music21"),
         (["info", "folder", "--image_size=x"], "invalid int value"),
         (["fetch", "mnist"], "invalid choice"),
         ([], "required"),

@@ -32,12 +32,12 @@ def test_the_config_and_the_flags_mean_the_same(monkeypatch):
 
     monkeypatch.setattr(selection, "load", load)
     values = {"image_size": 8, "crop": 6, "background": "black", "skip_damaged": True}
-    values["only"] = ("label=3", "style=a|b")
+    values |= {"only": ("label=3", "style=a|b"), "first_frames": 2}
     selection.read({"name": "folder", "dir": "here", **values}).open("test")
     parser = argparse.ArgumentParser()
     selection.add_flags(parser)
     line = "folder --split=test --data_dir=here --image_size=8 --crop=6 --background=black"
-    line += " --only=label=3 --only=style=a|b"
+    line += " --only=label=3 --only=style=a|b --first_frames=2"
     args = parser.parse_args([*line.split(), "--skip_damaged"])
     args.only = tuple(args.only)
     selection.from_flags(args)

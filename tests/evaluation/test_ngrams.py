@@ -72,6 +72,12 @@ def test_samples(tmp_path, capsys):
     every = train.gather(np.arange(len(train)))["tokens"]
     worth = ngrams.NGrams(every, 2, 27).nats(np.concatenate([*rows, other])) / np.log(2)
     assert f"{worth.mean():.2f} +- {worth.std(ddof=1) / 2:.2f} bits by 2-grams" in out
+    parts = [every, test.gather(np.arange(len(test)))["tokens"]]
+    found = ngrams.judged(file, parts, 2, 27)
+    np.testing.assert_allclose(found.bits, worth)
+    assert found.seen.tolist() == [True, True, False, False]
+    assert found.held_out.tolist() == [False, False, True, False]
+    assert found.distinct == 3
     for bad in (np.zeros((2, 12), int), np.full((2, 13), 27), np.zeros((2, 13))):
         np.savez(file, samples=bad)
         assert ngrams.main(flags) == 2

@@ -55,6 +55,18 @@ def test_replacing_knows_no_place(x64):
     np.testing.assert_allclose(moved.finish(x), found, atol=1e-12)
 
 
+def test_a_mask_of_each_example_is_where_it_is_known():
+    """Without a mask, what is known are the points that are not zero, of each example its own."""
+    known = np.tile(KNOWN, (2, 1, 1)) * np.array([[1, 0, 1, 1], [0, 1, 1, 0]])[..., None]
+    x = jax.random.normal(KEY, known.shape)
+    found = Scaffold().finish(x, jnp.asarray(known))
+    for i, mask in enumerate((known != 0).any(axis=-1)):
+        task = Scaffold(jnp.asarray(mask[None, :, None]))
+        alone = task.finish(x[i : i + 1], jnp.asarray(known[i : i + 1]))
+        np.testing.assert_allclose(found[i], alone[0], atol=1e-6)
+        np.testing.assert_array_equal(found[i][~mask], x[i][~mask])
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("well_compiled")
 def test_scaffolds_are_of_the_posterior(x64):

@@ -13,6 +13,7 @@ from score_sde.models import NETWORKS, arguments
 from score_sde.models.conditions import Number
 from score_sde.models.functional import Maker, functional
 from score_sde.models.width import widening
+from score_sde.parts import AUTOENCODERS
 
 SMALL = {
     "unet": {"shape": (4, 8, 1), "channels": 4, "channel_mult": (1,), "num_res_blocks": 1},
@@ -43,6 +44,7 @@ SMALL = {
         **{"text_features": 6},
     },
     "autoencoder": {"shape": (4, 8, 1), "image_channels": 1, "widths": (4, 8), "groups": 2},
+    "sound_autoencoder": {"shape": (8,), "widths": (4, 8), "factors": (2,)},
     "pixart": {"shape": (4, 8, 1), "depth": 1, "heads": 1, "channels": 12, "text_features": 6},
     "stable_audio": {
         **{"shape": (8, 2), "depth": 1, "heads": 2, "channels": 8, "text_features": 6},
@@ -56,6 +58,7 @@ TWICE = {
     "wide_resnet": {"width": 4},
     "cross_unet": {"widths": (8,)},
     "autoencoder": {"widths": (8, 16)},
+    "sound_autoencoder": {"widths": (8, 16)},
     "flux": {"heads": 2},
 }
 # What networks of texts have to be told.
@@ -69,7 +72,7 @@ TOLD = {
 }
 each_network = pytest.mark.parametrize("name", NETWORKS)
 # An autoencoder has encode and decode instead.
-each_called = pytest.mark.parametrize("name", [n for n in NETWORKS if n != "autoencoder"])
+each_called = pytest.mark.parametrize("name", [n for n in NETWORKS if n not in AUTOENCODERS])
 CONDITIONS = {"size": functools.partial(Number().embedding, fields.number("size"))}
 
 

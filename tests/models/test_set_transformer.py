@@ -9,7 +9,7 @@ from filled import filled
 from score_sde import fields
 from score_sde.models.conditions import Make, Number
 from score_sde.models.functional import functional
-from score_sde.models.set_transformer import SetTransformer
+from score_sde.models.set_transformer import SetTransformer, _differences
 
 KEY = jax.random.key(2)
 SIZES = jnp.array([6.0, 4.0])
@@ -71,3 +71,22 @@ def test_ordered_points_are_told_their_numbers():
 def test_only_for_sets():
     with pytest.raises(ValueError, match="this network is for sets"):
         functional(lambda rngs: SetTransformer(shape=(4, 4, 1), rngs=rngs)).shapes  # noqa: B018
+
+
+def test_neighbours_are_told_by_differences():
+    """To the points before and after that there are; none beyond the ends."""
+    options = {"shape": (6, 3), "ordered": True, "neighbours": 2}
+    x, there = jnp.arange(36.0).reshape(2, 6, 3) ** 1.5, jnp.arange(6)[None] < SIZES[:, None]
+    for step in (-2, -1, 1, 2):
+        found = np.asarray(_differences(x, there, step))
+        for example, size in enumerate((6, 4)):
+            for i in range(6):
+                inside = i < size and 0 <= i + step < size
+                wanted = x[example, i + step] - x[example, i] if inside else np.zeros(3)
+                np.testing.assert_array_equal(found[example, i], wanted)
+    network = functional(
+        lambda rngs: SetTransformer(channels=8, depth=1, heads=2, rngs=rngs, **options)
+    )
+    assert network.shapes[0]["dense_in/kernel"].shape == (5 * 9 * 3, 8)
+    with pytest.raises(ValueError, match="neighbours=2 is of points with an order"):
+        functional(lambda rngs: SetTransformer(rngs=rngs, **options | {"ordered": False}))

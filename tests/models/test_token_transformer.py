@@ -51,6 +51,14 @@ def test_positions_are_relative(small):
     np.testing.assert_allclose(same, jnp.broadcast_to(same[:, :1], same.shape), atol=2e-6)
 
 
+def test_places_tell_apart_what_is_masked():
+    """With `absolute`, where all tokens are one."""
+    network, params = made(absolute=True)
+    out = network(jnp.full((1, 6), MASK), T)
+    assert params["places"].shape == (6, 16)
+    assert (np.abs(out - out[:, :1]).max(axis=(0, 2))[1:] > 1e-4).all()
+
+
 def test_tokens_that_there_are_not(small):
     """Are no numbers, and none of the mask."""
     assert np.isnan(small[0](X.at[0, 0].set(6), T)).all()

@@ -28,8 +28,8 @@ def test_the_kl_divergence_is_what_draws_say(x64):
     np.testing.assert_array_equal(Gaussian(jnp.zeros((2, 3)), jnp.zeros((2, 3))).kl(), 0)
 
 
-def linear(params):
-    """q(z | x) = N(V x, diag(exp(l))) and D(z) = W z, of images of 1 x d numbers."""
+def linear(params, shape):
+    """q(z | x) = N(V x, diag(exp(l))) and D(z) = W z, of examples of this shape, d numbers."""
     v, log_variance, w, _ = params
 
     def network(array, method):
@@ -37,7 +37,7 @@ def linear(params):
         if method == "encode":
             mean = flat @ v.T
             return mean, jnp.broadcast_to(log_variance[None], mean.shape)
-        return (flat @ w.T).reshape(len(flat), 1, -1, 1)
+        return (flat @ w.T).reshape(len(flat), *shape)
 
     return KLAutoencoder(network)
 
@@ -52,26 +52,28 @@ def optimum(covariance, latents):
     return w.T / m[:, None], np.log(b2 / m), w, 0.5 * np.log(b2)
 
 
-def test_a_linear_autoencoder_is_best_where_it_is_probabilistic_pca(x64):
+@pytest.mark.parametrize("shape", [(1, 6, 1), (6,), (3, 2)])
+def test_a_linear_autoencoder_is_best_where_it_is_probabilistic_pca(x64, shape):
     """The gradient is zero, and the loss is -log p of the data under that model (beta 1, w 0).
 
+    Of images, and of signals of one or more channels alike.
     Both are expectations over z, of a quadratic function of its noise: exact by points that have
     its first three moments.
     """
-    d, k = 5, 2
+    d, k = 6, 2
     rng = np.random.default_rng(0)
     data = rng.standard_normal((40, d)) @ rng.standard_normal((d, d))
     data -= data.mean(0)
     covariance = data.T @ data / len(data)
     params = tuple(map(jnp.asarray, optimum(covariance, k)))
-    x = jnp.asarray(data).reshape(-1, 1, d, 1)
+    x = jnp.asarray(data).reshape(-1, *shape)
     objective = Autoencoding(
-        likelihood="gaussian", scale=1.0, kl_weight=1.0, perceptual=0.0, shape=(1, d, 1)
+        likelihood="gaussian", scale=1.0, kl_weight=1.0, perceptual=0.0, shape=shape
     )
     points = np.sqrt(k) * np.concatenate([np.eye(k), -np.eye(k)])
 
     def loss(params):
-        model = linear(params)
+        model = linear(params, shape)
         found = model.encode(x)
         draws = (found.mean + found.std * jnp.asarray(e)[None] for e in points)
         each = [objective.of(x, found, model.decode(z), params[3]).mean() for z in draws]
@@ -121,9 +123,11 @@ def test_a_pyramid_takes_images_apart_by_scales(x64):
     assert max(np.abs(band).max() for band in others) < 1e-14
 
 
-def test_what_is_no_image_is_refused():
-    with pytest.raises(ValueError, match="it is of images"):
-        Autoencoding(shape=(3,))
+def test_what_is_no_image_or_signal_is_refused():
+    with pytest.raises(ValueError, match="it is of images or of signals"):
+        Autoencoding(shape=(3, 4, 4, 1))
+    with pytest.raises(ValueError, match="the discriminator is of images"):
+        Autoencoding(shape=(3,), adversarial=0.1)
 
 
 def test_a_discriminator_and_an_autoencoder_each_follow_their_own_loss(x64):

@@ -61,6 +61,14 @@ def test_a_number(entry, said):
             "-1.2500 +- 0.5000 nats; exact -1.0000; difference -0.2500 +- 0.1250",
         ),
         (
+            {
+                "value": 0.75,
+                "standard_error": None,
+                "of_real_examples": {"value": 0.875, "standard_error": 0.125},
+            },
+            "0.7500; real examples 0.8750 +- 0.1250",
+        ),
+        (
             {"value": 1.0, "standard_error": None, "unit": "of the model's mass", "kl": 0.0625},
             "1.0000 of the model's mass; KL(data || model) 0.0625 nats",
         ),

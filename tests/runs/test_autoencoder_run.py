@@ -204,6 +204,28 @@ def test_a_latent_run_resumes_bit_for_bit_and_alone(trained, latent, tmp_path):
         assert (file["samples"].dtype, file["samples"].shape) == (np.uint8, (4, 8, 8, 1))
 
 
+def test_videos_are_drawn_as_its_latents_frame_by_frame(trained, data_dir, tmp_path):
+    """It was trained on images of 8 x 8 pixels, and the frames have 16 x 16."""
+    workdir, space = tmp_path / "run", "--config.space.video_latents."
+    kept = ("data.image_size", "autoencoded.", "conditions.fields")
+    own = [word for word in LATENT[1:] if not any(part in word for part in kept)]
+    result = called(
+        *("--config=configs/digits_video.py", f"--config.data.dir={data_dir}", *own),
+        *("--config.space.name=video_latents", f"{space}autoencoder={trained[0]}"),
+        *(f"{space}channels=2", f"{space}factor=2", "--config.conditions.fields=()"),
+        *("--config.model.time_heads=1", "--config.model.patch=1"),
+        *("--config.training.steps=2", "--config.training.steps_per_call=1"),
+        f"--workdir={workdir}",
+    )
+    assert result.returncode == 0, result.stderr
+    assert score_sde.load(workdir).space.shape == (8, 8, 8, 2)
+    result = called(f"--workdir={workdir}", "--mode=sample")
+    assert result.returncode == 0, result.stderr
+    with np.load(workdir / "samples.npz") as file:
+        assert (file["samples"].dtype, file["samples"].shape) == (np.uint8, (4, 8, 16, 16, 1))
+    assert (workdir / "samples.gif").exists()
+
+
 def test_latents_that_are_written_once_train_the_same(trained, latent, data_dir, tmp_path):
     """As those that are encoded in each step; fields stay, and samples are images."""
     folder, workdir = tmp_path / "latents", tmp_path / "run"

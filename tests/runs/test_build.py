@@ -66,3 +66,20 @@ def test_a_network_that_cannot_be_told_and_a_field_of_the_same_name():
     info = dataclasses.replace(DIGITS, fields=(*DIGITS.fields, Field("augment", "number")))
     with pytest.raises(UserError, match="augment is what this space tells the network itself"):
         build.experiment(twice, info)
+
+
+def test_pictures_that_a_network_is_told_are_flipped_with_the_example():
+    """In training; and no held-out example is flipped, nor what is no picture."""
+    found = config(flip=True)
+    found.space.pixels.augmentations, found.model.early_conditions = (), ()
+    found.conditions.fields = ("sketch", "label")
+    sketch = Field("sketch", "image", (8, 8, 1), "uint8", 256)
+    info = dataclasses.replace(DIGITS, fields=(*DIGITS.fields, sketch))
+    experiment = dataclasses.replace(build.experiment(found, info), objective=Recorder())
+    batch = {"image": IMAGES, "sketch": 255 - IMAGES, "label": np.arange(64) % 10}
+    for step in (0, None):
+        x0, cond = experiment.loss(jax.random.key(0), {}, {}, experiment.fixed, batch, step)
+        pixels = np.round((np.asarray(x0) + 1) * 127.5)
+        np.testing.assert_array_equal(cond["sketch"], 255 - pixels)
+        np.testing.assert_array_equal(cond["label"], batch["label"])
+        assert (pixels == IMAGES).all() == (step is None)

@@ -220,7 +220,9 @@ def test_class_conditional_needs_labels():
         build.experiment(config, without)
     masked = Info("m", "train", 9, (*without.fields, fields.Field("part", "mask", (8, 8))))
     config.conditions.fields = ("part",)
-    with pytest.raises(UserError, match="part is of kind mask; conditions are of kind label, numb"):
+    with pytest.raises(
+        UserError, match="part is of kind mask; conditions are of kind image, label"
+    ):
         build.experiment(config, masked)
 
 

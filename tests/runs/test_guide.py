@@ -118,7 +118,13 @@ def test_the_protocol_of_evaluation_says_how_samples_are_guided(runs):
     source = selection.read(config.data).open("train")
     options = asked.read(config.evaluation).options
     what = evaluate.subject(
-        run, guide.opened(run, config.guidance), source, options, make_mesh(), print, lambda: source
+        run,
+        guide.opened(run, config.guidance),
+        source,
+        options,
+        make_mesh(),
+        print,
+        lambda split: source,
     )
     assert what.sampling["guidance"]["scale"] == 3
 

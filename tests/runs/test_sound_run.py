@@ -1,15 +1,20 @@
 """A run that is trained on notes by the program: its samples are sounds of what was asked for."""
 
 import json
+import shutil
 import wave
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 from program import called
 
+import score_sde
+from score_sde import data
 from score_sde.data import notes, stored
 from score_sde.fields import decode_texts, encode_texts
+from score_sde.sound import wav
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
@@ -57,6 +62,7 @@ def trained(tmp_path_factory):
     result = called(*SMALL, *where)
     assert result.returncode == 0, result.stderr
     assert "no effect" not in result.stdout
+    assert result.stdout.endswith("--mode=sample --condition=text=TEXT\n")
     return folder / "run"
 
 
@@ -67,14 +73,34 @@ def test_pictures_of_training_are_spectrograms(trained):
 
 
 def test_samples_are_sounds(trained):
-    asked = ("--mode=sample", "--condition=text=violin, A4", "--num_samples=2")
+    """Each in a WAV file too, named after what was asked; one that is missing is drawn again."""
+    asked = ("--mode=sample", "--condition=text=violin, A#4", "--num_samples=3")
     result = called(f"--workdir={trained}", *asked)
     assert result.returncode == 0, result.stderr
+    (trained / "samples_wav" / "mine.wav").touch()
+    asked = ("--mode=sample", "--condition=text=violin, A4", "--num_samples=2", "--overwrite")
+    result = called(f"--workdir={trained}", *asked)
+    assert result.returncode == 0, result.stderr
+    assert f"each is in a file in {trained / 'samples_wav'}" in result.stdout
+    names = ["mine.wav", "sample_000_violin_A4.wav", "sample_001_violin_A4.wav"]
+    assert sorted(path.name for path in (trained / "samples_wav").iterdir()) == names
+    result = called(f"--workdir={trained}", *asked[:-1])
+    assert "holds these samples" in result.stdout
+    (trained / "samples_wav" / names[1]).unlink()
+    result = called(f"--workdir={trained}", *asked[:-1])
+    assert "holds these samples" not in result.stdout
     with np.load(trained / "samples.npz") as arrays:
         assert arrays["samples"].shape == (2, 16_000)
         assert arrays["samples"].dtype == np.float32
         assert decode_texts(arrays["text"]) == 2 * ["violin, A4"]
-    assert (trained / "samples.png").exists()
+        sound, rate = wav.read(trained / "samples_wav" / names[1], 16_000)
+        np.testing.assert_allclose(sound[:, 0], np.clip(arrays["samples"][0], -1, 1), atol=1e-4)
+        assert rate == 16_000
+    with Image.open(trained / "samples.png") as picture:
+        with_captions = picture.size
+    with Image.open(trained / "samples" / "2.png") as picture:  # two rows of two
+        across, down = picture.size
+    assert with_captions == (across, down // 2 + 1 + 14)
 
 
 def test_evaluation_says_how_many_are_right_and_keeps_wav_files(trained):
@@ -89,6 +115,42 @@ def test_evaluation_says_how_many_are_right_and_keeps_wav_files(trained):
     assert len(files) == 6
     with wave.open(str(files[0])) as file:
         assert file.getparams()[:4] == (1, 2, 16_000, 16_000)
+
+
+def test_an_autoencoder_of_waveforms_and_a_model_of_its_latents(trained):
+    """Trained one after the other; the second keeps the first, and draws sounds by it."""
+    folder = trained.parent
+    small = [option for option in SMALL[1:] if "log_mel" not in option and ".model." not in option]
+    where = f"--config.data.dir={folder / 'data'}"
+    first, second = folder / "autoencoder", folder / "latent"
+    widths = ("--config.model.widths=(4,4,4)", "--config.model.factors=(8,20)")
+    more = ("--config.model.latent_channels=3", "--config.model.dilations=(1,)")
+    training = [option for option in small if ".training." in option]
+    given = ("--config=configs/notes_autoencoder.py", *training, *widths, *more, where)
+    result = called(*given, f"--workdir={first}")
+    assert result.returncode == 0, result.stderr
+    assert (first / "samples" / "2.png").exists()
+    result = called(f"--workdir={first}", "--mode=evaluate", "--config.evaluation.num_examples=4")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((first / "evaluation.json").read_text())
+    run = score_sde.load_autoencoder(first)
+    x = data.load("notes", "test", data_dir=folder / "data").gather(np.arange(4))["signal"]
+    again = run.space.decode(run.decode(run.encode(run.space.encode(jnp.asarray(x))).mean))
+    mse = np.mean((np.asarray(again, np.float64) - x) ** 2, axis=1)
+    np.testing.assert_allclose(found["reconstruction"]["value"], -10 * np.log10(mse).mean(), 1e-4)
+    space = [f"--config.space.sound_latents.{o}" for o in ("channels=3", "factor=160")]
+    space += [f"--config.space.sound_latents.autoencoder={first}"]
+    width = ("--config.model.channels=8", "--config.model.depth=1", "--config.model.heads=1")
+    given = ("--config=configs/notes_latent.py", *small, *width, *space, where)
+    result = called(*given, f"--workdir={second}")
+    assert result.returncode == 0, result.stderr
+    shutil.rmtree(first)
+    asked = ("--mode=sample", "--condition=text=violin, A4", "--num_samples=2")
+    result = called(f"--workdir={second}", *asked)
+    assert result.returncode == 0, result.stderr
+    with np.load(second / "samples.npz") as arrays:
+        assert arrays["samples"].shape == (2, 16_000)
+    assert len(list((second / "samples_wav").iterdir())) == 2
 
 
 def test_prompts_are_of_pictures(trained):

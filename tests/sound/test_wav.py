@@ -26,6 +26,19 @@ def test_the_standard_library_reads_16_bits(tmp_path):
         assert np.frombuffer(file.readframes(4), "<i2").tolist() == [0, 32767, -32767, 32767]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_bits_of_a_sample_make_no_difference(tmp_path, size):
+    full = 2 ** (8 * size - 1) - 1
+    levels = [0, full, -full, full // 2]
+    shift = 128 if size == 1 else 0  # 8 bits have no sign
+    content = b"".join((n + shift).to_bytes(size, "little", signed=size > 1) for n in levels)
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setparams((1, size, 8000, 0, "NONE", "none"))
+        file.writeframes(content)
+    found, _ = wav.read(tmp_path / "a.wav", 10)
+    np.testing.assert_allclose(found[:, 0], [0, 1, -1, 0.5], atol=0.5 / full + 1e-7)
+
+
 def test_only_so_much_is_read(tmp_path):
     wav.write(tmp_path / "a.wav", np.zeros(100), 8000)
     assert wav.read(tmp_path / "a.wav", 30)[0].shape == (30, 1)
@@ -35,15 +48,12 @@ def test_what_is_no_such_file_is_one_line(tmp_path):
     good = tmp_path / "good.wav"
     wav.write(good, np.zeros(100), 8000)
     content = good.read_bytes()
-    eight = tmp_path / "eight.wav"
-    with wave.open(str(eight), "wb") as file:
-        file.setparams((1, 1, 8000, 0, "NONE", "none"))
-        file.writeframes(bytes(10))
     bad = {"empty": b"", "text": b"no sound", "header": content[:20], "riff": b"RIFF" * 20}
     bad["rate"] = content[:24] + bytes(4) + content[28:]
     for name, part in bad.items():
         (tmp_path / name).write_bytes(part)
-    for name in (*bad, "eight.wav", "missing", "."):
+    bad["bits"] = content[:32] + b"\x08\0" + b"\x40\0" + content[36:]  # 64 a sample
+    for name in (*bad, "missing", "."):
         with pytest.raises(UserError, match="cannot read") as error:
             wav.read(tmp_path / name, 1000)
         assert "\n" not in str(error.value)

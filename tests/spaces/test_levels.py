@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from score_sde.spaces.levels import dequantize, from_model, middles, random_flip, to_model
+from score_sde.spaces import levels as of_levels
+from score_sde.spaces.levels import dequantize, from_model, middles, nearest, random_flip, to_model
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +36,16 @@ def test_from_model_rounds_to_the_nearest_level_and_clips():
     x = jnp.array([-0.3, 0.49 / 16, 0.51 / 16, 1.2])
     assert from_model(x, False, 17).tolist() == [0, 0, 16, 255]
     assert from_model(2 * x - 1, True, 17).tolist() == [0, 0, 16, 255]
+
+
+def test_the_nearest_level_of_any_pixel():
+    """Of all pixels, no other level is nearer; those that are levels stay."""
+    pixels = np.arange(256, dtype=np.uint8)
+    for levels in (2, 17, 256):
+        found, there = nearest(pixels, levels), of_levels.pixels(levels)
+        distance = np.abs(pixels[:, None].astype(float) - there)
+        assert (np.abs(found - pixels.astype(float)) <= distance.min(1) + 1).all()
+        np.testing.assert_array_equal(nearest(there.astype(np.uint8), levels), there)
 
 
 @pytest.mark.parametrize("levels", [17, 256])

@@ -59,24 +59,24 @@ def test_molecules_are_saved_with_bonds_and_read_again(tmp_path):
     """By their formulas; as XYZ files without bonds."""
     x = examples()
     for kind, reader in (("sdf", sdf.read), ("xyz", xyz.read)):
-        Molecules.of(FIELD, file=kind).save(tmp_path, 7, x)
-        found = [reader(tmp_path / f"{number:06d}.{kind}")[0] for number in (7, 8, 9)]
+        Molecules.of(FIELD, file=kind).save(tmp_path, [str(n) for n in range(len(x))], x)
+        found = [reader(tmp_path / f"{number}.{kind}")[0] for number in range(3)]
         assert [one.title for one in found] == ["H2O", "CO2", "N2"]
         assert found[0].symbols == ("O", "H", "H")
         for one, example in zip(found, x, strict=True):
             n = len(one.symbols)
             np.testing.assert_allclose(one.positions, example[:n, :3], atol=1e-4)
-    found = sdf.read(tmp_path / "000008.sdf")[0].bonds
+    found = sdf.read(tmp_path / "1.sdf")[0].bonds
     np.testing.assert_array_equal(found, [[0, 1, 2], [1, 2, 2]])
-    assert sdf.read(tmp_path / "000009.sdf")[0].bonds.tolist() == [[0, 1, 3]]
+    assert sdf.read(tmp_path / "2.sdf")[0].bonds.tolist() == [[0, 1, 3]]
 
 
 def test_backbones_are_saved_and_read_again(tmp_path):
     """As chains of C-alphas, to the digits of a PDB file; with the scale and centre of points."""
     space = Backbones.of(fields.points(8, 3))
     x = np.random.default_rng(0).uniform(-30, 30, (2, 8, 3)).astype(np.float32)
-    space.save(tmp_path, 0, x)
-    (chain,) = pdb.read(tmp_path / "000001.pdb")
+    space.save(tmp_path, [str(n) for n in range(len(x))], x)
+    (chain,) = pdb.read(tmp_path / "1.pdb")
     np.testing.assert_allclose(chain.positions[:, 0], x[1], atol=5.1e-4)
     centred = x - x.mean(axis=1, keepdims=True)
     np.testing.assert_allclose(space.decode(space.encode(x)), centred, atol=1e-4)

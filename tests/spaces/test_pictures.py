@@ -1,10 +1,11 @@
 """Pictures of samples."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from score_sde.spaces import scatter
-from score_sde.spaces.pictures import grid, save_grid, save_video
+from score_sde.spaces.pictures import ROOM, captioned, grid, save_grid, save_video
 
 
 def test_grid_places_every_image_once():
@@ -23,6 +24,20 @@ def test_a_scatter_plot_fills_its_square(tmp_path):
     picture = np.asarray(Image.open(tmp_path / "flat.png").convert("L"))
     rows = np.flatnonzero((picture < 200).any(axis=1))
     assert rows[-1] - rows[0] > 0.9 * len(picture)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_captions_stand_above_images_that_have_room(channels):
+    images = np.full((2, 5, ROOM, channels), 100, np.uint8)
+    found = captioned(images, ["violin, A4", "a long description of a sound " * 9])
+    assert found.shape == (2, 2 * 14 + 5, ROOM, channels)
+    np.testing.assert_array_equal(found[:, -5:], images)
+    above = found[:, :-5].min((2, 3)) < 128
+    assert above[:, :14].any(axis=1).all()
+    assert above[:, 14:].any(axis=1).tolist() == [False, True]  # that of the second has two lines
+    for unchanged in (captioned(images, ()), captioned(images, ["", ""])):
+        assert unchanged is images
+    assert captioned(images[:, :, 1:], ["a", "b"]).shape == (2, 5, ROOM - 1, channels)
 
 
 def test_save_grid_enlarges_small_images(tmp_path):

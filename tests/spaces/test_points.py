@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from made_subject import made_source
+from PIL import Image
 
 from score_sde import fields
 from score_sde.errors import UserError
@@ -91,8 +92,8 @@ def test_augmentation_turns_each_example_alone():
 def test_files_and_pictures(tmp_path):
     """A PLY file has a line for each point; a picture shows four sides of each set."""
     space, x = fitted(), examples()
-    space.save(tmp_path / "sets", 7, x)
-    lines = (tmp_path / "sets" / "000008.ply").read_text().splitlines()
+    space.save(tmp_path / "sets", [str(n) for n in range(len(x))], x)
+    lines = (tmp_path / "sets" / "1.ply").read_text().splitlines()
     header = lines.index("end_header")
     assert lines[:3] == ["ply", "format ascii 1.0", "element vertex 3"]
     assert lines[3:header] == [f"property float {name}" for name in ("x", "y", "z", "value_0")]
@@ -101,6 +102,24 @@ def test_files_and_pictures(tmp_path):
     shown = np.asarray(read(tmp_path / "sets.png"))
     assert shown.shape[1::-1] == (4 * turntable.SIDE + 4, 3 * (turntable.SIDE + 2) + 2)
     assert space.corner(3) == (3 * (4 * turntable.SIDE + 2) + 2, 3 * (turntable.SIDE + 2) + 2)
+
+
+def test_a_turntable_plays(tmp_path):
+    """A whole turn about the third axis in a GIF, sets side by side; the PNG has its quarters."""
+    space, x = fitted(), examples()
+    space.show(tmp_path / "sets.png", x, columns=2)
+    with Image.open(tmp_path / "sets.gif") as picture:
+        assert (picture.n_frames, picture.info["loop"]) == (turntable.FRAMES, 0)
+        assert picture.size == (2 * (turntable.SIDE + 2) + 2, 2 * (turntable.SIDE + 2) + 2)
+    turns, still = turntable.turning(x[..., :3], frames=4), turntable.views(x[..., :3])
+    assert turns.shape == (4, len(x), turntable.SIDE, turntable.SIDE, 3)
+    np.testing.assert_array_equal(np.concatenate(turns, axis=2), still)
+    around = np.array([[0, 0, 1.0], [0, 0, -1], [1, 0, 0], [-1, 0, 0]])
+    whole = turntable.turning(around[None], side=64, frames=8)[:, 0]
+    for frame in range(8):
+        np.testing.assert_array_equal(whole[frame, :14], whole[0, :14])  # the top stays
+        np.testing.assert_array_equal(whole[frame], whole[frame - 4])  # half a turn changes nothing
+    assert len({frame.tobytes() for frame in whole}) == 4
 
 
 def test_the_nearer_disc_hides_the_farther():

@@ -37,14 +37,15 @@ def test_files_and_pictures(tmp_path):
     """A MIDI file an example, and a picture of all, of what is masked too."""
     space = made()
     examples = np.array([[1, 2, 0, 3, 1, 46], [-1, 2, -1, 2, -1, 2]])
-    space.save(tmp_path / "out", 3, examples)
+    space.save(tmp_path / "out", ("a", "b"), examples)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "000003.mid",
-        "000004.mid",
+        "a.mid",
+        "b.mid",
     ]
-    assert (tmp_path / "out" / "000003.mid").read_bytes() == midi.file(space.pitches(examples)[0])
-    space.show(tmp_path / "a.png", examples)
-    assert images.read(tmp_path / "a.png").size[0] > 100
+    assert (tmp_path / "out" / "a.mid").read_bytes() == midi.file(space.pitches(examples)[0])
+    for shown, captions in ((examples, ()), (examples, ("a$", "b")), (0 * examples, ())):
+        space.show(tmp_path / "a.png", shown, 2, captions)
+        assert images.read(tmp_path / "a.png").size[0] > 100
 
 
 @pytest.mark.parametrize("options", [{"voices": 4}, {"lowest": 90}])

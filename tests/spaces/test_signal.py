@@ -13,6 +13,7 @@ from score_sde.data import arrays
 from score_sde.errors import UserError
 from score_sde.sections import entries
 from score_sde.sound import mel, pitch
+from score_sde.sound.spectrogram import mel_bands
 from score_sde.sound.stft import STFT
 from score_sde.spaces import LogMel, Waveforms
 from score_sde.spaces.signal import spectrograms
@@ -134,10 +135,10 @@ def test_silent_data_are_refused():
 
 def test_files_are_wav_of_16_bits(tmp_path):
     signals = tones(200, 300)
-    Waveforms.of(fields.signal(2000, RATE)).save(tmp_path, 7, signals)
+    Waveforms.of(fields.signal(2000, RATE)).save(tmp_path, ("a", "b"), signals)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["000007.wav", "000008.wav"]
-    with wave.open(str(tmp_path / "000008.wav")) as file:
+    assert names == ["a.wav", "b.wav"]
+    with wave.open(str(tmp_path / "b.wav")) as file:
         assert file.getparams()[:4] == (1, 2, RATE, 2000)
         levels = np.frombuffer(file.readframes(2000), "<i2")
     np.testing.assert_allclose(levels / 32767, signals[1], atol=1e-4)
@@ -157,11 +158,12 @@ def test_a_spectrogram_is_bright_at_the_frequency_of_a_tone():
     """The brightest row, from below, is that of the band whose peak is nearest; silence is dark."""
     signals = np.concatenate([tones(300, 1200), np.zeros((1, 2000), np.float32)])
     pictures = spectrograms(signals, RATE)
-    bands = pictures.shape[1]
+    bands = mel_bands(signals, RATE).shape[2]
+    down = pictures.shape[1] // bands  # pixels of each
     peaks = mel.hertz(np.linspace(0, mel.mel(RATE / 2), bands + 2))[1:-1]
     brightness = pictures.astype(float).sum((2, 3))
     for row, frequency in enumerate((300, 1200)):
-        brightest = bands - 1 - brightness[row].argmax()
+        brightest = bands - 1 - brightness[row].argmax() // down
         assert abs(brightest - np.abs(peaks - frequency).argmin()) <= 1
     assert pictures[2].max() < 10
 

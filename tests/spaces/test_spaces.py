@@ -110,17 +110,17 @@ def test_vectors_are_shown_and_saved(tmp_path, d, size):
     space.show(tmp_path / "new" / "picture.png", values)
     with Image.open(tmp_path / "new" / "picture.png") as picture:
         assert picture.size == size
-    space.save(tmp_path / "kept", 8, values[:2])
-    assert [p.name for p in sorted((tmp_path / "kept").iterdir())] == ["000008.txt", "000009.txt"]
+    space.save(tmp_path / "kept", ("a", "b"), values[:2])
+    assert [p.name for p in sorted((tmp_path / "kept").iterdir())] == ["a.txt", "b.txt"]
     np.testing.assert_array_equal(
-        np.loadtxt(tmp_path / "kept" / "000009.txt", np.float32, ndmin=1), values[1]
+        np.loadtxt(tmp_path / "kept" / "b.txt", np.float32, ndmin=1), values[1]
     )
 
 
 def test_images_are_saved_one_by_one(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3)).astype(np.uint8)
-    Pixels((4, 6, 3), 256).save(tmp_path, 0, images)
-    with Image.open(tmp_path / "000001.png") as picture:
+    Pixels((4, 6, 3), 256).save(tmp_path, [str(n) for n in range(len(images))], images)
+    with Image.open(tmp_path / "1.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), images[1])
 
 

@@ -46,9 +46,9 @@ def test_a_text_of_which_a_part_is_known():
 def test_files_and_pictures(tmp_path):
     """A text a file; a picture of any texts, in which nothing is taken for a formula."""
     space = spaces.read({"name": "tokens"}, FIELD)
-    space.save(tmp_path / "texts", 7, np.array([[1, 2, 0, 0], [3, 2, 3, 0]]))
+    space.save(tmp_path / "texts", "ab", np.array([[1, 2, 0, 0], [3, 2, 3, 0]]))
     files = {path.name: path.read_text() for path in (tmp_path / "texts").iterdir()}
-    assert files == {"000007.txt": "ab\n", "000008.txt": "$b$\n"}
+    assert files == {"a.txt": "ab\n", "b.txt": "$b$\n"}
     examples = np.random.default_rng(0).integers(5, size=(50, 4))
     for name, columns in (("a.png", None), ("b.png", 2)):
         space.show(tmp_path / name, examples, columns)

@@ -48,6 +48,19 @@ def test_a_video_is_mirrored_whole_left_to_right():
     np.testing.assert_array_equal(Video(SHAPE, 256).augment(KEY, examples), examples)
 
 
+def test_other_pictures_of_a_video_are_mirrored_where_it_is():
+    """First frames, and a sketch of another size; and so are those of an image."""
+    space, examples = Video(SHAPE, 256, flip=True), jnp.asarray(videos(64))
+    flipped = np.asarray(space.augment(KEY, examples) != examples).any((1, 2, 3, 4))
+    for other in (examples[:, :2], jnp.asarray(videos(64, (9, 12, 3)))):
+        expected = np.where(
+            flipped.reshape(-1, *(1 for _ in other.shape[1:])), other[..., ::-1, :], other
+        )
+        np.testing.assert_array_equal(space.alike(KEY, other), expected)
+        np.testing.assert_array_equal(space.frame.alike(KEY, other), expected)
+        np.testing.assert_array_equal(Video(SHAPE, 256).alike(KEY, other), other)
+
+
 @pytest.mark.parametrize("centered", [False, True])
 def test_augmentations_change_all_frames_as_they_change_an_image(centered):
     """Each frame is what Pixels makes of it with the same key, and the numbers are the same."""
@@ -96,9 +109,9 @@ def test_videos_are_shown_as_strips_and_as_an_animation(tmp_path, channels):
 
 def test_videos_are_saved_one_by_one_without_loss(tmp_path):
     examples = videos(2)
-    Video(SHAPE, 256).save(tmp_path, 7, examples)
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["000007.png", "000008.png"]
-    with Image.open(tmp_path / "000008.png") as picture:
+    Video(SHAPE, 256).save(tmp_path, ("a", "b"), examples)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["a.png", "b.png"]
+    with Image.open(tmp_path / "b.png") as picture:
         for i in range(SHAPE[0]):
             picture.seek(i)
             np.testing.assert_array_equal(np.asarray(picture.convert("L")), examples[1, i, ..., 0])

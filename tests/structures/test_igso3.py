@@ -27,7 +27,7 @@ def test_the_means_of_the_characters(s):
 
 
 @pytest.mark.parametrize(
-    ("s", "angle"), zip(SIZES, (0.15951, 0.789547, 1.52121, 2.006532), strict=True)
+    ("s", "angle"), [*zip(SIZES, (0.15951, 0.789547, 1.52121, 2.006532), strict=True)]
 )
 def test_the_mean_angle(s, angle):
     """The numbers of another program, to their last digit."""

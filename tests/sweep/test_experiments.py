@@ -47,6 +47,7 @@ STUDIES = (
     "posterior",
     "objectives",
     "widths",
+    "unmasking",
 )
 
 

@@ -4,6 +4,7 @@ from score_sde.evaluation.metric import Metric, SampleMetric
 from score_sde.evaluation.metrics.accuracy import Accuracy
 from score_sde.evaluation.metrics.backbones import Backbones
 from score_sde.evaluation.metrics.bits_per_dim import BitsPerDim
+from score_sde.evaluation.metrics.clips import Clips
 from score_sde.evaluation.metrics.continuous_bound import ContinuousBound
 from score_sde.evaluation.metrics.density_map import DensityMap
 from score_sde.evaluation.metrics.fid import FID
@@ -16,6 +17,7 @@ from score_sde.evaluation.metrics.notes import Notes
 from score_sde.evaluation.metrics.point_sets import PointSets
 from score_sde.evaluation.metrics.precision_recall import PrecisionRecall
 from score_sde.evaluation.metrics.reconstruction import Reconstruction
+from score_sde.evaluation.metrics.silhouettes import Silhouettes
 from score_sde.evaluation.metrics.token_bound import TokenBound
 from score_sde.evaluation.metrics.variational_bound import VariationalBound
 
@@ -37,4 +39,6 @@ METRICS: dict[str, type[Metric] | type[SampleMetric]] = {
     "notes": Notes,
     "molecules": Molecules,
     "backbones": Backbones,
+    "clips": Clips,
+    "silhouettes": Silhouettes,
 }

@@ -27,10 +27,11 @@ from score_sde.values import LARGEST, between
 class Backbones(Metric):
     """Entries, each with its value of the real examples that are evaluated.
 
-    They are bond_length and bond_spread, mean and standard deviation of the distance of neighbours;
-    cis, the share of near ones; clashes, a C-alpha; helix and strand, shares of dihedral angles;
-    folds, shares by class; radius, of gyration; and nearest, the median distance to the nearest
-    training window, as root mean square after superposition.
+    They are bond_length and bond_spread, mean and standard deviation of the distance of neighbours
+    in angstroms; cis, the share of neighbours nearer than chains.CIS; clashes, pairs of others
+    nearer than chains.CLASH, a C-alpha; helix and strand, shares of dihedral angles that are like
+    them; fold_NAME, the share of each class; radius, of gyration, in angstroms; and nearest, the
+    median distance to the nearest training window, as root mean square after superposition.
 
     Attributes:
         num_samples: how many are drawn.
@@ -62,7 +63,7 @@ class Backbones(Metric):
             chosen = np.linspace(0, len(real) - 1, min(self.most_real, len(real))).astype(np.int64)
             theirs, found = (judged(x, training) for x in (real[chosen], samples))
             return {
-                name: entry | {"of_real_examples": theirs[name]["value"]} | about
+                name: entry | {"of_real_examples": theirs[name]} | about
                 for name, entry in found.items()
             }
 
@@ -76,7 +77,7 @@ def judged(x: np.ndarray, training: np.ndarray) -> Entries:
     spread = lengths.std()
     folds = np.bincount(chains.fold(x), minlength=len(chains.FOLDS)) / len(x)
     centred = x - x.mean(axis=1, keepdims=True)
-    nearest = superpose.rmsd(x, training).min(axis=1)
+    nearest = superpose.nearest(x, training)
     found = {
         "bond_length": _mean(lengths.mean(axis=1)),
         "bond_spread": number(float(spread), math.nan),

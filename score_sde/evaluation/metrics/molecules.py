@@ -30,9 +30,11 @@ _AT_ONCE = 1 << 13
 class Molecules(Metric):
     """The entries atom_stability, molecule_stability, validity, uniqueness and novelty.
 
-    Each says beside its value what it is of the real examples that are evaluated. Uniqueness is the
-    share of different molecules among the valid, and novelty that of these that are not among the
-    training examples.
+    Each says beside its value what it is of the real examples that are evaluated. Atom stability is
+    the share of atoms whose bonds are as many as their valence, molecule stability that of
+    molecules all of whose atoms are so, and validity that of possible ones, see the module.
+    Uniqueness is the share of different molecules among the valid, and novelty that of these that
+    are not among the training examples.
 
     Attributes:
         num_samples: how many are drawn.
@@ -61,7 +63,7 @@ class Molecules(Metric):
             real = judged(facts(all_of(subject, subject.source, subject.number)), known)
             found = judged(facts(samples), known)
             return {
-                name: entry | {"of_real_examples": real[name]["value"]} | about
+                name: entry | {"of_real_examples": real[name]} | about
                 for name, entry in found.items()
             }
 

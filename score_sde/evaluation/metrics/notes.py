@@ -45,7 +45,7 @@ class Notes(Metric):
     """The shares of the module.
 
     Attributes:
-        num_samples: how many notes are drawn; as many recordings, if there are, are held beside.
+        num_samples: how many notes are drawn; all held-out recordings stand beside them.
         keep: how the notes are kept in evaluation/: "npz", in one file; "files", in a WAV file each
             too.
     """
@@ -119,7 +119,7 @@ def notes(subject: Subject, number: int, keep: str = "npz") -> Entries:
     if keep != "npz":  # nothing is drawn again
         drawn = samples.draw(subject, extractor, number, keep=keep)
     asked = subject.asked(number)
-    held_out = _read(extractor, subject.source, field.name, min(number, len(subject.source)))
+    held_out = _read(extractor, subject.source, field.name)
     train = _read(extractor, subject.training(), field.name)
     classifier = _classifier(train)
     about = {"nfe": drawn.nfe, "kept": drawn.kept.name}
@@ -150,9 +150,9 @@ class _Recordings(NamedTuple):
     family: np.ndarray
 
 
-def _read(extractor: LogBands, source: Source, field: str, number: int = 0) -> _Recordings:
-    """The first so many examples, or all."""
-    compiled, found, number = jax.jit(extractor), [], number or len(source)
+def _read(extractor: LogBands, source: Source, field: str) -> _Recordings:
+    """All examples."""
+    compiled, found, number = jax.jit(extractor), [], len(source)
     for start in range(0, number, _AT_ONCE):
         rows = np.minimum(np.arange(start, start + _AT_ONCE), number - 1)
         batch = source.gather(rows)

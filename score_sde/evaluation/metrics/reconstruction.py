@@ -1,11 +1,12 @@
-"""How well an autoencoder reconstructs images, and how much it says of them.
+"""How well an autoencoder reconstructs images or signals, and how much it says of them.
 
-Of each held-out image x the reconstruction D(m), with m the mean of q(z | x) and rounded to the
-levels of the data, is compared with it:
+Of each held-out example x the reconstruction D(m), with m the mean of q(z | x) and rounded to the
+levels of the data if it has any, is compared with it:
 
-    MSE = mean of (x_i - D(m)_i)^2, with pixels in [0, 1],    PSNR = -10 log10 MSE  (dB).     (1)
+    MSE = mean of (x_i - D(m)_i)^2, of full scale 1,    PSNR = -10 log10 MSE  (dB).           (1)
 
-The rate is KL(q(z | x) || N(0, I)): so many bits an image could be sent with at best, if the
+Full scale is 255 of a pixel and 1 of a signal. The rate is KL(q(z | x) || N(0, I)): so many bits an
+example could be sent with at best, if the
 latents were coded by a normal prior (Hoffman and Johnson 2016 call its mean over images the rate).
 """
 
@@ -42,35 +43,37 @@ def reconstruction(subject: Subject) -> Entries:
     """Measure them, or go on with a measurement that was interrupted.
 
     Args:
-        subject: the autoencoder and the images.
+        subject: the autoencoder and the examples.
 
     Returns:
-        The entries of evaluation.json, each with its standard error over images: "reconstruction",
-        the mean of their PSNR, dB; "reconstruction_mse", that of their MSE; "latent_bits", that of
-        the KL divergence, bits an image, with "bits_per_dim", the same for each number of an image.
+        The entries of evaluation.json, each with its standard error over examples:
+        "reconstruction", the mean of their PSNR, dB; "reconstruction_mse", that of their MSE;
+        "latent_bits", that of the KL divergence, bits an example, with "bits_per_dim", the same for
+        each of its numbers.
     """
+    field = subject.source.info[subject.field]
+    full, steps = (255, 255) if field.values else (1, 2**15)  # as files have them
 
     def measure(
         model: KLAutoencoder, space: Space, key: jax.Array, batch: Mapping[str, jax.Array]
     ) -> dict[str, jax.Array]:
-        images = batch[subject.field]
-        found = model.encode(space.encode(images))
+        examples = batch[subject.field]
+        found = model.encode(space.encode(examples))
         again = space.decode(model.decode(found.mean))
-        error = (again.astype(jnp.float32) - images.astype(jnp.float32)) / 255
-        return {"mse": jnp.mean(error**2, axis=(1, 2, 3)), "nats": found.kl()}
+        error = (again.astype(jnp.float32) - examples.astype(jnp.float32)) / full
+        return {"mse": jnp.mean(error**2, axis=tuple(range(1, error.ndim))), "nats": found.kl()}
 
     protocol = subject.protocol() | subject.space.protocol
     found = per_example.of_examples(subject, "reconstruction", protocol, measure)
-    rounding = 1 / (12 * 255**2)  # of a level, uniformly: so that no PSNR is infinite
+    rounding = 1 / (12 * steps**2)  # of a level, uniformly: so that no PSNR is infinite
     psnr = -10 * np.log10(np.maximum(found["mse"], rounding))
     bits = found["nats"] / math.log(2)
-    shape = subject.source.info[subject.field].shape
     return {
         "reconstruction": _entry(psnr, "dB", protocol),
-        "reconstruction_mse": _entry(found["mse"], "of pixels in [0, 1]", protocol),
+        "reconstruction_mse": _entry(found["mse"], "of full scale 1", protocol),
         "latent_bits": {
-            **_entry(bits, "bits an image", protocol),
-            "bits_per_dim": float(bits.mean() / math.prod(shape)),
+            **_entry(bits, "bits an example", protocol),
+            "bits_per_dim": float(bits.mean() / math.prod(field.shape)),
         },
     }
 

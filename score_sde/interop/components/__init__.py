@@ -1,11 +1,19 @@
-"""Components of released text-to-image systems: a folder with a config.json and arrays each.
+"""Components of released systems: a folder with a config.json and arrays each.
 
 To add one: a module here with a `base.Component`, and its line in COMPONENTS.
 """
 
 from collections.abc import Mapping
 
-from score_sde.interop.components import autoencoder, controlnet, cross_unet, motion, t2i_adapter
+from score_sde.interop.components import (
+    autoencoder,
+    controlnet,
+    cross_unet,
+    llada,
+    mdlm,
+    motion,
+    t2i_adapter,
+)
 from score_sde.interop.components.base import Component
 from score_sde.interop.components.clip import CLIP_TEXT, CLIP_TEXT_WITH_PROJECTION
 from score_sde.interop.components.clip_image import CLIP_IMAGE, CLIP_IMAGE_WITH_PROJECTION
@@ -35,4 +43,6 @@ COMPONENTS: Mapping[str, Component] = {
     "Transformer2DModel": TRANSFORMER_2D,  # the old name of the last two
     "ControlNetModel": controlnet.COMPONENT,
     "T2IAdapter": t2i_adapter.COMPONENT,
+    "LLaDAModelLM": llada.COMPONENT,
+    "MDLM": mdlm.COMPONENT,
 }

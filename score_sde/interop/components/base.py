@@ -12,6 +12,10 @@ from score_sde.interop.released import Arrays
 from score_sde.interop.slots import Placed, Placing, Slot, to_params
 from score_sde.models import functional
 
+# What is put among the values of the config.json of a network of tokens: how many there are beside
+# the mask, by the tokeniser. Released tables have more rows than that.
+VOCABULARY = "tokens beside the mask"
+
 
 class Component(NamedTuple):
     """How components of one class become networks of ours.

@@ -7,6 +7,7 @@ from typing import Any
 
 from score_sde.fields import Field
 from score_sde.models.conditions.base import Condition
+from score_sde.models.conditions.beside import Image, Video
 from score_sde.models.conditions.combined import Embeddings, Make, MakeEmbedding
 from score_sde.models.conditions.label import Label
 from score_sde.models.conditions.number import Number
@@ -17,21 +18,25 @@ __all__ = [
     "CONDITIONS",
     "Condition",
     "Embeddings",
+    "Image",
     "Label",
     "Make",
     "MakeEmbedding",
     "Number",
     "Text",
     "Vector",
+    "Video",
     "read",
 ]
 
 # By the kind of field that they embed, and the section of a config.
 CONDITIONS: dict[str, type[Condition]] = {
+    "image": Image,
     "label": Label,
     "number": Number,
     "text": Text,
     "vector": Vector,
+    "video": Video,
 }
 
 

@@ -21,6 +21,7 @@ class Condition:
 
     Attributes:
         KIND: of the fields that it embeds; see score_sde.fields.
+        BESIDE: whether it is no embedding but channels beside the state; see models.beside.
         dropout: probability of hiding the condition of an example in training, which teaches the
             null that classifier-free guidance needs (Ho and Salimans 2022, arXiv 2207.12598).
 
@@ -29,6 +30,7 @@ class Condition:
     """
 
     KIND: ClassVar[str]
+    BESIDE: ClassVar[bool] = False
 
     dropout: Annotated[float, between(0, 1)] = 0.0
 

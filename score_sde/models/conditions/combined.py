@@ -26,6 +26,11 @@ class Make:
     options: Condition
     field: Field
 
+    @property
+    def beside(self) -> bool:
+        """See Condition.BESIDE."""
+        return self.options.BESIDE
+
     def __call__(self, features: int, **layer: Any) -> nnx.Module:
         """See Condition.embedding."""
         return self.options.embedding(self.field, features, **layer)
@@ -115,12 +120,26 @@ def make_embeddings(
         unit: whether each is of unit size, for a network that preserves magnitudes.
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
+
+    Raises:
+        ValueError: one is no embedding; see models.beside.
     """
     if not conditions:
         return None
+    for name, one in conditions.items():
+        if is_beside(one):
+            raise ValueError(
+                f"this network sees nothing beside its state, as {name} would have to be: use the "
+                "network unet or dit, or video_unet or video_dit of videos"
+            )
     layer = {"param_dtype": param_dtype, "rngs": rngs}
     make = {name: _unit(one) if unit else one for name, one in conditions.items()}
     return Embeddings({name: make[name](features, **layer) for name in sorted(make)})
+
+
+def is_beside(make: MakeEmbedding) -> bool:
+    """Whether a condition is seen beside the state; see models.beside."""
+    return getattr(make, "beside", False)
 
 
 def _unit(make: MakeEmbedding) -> MakeEmbedding:

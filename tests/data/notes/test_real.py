@@ -25,6 +25,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.usefixtures("well_compiled")
 def test_as_many_pitches_are_right_after_log_mel_and_griffin_lim():
     """ORACLES, "Sound": 96 notes, the same share before and after 64 bands and 40 iterations.
 

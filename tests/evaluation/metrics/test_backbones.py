@@ -62,9 +62,9 @@ def subject(folder, field=FIELD, **changes):
 def test_entries(tmp_path):
     """Beside those of real examples, with what determines the samples."""
     found = Backbones(num_samples=8, most_real=4).prepare(subject(tmp_path))()
-    assert (found["helix"]["value"], found["helix"]["of_real_examples"]) == (0.5, 0)
-    assert found["fold_strands"]["of_real_examples"] == 1
-    assert found["nearest"]["of_real_examples"] < 1e-4
+    assert (found["helix"]["value"], found["helix"]["of_real_examples"]["value"]) == (0.5, 0)
+    assert found["fold_strands"]["of_real_examples"]["value"] == 1
+    assert found["nearest"]["of_real_examples"]["value"] < 1e-4
     assert (found["cis"]["nfe"], found["cis"]["protocol"]["n"]) == (7, 8)
 
 

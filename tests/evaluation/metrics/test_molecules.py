@@ -77,7 +77,7 @@ def test_entries(tmp_path):
     """Beside those of real examples, with what determines the samples; drawn once."""
     found = Molecules(num_samples=10).prepare(subject(tmp_path))()
     assert found["molecule_stability"]["value"] == 1
-    assert found["molecule_stability"]["of_real_examples"] == 0.5
+    assert found["molecule_stability"]["of_real_examples"]["value"] == 0.5
     assert found["uniqueness"]["value"] == 0.2
     assert found["novelty"]["value"] == 0.5
     assert (found["validity"]["nfe"], found["validity"]["protocol"]["n"]) == (7, 10)
