@@ -45,6 +45,9 @@ def get_config(told: str = "category") -> ConfigDict:
     config.training.eval_every = 500
     config.training.sample_every = 750
     config.training.checkpoint_every = 500
+    # Of v, not of the noise: what it is of is settled where there is much noise.
+    config.objective.denoising.weighting = "uniform"
+    config.objective.denoising.quantity = "v"
     config.objective.stratified = True
     config.optim.learning_rate = 1e-3
     config.optim.warmup = 100
