@@ -8,6 +8,10 @@ of 652 chains without a break, neighbours are 3.802 +- 0.055 A apart, 0.3 % of t
 of the dihedral angles are helix-like, 39.8 % strand-like (2026-11-28; with the files of PyPI's
 MDAnalysisTests, unpacked beside the others in one folder, which --from names).
 
+Not good yet: after 9 minutes on two cores (JAX 0.10.2, 2026-11-28) neighbours of 500 samples are
+3.72 +- 0.63 A apart and 26 % of them cis; 20 % of the angles are helix-like, 37 % strand-like. Of
+171 held-out windows it is 3.81 +- 0.02 A, 0 %, 54 % and 27 %.
+
     apt-get install theseus-examples python-biopython-doc
     python -m score_sde.data prepare backbone64
     python main.py --config=configs/backbone64.py
@@ -42,7 +46,7 @@ def get_config() -> ConfigDict:
     config.model.neighbours = 4
 
     config.training.batch_size = 64
-    config.training.steps = 2000
+    config.training.steps = 1500
     config.training.ema_decays = (0.999,)
     config.training.log_every = 100
     config.training.eval_every = 1000
