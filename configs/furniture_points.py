@@ -38,7 +38,7 @@ def get_config(told: str = "category") -> ConfigDict:
     config.model.depth = 5
     config.model.heads = 4
 
-    config.training.batch_size = 32
+    config.training.batch_size = 16
     config.training.steps = 1500
     config.training.ema_decays = (0.995,)
     config.training.log_every = 50

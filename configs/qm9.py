@@ -48,7 +48,7 @@ def get_config(network: str = "egnn") -> ConfigDict:
         config.model.heads = 4
 
     config.training.batch_size = 64
-    config.training.steps = 1400
+    config.training.steps = 1000
     config.training.ema_decays = (0.999,)
     config.training.log_every = 100
     config.training.eval_every = 700
