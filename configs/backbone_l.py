@@ -1,7 +1,7 @@
 """The same as backbone64.py at the size of DiT-L, in the range of Proteina's 200M to 400M.
 
 Nothing of it was trained here: it is what the small recipe becomes on accelerators and more chains
-(any source of a field of kind "points", docs/extending.md). 457,026,563 parameters.
+(any source of a field of kind "points", docs/extending.md). 457,214,987 parameters.
 
     python main.py --config=configs/backbone_l.py --config.training.fsdp=8
 """

@@ -1,11 +1,14 @@
 r"""Moving digits by a text, 8 frames of 16x16 pixels, told as "a 3 moves left"; VP SDE.
 
-A small U-Net at patches of 2 x 2 pixels whose attention over each frame is followed by one over
-time, 881,188 parameters. It predicts v. A tenth of the training examples are told no text, so that
-the model guides itself.
+A diffusion transformer whose tokens are patches of 4x4 pixels in all 8 frames, of 4,257,056
+parameters. It predicts v. A tenth of the training examples are told no text, so that the model
+guides itself.
 
-After 8 minutes on two cores (JAX 0.10.2, 2026-11-28) the motion is right in 60.2 +- 2.2 % of 500
-clips, the digit in 19.4 +- 1.8 %: what moves changes its shape from frame to frame.
+After 9 minutes on two cores (JAX 0.10.2, 2026-11-28) the motion is right in all of 500 clips, the
+digit in 62.4 +- 2.2 %, at guidance 4. At 2 it is 49.2 +- 2.2 %. Networks that see patches of single
+frames learn more slowly: with --config.model.time_patch=4 and 5,000 steps of 32 examples, as many
+minutes, the digit is right in 44.8 %, and a U-Net with attention over the frames of each place
+alone (video_unet, 1,800 steps) does not learn it at all.
 
     python main.py --config=configs/digits_video.py
     python main.py --workdir=runs/digits_video --mode=sample --num_samples=500
@@ -16,6 +19,11 @@ The future of held-out clips, given their first two frames; and what is between 
 
     python main.py --workdir=runs/digits_video --mode=sample --task=inpaint --mask=future
     python main.py --workdir=runs/digits_video --mode=sample --task=inpaint --mask=between
+
+With :unet the network is a U-Net whose attention over each frame is followed by one over all
+frames, of which a run of images can be the beginning:
+
+    python main.py --config=configs/digits_video.py:unet --workdir=runs/digits_video_unet
 
 With :frames the network is told the first two frames too, of three in ten examples none, and
 continues those of held-out clips, or of an animated PNG or WebP:
@@ -38,14 +46,14 @@ def get_config(told: str = "text") -> ConfigDict:
     """The recipe.
 
     Args:
-        told: "text"; or "frames", the first two frames too.
+        told: "text"; "frames", the first two frames too; or "unet", a text, by that network.
 
     Raises:
-        UserError: it is neither.
+        UserError: it is none of these.
     """
-    if told not in ("text", "frames"):
-        raise UserError(f"digits_video:{told}: give text or frames")
-    config = default("video_unet")
+    if told not in ("text", "frames", "unet"):
+        raise UserError(f"digits_video:{told}: give text, frames or unet")
+    config = default("video_unet" if told == "unet" else "video_dit")
     config.data.name = "digits_video"
     config.space.name = "video"
     config.conditions.fields = ("text",)
@@ -63,30 +71,39 @@ def get_config(told: str = "text") -> ConfigDict:
 
     config.model.parametrization = "v"
     config.model.noise_label = "time"
-    config.model.patch = 2
-    config.model.channels = 32
-    config.model.channel_mult = (1, 2)
-    config.model.num_res_blocks = 1
-    config.model.attn_resolutions = (4, 8)
-    config.model.dropout = 0.0
-
-    config.training.batch_size = 32
-    config.training.steps = 1800
+    if told == "unet":
+        config.model.patch = 2
+        config.model.channels = 32
+        config.model.channel_mult = (1, 2)
+        config.model.num_res_blocks = 1
+        config.model.attn_resolutions = (4, 8)
+        config.model.dropout = 0.0
+        config.training.batch_size = 32
+        config.training.steps = 1800
+    else:
+        config.model.patch = 4
+        config.model.time_patch = 8  # all frames
+        config.model.joint = True
+        config.model.channels = 192
+        config.model.depth = 6
+        config.model.heads = 6
+        config.training.batch_size = 64
+        config.training.steps = 7000
     config.training.steps_per_call = 10
     # Of v, not of the noise: what it is of is settled where there is much noise.
     config.objective.denoising.weighting = "uniform"
     config.objective.denoising.quantity = "v"
     config.objective.stratified = True
     config.training.ema_decays = (0.995,)
-    config.training.log_every = 50
-    config.training.eval_every = 500
-    config.training.sample_every = 500
+    config.training.log_every = 100
+    config.training.eval_every = 1000
+    config.training.sample_every = 2500
     config.training.checkpoint_every = 500
     config.optim.learning_rate = 2e-3
     config.optim.warmup = 100
     config.optim.decay = "cosine"
 
-    config.guidance.scale = 2.0
+    config.guidance.scale = 4.0
     config.sampling.sampler = "dpmpp_2m"
     config.sampling.steps = 25
     config.sampling.num_samples = 100

@@ -1,11 +1,14 @@
 """Pictures of furniture by their depth, 32x32: a ControlNet beside a run of :pictures.
 
-apt-get install sweethome3d-furniture
-python -m score_sde.data prepare furniture_depth
-python main.py --config=configs/furniture_depth.py:pictures --workdir=runs/furniture_pictures
-python main.py --config=configs/furniture_depth.py --init_from=runs/furniture_pictures
-python main.py --config=configs/furniture_depth.py --mode=evaluate
-python -m score_sde.data info furniture_depth --picture=runs/furniture.png
+The shapes of furniture_points, drawn with their colours from several sides. What it draws is
+measured by how well the silhouettes agree with the depth that was asked.
+
+    apt-get install sweethome3d-furniture
+    python -m score_sde.data prepare furniture_depth
+    python main.py --config=configs/furniture_depth.py:pictures --workdir=runs/furniture_pictures
+    python main.py --config=configs/furniture_depth.py --init_from=runs/furniture_pictures
+    python main.py --config=configs/furniture_depth.py --mode=evaluate
+    python -m score_sde.data info furniture_depth --picture=runs/furniture.png
 """
 
 from ml_collections import ConfigDict
@@ -21,7 +24,6 @@ def get_config(part: str = "control") -> ConfigDict:
     """
     config = recipes.get("emoji_text")
     config.data.name = "furniture_depth"
-    config.data.image_size = 0  # they are as they are drawn
     config.data.field = "image"
     config.data.image_size = 0  # the size that they have
     config.space.pixels.flip = False

@@ -8,6 +8,14 @@ trained first and kept in this run's folder. 2,387,728 parameters.
     python main.py --config=configs/notes_latent.py
     python main.py --workdir=runs/notes_latent --mode=sample --condition=text="violin, A4"
     python main.py --workdir=runs/notes_latent --mode=evaluate
+
+Latents can be made once, in place of in each step; the command says the options of their space:
+
+    python -m score_sde.data encode notes --autoencoder=runs/notes_autoencoder --out=notes_latents
+    python main.py --config=configs/notes_latent.py --workdir=runs/notes_encoded \
+        --config.data.name=encoded --config.data.dir=notes_latents --config.data.field=latent \
+        --config.space.name=encoded_sounds --config.space.encoded_sounds.factor=500 \
+        --config.space.encoded_sounds.rate=16000 --config.space.encoded_sounds.per_channel=True
 """
 
 from ml_collections import ConfigDict

@@ -9,6 +9,10 @@ Of all 130,831 molecules themselves 99.4 % of the atoms and 95.3 % of the molecu
 97.6 % are valid in the stricter sense of the metric (2026-11-28). Of the first file of the package,
 whose molecules are the smaller ones, it is 99.0 % and 93.7 %.
 
+Not good yet: after 5 minutes on two cores (JAX 0.10.2, 2026-11-28) 22.1 +- 0.4 % of the atoms of
+1,000 samples are stable, and no molecule. Published networks see each molecule a thousand times,
+here half of them are seen once.
+
     pip install qm9pack
     python -m score_sde.data prepare qm9
     python main.py --config=configs/qm9.py

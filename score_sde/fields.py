@@ -23,7 +23,7 @@ NUMBERS, TOKENS = "numbers", "tokens"
 ABOUT = "about"  # in files of samples: JSON text that says what they are
 
 # What stands beside the fields in batches and in files of samples.
-RESERVED = ("counts", "samples", "observed", ABOUT)
+RESERVED = ("counts", "samples", "observed", "predicted", ABOUT)
 
 
 _MOST = 2**31 - 1  # values of anything

@@ -253,7 +253,7 @@ def _identified(file: IO[bytes], name: str) -> ImageFile:
                 return kind(file)
     except MemoryError:
         raise
-    except Exception as error:
+    except Exception as error:  # a plugin of Pillow's reads the header as it is made: see _decoding
         raise ImageError(f"{name} is not a readable image ({first_line(error)})") from error
     raise ImageError(f"{name} is not a readable image: it holds no PNG, JPEG or WebP")
 

@@ -18,6 +18,8 @@ NOISE_LABELS: dict[str, Callable[[SDE, jax.Array], jax.Array]] = {
     # As flow models of the makers of Stable Diffusion 3 count it.
     "thousandths": lambda sde, t: 1000 * t,
     "sigma": lambda sde, t: sde.sigma(t),
+    # From data, 0, to noise, 1, of any process: the time of the cosine process at its noise level.
+    "angle": lambda sde, t: (2 / math.pi) * jnp.arctan2(sde.sigma(t), sde.alpha(t)),
     # Of noise over signal, whose logarithm tells the levels of any process apart.
     "ratio": lambda sde, t: sde.sigma(t) / sde.alpha(t),
     # Index of the level in a discrete sequence with the largest noise first, as SMLD counts them.
@@ -29,6 +31,9 @@ NOISE_LABELS: dict[str, Callable[[SDE, jax.Array], jax.Array]] = {
     "level_per_thousand": lambda sde, t: 1000 * (sde.scales - 1) / sde.scales * t,
     # From noise, 0, to data, 1, as flow matching counts time.
     "reversed_time": lambda sde, t: 1 - t,
+    # -log alpha, which MDLM is told of tokens (Sahoo et al. 2024, arXiv 2406.07524): no more than
+    # where a thousandth stays, as there.
+    "total_noise": lambda sde, t: -jnp.log(jnp.maximum(sde.alpha(t), 1e-3)),
     # c_noise = log(sigma / alpha) / 4 (Karras et al. 2022, Table 1).
     "log_sigma": lambda sde, t: -sde.log_snr(t) / 8,
     # log(sigma / (2 alpha)): as VE models whose data were in [0, 1] are told it of data in [-1, 1].

@@ -307,6 +307,30 @@ class T5(System):
 
 
 @dataclasses.dataclass(frozen=True)
+class StableAudio(System):
+    """Stable Audio: the tokens of T5, and zeros after their end, which a network may look at.
+
+    Attributes:
+        empty_is_zero: a prompt that is left out is told as zeros, and so is one in training.
+        length: tokens of T5.
+    """
+
+    empty_is_zero: ClassVar[bool] = True
+
+    length: Count = 128
+
+    @property
+    def sizes(self) -> Sequence[Sequence[int | None]]:
+        """See System."""
+        return ((1, self.length),)
+
+    def told(self, parts: Sequence[Part | None], tokens: Tokens) -> Cond:
+        """See System: "text"."""
+        found = _t5(parts[0], tokens[0], masked=True)
+        return {"text": jnp.where(found["text_mask"][..., None], found["text"], 0)}
+
+
+@dataclasses.dataclass(frozen=True)
 class OfField(System):
     """A model that is told a field of its data: texts as they are there, which it reads itself.
 
@@ -351,6 +375,7 @@ SYSTEMS: Mapping[str, type[System]] = {
     "sd3": SD3,
     "flux": Flux,
     "t5": T5,
+    "stable_audio": StableAudio,
 }
 
 

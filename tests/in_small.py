@@ -1,9 +1,9 @@
 """The commands of the documentation, run in small: how each is, where, and after which others.
 
-Its pages are the README, those of experiments/ and docs/, CONTRIBUTING.md and the docstrings of the
-recipes; docs/extending.md has a test of its own. `ELSEWHERE` says which kinds of commands another
-test runs, so that they need only be understood. Of all others `HOW` says how they are run: what is
-in no row of it fails, so that it gets one.
+Its pages are the README, those of experiments/ and docs/, CONTRIBUTING.md, SECURITY.md and the
+docstrings of the recipes; docs/extending.md has a test of its own. `ELSEWHERE` says which kinds of
+commands another test runs, so that they need only be understood. Of all others `HOW` says how they
+are run: what is in no row of it fails, so that it gets one.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def _files(*patterns):
 
 
 MARKDOWN = [
-    *("README.md", "CONTRIBUTING.md", "experiments/README.md"),
+    *("README.md", "CONTRIBUTING.md", "SECURITY.md", "experiments/README.md"),
     *_files("experiments/*/README.md"),
     *(page for page in _files("docs/*.md") if page != "docs/extending.md"),
 ]
@@ -68,6 +68,9 @@ ELSEWHERE = {
     "python main.py --config=configs/digits_classifier.py": "runs/test_classifier_run.py",
     "python main.py --config=configs/digits_flow.py": "runs/test_flow_runs.py",
     "python main.py --config=configs/digits_rgb_vp.py": "cli/test_questions.py",
+    "python main.py --config=configs/digits_vp.py --mode=sample --task=shallow": (
+        "cli/test_redrawn.py"
+    ),
     "python main.py --config=configs/digits_vp.py --mode=sample --task=": "cli/test_questions.py",
     "python main.py --config=configs/digits_vp.py --workdir=runs/lora": "runs/test_lora_run.py",
     "python main.py --config=configs/digits_vp.py --workdir=runs/told": "runs/test_init_from.py",
@@ -81,6 +84,10 @@ ELSEWHERE = {
     "python main.py --config=configs/furniture_points.py": "cli/test_points.py",
     "python main.py --config=configs/notes_text.py": "runs/test_sound_run.py",
     "python main.py --config=configs/qm9.py": "cli/test_structures.py",
+    "python main.py --mode=import --checkpoint=stable-audio-open-1.0": (
+        "interop/test_stable_audio.py"
+    ),
+    "python main.py --config=configs/stable_audio.py": "interop/test_stable_audio.py",
     "python main.py --config=configs/text_masked.py": "runs/test_token_run.py",
     "python main.py --config=configs/toy_moons.py": "cli/test_vectors.py",
     "python main.py --config=configs/words_masked.py": "runs/test_token_run.py",
@@ -89,6 +96,7 @@ ELSEWHERE = {
     "python main.py --workdir=runs/furniture_points": "cli/test_points.py",
     "python main.py --workdir=runs/notes_text": "runs/test_sound_run.py",
     "python main.py --workdir=runs/qm9": "cli/test_motifs.py",
+    "python main.py --workdir=runs/stable_audio": "interop/test_stable_audio.py",
     "python main.py --workdir=runs/words_masked": "runs/test_token_run.py",
     "python main.py --workdir=runs/digits_vp --mode=sample --config.sampling.sampler=rk45": (
         "cli/test_vectors.py"
@@ -170,6 +178,8 @@ NETWORK = {
     "video_dit": {"model.channels": 8, "model.depth": 1, "model.heads": 1},
     "uvit": {"model.channels": 8, "model.depth": 3, "model.heads": 1},
     "set_transformer": {"model.channels": 8, "model.depth": 1, "model.heads": 1},
+    "stable_audio": {"model.channels": 16, "model.depth": 1, "model.heads": 2}
+    | {"model.key_value_heads": 1},
     "egnn": {"model.channels": 8, "model.depth": 1},
     "edm2": UNET | {"model.head_channels": 4},
     "sound_autoencoder": {"model.widths": (4, 4, 4, 4, 8)},
@@ -316,6 +326,11 @@ HOW = {
     "pip download --no-deps music21": reads("score_sde/data/chorales.py"),
     "apt-get install asterisk-core-sounds-en-wav": reads("score_sde/data/speech.py"),
     "pip install qm9pack": reads("score_sde/data/qm9.py"),
+    "python -m build": reads("pyproject.toml"),  # test_wheel.py builds both
+    "python -m publishing.notes": as_typed,
+    # It takes a minute: publishing/test_site.py builds it.
+    "python -m publishing.site": reads("publishing/site/__main__.py"),
+    "python -m publishing.api": reads("publishing/api.txt"),  # publishing/test_api.py compares
     "pip install -e": reads("pyproject.toml"),  # test_readme.py looks at its extras
     "pytest": reads("setup.cfg"),
     "pre-commit install": reads(".pre-commit-config.yaml"),

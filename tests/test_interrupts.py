@@ -46,6 +46,8 @@ def test_a_program_of_this_package_is_known_by_how_python_was_started(argv, star
         *(["main.py"], ["score-sde"], ["-m", "score_sde"], ["-m", "score_sde.report"]),
         *(["-m", "score_sde.sweep"], ["-m", "score_sde.data"], ["-m", "score_sde.interop.export"]),
         ["-m", "score_sde.evaluation.statistics"],
+        *(["-m", f"experiments.{name}"] for name in ("exact_solvers", "faults", "throughput")),
+        *(["-m", f"experiments.{name}"] for name in ("scaling", "scaling.check")),
     ],
     ids=" ".join,
 )

@@ -12,7 +12,7 @@ from score_sde.prediction import (
     PredictionOptions,
     from_network,
 )
-from score_sde.processes import DDPM, EDM, VE, VP, CosineVP, RectifiedFlow, SubVP
+from score_sde.processes import DDPM, EDM, VE, VP, CosineVP, Masked, RectifiedFlow, SubVP
 
 SDES = [VP(), SubVP(), VE(), EDM(), CosineVP(), RectifiedFlow()]
 each_sde = pytest.mark.parametrize("sde", SDES, ids=lambda sde: type(sde).__name__)
@@ -106,6 +106,12 @@ def test_from_network_passes_labels_and_condition(x64):
     np.testing.assert_allclose(seen["label"], sde.sigma(t))
     assert seen["cond"] == "class 3"
     np.testing.assert_allclose(NOISE_LABELS["time"](sde, t), 999 * t)
+    angle = NOISE_LABELS["angle"](sde, t)
+    np.testing.assert_allclose(jnp.tan(jnp.pi / 2 * angle), sde.sigma(t) / sde.alpha(t))
+    np.testing.assert_allclose(NOISE_LABELS["angle"](CosineVP(), t), t)
+    least = jnp.array([0.0, 0.5, 0.9999, 1.0])
+    total = [0, np.log(2), np.log(1000), np.log(1000)]
+    np.testing.assert_allclose(NOISE_LABELS["total_noise"](Masked(), least), total, atol=1e-9)
 
 
 def test_channels_beyond_those_of_the_data_are_not_read(x64):

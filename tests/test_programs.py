@@ -1,4 +1,4 @@
-"""The programs of experiments/ and benchmarks/: each has help, and refuses unknown flags."""
+"""The programs beside the package: each has help, and refuses flags that it has not."""
 
 import runpy
 import sys
@@ -10,7 +10,8 @@ pytestmark = pytest.mark.slow
 
 # Started by experiments/throughput alone, each with two files.
 OF_THROUGHPUT = ("machine", "one", "op_times")
-FILES = [path for folder in ("benchmarks", "experiments") for path in (ROOT / folder).rglob("*.py")]
+FOLDERS = ("benchmarks", "experiments", "publishing")
+FILES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
 PROGRAMS = [
     path
     for path in sorted(FILES)

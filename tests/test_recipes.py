@@ -19,7 +19,7 @@ from made_info import image_info
 from program import ROOT
 
 from score_sde import fields
-from score_sde.data import Info, backbone64, notes, qm9, selection, speech
+from score_sde.data import Info, backbone64, notes, qm9, selection, sounds, speech
 from score_sde.data.load import is_as_it_is
 from score_sde.errors import UserError
 from score_sde.evaluation import asked
@@ -74,8 +74,8 @@ def test_small_images_are_of_any_multiple_of_4(size):
 
 # Of every recipe, what it says: trainable parameters of its network at full size.
 PARAMETERS = {
-    "backbone64": 1_895_683,
-    "backbone_l": 457_026_563,
+    "backbone64": 1_919_243,
+    "backbone_l": 457_214_987,
     "bach_masked": 815_744,
     "cifar_classifier": 39_181_770,
     "cifar_dit": 32_483_340,
@@ -102,7 +102,7 @@ PARAMETERS = {
     "digits_subvp": 582_265,
     "digits_vdm": 585_530,
     "digits_ve": 584_569,
-    "digits_video": 881_188,
+    "digits_video": 4_257_056,
     "digits_vp": 582_265,
     "emoji_autoencoder": 842_220,
     "emoji_control": 2_401_184,
@@ -123,6 +123,7 @@ PARAMETERS = {
     "notes_text": 1_806_400,
     "small_images": 1_754_147,
     "speech_text": 1_831_360,
+    "stable_audio": 1_057_335_552,
     "text_masked": 4_737_792,
     "toy_gaussians": 56_130,
     "toy_moons": 56_130,
@@ -131,10 +132,11 @@ PARAMETERS = {
 }
 # Those that other tests train in small: test_paper.py those of the paper, which three recipes of
 # CIFAR-10 are too, and of runs/ test_autoencoder_run.py, test_classifier_run.py,
-# test_distilled_runs.py, test_sound_run.py and test_variational_run.py.
+# test_distilled_runs.py, test_sound_run.py and test_variational_run.py; and of interop/
+# test_stable_audio.py.
 TRAINED = ("paper", "cifar_vp", "cifar_subvp", "cifar_ve", "emoji_autoencoder", "emoji_latent")
 TRAINED += ("digits_classifier", "digits_progressive", "digits_vdm")
-TRAINED += ("notes_autoencoder", "notes_latent")
+TRAINED += ("notes_autoencoder", "notes_latent", "stable_audio")
 UNTRAINED = [name for page in in_small.ALONE if (name := PurePath(page).stem) not in TRAINED]
 COMPILED = {}
 # Sets whose fields do not depend on what they are made from.
@@ -164,6 +166,11 @@ def described(config, folder=None):
         return Info("chorales", "train", 20, (fields.tokens(128, 47),))
     if config.space.name == "tokens":
         return Info(config.data.name, "train", 20, (fields.tokens(13, 27),))
+    if config.space.name == "encoded_sounds":
+        latent = fields.Field("latent", "gaussian", (32, 2 * 16))
+        return Info("encoded", "train", 20, (latent, *notes.FIELDS[1:]))
+    if config.space.name == "sound_latents" and config.data.name == "encoded":
+        return Info("encoded", "train", 20, sounds.fields(44_100, 2**21 / 44_100, 2))
     if config.data.name in MADE_HERE:
         return Info(config.data.name, "train", 20, MADE_HERE[config.data.name].FIELDS)
     if config.data.name in ("folder", "arrays"):

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from program import ROOT, environment
 
 pytestmark = pytest.mark.slow
 
-FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "main.py")
+FILES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "main.py")
+FILES += ("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "SECURITY.md")
 
 
 def done(*command, folder):
@@ -37,14 +39,20 @@ def pip(*arguments, folder):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel of this code."""
+def source(tmp_path_factory):
+    """A copy of this code, with what its distributions are made of."""
     source = tmp_path_factory.mktemp("source")
     for name in ("score_sde", "configs"):
         unwanted = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, source / name, ignore=unwanted)
     for name in FILES:
         shutil.copy(ROOT / name, source)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source):
+    """The wheel of this code."""
     pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir=dist", ".", folder=source)
     (found,) = (source / "dist").glob("*.whl")
     return found
@@ -64,12 +72,28 @@ def scripts(wheel, tmp_path_factory):
     return home / "bin"
 
 
+MODULES = {str(path.relative_to(ROOT)) for path in (ROOT / "score_sde").rglob("*.py")}
+RECIPES = {str(path.relative_to(ROOT)) for path in ROOT.glob("configs/*.py")}
+TYPED = {"score_sde/py.typed"}
+
+
 def test_the_wheel_holds_the_package_and_the_recipes(wheel):
     """Each module, each recipe as a file of score_sde/configs/, and nothing else at the top."""
     with zipfile.ZipFile(wheel) as file:
         names = {name for name in file.namelist() if ".dist-info/" not in name}
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "score_sde").rglob("*.py")}
-    assert names == modules | {f"score_sde/configs/{p.name}" for p in ROOT.glob("configs/*.py")}
+    assert names == MODULES | {f"score_sde/{recipe}" for recipe in RECIPES} | TYPED
+
+
+def test_the_source_distribution_holds_what_the_wheel_is_made_of(source):
+    """The same, and the pages beside it; no tests, and nothing of a checkout."""
+    make = "from setuptools import build_meta; build_meta.build_sdist('dist')"
+    done(sys.executable, "-c", make, folder=source)
+    (found,) = (source / "dist").glob("*.tar.gz")
+    with tarfile.open(found) as file:
+        names = {name.partition("/")[2] for name in file.getnames() if "egg-info" not in name}
+    made = {"PKG-INFO", "score_sde/configs", "tests"}
+    names = {name for name in names if name and not (source / name).is_dir()} - made
+    assert names == MODULES | RECIPES | TYPED | set(FILES)
 
 
 # Two steps of a network that compiles in no time.

@@ -20,7 +20,7 @@ from typing import Any
 from experiments.exact_solvers import pictures, tables
 from experiments.exact_solvers.flows import Data, bumps, digits
 from experiments.exact_solvers.measure import PROCESSES, of_process, one_core
-from score_sde import files, terminal
+from score_sde import files, interrupts, terminal
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -55,6 +55,7 @@ def written(
 @terminal.program
 def main(argv: Sequence[str]) -> int:
     """Measure all that there is; exit code 2 for bad input."""
+    interrupts.listen()
     parser = terminal.Parser.of("python -m experiments.exact_solvers", __doc__)
     parser.add_argument("--results", type=files.typed, default=RESULTS, help="a folder")
     written(parser.parse_args(argv[1:]).results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -98,9 +99,13 @@ class Curve(NamedTuple):
 
 
 def one_core() -> None:
-    """Let a process use one: products of small matrices are slower on several."""
+    """Let a process use one: products of small matrices are slower on several.
+
+    Ctrl-C, of which the process that began it speaks, ends it without a word.
+    """
     from threadpoolctl import threadpool_limits
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     threadpool_limits(1)
 
 

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from score_sde import files, terminal
+from score_sde import files, interrupts, terminal
 from score_sde.errors import UserError
 
 try:
@@ -81,6 +81,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit code: 0; 1 if an outcome is not the one that is to be; 2 for bad input.
     """
+    interrupts.listen()
     given = parser().parse_args(argv[1:])
     names = list(FAULTS) if given.only is None else given.only.split(",")
     if unknown := [name for name in names if name not in FAULTS]:

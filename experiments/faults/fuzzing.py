@@ -74,7 +74,7 @@ def _batch(number: int, first: int) -> tuple[collections.Counter[str], list[floa
         try:
             with _quiet():
                 line = ask(case)
-        except Exception:
+        except Exception:  # what must not be, and is counted
             counts["traceback"] += 1
             wrong.append(f"{case}\n{traceback.format_exc()[-1500:]}")
             return None

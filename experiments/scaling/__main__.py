@@ -14,7 +14,7 @@ from pathlib import Path
 from experiments.scaling import cases, model
 from experiments.scaling.cases import Case
 from experiments.scaling.chips import CHIPS
-from score_sde import files, terminal
+from score_sde import files, interrupts, terminal
 
 RECIPES = ("cifar_vp", "imagenet256_dit")
 SIZES = (8, 256, 4096)
@@ -76,6 +76,7 @@ def parser() -> terminal.Parser:
 @terminal.program
 def main(argv: Sequence[str]) -> int:
     """Print both tables and write them; exit code 2 for bad input."""
+    interrupts.listen()
     folder = parser().parse_args(argv[1:]).results
     found = [cases.read(recipe) for recipe in RECIPES]
     sizes = [

@@ -18,7 +18,7 @@ from jax.sharding import NamedSharding
 
 from experiments.scaling import cases, volumes
 from experiments.scaling.__main__ import RESULTS
-from score_sde import files, terminal
+from score_sde import files, interrupts, terminal
 from score_sde.models import placing
 from score_sde.models.functional import Functional
 from score_sde.training import collectives
@@ -131,6 +131,7 @@ def _shared(network: Functional, axes: dict[str, int]) -> set[tuple[int, ...]]:
 @terminal.program
 def main(argv: Sequence[str]) -> int:
     """Print the table and write it; exit code 2 for bad input."""
+    interrupts.listen()
     parser = terminal.Parser.of("python -m experiments.scaling.check", __doc__)
     parser.add_argument("--results", type=files.typed, default=RESULTS, help="a folder")
     folder = parser.parse_args(argv[1:]).results

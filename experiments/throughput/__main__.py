@@ -19,7 +19,7 @@ from pathlib import Path
 
 from experiments.throughput import cases, children, tables
 from experiments.throughput.cases import Case
-from score_sde import files, terminal
+from score_sde import files, interrupts, terminal
 from score_sde.errors import UserError
 
 RESULTS = Path(__file__).parent / "results"
@@ -31,6 +31,7 @@ LONGEST = 1e6  # seconds that a process can be waited for, twelve days
 @terminal.program
 def main(argv: Sequence[str]) -> int:
     """Measure and write; exit code 2 for bad input."""
+    interrupts.listen()
     asked = _parsed(argv[1:])
     machine = children.machine(asked.limit)
     count = machine["devices"]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from score_sde import files, terminal
+from experiments import measuring
 from score_sde.data import load, words
-from score_sde.errors import UserError
 from score_sde.evaluation import ngrams
 
 ORDER = 5
@@ -56,20 +54,7 @@ def _mean(values: np.ndarray) -> dict[str, float]:
     return {"value": float(values.mean()), "standard_error": float(error)}
 
 
-@terminal.program
-def main(argv: Sequence[str]) -> int:
-    """Print the line; exit code 2 for bad input."""
-    parser = terminal.Parser.of("python experiments/unmasking/measure.py", __doc__)
-    parser.add_argument("run", type=files.typed, help="its folder")
-    run = parser.parse_args(argv[1:]).run
-    try:
-        print(json.dumps(measured(run)))
-    except (OSError, LookupError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{run} is no run of this study: {error}") from error
-    return 0
-
+main = measuring.program("experiments/unmasking/measure.py", __doc__, measured)
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv))

@@ -10,13 +10,11 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from score_sde import files, terminal
-from score_sde.errors import UserError
+from experiments import measuring
 
 
 def measured(run: Path) -> dict[str, float]:
@@ -32,18 +30,7 @@ def measured(run: Path) -> dict[str, float]:
     return {"learning_rate": config["optim"]["learning_rate"], "loss": float(losses[-1])}
 
 
-@terminal.program
-def main(argv: Sequence[str]) -> int:
-    """Print the line; exit code 2 for bad input."""
-    parser = terminal.Parser.of("python experiments/widths/measure.py", __doc__)
-    parser.add_argument("run", type=files.typed, help="its folder")
-    run = parser.parse_args(argv[1:]).run
-    try:
-        print(json.dumps(measured(run)))
-    except (OSError, LookupError, ValueError) as error:
-        raise UserError(f"{run} is no run of this study that has ended: {error}") from error
-    return 0
-
+main = measuring.program("experiments/widths/measure.py", __doc__, measured)
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv))

@@ -45,6 +45,8 @@ def _distribute(line: CommandLine) -> None:
     try:
         known = {} if line.cluster is None else dataclasses.asdict(line.cluster)
         own = cluster.local_devices(os.environ)
+        if line.cluster is None and (port := cluster.port_of_step(os.environ)):
+            os.environ["JAX_COORDINATOR_PORT"] = str(port)
         limit = int(2 * gathering.LAST)  # at which JAX would end the process
         with gathering.waiting(line.cluster):
             jax.distributed.initialize(**known, local_device_ids=own, initialization_timeout=limit)

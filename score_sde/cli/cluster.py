@@ -72,6 +72,8 @@ def read(values: flags.FlagValues, environment: Mapping[str, str]) -> Cluster | 
     said = {name: values[name].value for name in ("coordinator", "processes", "process")}
     if all(value is None for value in said.values()):
         return of_environment(environment) if values.distributed else None
+    if twice := [name for name in said if values[name].present > 1]:
+        raise UserError(f"--{twice[0]} is given twice: processes that differ in it never meet")
     missing = [f"--{name}" for name, value in said.items() if value is None]
     missing += [] if values.distributed else ["--distributed"]
     if missing:
@@ -96,6 +98,26 @@ def of_environment(environment: Mapping[str, str]) -> Cluster | None:
     if ":" not in address:
         address = f"{address}:{environment.get('MASTER_PORT') or PORT}"
     return Cluster(address, _number(*count), _number(*number))
+
+
+def port_of_step(environment: Mapping[str, str]) -> int | None:
+    """Where the first process of a step of a Slurm job listens: steps of a job have a port each.
+
+    JAX would derive it from the job alone, so that two steps at the same time could not meet.
+
+    Returns:
+        The port; None where JAX decides: elsewhere, or if JAX_COORDINATOR_PORT says it.
+
+    Raises:
+        UserError: a number is none.
+    """
+    names = ("SLURM_JOB_ID", "SLURM_STEP_ID")
+    if environment.get("JAX_COORDINATOR_PORT") or not all(map(environment.get, names)):
+        return None
+    job, step = (_number(name, environment[name]) for name in names)
+    # As JAX, of the last 4096; an odd multiple gives as many steps ports that differ, which are
+    # not those of the next jobs.
+    return 2**16 - 4096 + (job + 61 * step) % 4096
 
 
 def local_devices(environment: Mapping[str, str]) -> list[int] | None:

@@ -10,6 +10,7 @@ import numpy as np
 from score_sde import images
 from score_sde.errors import UserError
 from score_sde.fields import Field, decode_texts, encode_texts
+from score_sde.files import expanded
 from score_sde.runs.experiment import Experiment
 from score_sde.spaces import levels
 
@@ -31,13 +32,22 @@ def value(experiment: Experiment, name: str, text: str) -> np.ndarray:
         raise UserError(f"--condition={name}=...: this model is told {told}")
     field = experiment.data[name]
     if field.of_pixels:
-        return _pixels(field, Path(text))
+        return _pixels(field, expanded(text))
     if field.kind == "text":
         try:
             return encode_texts([text], *field.shape)[0]
         except ValueError as error:
             raise UserError(f"--condition={name}: {error}") from error
-    return _numbers(field, text)
+    found = _numbers(field, text)
+    if name in experiment.space.subspace.conditions:
+        _check_size(name, text, found, experiment.space.shape[0])
+    return found
+
+
+def _check_size(name: str, text: str, found: np.ndarray, most: int) -> None:
+    """Raise UserError if no example has as many elements."""
+    if not (found == found.round() and 1 <= found <= most):
+        raise UserError(f"--condition={name}={text}: it is how many there are, 1 to {most}")
 
 
 def words(field: Field, values: np.ndarray) -> list[str]:

@@ -14,7 +14,7 @@ from score_sde.values import Count, Every, NotNegative, Path, check, shown
 
 MODES = ("train", "sample", "evaluate", "import")
 OBSERVED = ("inpaint", "colorize", "superres", "motif")
-TASKS = tuple(dict.fromkeys(("class", "infill", *OBSERVED, *prompt_options.TASKS)))
+TASKS = tuple(dict.fromkeys(("class", "infill", "shallow", *OBSERVED, *prompt_options.TASKS)))
 METHODS = ("replacement", "pigdm", "dps", "moments", "gibbs")
 
 
@@ -37,6 +37,8 @@ def define() -> flags.FlagValues:
     flags.DEFINE_string("keep", None, "", flag_values=values)
     flags.DEFINE_string("motif", None, "", flag_values=values)
     flags.DEFINE_integer("at", None, "", flag_values=values)
+    flags.DEFINE_string("from", None, "", flag_values=values)
+    flags.DEFINE_string("real", None, "", flag_values=values)
     flags.DEFINE_integer("factor", None, "", flag_values=values)
     flags.DEFINE_enum("method", None, METHODS, "", flag_values=values)
     flags.DEFINE_integer("sweeps", None, "", flag_values=values)
@@ -74,7 +76,7 @@ def check_values(values: flags.FlagValues) -> None:
         **dict.fromkeys(("num_samples", "factor", "sweeps", "at"), Count),
         **dict.fromkeys(("step", "label"), Every),
         **dict.fromkeys(("workdir", "classifier", "checkpoint", "components", "motion"), Path),
-        **dict.fromkeys(("init_from", "mask", "out"), Path),
+        **dict.fromkeys(("init_from", "mask", "out", "from", "real"), Path),
     }
     try:
         for name, kind in kinds.items():

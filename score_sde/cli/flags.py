@@ -49,6 +49,9 @@ class Options:
         keep: of held-out examples, the places that are known: START:STOP:STEP.
         motif: FILE:RANGES of what is known, of a chain or a molecule.
         at: where its first stands, from 1; None for where there is room.
+        predictions: the file of examples that are drawn anew.
+        real: the file of what they are predictions of, which says from where; or "".
+        strength: the share of the steps that is made; None for the usual, or what `real` says.
         factor: how many times larger the answer is than what is known of it, each way.
         method: how what is known is used: a key of guidance.methods.METHODS.
         sweeps: of the method "gibbs".
@@ -64,6 +67,9 @@ class Options:
     keep: str = ""
     motif: str = ""
     at: int | None = None
+    predictions: str = ""
+    real: str = ""
+    strength: float | None = None
     factor: int = 2
     method: str = "replacement"
     sweeps: int = 100
@@ -240,6 +246,7 @@ def _question(values: flags.FlagValues) -> Options:
         "text": ("infill",),
         "keep": ("infill", "inpaint"),
         **dict.fromkeys(("motif", "at"), ("motif",)),
+        **dict.fromkeys(("from", "real"), ("shallow",)),
         "factor": ("superres",),
         "method": (*defined.OBSERVED, "outpaint"),
         "sweeps": defined.OBSERVED,
@@ -257,9 +264,17 @@ def _question(values: flags.FlagValues) -> Options:
         raise UserError("--keep says what is known, --mask what is not: give one of them")
     if values.task == "motif" and "motif" not in given:
         raise UserError("--task=motif goes with --motif=FILE:10-30, of a file of the user's")
+    if values.task == "shallow":
+        if "from" not in given:
+            raise UserError(
+                "--task=shallow goes with --from=FILE.npz, examples that something else predicted"
+            )
+        if "real" in given and values.strength is not None:
+            raise UserError("--real measures where to begin, --strength says it: give one of them")
+        given |= {"predictions": given.pop("from"), "strength": values.strength}
     if "sweeps" in given and values.method != "gibbs":
         raise UserError("--sweeps goes with --method=gibbs")
-    for name in given.keys() & {"classifier", "mask"}:
+    for name in given.keys() & {"classifier", "mask", "predictions", "real"}:
         given[name] = str(expanded(given[name]))
     if "scale" in given and not ("classifier" in given and 0 <= given["scale"] < math.inf):
         raise UserError(
@@ -319,7 +334,7 @@ def _config_alone(origin: Origin) -> ConfigDict | None:
     """The config of a run or a recipe, or None if its file itself is wrong."""
     try:
         return origin.opened() or _read(["main.py", f"--config={origin.file}"], None)[0].config
-    except Exception:  # reported by parse, which has met it too
+    except Exception:  # as in _configured, which meets it too and reports it
         return None
 
 

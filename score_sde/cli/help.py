@@ -39,10 +39,11 @@ Flags:
   --workdir=DIR       the run's folder; runs/NAME for a recipe NAME.py if not given. Without
                       --config it opens the run that is there, with all that its config.json says
   --task=TASK         what to sample: class, inpaint, colorize, superres (a larger image, from the
-                      means of its squares), infill (tokens) or motif (a chain or a molecule around
-                      a part of another); plain samples if not given. With --prompt: img2img, an
-                      image drawn again; inpaint, a part of it; outpaint, more around it;
-                      superres, by a model made for that; edit, what it shows replaced
+                      means of its squares), infill (tokens), motif (a chain or a molecule around
+                      a part of another) or shallow (what something else predicted, drawn anew);
+                      plain samples if not given. With --prompt: img2img, an image drawn again;
+                      inpaint, a part of it; outpaint, more around it; superres, by a model made
+                      for that; edit, what it shows replaced
   --label=N           --task=class: which class; each in turn if not given
   --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
   --scale=S           --task=class: factor on the classifier's gradient, 1 by default
@@ -65,8 +66,8 @@ Flags:
                       (counted from 0), by a scale (2.8) in the steps that begin between two shares
                       of them (0.01:0.2)
   --image=FILE        --prompt, with such a task: the image that it is about
-  --strength=S        img2img: the share of the steps that is made, above 0 to 1; 0.6 by default,
-                      and 1 for inpaint and outpaint
+  --strength=S        img2img and shallow: the share of the steps that is made, above 0 to 1; 0.6 by
+                      default, and 1 for inpaint and outpaint
   --noise_level=K     superres with --prompt: of the noise on the small image, 20 by default
   --prompt_from=TEXT  edit: what the image shows; it is led to noise and back along the ODE
   --extend=SIDE:N     outpaint: N pixels more at top, bottom, left or right; once for each
@@ -91,6 +92,12 @@ Flags:
                       which the rest is drawn: FILE:10-30, of the chain A FILE:A10-18,25-30, as the
                       file counts them. They lie to each other as there, turned in any way
   --at=N              --task=motif: where its first is in the sample, from 1; else in the middle
+  --from=FILE.npz     --task=shallow: examples as sampling writes them, "samples" (or the name of
+                      the modelled field) and what the model is told; they are noised, and drawn
+                      from there
+  --real=FILE.npz     --task=shallow: what they are predictions of, in their order, under the name
+                      of the field or as "samples": the error says from which time to draw, the
+                      first at which the two are no further apart than data and prior
   --factor=N          --task=superres: side of a square in pixels, 2 by default
   --method=METHOD     inpaint, colorize, superres and motif: replacement (default; give it
                       correctors), pigdm, dps or moments, with any sampler, or gibbs, which has a

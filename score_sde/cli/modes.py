@@ -124,7 +124,7 @@ def _sample(line: CommandLine) -> int:
         from score_sde.interop.lora.use import with_lora
 
         run = with_lora(run, *line.loras)
-    if line.prompted.prompts and run.experiment.text.prompts:
+    if line.prompted.prompts and run.experiment.text.prompts and run.space.IMAGES:
         from score_sde.cli import prompts
 
         return prompts.draw(line, run)
@@ -133,12 +133,12 @@ def _sample(line: CommandLine) -> int:
             f"--prompt: {workdir} is of a model that draws no pictures of texts; what it is told, "
             "--condition=NAME=VALUE says"
         )
-    _check_no_text(run)
+    texts = _texts(run)
     experiment = drawing(run.experiment)
     run = dataclasses.replace(run, experiment=experiment)
     guided = guide.opened(run, config.guidance)
-    number = config.sampling.num_samples if line.num_samples is None else line.num_samples
-    question = questions.ask(line.question, config, experiment, number)
+    number = questions.number(line.question, line.num_samples, config, experiment)
+    question = questions.ask(line.question, config, experiment, number, texts)
     target = drawn.Target.of(line.out, workdir, question.name, experiment.space.ending)
     seed, size = config.sampling.seed, min(number, config.sampling.batch_size)
     asked_for = f"{number} samples (--num_samples or config.sampling.num_samples)"
@@ -173,12 +173,13 @@ def _sample(line: CommandLine) -> int:
     if first:
         messages.say_ignored(line, experiment)
     key = sample_key(experiment.seed, seed)
-    told = question.task, question.cond, question.given
+    told = question.task, {**question.cond, **question.encoded}, question.given
     with Count(number, "examples", quiet=not first) as count:
         samples, nfe = generator(run.params, run.constants, key, number, count.reach, *told)
     if first:
         fit = question.fit(experiment.space, samples)
         shown = question.picture(samples, experiment.space.MOST)
+        captions = question.captions(experiment.data)
         examples = min(number, question.examples(shown))
         target.write(
             experiment.space,
@@ -186,8 +187,8 @@ def _sample(line: CommandLine) -> int:
             shown,
             question.columns,
             {**about, "nfe": nfe, "shown": examples},
-            question.captions(experiment.data),
-            question.heads,
+            captions,
+            question.titles(shown, captions),
         )
         report.refresh(workdir)
         messages.say_fit(fit)
@@ -296,6 +297,18 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
     return evaluate(what, asked, write)
 
 
+def _texts(run: Opened) -> Callable[[str], Mapping[str, Any]] | None:
+    """What tells a model of a text, by encoders that it has; None of one that has none.
+
+    Raises:
+        UserError: what it draws are pictures, of which --prompt asks.
+    """
+    if not run.experiment.text.ENCODERS or run.space.IMAGES:
+        _check_no_text(run)
+        return None
+    return run.text
+
+
 def _check_no_text(run: Opened) -> None:
     """Raise UserError if a model has to be told of a text, which only --prompt does."""
     if run.experiment.text.ENCODERS:
@@ -322,7 +335,7 @@ def _import(line: CommandLine) -> int:
         return 0
     report.refresh(line.workdir)
     if imported.pipeline:
-        prompt = " --prompt='a corgi'" if imported.prompts else ""
+        prompt = f" {imported.asked.replace('TEXT', _EXAMPLE)}" if imported.asked else ""
         prompt += " --frames=16" if line.motion is not None else ""
         print(
             f"{line.checkpoint} is now the run {line.workdir}: {imported.parameters:,} parameters "
@@ -352,6 +365,8 @@ def _import(line: CommandLine) -> int:
     print(f"Next: {next_with.get(imported.trains, f'{line.rerun} --mode=sample')}")
     return 0
 
+
+_EXAMPLE = "'a corgi'"  # of a text
 
 _MODES: dict[str, Callable[[CommandLine], int]] = {
     "train": _train,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def read(
         UserError: there is no such motif, or no room for it.
     """
     flag, space = f"--motif={text:.80}", experiment.space
-    path, ranges = (text, "") if Path(text).is_file() else text.rpartition(":")[::2]
+    path, ranges = (text, "") if os.path.isfile(expanded(text)) else text.rpartition(":")[::2]
     if not path:
         path, ranges = text, ""
     held = space.read(expanded(path))
@@ -101,6 +101,8 @@ def _chosen(held: list[Rows], chain: str, pairs: list[tuple[int, int]], flag: st
         there = ", ".join(dict.fromkeys(one.name or "one without a letter" for one in held))
         raise UserError(f"{flag}: there is no chain {chain}, but {there:.80}")
     numbers = named[0].numbers
+    if not len(numbers):
+        raise UserError(f"{flag}: it begins with one that has no atoms: {_GIVE}")
     inside = [(numbers >= first) & (numbers <= last) for first, last in pairs]
     for (first, last), part in zip(pairs, inside, strict=True):
         if not (numbers == first).any() or not (numbers == last).any():

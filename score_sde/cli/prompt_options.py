@@ -22,6 +22,7 @@ TASKS = {
     "superres": ("image", "noise_level"),
     "edit": ("image", "prompt_from"),
 }
+OF_DATA = {"shallow": ("strength",)}  # of models without prompts; what it takes of these
 _OF_TASKS = ("image", "strength", "extend", "noise_level", "prompt_from")
 SIDES = ("top", "bottom", "left", "right")
 ALSO_OF_DATA = ("inpaint", "superres")  # those that models without prompts are asked too
@@ -134,11 +135,12 @@ def read(values: flags.FlagValues) -> PromptOptions:
         raise UserError(
             f"--prompt goes with --mode=sample, and with --task={', '.join(TASKS)} or none"
         )
-    told = TASKS.get(task, ()) if values.prompt else ()
+    told = (TASKS if values.prompt else OF_DATA).get(task, ())
     for name in _OF_TASKS:
         if values[name].value not in (None, []) and name not in told:
             tasks = " or ".join(task for task, names in TASKS.items() if name in names)
-            raise UserError(f"--{name} goes with --prompt and --task={tasks}")
+            also = [f", or with --task={task}" for task, names in OF_DATA.items() if name in names]
+            raise UserError(f"--{name} goes with --prompt and --task={tasks}{''.join(also)}")
     if "image" in told and values.image is None:
         raise UserError(f"--task={task} is about an image: give --image=FILE")
     if "extend" in told and not values.extend:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from ml_collections import ConfigDict
 
 from score_sde import images
 from score_sde.checks import check_name
-from score_sde.cli import conditions, motifs
+from score_sde.cli import conditions, motifs, redrawn
 from score_sde.cli.defined import OBSERVED
 from score_sde.cli.flags import Options
-from score_sde.data import SplitError
+from score_sde.data import Source, SplitError
 from score_sde.data.base import Examples, Info
 from score_sde.errors import UserError
 from score_sde.guidance.methods import METHODS, Method
@@ -28,6 +28,7 @@ from score_sde.guidance.task import (
     Infill,
     Inpaint,
     Observed,
+    Redraw,
     Scaffold,
     SuperResolve,
     Task,
@@ -35,13 +36,17 @@ from score_sde.guidance.task import (
 from score_sde.processes import MASK
 from score_sde.runs import folder, sampling, sources
 from score_sde.runs.experiment import Experiment
-from score_sde.runs.generate import borrowed
+from score_sde.runs.generate import at_random, borrowed
 from score_sde.samplers.sample import Sampler
 from score_sde.spaces import Pixels, Space, parts
 
 Regions = Mapping[str, tuple[slice, ...]]
 _WHO = "the model"
+_TEXT = "text"  # what encoders are asked of
+_PAIRED = 8  # columns of samples with real examples
 HEADS = ("what is known", "drawn", "as it was")
+REAL = "real"
+ANEW = ("predicted", "drawn", "real")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +65,11 @@ class Question:
         part: where examples are known of which a part is, bool [1 or number, ...]; else None.
         method: how what is known is used, in a word; empty if nothing is.
         sampler: what draws, if it is not the run's.
+        text: what encoders tell the model of, or "".
+        encoded: what they tell it, [number, ...] each.
+        real: examples that said what the samples are told, as they are shown, or None.
+        predicted: examples that are drawn anew, of the shape of `known`, or None; `known` is then
+            what they are predictions of, if that is known.
     """
 
     task: Task
@@ -72,6 +82,10 @@ class Question:
     part: np.ndarray | None = None
     method: str = ""
     sampler: Sampler | None = None
+    text: str = ""
+    encoded: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    real: np.ndarray | None = None
+    predicted: np.ndarray | None = None
 
     def drawn_by(self, sampler: str) -> str:
         """What draws, in words: the run's sampler, of this name, by the method; or the method."""
@@ -84,37 +98,61 @@ class Question:
             arrays |= {self.field: self.known}
         if self.observed is not None:
             arrays |= {"observed": self.observed}
+        if self.predicted is not None:
+            arrays |= {"predicted": self.predicted}
         return arrays
 
     @property
     def given(self) -> np.ndarray | None:
         """The examples that the model is asked about, of which the task knows what is known."""
-        return _given(self.known, self.part)
+        return _given(self.known, self.part) if self.predicted is None else self.predicted
 
     def fit(self, space: Space, samples: np.ndarray) -> dict[str, np.ndarray]:
         """How well samples go with the part that was known; see Space.fit."""
         return {} if self.part is None else space.fit(samples, self.known, self.part)
 
     def picture(self, samples: np.ndarray, most: int) -> np.ndarray:
-        """What its picture shows: what is known, the sample and the truth, or samples only.
+        """What its picture shows: what was given, the sample and the truth; or samples.
+
+        Those stand beside real examples, if there are some.
 
         Args:
             samples: [number, ...].
             most: at most so many examples, but for a row of them, which is whole.
         """
-        if self.observed is not None:
-            threes = np.stack([self.observed, samples, self.known], axis=1)
-            samples = threes.reshape(-1, *samples.shape[1:])
+        if self.heads:
+            before = self.observed if self.predicted is None else self.predicted
+            rows = [before, samples, self.known][: len(self.heads)]
+            samples = np.stack(rows, axis=1).reshape(-1, *samples.shape[1:])
+        elif self.real is not None:
+            samples = np.stack([samples, self.real], axis=1).reshape(-1, *samples.shape[1:])
         columns = self.columns or 1
         return samples[: max(1, most // columns) * columns]
 
     def examples(self, shown: np.ndarray) -> int:
         """Of how many examples a picture is, from what it shows."""
+        if self.real is not None:
+            return len(shown) // 2
         return len(shown) // (len(self.heads) or 1)
+
+    def titles(self, shown: np.ndarray, captions: Sequence[str]) -> list[str]:
+        """What stands above what a picture shows.
+
+        Args:
+            shown: as of `picture`.
+            captions: of each example, or none.
+        """
+        count = self.examples(shown)
+        if self.real is not None:
+            asked = captions or count * [""]
+            return [title for text in asked[:count] for title in (text, REAL)]
+        return [*self.heads] * count if self.heads else [*captions[:count]]
 
     @property
     def heads(self) -> tuple[str, ...]:
         """What the examples of a row of its picture are; () where they are samples all."""
+        if self.predicted is not None and self.columns:
+            return ANEW if self.known is not None else ANEW[:2]
         return () if self.observed is None else HEADS
 
     def captions(self, data: Info) -> list[str]:
@@ -123,18 +161,38 @@ class Question:
         Args:
             data: the fields that conditions are of.
         """
-        asked = {name: conditions.words(data[name], of) for name, of in self.cond.items()}
-        return list(map(", ".join, zip(*(words for words in asked.values() if words), strict=True)))
+        asked = [conditions.words(data[name], of) for name, of in self.cond.items()]
+        if self.encoded:
+            asked = [[self.text] * len(next(iter(self.encoded.values()))), *asked]
+        return list(map(", ".join, zip(*filter(None, asked), strict=True)))
 
     def identity(self, options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
         """What determines the answer, beside the model: the flags, and arrays by name."""
         words = {**dataclasses.asdict(options), "conditions": dict(options.conditions)}
         leaves = {f"task {n}": leaf for n, leaf in enumerate(jax.tree.leaves(self.task))}
-        known = {} if self.known is None else {"known": self.known}
-        return words, {**leaves, **self.cond, **known}
+        examples = {"known": self.known, "predicted": self.predicted, "real": self.real}
+        beside = {name: array for name, array in examples.items() if array is not None}
+        return words, {**leaves, **self.cond, **beside}
 
 
-def ask(options: Options, config: ConfigDict, experiment: Experiment, number: int) -> Question:
+def number(options: Options, asked: int | None, config: ConfigDict, experiment: Experiment) -> int:
+    """How many examples: as many as are asked for, or are to be drawn anew, or as the config says.
+
+    Raises:
+        UserError: the file of predictions cannot be read, or has fewer.
+    """
+    if options.predictions:
+        return redrawn.number(options.predictions, asked, experiment)
+    return config.sampling.num_samples if asked is None else asked
+
+
+def ask(
+    options: Options,
+    config: ConfigDict,
+    experiment: Experiment,
+    number: int,
+    texts: Callable[[str], Mapping[str, Any]] | None = None,
+) -> Question:
     """Make the question.
 
     Args:
@@ -142,6 +200,7 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
         config: where the section `data` says where examples are.
         experiment: of the model that is asked.
         number: how many examples.
+        texts: what tells the model of a text by encoders; None for none.
 
     Raises:
         UserError: the model, the classifier or the data cannot answer it.
@@ -151,9 +210,11 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
             "config.sampling.sampler=jump takes a path in one step, and what is asked bends it on "
             "the way: give --config.sampling.sampler=dpmpp_2m, of a model that is a denoiser too"
         )
+    said = dict(options.conditions)
+    text = said.pop(_TEXT, "") if texts else ""
     given = {
-        name: np.repeat(conditions.value(experiment, name, text)[None], number, axis=0)
-        for name, text in options.conditions.items()
+        name: np.repeat(conditions.value(experiment, name, value)[None], number, axis=0)
+        for name, value in said.items()
     }
     if options.task == "class":
         question = _class(options, experiment, number)
@@ -161,6 +222,8 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
         question = _infill(options, config, experiment, number)
     elif options.task == "motif":
         question = _motif(options, experiment, number)
+    elif options.task == "shallow":
+        question = _shallow(options, config, experiment, number, given)
     elif options.task in OBSERVED:
         question = _held_out(options, config, experiment, number)
     else:
@@ -171,10 +234,42 @@ def ask(options: Options, config: ConfigDict, experiment: Experiment, number: in
     split = config.sampling.told_of
     lenders = functools.partial(sources.matching, config, split, experiment, _WHO)
     missing = set(experiment.conditions) - question.cond.keys() - given.keys()
-    found = borrowed(experiment, lenders, number, config.sampling.seed) if missing else {}
-    asked = dataclasses.replace(question, cond={**found, **question.cond, **given})
+    if config.sampling.beside:
+        question = _beside(question, given, experiment, lenders, number, config.sampling.seed)
+    elif missing:
+        found = borrowed(experiment, lenders, number, config.sampling.seed)
+        question = dataclasses.replace(question, cond={**found, **question.cond})
+    asked = dataclasses.replace(question, cond={**question.cond, **given})
+    if texts:
+        told = {name: np.repeat(np.asarray(a), number, axis=0) for name, a in texts(text).items()}
+        asked = dataclasses.replace(asked, text=text, encoded=told)
     _check_room(asked, experiment)
     return asked
+
+
+def _beside(
+    question: Question,
+    given: Mapping[str, np.ndarray],
+    experiment: Experiment,
+    lenders: Callable[[], Source],
+    number: int,
+    seed: int,
+) -> Question:
+    """The question of samples that are told what some examples are, which stand beside them.
+
+    Raises:
+        UserError: something else says what they are told, or nothing does.
+    """
+    something = any(array is not None for array in (question.known, question.predicted))
+    if given or question.cond or something or not experiment.conditions:
+        raise UserError(
+            "config.sampling.beside=True is of samples that are told what examples of the data "
+            "are: leave out --task and --condition, of a model that is told something"
+        )
+    found = at_random(lenders(), number, seed)
+    real = np.asarray(experiment.space.viewed(found[experiment.field.name]))
+    cond = {name: found[name] for name in experiment.conditions}
+    return dataclasses.replace(question, cond=cond, real=real, columns=_PAIRED)
 
 
 def _class(options: Options, experiment: Experiment, number: int) -> Question:
@@ -247,6 +342,27 @@ def _motif(options: Options, experiment: Experiment, number: int) -> Question:
     task = Scaffold(jnp.asarray(part), method=_method(options, experiment))
     return Question(
         task, {}, experiment.field.name, known, "motif", part=part, method=options.method
+    )
+
+
+def _shallow(
+    options: Options,
+    config: ConfigDict,
+    experiment: Experiment,
+    number: int,
+    given: Mapping[str, np.ndarray],
+) -> Question:
+    found = redrawn.read(options, config.sampling, experiment, number, given)
+    return Question(
+        Redraw(found.sampler) if found.noised else Task(),
+        found.cond,
+        experiment.field.name,
+        found.real,
+        "shallow",
+        None if experiment.space.OVERLAID else 6,
+        method=found.words,
+        sampler=found.sampler,
+        predicted=found.predicted,
     )
 
 

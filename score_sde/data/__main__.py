@@ -110,6 +110,9 @@ def add_sound_flags(parser: argparse.ArgumentParser) -> None:
         "--rate", type=_number(1000, 192_000), help="samples a second [16000]", **absent
     )
     group.add_argument("--seconds", type=_seconds, help="of an example [1.0]", **absent)
+    group.add_argument(
+        "--channels", type=_number(1, 64), help="of the set [the mean of a file's]", **absent
+    )
 
 
 def add_info_flags(parser: argparse.ArgumentParser) -> None:
@@ -127,7 +130,7 @@ def add_encode_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=files.typed, required=True, metavar="FOLDER", help="that is made"
     )
-    parser.add_argument("--field", default="", help="that is encoded [the only image]")
+    parser.add_argument("--field", default="", help="that is encoded [the only image or signal]")
     parser.add_argument(
         "--mean_only",
         action="store_true",

@@ -91,9 +91,8 @@ def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None]
 
 
 def load(folder: Path, split: str) -> Source:
-    """The windows that `prepare` wrote; see stored.load."""
-    missing = f"{NAME} is not prepared in {folder}: run python -m score_sde.data prepare {NAME}"
-    return stored.load(folder, NAME, split, missing, f"remove {folder} and prepare {NAME} again")
+    """The windows that `prepare` wrote; see stored.load_prepared."""
+    return stored.load_prepared(folder, NAME, split)
 
 
 def pieces(home: Path, say: Callable[[str], None]) -> Iterator[tuple[str, np.ndarray]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from score_sde.data import stored
-from score_sde.data.base import Info, Source
+from score_sde.data.base import DataError, Info, Source
 from score_sde.files import expanded
 
 NAME = "encoded"
@@ -26,6 +26,29 @@ AUTOENCODER = "autoencoder.safetensors"
 def write_index(folder: Path, splits: Mapping[str, Info], about: Mapping[str, Any]) -> None:
     """Write what the arrays of a folder are, which makes it a data set; see stored.write_index."""
     stored.write_index(folder / f"{NAME}.json", splits, about)
+
+
+def new(path: str | os.PathLike, name: str, given: object, ending: str) -> Path:
+    """Where a set is to be made of the user's own files.
+
+    Args:
+      path: of the folder; ~ is the home directory.
+      name: of what is made, and of the option that names the folder of the files.
+      given: that option.
+      ending: of the files.
+
+    Raises:
+      DataError: the option is None, or there is a set already.
+    """
+    if given is None:
+        raise DataError(
+            f"{name} are made of files *.{ending}: python -m score_sde.data prepare {name} "
+            f"--{name}=FOLDER --data_dir=NEW_FOLDER"
+        )
+    folder = expanded(path)
+    if (folder / f"{NAME}.json").exists():
+        raise DataError(f"{folder} holds a data set already: give another --data_dir")
+    return folder
 
 
 def load(path: str | os.PathLike, split: str = "train") -> Source:

@@ -3,10 +3,10 @@
     python -m score_sde.data prepare sounds --sounds=FOLDER --rate=16000 --seconds=1 --data_dir=NEW
 
 Files may have any rate and number of channels: the mean of these is resampled
-(score_sde/sound/resample.py). The last piece of a file ends in silence, and pieces that are silent
-are left out. The text is that of a file .txt beside the sound, of the same name, or else the name,
-with spaces for _ and -. One file in ten is held out, with all of its pieces, by a hash of its path
-in the folder; of a few, none may be.
+(score_sde/sound/resample.py), or each of them, with --channels=2 for example. The last piece of a
+file ends in silence, and pieces that are silent are left out. The text is that of a file .txt
+beside the sound, of the same name, or else the name, with spaces for _ and -. One file in ten is
+held out, with all of its pieces, by a hash of its path in the folder; of a few, none may be.
 
 An example has the fields signal, text, `start`, where in its file it begins, and `seconds`, how
 long that is. The set is read as "encoded", as texts are.
@@ -32,7 +32,7 @@ from score_sde.sound import wav
 from score_sde.sound.resample import resample
 
 NAME = "sounds"
-OPTIONS = frozenset({"sounds", "rate", "seconds"})
+OPTIONS = frozenset({"sounds", "rate", "seconds", "channels"})
 RATE, SECONDS = 16_000, 1.0
 _RATES = (1000, 768_000)  # of files
 _MOST = 2**28  # samples in all, 1 GB; 4.7 hours of 16 kHz
@@ -46,7 +46,7 @@ class Piece(NamedTuple):
     """A piece of a file.
 
     Attributes:
-        signal: float32 [samples].
+        signal: float32 [samples], or [samples, channels].
         text: of the file.
         start: seconds of the file before it.
         seconds: of the file.
@@ -65,6 +65,7 @@ def prepare(
     sounds: str | os.PathLike | None = None,
     rate: int = RATE,
     seconds: float = SECONDS,
+    channels: int = 0,
     say: Callable[[str], None] = print,
 ) -> str:
     """Write a set of sounds, to be read as the set "encoded" at this folder.
@@ -74,6 +75,8 @@ def prepare(
       sounds: a folder whose files *.wav, in folders within it too, are read.
       rate: samples a second of the set.
       seconds: of an example.
+      channels: of the set, which files have too, or one that is taken for all; 0: signals have no
+        axis of channels.
       say: is told, in lines, what is left out.
 
     Returns:
@@ -83,28 +86,21 @@ def prepare(
       DataError: there are no such files, or one cannot be read.
       UserError: the folder cannot be written.
     """
-    if sounds is None:
-        raise DataError(
-            f"{NAME} are made of files *.wav: python -m score_sde.data prepare {NAME} "
-            "--sounds=FOLDER --data_dir=NEW_FOLDER"
-        )
-    folder = files.expanded(folder)
-    if (folder / f"{encoded.NAME}.json").exists():
-        raise DataError(f"{folder} holds a data set already: give another --data_dir")
-    made = splits(files.expanded(sounds), rate, seconds, say)
+    folder = encoded.new(folder, NAME, sounds, "wav")
+    made = splits(files.expanded(sounds), rate, seconds, say, channels)
     note = f"sounds of {Path(sounds).name}"
-    stored.write(folder, encoded.NAME, fields(rate, seconds), made, note=note)
+    stored.write(folder, encoded.NAME, fields(rate, seconds, channels), made, note=note)
     return str(folder)
 
 
-def fields(rate: int, seconds: float) -> tuple[Field, ...]:
+def fields(rate: int, seconds: float, channels: int = 0) -> tuple[Field, ...]:
     """What an example has; see prepare."""
-    own = signal(round(rate * seconds), rate), text(_MOST_BYTES)
+    own = signal(round(rate * seconds), rate, channels), text(_MOST_BYTES)
     return (*own, number("start"), number("seconds"))
 
 
 def splits(
-    folder: Path, rate: int, seconds: float, say: Callable[[str], None]
+    folder: Path, rate: int, seconds: float, say: Callable[[str], None], channels: int = 0
 ) -> dict[str, dict[str, np.ndarray]]:
     """The arrays of the splits of a set; see prepare.
 
@@ -114,7 +110,7 @@ def splits(
     length = round(rate * seconds)
     if length < 1:
         raise DataError(f"pieces of {seconds:g} s have no sample of {rate} a second")
-    every = list(_pieces(folder, rate, length))
+    every = list(_pieces(folder, rate, length, channels))
     heard = [piece for piece in every if np.abs(piece.signal).max() >= _LEAST]
     if silent := len(every) - len(heard):
         say(f"left out, silent: {silent} of {len(every):,} pieces")
@@ -135,34 +131,42 @@ def splits(
     return found
 
 
-def _pieces(folder: Path, rate: int, length: int) -> Iterator[Piece]:
+def _pieces(folder: Path, rate: int, length: int, channels: int) -> Iterator[Piece]:
     """The pieces of all files, silent ones too."""
     paths = find_files(folder, (".wav",)) if folder.is_dir() else {}
     if not paths:
         raise DataError(f"{folder} is no folder with files *.wav")
     left = _MOST
     for relative in paths:
-        sound = _read(folder / relative, rate)
+        sound = _read(folder / relative, rate, channels)
         words = _words(folder / relative)
         held_out = _uniform(relative.as_posix()) < _HELD_OUT
         count = -(-len(sound) // length)
-        left -= count * length
+        left -= count * length * max(1, channels)
         if left < 0:
             raise DataError(f"the sounds in {folder} have more than {_MOST:,} samples together")
-        rows = np.pad(sound, (0, count * length - len(sound))).reshape(count, length)
+        after = [(0, count * length - len(sound)), *[(0, 0)] * (sound.ndim - 1)]
+        rows = np.pad(sound, after).reshape(count, length, *sound.shape[1:])
         for i, row in enumerate(rows):
             yield Piece(row, words, i * length / rate, len(sound) / rate, held_out)
 
 
-def _read(path: Path, rate: int) -> np.ndarray:
-    """The sound of a file at a rate, the mean of its channels."""
+def _read(path: Path, rate: int, channels: int) -> np.ndarray:
+    """The sound of a file at a rate: the mean of its channels if none are asked for, or each."""
     try:
         sound, its = wav.read(path, _MOST)
     except UserError as error:
         raise DataError(f"{error}: take it out of the folder") from error
     if not _RATES[0] <= its <= _RATES[1]:
         raise DataError(f"cannot read {path} ({its} samples a second): take it out of the folder")
-    return np.clip(resample(sound.mean(axis=1), its, rate), -1, 1)
+    if not channels:
+        return np.clip(resample(sound.mean(axis=1), its, rate), -1, 1)
+    if sound.shape[1] not in (1, channels):
+        raise DataError(
+            f"{path} has {sound.shape[1]} channels, not {channels}: take it out of the folder"
+        )
+    each = [np.clip(resample(one, its, rate), -1, 1) for one in sound.T]
+    return np.stack(each * (channels // len(each)), axis=1)
 
 
 def _words(path: Path) -> str:

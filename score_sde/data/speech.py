@@ -19,10 +19,10 @@ NAME = "speech"
 RATE, SECONDS = 8000, 1.5
 FIELDS = sounds.fields(RATE, SECONDS)
 INSTALLED = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
-_COMMAND = "python -m score_sde.data prepare speech"
 _GET = (
     "apt-get install asterisk-core-sounds-en-wav, or apt-get download asterisk-core-sounds-en-wav "
-    f"&& dpkg -x asterisk-core-sounds-en-wav_*.deb speech && {_COMMAND} --from=speech"
+    "&& dpkg -x asterisk-core-sounds-en-wav_*.deb speech "
+    "&& python -m score_sde.data prepare speech --from=speech"
 )
 
 
@@ -50,6 +50,5 @@ def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None]
 
 
 def load(folder: Path, split: str) -> Source:
-    """What `prepare` wrote; see stored.load."""
-    missing = f"{NAME} is not prepared in {folder}: run {_COMMAND}"
-    return stored.load(folder, NAME, split, missing, f"remove {folder} and run {_COMMAND}")
+    """What `prepare` wrote; see stored.load_prepared."""
+    return stored.load_prepared(folder, NAME, split)

@@ -127,6 +127,20 @@ def load(folder: Path, name: str, split: str, missing: str, again: str) -> Sourc
     return Source(info, read, cache_bytes=0, **said)
 
 
+def load_prepared(folder: Path, name: str, split: str, made_from: str = "") -> Source:
+    """Opens a set that the command `prepare` wrote; see load.
+
+    Args:
+      folder: that has it.
+      name: of the set.
+      split: "train", "test" or what it has.
+      made_from: what the command needs beside the name, as "--from=FILE".
+    """
+    command = " ".join(filter(None, (f"python -m score_sde.data prepare {name}", made_from)))
+    missing = f"{name} is not prepared in {folder}: run {command}"
+    return load(folder, name, split, missing, f"remove {folder} and run {command}")
+
+
 def _mapped(path: Path, again: str) -> np.ndarray:
     try:
         files.regular(path).close()

@@ -7,6 +7,7 @@ Of all tokens the last twentieth is held out.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ LENGTH = 256
 _HELD_OUT = 20  # one of so many tokens
 _BETWEEN = "\n\n"  # between two files
 _MOST = 2**31  # bytes of all files
+_MOST_TOKENS = 2**21  # of a tokeniser; released ones have up to 262,144
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # what stands for one in the pieces of SentencePiece
 
 
@@ -50,14 +52,7 @@ def prepare(
     Raises:
       DataError: there are no such files, or what they hold is too little or no text.
     """
-    if texts is None:
-        raise DataError(
-            f"{NAME} are made of files *.txt: python -m score_sde.data prepare {NAME} "
-            "--texts=FOLDER --data_dir=NEW_FOLDER"
-        )
-    folder = files.expanded(folder)
-    if (folder / f"{encoded.NAME}.json").exists():
-        raise DataError(f"{folder} holds a data set already: give another --data_dir")
+    folder = encoded.new(folder, NAME, texts, "txt")
     whole = _BETWEEN.join(_read(files.expanded(texts)))
     names, found = _by_characters(whole) if tokenizer is None else _by(tokenizer, whole)
     held_out = len(found) // _HELD_OUT
@@ -104,8 +99,11 @@ def _by_characters(text: str) -> tuple[tuple[str, ...], np.ndarray]:
 def _by(path: str | os.PathLike, text: str) -> tuple[tuple[str, ...], np.ndarray]:
     """The same by a released tokeniser, without what it puts around a text."""
     tokenizer = _opened(path)
-    found = np.asarray(tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
-    return _names(tokenizer), found
+    with _of_the_package(path):
+        tokenizer.no_truncation()  # a text is longer than what a released encoder takes
+        tokenizer.no_padding()
+        found = np.asarray(tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
+        return _names(tokenizer), found
 
 
 def names(path: str | os.PathLike) -> tuple[str, ...]:
@@ -117,7 +115,20 @@ def names(path: str | os.PathLike) -> tuple[str, ...]:
     Raises:
       DataError: it cannot be read, or the package tokenizers is missing.
     """
-    return _names(_opened(path))
+    tokenizer = _opened(path)
+    with _of_the_package(path):
+        return _names(tokenizer)
+
+
+@contextlib.contextmanager
+def _of_the_package(path: str | os.PathLike) -> Iterator[None]:
+    """Turn what the package tokenizers raises, which has no types of its own, into a DataError."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise DataError(f"{path} is no tokenizer.json: {first_line(error)}") from error
 
 
 def _opened(path: str | os.PathLike) -> Any:
@@ -129,17 +140,16 @@ def _opened(path: str | os.PathLike) -> Any:
     from tokenizers import Tokenizer
 
     path = files.expanded(path)
-    try:
-        with files.regular(path) as file:
-            return Tokenizer.from_str(file.read().decode())
-    except Exception as error:  # of the package, which has none of its own
-        raise DataError(f"{path} is no tokenizer.json: {first_line(error)}") from error
+    with _of_the_package(path), files.regular(path) as file:
+        return Tokenizer.from_str(file.read().decode())
 
 
 def _names(tokenizer: Any) -> tuple[str, ...]:
     pieces = {
         number: piece for piece, number in tokenizer.get_vocab(with_added_tokens=True).items()
     }
+    if not 0 <= max(pieces, default=-1) < _MOST_TOKENS:
+        raise ValueError(f"its tokens are not numbered from 0 to at most {_MOST_TOKENS - 1:,}")
 
     def name(number: int) -> str:
         piece = pieces.get(number, "")

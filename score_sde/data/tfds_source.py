@@ -197,7 +197,7 @@ def _records(
         ) from error
     except (DataError, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # TFDS fails in many ways on files that are not as it wrote them
         raise DataError(f"cannot read split {split!r} of {name}: {first_line(error)}") from error
 
 

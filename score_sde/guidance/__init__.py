@@ -76,7 +76,7 @@ RULES: dict[str, type[Rule]] = {
 }
 
 # Options that several of them have; the others are in a section of each one's name.
-SHARED = ("scale", "interval", "rescale")
+SHARED = ("scale", "interval", "rescale", "keeps")
 
 
 def read(section: Mapping[str, Any]) -> Rule:

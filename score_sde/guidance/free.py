@@ -24,7 +24,7 @@ from score_sde.sections import DERIVED_ARRAY
 @functools.partial(
     jax.tree_util.register_dataclass,
     data_fields=("denoise", "scale", "negative"),
-    meta_fields=("interval", "sde", "rescale", "rescales"),
+    meta_fields=("interval", "sde", "rescale", "rescales", "keeps"),
 )
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClassifierFree(Extrapolation):
@@ -35,17 +35,20 @@ class ClassifierFree(Extrapolation):
 
     Attributes:
         negative: the condition to lead away from; None for no condition.
+        keeps: names of conditions that both are told, and nothing leads away from: those that a
+            model has not learnt to do without.
     """
 
     negative: Mapping[str, jax.Array] | None = dataclasses.field(
         default=None, metadata=DERIVED_ARRAY
     )
+    keeps: tuple[str, ...] = ()
 
     def both(
         self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None
     ) -> tuple[Prediction, Prediction]:
         """See Rule: of one batched call."""
-        return told_both(self.denoise, x, t, cond, self.negative)
+        return told_both(self.denoise, x, t, cond, self.negative, self.keeps)
 
 
 def classifier_free(

@@ -9,7 +9,7 @@ knowing the process: alpha / sigma of an example is the ratio of their differenc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,12 @@ RESCALED: Mapping[str, Callable[[Prediction, jax.Array], jax.Array]] = {
 
 
 def told_both(
-    denoise: Denoiser, x: jax.Array, t: jax.Array, cond: Cond, negative: Cond
+    denoise: Denoiser,
+    x: jax.Array,
+    t: jax.Array,
+    cond: Cond,
+    negative: Cond,
+    keeps: Collection[str] = (),
 ) -> tuple[Prediction, Prediction]:
     """The predictions given two conditions, from one call on a batch of twice the size.
 
@@ -42,6 +47,7 @@ def told_both(
         t: time, [batch] or [].
         cond: conditions, [batch, ...] each.
         negative: the others, [batch, ...] or [1, ...] each; None for no condition.
+        keeps: names of those of cond that both have, unless negative has them.
 
     Raises:
         ValueError: both are None, or a condition is not of the batch.
@@ -50,7 +56,8 @@ def told_both(
     if not cond and not negative:
         raise ValueError("guidance to a condition needs one: give cond, arrays by name")
     # What says where the states lie says so of both predictions.
-    kept = {name: cond[name] for name in lies_in(denoise).conditions if name in (cond or {})}
+    both = (*lies_in(denoise).conditions, *keeps)
+    kept = {name: cond[name] for name in both if name in (cond or {})}
     negative = {**kept, **(negative or {})} if kept else negative
     together = _together(cond or {}, negative or {}, len(x)) if takes_nulls(denoise) else None
     if together is None:

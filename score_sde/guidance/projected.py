@@ -35,6 +35,7 @@ class AdaptiveProjected(Rule):
         eta: how much of the part along the prediction is kept; the paper's is 0.
         norm: r, in the units of a whole example; 0 for no limit.
         negative: the condition to lead away from; None for no condition.
+        keeps: see ClassifierFree.
     """
 
     scale: float = 4.0
@@ -43,12 +44,13 @@ class AdaptiveProjected(Rule):
     negative: Mapping[str, jax.Array] | None = dataclasses.field(
         default=None, metadata=DERIVED_ARRAY
     )
+    keeps: tuple[str, ...] = ()
 
     def both(
         self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None
     ) -> tuple[Prediction, Prediction]:
         """See Rule: of one batched call."""
-        return told_both(self.denoise, x, t, cond, self.negative)
+        return told_both(self.denoise, x, t, cond, self.negative, self.keeps)
 
     def combine(self, wanted: Prediction, other: Prediction) -> Prediction:
         """See Rule."""

@@ -63,10 +63,31 @@ def of_prior(sde: SDE, squares: float, size: int) -> float:
     return (alpha / sde.prior_std) ** 2 * squares / 2 + size * (ratio - 1 - math.log(ratio)) / 2
 
 
+def later(sampler: Sampler, sde: SDE, t: float) -> Sampler:
+    """The sampler that begins at the last of its times that is not before t.
+
+    Args:
+        sampler: of fixed steps.
+        sde: the process.
+        t: t_K.
+
+    Raises:
+        ValueError: the sampler has no steps that could be left out.
+    """
+    sampler.later(sde, 1.0)  # which says if it has no steps
+    pieces = sampler.pieces(sde)
+    for count in range(1, pieces):
+        with contextlib.suppress(ValueError):  # too few steps for its order
+            shorter = sampler.later(sde, count / pieces)
+            if shorter.begins(sde) >= t:
+                return shorter
+    return sampler
+
+
 def begun(
     sampler: Sampler, sde: SDE, key: jax.Array, predicted: jax.Array, t: float
 ) -> tuple[Sampler, jax.Array]:
-    """A sampler that begins at the last of its times that is not before t, and what with.
+    """The sampler of `later`, and what it begins with.
 
     Args:
         sampler: of fixed steps.
@@ -81,13 +102,6 @@ def begun(
     Raises:
         ValueError: the sampler has no steps that could be left out.
     """
-    sampler.later(sde, 1.0)  # which says if it has no steps
-    pieces, found = sampler.pieces(sde), sampler
-    for count in range(1, pieces):
-        with contextlib.suppress(ValueError):  # too few steps for its order
-            later = sampler.later(sde, count / pieces)
-            if later.begins(sde) >= t:
-                found = later
-                break
+    found = later(sampler, sde, t)
     noise = found.prior(keys.fold_in(key, PRIOR), sde, predicted.shape, predicted.dtype)
     return found, Redraw().start(sde, noise, found.begins(sde), predicted)

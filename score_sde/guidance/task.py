@@ -63,7 +63,16 @@ class Redraw(Task):
     """Examples that are noised and drawn again from there (Meng et al. 2021, arXiv 2108.01073).
 
     How far they are noised, the sampler says by where it begins; see Sampler.later.
+
+    Attributes:
+        by: what draws from there, in place of the run's sampler; None for that one.
     """
+
+    by: Sampler | None = dataclasses.field(default=None, metadata={"static": True})
+
+    def sampler(self, sampler: Sampler, known: jax.Array | None) -> Sampler:
+        """The later one, if it is given."""
+        return self.by or sampler
 
     def start(self, sde: SDE, x: jax.Array, t: float, known: jax.Array | None) -> jax.Array:
         """alpha y + sigma z at time t, with z the x of standard deviation 1."""

@@ -51,7 +51,7 @@ class Imported(NamedTuple):
         averaged: whether averages were read; else the raw parameters begin them.
         trains: what it is; see objectives.Objective.TRAINS.
         pipeline: whether it is a pipeline, with what it is released with.
-        prompts: whether it draws pictures of prompts.
+        asked: how the command line asks it for what a text says, which is TEXT; "" if none is told.
         steers: whether it is a control, which steers such a pipeline.
     """
 
@@ -63,7 +63,7 @@ class Imported(NamedTuple):
     averaged: bool
     trains: str
     pipeline: bool = False
-    prompts: bool = False
+    asked: str = ""
     steers: bool = False
 
 
@@ -151,8 +151,8 @@ def import_run(
         if pipelines.is_pipeline(checkpoint):
             found = pipelines.opened(checkpoint, components, averaged, motion)
             parameters = pipelines.import_pipeline(config, found, workdir)
-            decay, prompts = decays[0], bool(found.encoders)
-            return Imported(0, parameters, None, decay, False, True, DENOISER, True, prompts)
+            decay, asked = decays[0], found.kind.drawn.asked if found.encoders else ""
+            return Imported(0, parameters, None, decay, False, True, DENOISER, True, asked)
         if motion is not None:
             raise UserError(NO_IMAGES.format(checkpoint))
         if token_models.is_one(checkpoint):

@@ -1,4 +1,4 @@
-"""Released text-to-image pipelines as runs: components of a folder or of a file, see sources.
+"""Released pipelines that draw of texts as runs: components of a folder or a file, see sources.
 
 The network, the autoencoder and the text encoders are written as parts of a run (runs.kept). Its
 config says what the folder's own files do: the process and the solver of the scheduler, the scale
@@ -16,14 +16,25 @@ from typing import Any, NamedTuple
 from flax import nnx
 from ml_collections import ConfigDict
 
-from score_sde import fields as of_data
 from score_sde import files, parts, text
 from score_sde.data import Info
+from score_sde.fields import Field
 from score_sde.interop import abstract, proposal, single_file
-from score_sde.interop.components import COMPONENTS, autoencoder, base, dit
+from score_sde.interop.components import COMPONENTS, base
+from score_sde.interop.components.stable_audio import PROJECTION
 from score_sde.interop.importing import importing
+from score_sde.interop.pipeline_spaces import IMAGES, SOUNDS, VAE, Drawn
 from score_sde.interop.released import Arrays
-from score_sde.interop.sources import INDEX, UNET, Folder, Moving, Source, Together
+from score_sde.interop.sources import (
+    INDEX,
+    TRANSFORMER,
+    UNET,
+    Folder,
+    Moving,
+    Projected,
+    Source,
+    Together,
+)
 from score_sde.models import NETWORKS, arguments
 from score_sde.runs import begun, build, kept, schedulers, upscaling
 from score_sde.runs.experiment import Experiment
@@ -38,11 +49,13 @@ class Kind(NamedTuple):
         text: the system by which prompts are told, a key of prompting.SYSTEMS.
         scale: of guidance.
         steps: of sampling.
+        drawn: what they draw.
     """
 
     text: str
     scale: float
     steps: int
+    drawn: Drawn = IMAGES
 
 
 KINDS: Mapping[str, Kind] = {
@@ -57,9 +70,10 @@ KINDS: Mapping[str, Kind] = {
     "FluxPipeline": Kind("flux", 3.5, 28),
     "PixArtAlphaPipeline": Kind("t5", 4.5, 20),
     "DiTPipeline": Kind("none", 4.0, 50),
+    "StableAudioPipeline": Kind("stable_audio", 7.0, 100, SOUNDS),
 }
 # What of the time a network is told, if it is not its time step.
-_LABELS = {"mmdit": "thousandths", "flux": "sigma"}
+_LABELS = {"mmdit": "thousandths", "flux": "sigma", "stable_audio": "angle"}
 # Of config.text.sdxl, what a model_index.json says, and what it means where it says nothing.
 _OF_XL = {
     "empty_is_zero": ("force_zeros_for_empty_prompt", True),
@@ -117,14 +131,9 @@ class Pipeline(NamedTuple):
         return _NETWORKS[options.pop("network", component.make)], options
 
     @property
-    def fields(self) -> tuple[of_data.Field, ...]:
+    def fields(self) -> tuple[Field, ...]:
         """Of an example of the data that its network was trained on, but for texts."""
-        if "conditions" not in self.made[1]:
-            return (_image(self),)
-        classes = dit.classes(self.config(self.network))
-        said = {str(n): name for n, name in (self.index.get("id2label") or {}).items()}
-        names = tuple(str(said.get(str(i), i)) for i in range(classes)) if said else ()
-        return (_image(self), of_data.label(classes, names))
+        return self.kind.drawn.fields(self)
 
     @property
     def encoders(self) -> list[str]:
@@ -179,11 +188,13 @@ def opened(
             raise ValueError(f"--motion={motion} is no folder")
         source = Moving(source, motion)
     index = source.index() or {}
+    if index.get(PROJECTION):
+        source = Projected(source)
     said = index.get("_class_name")
     if said not in KINDS:
         raise ValueError(f"{path} is a {said!r:.60}; known are {', '.join(KINDS)}")
-    network = next((name for name in (UNET, "transformer") if index.get(name)), None)
-    if network is None or not index.get("vae"):
+    network = next((name for name in (UNET, TRANSFORMER) if index.get(name)), None)
+    if network is None or not index.get(VAE):
         raise ValueError(f"{path} names no network, or no autoencoder")
     if motion is not None and network != UNET:
         raise ValueError(f"--motion is of a U-Net, and {path} has a transformer: leave it out")
@@ -198,15 +209,13 @@ def propose(path: Path, components: Path | None = None, motion: Path | None = No
     """
     found = opened(path, components, motion=motion)
     network, options = found.made
-    values: dict[str, Any] = _space(found)
+    values = found.kind.drawn.values(found)
     values |= {
         f"model.{name}": value
         for name, value in options.items()
         if name in arguments.options(NETWORKS[network])
     }
     values |= proposal.learned_variance(options.get("learn_variance", False))
-    if "conditions" in options:
-        values |= {"conditions.fields": ("label",), "conditions.label.dropout": 0.1}
     values |= schedulers.fields(found.scheduler())
     if network in _LABELS:
         values["model.noise_label"] = _LABELS[network]
@@ -220,7 +229,6 @@ def propose(path: Path, components: Path | None = None, motion: Path | None = No
         "text.name": found.kind.text,
         "guidance.scale": found.kind.scale,
         "sampling.steps": found.kind.steps,
-        "data.name": "folder",
     }
     return proposal.config(network, values)
 
@@ -245,7 +253,8 @@ def import_pipeline(config: ConfigDict, found: Pipeline, workdir: Path) -> int:
         with files.writing(workdir):
             (workdir / kept.FOLDER).mkdir()
         _network(found, experiment, workdir)
-        _part(found, "vae", "autoencoder", "autoencoder", experiment, workdir)
+        of_vae = _NETWORKS[found.component(VAE).make]
+        _part(found, VAE, "autoencoder", of_vae, experiment, workdir)
         for name in found.encoders:
             kind = "t5" if "T5" in str(found.index[name]) else "clip_text"
             _part(found, name, name, kind, experiment, workdir)
@@ -310,31 +319,3 @@ def _write(
     )
     shapes = placing.shapes(kept.kernels(experiment.config))
     parts.write(kept.path(workdir, name), *what, shapes, placing.each())
-
-
-def _space(found: Pipeline) -> dict[str, Any]:
-    """The latents of its autoencoder."""
-    config = found.config("vae")
-    options, scaling = autoencoder.options(config), autoencoder.scaling(config)
-    shift, scale = (tuple(map(float, _once(a))) for a in scaling)
-    return {
-        "space.name": "autoencoded",
-        "space.autoencoded.factor": 2 ** (len(options["widths"]) - 1),
-        "space.autoencoded.channels": options["latent_channels"],
-        "space.autoencoded.scale": scale,
-        "space.autoencoded.shift": shift,
-        "data.image_size": _image(found).shape[0],
-    }
-
-
-def _once(numbers: Any) -> Any:
-    """One number where all channels have the same."""
-    return numbers[:1] if (numbers == numbers[0]).all() else numbers
-
-
-def _image(found: Pipeline) -> of_data.Field:
-    """The images that its network was trained on."""
-    options = autoencoder.options(found.config("vae"))
-    size = found.config(found.network).get("sample_size", 64)
-    side = size * 2 ** (len(options["widths"]) - 1)
-    return of_data.image((side, side, options["image_channels"]))

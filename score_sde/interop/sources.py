@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from score_sde import records
-from score_sde.interop.components import folder, motion
+from score_sde.interop.components import folder, motion, stable_audio
+from score_sde.interop.components.stable_audio import PROJECTION
 from score_sde.interop.released import Arrays
 
 INDEX = "model_index.json"
-UNET = "unet"
+UNET, TRANSFORMER = "unet", "transformer"
 SCHEDULER = "scheduler_config.json"
 
 Values = dict[str, Any]
@@ -146,6 +147,45 @@ class Moving:
         """See Source: that with which adapters are used."""
         found = self.images.scheduler(name)
         return None if found is None else motion.scheduler(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class Projected:
+    """A pipeline with a folder of what its transformer is told by, as one of both; see Source.
+
+    Attributes:
+        source: the pipeline.
+    """
+
+    source: Source
+
+    def index(self) -> Values | None:
+        """See Source."""
+        return self.source.index()
+
+    def config(self, name: str) -> Values | None:
+        """See Source: of the transformer that of both."""
+        found, own = self.source.config(name), self.source.config(PROJECTION)
+        if name != TRANSFORMER or found is None or own is None:
+            return found
+        return stable_audio.joined(found, own)
+
+    def arrays(self, name: str) -> Arrays | None:
+        """See Source: of the transformer those of both, the second named after their folder."""
+        found, own = self.source.arrays(name), None
+        if name == TRANSFORMER:
+            own = self.source.arrays(PROJECTION)
+        if found is None or own is None:
+            return found
+        return {**found, **{f"{PROJECTION}.{key}": array for key, array in own.items()}}
+
+    def tokenizer(self, name: str) -> Path | None:
+        """See Source."""
+        return self.source.tokenizer(name)
+
+    def scheduler(self, name: str = "scheduler") -> Values | None:
+        """See Source."""
+        return self.source.scheduler(name)
 
 
 def _read(path: Path) -> Values | None:

@@ -35,7 +35,11 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
         "sampling.steps": 1024,
         "sampling.temperature": 0.0,
     },
-    "MDLM": {"sampling.sampler": "unmasking", "sampling.steps": 1000},
+    "MDLM": {
+        "sampling.sampler": "unmasking",
+        "sampling.steps": 1000,
+        "model.noise_label": "total_noise",
+    },
 }
 
 

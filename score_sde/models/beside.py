@@ -25,6 +25,7 @@ from flax import nnx
 from score_sde.fields import Field
 from score_sde.models import tokens
 from score_sde.models.conditions.combined import MakeEmbedding, is_beside
+from score_sde.models.frames import to_images
 
 _KEY = 0x62657369  # far from the counts that a network's own keys are folded with
 
@@ -36,10 +37,11 @@ class Beside(nnx.Module):
 
     Args:
         sides: height and width of an image of the state.
-        frames: of a video; 0 of an image.
+        frames: images of features of a video; 0 of an image.
         conditions: what makes the channels of each, by name; at least one.
         patch: side of the squares that the first layer takes.
         first: makes V of its number of inputs, without a bias.
+        time_patch: frames of the data that are one image of features.
 
     Raises:
         ValueError: a condition is not of such images, or has more frames.
@@ -52,16 +54,18 @@ class Beside(nnx.Module):
         conditions: Mapping[str, MakeEmbedding],
         patch: int,
         first: Callable[[int], nnx.Module],
+        time_patch: int = 1,
     ):
         none = {"param_dtype": jnp.float32, "rngs": nnx.Rngs(0)}  # channels have no parameters
         self.channels = nnx.Dict({name: conditions[name](0, **none) for name in sorted(conditions)})
         self.sides, self.frames, self.patch = sides, frames, patch
+        self.time_patch = time_patch
         inputs = 0
         for name in self.channels:
             field = self.channels[name].field
-            _check(field, sides, frames)
+            _check(field, sides, frames * time_patch)
             inputs += (field.shape[-1] + 1) * max(1, field.shape[-3] // sides[0]) ** 2
-        self.first = first(inputs * patch**2)
+        self.first = first(inputs * patch**2 * time_patch)
         kernel = self.first.kernel
         kernel[...] = jnp.zeros_like(kernel[...])
 
@@ -72,7 +76,7 @@ class Beside(nnx.Module):
 
         Args:
             cond: values by name, [images, ...], or [images / frames, ...] of a video.
-            images: how many there are: frames of all videos one after the other.
+            images: how many there are: those of all videos one after the other.
             dtype: of the computation.
             key: of dropout; None for none.
         """
@@ -86,12 +90,12 @@ class Beside(nnx.Module):
 
     def _placed(self, found: jax.Array) -> jax.Array:
         """The channels of each image of the state; an image is in all frames of a video."""
-        frames = max(1, self.frames)
+        frames = max(1, self.frames * self.time_patch)
         if found.ndim == 4:
             found = jnp.repeat(found[:, None], frames, axis=1)
         rest = frames - found.shape[1]
         found = jnp.pad(found, [(0, 0), (0, rest), *3 * [(0, 0)]])
-        found = found.reshape(-1, *found.shape[2:])
+        found = to_images(found, self.time_patch)
         height = found.shape[1]
         if height > self.sides[0]:  # what lies at one place of the state
             return tokens.to_channels(found, height // self.sides[0])

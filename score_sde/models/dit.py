@@ -234,7 +234,7 @@ class DiT(nnx.Module):
         self.rows, self.columns = tokens.grid(self.shape, self.patch)
         if channels % 4:
             raise ValueError(f"channels={channels} must be a multiple of 4")
-        self.head_features = channels // chosen.heads if rope else None
+        self.head_features, self.rope = channels // chosen.heads, rope
         if rope and self.head_features % 4:
             raise ValueError(f"rope: {self.head_features} features a head are no multiple of 4")
         self.centered, self.dtype = centered, jnp.dtype(dtype)
@@ -351,7 +351,7 @@ class DiT(nnx.Module):
             own = self.registers[...].astype(x.dtype)
             n = len(own)
             h = jnp.concatenate([jnp.broadcast_to(own[None], (len(x), *own.shape)), h], axis=1)
-        if self.head_features is None:
+        if not self.rope:
             return h, None
         wide = jnp.promote_types(x.dtype, jnp.float32)
         angles = tokens.rotary_angles(self.rows, self.columns, self.head_features, wide)

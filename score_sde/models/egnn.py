@@ -30,6 +30,7 @@ from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding
 from score_sde.models.dit import Told, told
 from score_sde.models.embeddings import TwoLayers
 from score_sde.models.layers import Dense
+from score_sde.models.pairs import distance, radial
 from score_sde.models.shapes import check_state
 from score_sde.models.stacked import Stacked
 from score_sde.values import Positive, between
@@ -91,26 +92,6 @@ class EGNNLayer(nnx.Module):
         x = x + jnp.sum(apart / (distance(apart, pairs) + 1) * step, axis=2) / self.neighbours
         gathered = jnp.sum(gate * m, axis=2) / jnp.asarray(self.neighbours, h.dtype)
         return x, h + self.update(jnp.concatenate([h, gathered], axis=-1))
-
-
-def distance(apart: jax.Array, pairs: jax.Array) -> jax.Array:
-    """How far two points are apart, [batch, n, n, 1]; 0 of what is no pair, without a gradient."""
-    squared = jnp.sum(apart**2, axis=-1, keepdims=True)
-    told = (pairs > 0) & (squared > 0)
-    return jnp.where(told, jnp.sqrt(jnp.where(told, squared, 1)), 0)
-
-
-def radial(apart: jax.Array, pairs: jax.Array, waves: int) -> jax.Array:
-    """r(d) of equation (1), [batch, n, n, 1 + 2 waves].
-
-    Args:
-        apart: from one point to the other, [batch, n, n, 3].
-        pairs: see EGNNLayer.
-        waves: how many k there are, from 0.
-    """
-    d = distance(apart, pairs)
-    angles = [2.0**k * d for k in range(waves)]
-    return jnp.concatenate([d**2, *map(jnp.sin, angles), *map(jnp.cos, angles)], axis=-1)
 
 
 class EGNN(nnx.Module):

@@ -8,7 +8,8 @@ With c as of models.dit and the blocks of its equation (1),
 where a point sees all points of its set, and none that is not there. Attention without positions
 is equivariant to permutations (Lee et al. 2019, arXiv 1810.00825, Property 1), and so is the
 network. It sees where points are by their coordinates alone, at several scales (Tancik et al. 2020,
-arXiv 2006.10739).
+arXiv 2006.10739). Points of a chain can be told of their neighbours besides, and moved along what
+lies between; see models.neighbours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding
 from score_sde.models.dit import SIZES, DiTBlock, Told, told
 from score_sde.models.embeddings import positional
 from score_sde.models.layers import Dense
+from score_sde.models.neighbours import SPACE, Neighbours
 from score_sde.models.shapes import check_state
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import TokenNorm, modulate
@@ -45,8 +47,8 @@ class SetTransformer(nnx.Module):
         dropout: rate of the dropout of what attention and layers add in each block.
         ordered: whether points have an order, as those of a chain, which the network is then told
             by sines and cosines of their numbers; else it changes nothing.
-        neighbours: of points with an order, how many before and after a point it is told of by the
-          differences of their numbers to its own, which in a chain are far smaller than those.
+        neighbours: of points in space with an order, how many before and after a point it is told
+            of, and moved along the ways to; see models.neighbours.
         size_condition: the condition that says how many points there are; "" if all are.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
         dtype: of the computation; statistics, softmax and output stay in float32.
@@ -83,9 +85,10 @@ class SetTransformer(nnx.Module):
         arguments.check(type(self), given)
         if len(shape) != 2:
             raise ValueError(f"this network is for sets, (points, numbers), not {tuple(shape)}")
-        if neighbours and not ordered:
+        if neighbours and not (ordered and shape[-1] == SPACE):
             raise ValueError(
-                f"neighbours={neighbours} is of points with an order: give ordered too"
+                f"neighbours={neighbours} is of points with an order and {SPACE} coordinates: give "
+                "ordered too, or neighbours=0"
             )
         own = {"channels": channels, "depth": depth, "heads": heads, "patch": 0}
         chosen = sizes.size(f"{size}/1", SIZES, **own)
@@ -93,13 +96,15 @@ class SetTransformer(nnx.Module):
             raise ValueError(f"channels={chosen.channels} must be a multiple of 4")
         self.shape, self.dtype, self.waves = tuple(shape), jnp.dtype(dtype), waves
         self.size_condition, self.ordered = size_condition, ordered
-        self.steps = tuple(j for j in range(-neighbours, neighbours + 1) if j)
+        self.neighbours = Neighbours(neighbours, waves) if neighbours else None
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         width = chosen.channels
         both = Told(width, conditions, closed=False, **layer)
         self.noise_embedding, self.conditions = both.noise_embedding, both.conditions
-        told_of = (1 + 2 * waves) * (1 + len(self.steps))
-        self.dense_in = Dense(told_of * self.shape[-1], width, **layer)
+        steps = len(self.neighbours.steps) if neighbours else 0
+        coordinates = (1 + 2 * waves) * (1 + steps) * self.shape[-1]
+        invariant = self.neighbours.numbers if neighbours else 0
+        self.dense_in = Dense(coordinates + invariant, width, **layer)
         self.blocks = Stacked(
             lambda rngs: DiTBlock(
                 width,
@@ -121,6 +126,7 @@ class SetTransformer(nnx.Module):
         self.norm = TokenNorm(width, affine=False, param_dtype=param_dtype)
         self.modulation = Dense(width, 2 * width, scale=0, **layer)
         self.dense_out = Dense(width, self.shape[-1], scale=0, **layer)
+        self.dense_along = Dense(width, steps, scale=0, **layer) if neighbours else None
 
     def __call__(
         self,
@@ -150,8 +156,12 @@ class SetTransformer(nnx.Module):
         keys = (None, None) if key is None else jax.random.split(key)
         c = told(self, noise_label.astype(wide), cond, keys[0]).astype(compute)
         there = self._there(x, cond)
-        seen = jnp.concatenate([x, *(_differences(x, there, j) for j in self.steps)], axis=-1)
-        h = self.dense_in(self._waves(seen).astype(compute))
+        seen, along = [self._waves(x)], None
+        if self.neighbours is not None:
+            apart, pairs = self.neighbours.apart(x, there)
+            told_of, along = self.neighbours.told(apart, pairs)
+            seen += [self._waves(apart.reshape(*x.shape[:2], -1)), told_of]
+        h = self.dense_in(jnp.concatenate(seen, axis=-1).astype(compute))
         if self.ordered:
             h = h + positional(jnp.arange(x.shape[1], dtype=compute), h.shape[-1])[None]
 
@@ -160,7 +170,11 @@ class SetTransformer(nnx.Module):
 
         h, _ = self.blocks.scan(step, h, keys[1])
         shift, scale = jnp.split(self.modulation(c)[:, None], 2, axis=-1)
-        return self.dense_out(modulate(self.norm(h), shift, scale)).astype(wide)
+        h = modulate(self.norm(h), shift, scale)
+        out = self.dense_out(h).astype(wide)
+        if along is None:
+            return out
+        return out + jnp.sum(self.dense_along(h).astype(wide)[..., None] * along, axis=2)
 
     def _waves(self, x: jax.Array) -> jax.Array:
         """x, and sines and cosines of 2^j x, [batch, points, (1 + 2 waves) numbers of x]."""
@@ -173,13 +187,3 @@ class SetTransformer(nnx.Module):
         if size is None:
             return None
         return jnp.arange(x.shape[1])[None] < size[:, None]
-
-
-def _differences(x: jax.Array, there: jax.Array | None, step: int) -> jax.Array:
-    """x_(i + step) - x_i, and 0 where there is no such point; the shape of x."""
-    points = x.shape[1]
-    after = jnp.arange(points) + step
-    known = jnp.broadcast_to((after >= 0) & (after < points), x.shape[:2])
-    if there is not None:
-        known &= there & jnp.roll(there, -step, axis=1)
-    return jnp.where(known[..., None], jnp.roll(x, -step, axis=1) - x, 0)

@@ -17,6 +17,7 @@ a reparametrisation that is left out here.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -85,57 +86,35 @@ class Narrowing(nnx.Module):
     """Residual units, and a convolution with a stride.
 
     Args:
-        n_in: channels of the input.
-        n_out: channels of the output.
-        factor: the stride.
-        dilations: of each unit.
-        param_dtype: dtype of the parameters.
-        rngs: random streams of the initialisation.
+        units: ResidualUnits, one after another.
+        snake: of as many features.
+        conv: SequenceConv.
     """
 
-    def __init__(
-        self,
-        n_in: int,
-        n_out: int,
-        factor: int,
-        dilations: Sequence[int],
-        *,
-        param_dtype: jnp.dtype,
-        rngs: nnx.Rngs,
-    ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
-        self.units = nnx.List([ResidualUnit(n_in, dilation, **layer) for dilation in dilations])
-        self.snake = Snake(n_in, param_dtype=param_dtype)
-        strided = {"stride": factor, "padding": -(-factor // 2)}
-        self.conv = SequenceConv(n_in, n_out, 2 * factor, **strided, **layer)
+    def __init__(self, units: nnx.List, snake: Snake, conv: SequenceConv):
+        self.units, self.snake, self.conv = units, snake, conv
 
     def __call__(self, h: jax.Array) -> jax.Array:
-        """[batch, frames, n_in] to [batch, frames / factor, n_out]."""
+        """[batch, frames, n_in] to [batch, frames / stride, n_out]."""
         for unit in self.units:
             h = unit(h)
         return self.conv(self.snake(h))
 
 
 class Widening(nnx.Module):
-    """What spreads frames, and residual units; see Narrowing for the arguments."""
+    """What spreads frames, and residual units.
 
-    def __init__(
-        self,
-        n_in: int,
-        n_out: int,
-        factor: int,
-        dilations: Sequence[int],
-        *,
-        param_dtype: jnp.dtype,
-        rngs: nnx.Rngs,
-    ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
-        self.snake = Snake(n_in, param_dtype=param_dtype)
-        self.spread = SequenceSpread(n_in, n_out, factor, **layer)
-        self.units = nnx.List([ResidualUnit(n_out, dilation, **layer) for dilation in dilations])
+    Args:
+        snake: of the features that come.
+        spread: SequenceSpread.
+        units: ResidualUnits, one after another.
+    """
+
+    def __init__(self, snake: Snake, spread: SequenceSpread, units: nnx.List):
+        self.snake, self.spread, self.units = snake, spread, units
 
     def __call__(self, h: jax.Array) -> jax.Array:
-        """[batch, frames, n_in] to [batch, factor frames, n_out]."""
+        """[batch, frames, n_in] to [batch, stride frames, n_out]."""
         h = self.spread(self.snake(h))
         for unit in self.units:
             h = unit(h)
@@ -194,16 +173,28 @@ class SoundAutoencoder(nnx.Module):
         layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.conv_in = SequenceConv(max(1, signal_channels), widths[0], 7, **layer)
         steps = list(zip(widths[:-1], widths[1:], factors, strict=True))
+        snake = functools.partial(Snake, param_dtype=param_dtype)
+
+        def units(features: int) -> nnx.List:
+            return nnx.List([ResidualUnit(features, dilation, **layer) for dilation in dilations])
+
+        def gathers(few: int, many: int, factor: int) -> SequenceConv:
+            strided = {"stride": factor, "padding": -(-factor // 2)}
+            return SequenceConv(few, many, 2 * factor, **strided, **layer)
+
         self.down = nnx.List(
-            [Narrowing(few, many, factor, dilations, **layer) for few, many, factor in steps]
+            [Narrowing(units(few), snake(few), gathers(few, many, f)) for few, many, f in steps]
         )
-        self.down_snake = Snake(widths[-1], param_dtype=param_dtype)
+        self.down_snake = snake(widths[-1])
         self.moments = SequenceConv(widths[-1], 2 * latent_channels, 3, **layer)
         self.latents = SequenceConv(latent_channels, widths[-1], 7, **layer)
         self.up = nnx.List(
-            [Widening(many, few, factor, dilations, **layer) for few, many, factor in steps[::-1]]
+            [
+                Widening(snake(many), SequenceSpread(many, few, f, **layer), units(few))
+                for few, many, f in steps[::-1]
+            ]
         )
-        self.up_snake = Snake(widths[0], param_dtype=param_dtype)
+        self.up_snake = snake(widths[0])
         self.conv_out = SequenceConv(widths[0], max(1, signal_channels), 7, bias=False, **layer)
 
     def encode(

@@ -12,10 +12,11 @@ norms before and nothing of what is told in between,
     h <- h + cross_attention(norm(h), layers(tokens)),
     h <- h + layers(norm(h)),                         a gated layer (swiglu)                   (2)
 
-where the tokens are those of the text, the beginning and the length. A head of keys and values
-serves several of queries (Ainslie et al. 2023, arXiv 2305.13245). What stands before is left out in
-the end. The noise level is the cosine process's t in [0, 1]. As public code has it: the class
-StableAudioDiTModel of `diffusers`.
+where the tokens are those of the text, the beginning and the length; all of them are zero for an
+example without a text, whose seconds (1) still tells. A head of keys and values serves several of
+queries (Ainslie et al. 2023, arXiv 2305.13245). What stands before is left out in the end. The
+noise level is the cosine process's t in [0, 1]. As public code has it: the classes
+StableAudioDiTModel and StableAudioProjectionModel of `diffusers`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm
 from score_sde.values import Count, Positive, between
 
-_FEATURES = 256  # of a number, before the dense layers
+FEATURES = 256  # of a number, before the dense layers
 _EPS = 1e-5  # of norms
 
 
@@ -57,9 +58,9 @@ class SecondsEmbedding(nnx.Module):
     """
 
     def __init__(self, features: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs):
-        drawn = jax.random.normal(rngs.params(), (_FEATURES // 2,), param_dtype)
+        drawn = jax.random.normal(rngs.params(), (FEATURES // 2,), param_dtype)
         self.frequencies = nnx.Param(drawn)
-        self.dense = Dense(_FEATURES + 1, features, param_dtype=param_dtype, rngs=rngs)
+        self.dense = Dense(FEATURES + 1, features, param_dtype=param_dtype, rngs=rngs)
 
     def __call__(self, number: jax.Array) -> jax.Array:
         """[batch] to [batch, features]."""
@@ -161,7 +162,8 @@ class StableAudio(nnx.Module):
         mlp_ratio: size of the hidden layer of each block, as a multiple of channels.
         text_features: features of a token of the text.
         longest: seconds, of which the numbers that are told are shares; more count as that.
-        conditions: must be empty.
+        conditions: of the data, "start" and "seconds", which it embeds itself; or none, since it is
+            told both anyway.
         dtype: of the computation; statistics, softmax and output stay in float32.
         param_dtype: of the parameters.
         remat: recompute each block in the backward pass instead of keeping its activations.
@@ -189,7 +191,7 @@ class StableAudio(nnx.Module):
         rngs: Given[nnx.Rngs],
     ):
         arguments.check(StableAudio, locals())
-        refuse_conditions(conditions)
+        refuse_conditions(conditions, own=("start", "seconds"))
         if len(shape) != 2 or min(shape) < 1:
             raise ValueError(
                 f"this network is for sequences, (frames, channels), not for {tuple(shape)}"
@@ -201,13 +203,13 @@ class StableAudio(nnx.Module):
             )
         self.shape, self.longest, self.dtype = tuple(shape), longest, jnp.dtype(dtype)
         self.head_features = channels // heads
-        self.told_of = {"text": (None, text_features), "seconds": (2,)}
+        self.told_of = {"text": (None, text_features), "start": (), "seconds": ()}
 
         plain = {"param_dtype": param_dtype, "rngs": rngs}
         bare = {"bias": False, **plain}
-        frequencies = jax.random.normal(rngs.constants(), (_FEATURES // 2,), param_dtype)
+        frequencies = jax.random.normal(rngs.constants(), (FEATURES // 2,), param_dtype)
         self.frequencies = Constant(frequencies)
-        self.noise_0 = Dense(_FEATURES, channels, **plain)
+        self.noise_0 = Dense(FEATURES, channels, **plain)
         self.noise_1 = Dense(channels, channels, **plain)
         self.begins, self.lasts = (SecondsEmbedding(text_features, **plain) for _ in range(2))
         self.seconds_0 = Dense(2 * text_features, channels, **bare)
@@ -247,8 +249,9 @@ class StableAudio(nnx.Module):
         Args:
             x: noisy latents, [batch, frames, channels]; float64 is kept.
             noise_label: noise level of each, [batch], in [0, 1].
-            cond: "text", tokens of the text [batch, n, text_features]; "seconds", [batch, 2], where
-                the sound begins and how long it is; and "text_mask" [batch, n], 0 for each token
+            cond: "text", tokens of the text [batch, n, text_features], those of an example without
+                one all zero or NaN; "start" and "seconds", [batch] each, where in a sound the
+                example begins and how long that is; and "text_mask" [batch, n], 0 for each token
                 that is not seen, if some are not.
             key: unused: nothing here is random.
 
@@ -265,12 +268,17 @@ class StableAudio(nnx.Module):
         found = given(cond, len(x), self.told_of, {"text_mask": (None,)})
         wide = jnp.promote_types(x.dtype, jnp.float32)
         compute = wide if wide == jnp.float64 else self.dtype
-        shares = jnp.clip(found["seconds"].astype(wide) / self.longest, 0, 1)
-        seconds = [part(shares[:, i]) for i, part in enumerate((self.begins, self.lasts))]
+        seconds = [
+            part(jnp.clip(found[name].astype(wide) / self.longest, 0, 1))
+            for name, part in (("start", self.begins), ("seconds", self.lasts))
+        ]
         first = self.seconds_1(jax.nn.silu(self.seconds_0(jnp.concatenate(seconds, axis=-1))))
         waves = _cosines_first(noise_label.astype(wide), self.frequencies[...])
         first = first + self.noise_1(jax.nn.silu(self.noise_0(waves)))
-        tokens = jnp.concatenate([found["text"].astype(wide), jnp.stack(seconds, axis=1)], axis=1)
+        text = found["text"].astype(wide)
+        spoken = jnp.any(text != 0, axis=(1, 2)) & ~jnp.any(jnp.isnan(text), axis=(1, 2))
+        tokens = jnp.concatenate([text, jnp.stack(seconds, axis=1)], axis=1)
+        tokens = jnp.where(spoken[:, None, None], tokens, 0)  # the layers have no biases
         told = self.told_1(jax.nn.silu(self.told_0(tokens))).astype(compute)
         mask = found["text_mask"]
         if mask is not None:

@@ -8,9 +8,14 @@ Each token attends to all others, at positions that turn queries and keys (Su et
 2104.09864); norms are by the mean square alone, layers are SwiGLU, and nothing has a bias. It is
 the network of LLaDA (Nie et al. 2025, arXiv 2502.09992), whose 8B model has 126,464 rows, 32 blocks
 of 4,096 features in 32 heads, and 12,288 hidden ones. With norm="layer", feed_forward="gelu_tanh"
-and biased=True it is that of MDLM (Sahoo et al. 2024, arXiv 2406.07524) without time: what that
-modulates its blocks with does not change then, and is in its norms and layers. The mask is the row
-after the tokens; its own logit is computed, as in released models, and left out.
+and biased=True it is that of MDLM (Sahoo et al. 2024, arXiv 2406.07524): without time, what that
+modulates its blocks with does not change, and is in its norms and layers; with timed=True and
+modulated, c = swish(embedding of the noise level) modulates each block as DiT's,
+
+    h <- h + g_1(c) attention((1 + s_1(c)) norm(h) + b_1(c)),    likewise the layers.         (2)
+
+The mask is the row after the tokens; its own logit is computed, as in released models, and left
+out.
 """
 
 from __future__ import annotations
@@ -36,12 +41,12 @@ from score_sde.models.layers import Dense
 from score_sde.models.shapes import check_state
 from score_sde.models.spread import spread
 from score_sde.models.stacked import Stacked
-from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm
+from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm, modulate
 from score_sde.values import Positive, between
 
 
 class TokenBlock(nnx.Module):
-    """The second line of (1).
+    """The second line of (1), or (2).
 
     Args:
         channels: features of a token.
@@ -50,6 +55,7 @@ class TokenBlock(nnx.Module):
         feed_forward: what is between the two layers of each token alone.
         norm: see TokenNorm; biased: see TokenTransformer.
         eps: what norms add to the mean square.
+        told: features of c; 0 for (1).
         param_dtype: dtype of the parameters.
         rngs: random streams of the initialisation.
     """
@@ -64,6 +70,7 @@ class TokenBlock(nnx.Module):
         norm: Literal["rms", "layer"],
         biased: bool,
         eps: float,
+        told: int,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
@@ -73,11 +80,16 @@ class TokenBlock(nnx.Module):
         self.attention = SelfAttention(channels, heads, bias=False, out_bias=False, **layer)
         kind = {"kind": feed_forward, "bias": biased}
         self.feed_forward = FeedForward(channels, hidden, **kind, **layer)
+        self.modulation = Dense(told, 6 * channels, scale=0, **layer) if told else None
 
-    def __call__(self, h: jax.Array, angles: jax.Array) -> jax.Array:
-        """[batch, tokens, channels] to the same; angles as of SelfAttention."""
-        h = h + self.attention(self.norm_0(h), angles)
-        return h + self.feed_forward(self.norm_1(h))
+    def __call__(self, h: jax.Array, angles: jax.Array, c: jax.Array | None = None) -> jax.Array:
+        """[batch, tokens, channels] to the same; angles as of SelfAttention, c [batch, told]."""
+        if self.modulation is None:
+            h = h + self.attention(self.norm_0(h), angles)
+            return h + self.feed_forward(self.norm_1(h))
+        b_1, s_1, g_1, b_2, s_2, g_2 = jnp.split(self.modulation(c)[:, None], 6, axis=-1)
+        h = h + spread(g_1, h) * self.attention(modulate(self.norm_0(h), b_1, s_1), angles)
+        return h + spread(g_2, h) * self.feed_forward(modulate(self.norm_1(h), b_2, s_2))
 
 
 class TokenTransformer(nnx.Module):
@@ -104,6 +116,7 @@ class TokenTransformer(nnx.Module):
           other, and where all are masked nothing: not which voice of a chord a token is, nor where
           a word begins.
         timed: whether the network is told noise_label; what it is to find does not depend on it.
+        modulated: where it is told, features of c in equation (2); 0: it is added to the tokens.
         conditions: what makes the embedding of each condition, by name; see conditions.combined.
         dtype: of the computation; statistics, softmax and output stay in float32.
         param_dtype: of the parameters.
@@ -131,6 +144,7 @@ class TokenTransformer(nnx.Module):
         rope_base: Positive = 1e4,
         absolute: bool = False,
         timed: bool = False,
+        modulated: Annotated[int, between(0, 2**16)] = 0,
         conditions: Given[Mapping[str, MakeEmbedding]] = NO_CONDITIONS,
         dtype: jnp.dtype = jnp.float32,
         param_dtype: Given[jnp.dtype] = jnp.float32,
@@ -155,7 +169,11 @@ class TokenTransformer(nnx.Module):
         self.table = nnx.Param(table, **placing.metadata(cast=True))
         places = first(rngs.params(), (*self.shape, channels), param_dtype) if absolute else None
         self.places = nnx.Param(places, **placing.metadata(cast=True)) if absolute else None
-        self.noise_embedding = TimestepEmbedding(channels, **layer) if timed else None
+        if modulated and not timed:
+            raise ValueError(
+                f"modulated={modulated} is of a network that is told a time: timed=True"
+            )
+        self.noise_embedding = TimestepEmbedding(modulated or channels, **layer) if timed else None
         self.conditions = make_embeddings(conditions, channels, **layer)
         self.blocks = Stacked(
             lambda rngs: TokenBlock(
@@ -166,6 +184,7 @@ class TokenTransformer(nnx.Module):
                 norm=norm,
                 biased=biased,
                 eps=norm_eps,
+                told=modulated,
                 param_dtype=param_dtype,
                 rngs=rngs,
             ),
@@ -175,6 +194,7 @@ class TokenTransformer(nnx.Module):
         )
         normal = {"kind": norm, "affine": True, "eps": norm_eps, "param_dtype": param_dtype}
         self.norm = TokenNorm(channels, **normal)
+        self.modulation = Dense(modulated, 2 * channels, scale=0, **layer) if modulated else None
         self.dense_out = Dense(channels, rows, bias=biased, **layer)
 
     def __call__(
@@ -205,11 +225,15 @@ class TokenTransformer(nnx.Module):
         h = table.at[rows].get(mode="fill", fill_value=jnp.nan)
         if self.places is not None:
             h = h + placing.used(self.places, self.dtype)[None]
-        told = self._told(noise_label, cond, len(x), key)
+        told, c = self._told(noise_label, cond, len(x), key)
+        c = None if c is None else c.astype(h.dtype)
         h = h if told is None else h + spread(told.astype(h.dtype)[:, None], h)
         angles = tokens.line_angles(x.shape[1], self.head_features, self.rope_base, jnp.float32)
-        h, _ = self.blocks.scan(lambda block, h, *_: (block(h, angles), None), h, None)
-        return self.dense_out(self.norm(h)).astype(jnp.float32)[..., : self.vocabulary]
+        h, _ = self.blocks.scan(lambda block, h, *_: (block(h, angles, c), None), h, None)
+        h = self.norm(h)
+        if self.modulation is not None:
+            h = modulate(h, *jnp.split(self.modulation(c)[:, None], 2, axis=-1))
+        return self.dense_out(h).astype(jnp.float32)[..., : self.vocabulary]
 
     def _told(
         self,
@@ -217,13 +241,17 @@ class TokenTransformer(nnx.Module):
         cond: Mapping[str, jax.Array] | None,
         batch: int,
         key: jax.Array | None,
-    ) -> jax.Array | None:
-        """What is added to every token, [batch, channels]; None for nothing."""
-        parts = []
+    ) -> tuple[jax.Array | None, jax.Array | None]:
+        """What is added to every token, [batch, channels], and c; None for nothing."""
+        parts, c = [], None
         if self.noise_embedding is not None:
-            parts.append(self.noise_embedding(noise_label.astype(jnp.float32)))
+            noise = self.noise_embedding(noise_label.astype(jnp.float32))
+            if self.modulation is None:
+                parts.append(noise)
+            else:
+                c = jax.nn.silu(noise)
         if self.conditions is None:
             check_told(cond, ())
         else:
             parts.append(self.conditions(cond, batch, key))
-        return sum(parts) if parts else None
+        return sum(parts) if parts else None, c

@@ -160,6 +160,28 @@ def line_angles(size: int, features: int, base: float, dtype: jnp.dtype) -> jax.
     return jnp.arange(size, dtype=dtype)[:, None] * waves[None]
 
 
+def volume_angles(sizes: tuple[int, int, int], features: int, dtype: jnp.dtype) -> jax.Array:
+    """Angles of rotary positions of the places of a video, frame by frame, row by row.
+
+    Args:
+        sizes: frames, rows, columns.
+        features: of a head, a multiple of 8: half of them turn with the frame, a quarter with the
+            row, a quarter with the column.
+        dtype: of the result.
+
+    Returns:
+        [frames * rows * columns, features / 2]: of the frame i the angles i 100^(-4 j / features),
+        0 <= j < features / 4, of the row the angles i 100^(-8 j / features), 0 <= j < features / 8,
+        of the column the same.
+    """
+    parts = []
+    for axis, (size, share) in enumerate(zip(sizes, (2, 4, 4), strict=True)):
+        angles = line_angles(size, features // share, ROTARY_BASE, dtype)
+        across = jnp.expand_dims(angles, [i for i in range(3) if i != axis])
+        parts.append(jnp.broadcast_to(across, (*sizes, angles.shape[-1])))
+    return jnp.concatenate(parts, axis=-1).reshape(math.prod(sizes), -1)
+
+
 def rotate(x: jax.Array, angles: jax.Array, adjacent: bool = False) -> jax.Array:
     """Turn features j and j + d / 2 of each token, as coordinates of a plane, by its j-th angle.
 

@@ -200,7 +200,8 @@ class FeedForward(nnx.Module):
     """Two layers on each token alone.
 
     "gelu" has the exact GELU between them (Hendrycks and Gimpel 2016, arXiv 1606.08415),
-    "gelu_tanh" and "gelu_sigmoid" its approximations by a tanh and by x sigmoid(1.702 x). In
+    "gelu_tanh" and "gelu_sigmoid" its approximations by a tanh and by x sigmoid(1.702 x), "relu"
+    the larger of x and 0. In
     "swiglu" and "geglu_tanh" (Shazeer 2020, arXiv 2002.05202) the swish or the GELU of one half of
     the first layer multiplies the other; in "geglu" the exact GELU of the second half the first.
 
@@ -219,7 +220,7 @@ class FeedForward(nnx.Module):
         features: int,
         hidden: int,
         *,
-        kind: Literal["gelu", "gelu_tanh", "gelu_sigmoid", "swiglu", "geglu", "geglu_tanh"],
+        kind: Literal["gelu", "gelu_tanh", "gelu_sigmoid", "relu", "swiglu", "geglu", "geglu_tanh"],
         bias: bool = True,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
@@ -247,6 +248,7 @@ _BETWEEN: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": lambda h: jax.nn.gelu(h, approximate=False),
     "gelu_tanh": lambda h: jax.nn.gelu(h, approximate=True),
     "gelu_sigmoid": lambda h: h * jax.nn.sigmoid(1.702 * h),
+    "relu": jax.nn.relu,
 }
 _GATED: dict[str, Callable[[jax.Array], jax.Array]] = {
     "swiglu": jax.nn.silu,

@@ -93,7 +93,7 @@ class Builder:
                 blocks.append(self.block(n, width))
                 n = width
                 if size in self.attn_resolutions:
-                    attentions.append(self.attention(n))
+                    attentions.append(self.attention(n, size))
                 self.skips.append(n)
             resample = pyramid = None
             if size != self.sizes[-1]:
@@ -115,7 +115,7 @@ class Builder:
     def middle(self) -> list[ResBlock | Attention]:
         """Blocks of the smallest size, between encoder and decoder."""
         n = self.skips[-1]
-        return [self.block(n, n), self.attention(n), self.block(n, n)]
+        return [self.block(n, n), self.attention(n, self.sizes[-1]), self.block(n, n)]
 
     def decoder(self) -> list[UpLevel]:
         """Levels from the smallest size; uses up self.skips."""
@@ -125,7 +125,7 @@ class Builder:
             for _ in range(self.num_res_blocks + 1):
                 blocks.append(self.block(n + self.skips.pop(), width))
                 n = width
-            attention = self.attention(n) if size in self.attn_resolutions else None
+            attention = self.attention(n, size) if size in self.attn_resolutions else None
             pyramid, path = self.output_pyramid(path, n), n
             resample = None
             if size != self.sizes[0]:
@@ -140,22 +140,24 @@ class Builder:
 
     def block(self, n_in: int, n_out: int, resample: str | None = None) -> ResBlock:
         """A residual block, which may change the size."""
-        return ResBlock(
-            n_in,
-            n_out,
-            n_embedding=self.n_embedding,
-            kind=self.resblock,
-            resample=resample,
-            fir=self.fir,
-            dropout_rate=self.dropout,
-            init_scale=self.init_scale,
-            skip_rescale=self.skip_rescale,
-            group_size=self.group_size,
-            **self.layer,
-        )
+        return ResBlock(n_in, n_out, **self.block_options(resample))
 
-    def attention(self, n: int) -> Attention:
-        """Attention of n features."""
+    def block_options(self, resample: str | None) -> dict[str, Any]:
+        """What a residual block is told beside how many features there are."""
+        return {
+            "n_embedding": self.n_embedding,
+            "kind": self.resblock,
+            "resample": resample,
+            "fir": self.fir,
+            "dropout_rate": self.dropout,
+            "init_scale": self.init_scale,
+            "skip_rescale": self.skip_rescale,
+            "group_size": self.group_size,
+            **self.layer,
+        }
+
+    def attention(self, n: int, size: int) -> Attention:
+        """Attention of n features at one of the sizes."""
         return Attention(n, **self.attention_options())
 
     def attention_options(self) -> dict[str, Any]:

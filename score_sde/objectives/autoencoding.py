@@ -34,7 +34,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +64,27 @@ def gaussian(error: jax.Array, b: jax.Array) -> jax.Array:
 
 
 LIKELIHOODS = {"laplace": laplace, "gaussian": gaussian}
+
+
+class Kind(NamedTuple):
+    """What an autoencoder is of.
+
+    Attributes:
+        fact: under which its network is told the channels.
+        axes: of an example, before that of the channels.
+        distance: P of two batches, [batch].
+        judged: whether there is a discriminator for it.
+    """
+
+    fact: str
+    axes: int
+    distance: Callable[[jax.Array, jax.Array], jax.Array]
+    judged: bool
+
+
+_SIGNAL = Kind("signal_channels", 1, spectral.distance, False)
+# By the number of axes of an example: a signal may be without one of channels.
+KINDS = {1: _SIGNAL, 2: _SIGNAL, 3: Kind("image_channels", 2, pyramid.distance, True)}
 
 
 class Beside(nnx.Module):
@@ -134,11 +155,11 @@ class Autoencoding(Objective):
         sections.check(self)
         if self.shape is None:
             return
-        if not 1 <= len(self.shape) <= 3:
+        if len(self.shape) not in KINDS:
             raise ValueError(
                 "it is of images or of signals: give config.space.name=pixels or waveforms"
             )
-        if self.adversarial and len(self.shape) != 3:
+        if self.adversarial and not KINDS[len(self.shape)].judged:
             raise ValueError("the discriminator is of images: give adversarial=0")
 
     def module(self) -> Callable[[nnx.Rngs], nnx.Module] | None:
@@ -167,9 +188,8 @@ class Autoencoding(Objective):
 
     def facts(self, fields: Mapping[str, Field]) -> dict[str, Any]:
         """The channels of an image, or of a signal; 0 of one that has no axis of them."""
-        if len(self.shape) == 3:
-            return {"image_channels": self.shape[-1]}
-        return {"signal_channels": sum(self.shape[1:])}
+        kind = KINDS[len(self.shape)]
+        return {kind.fact: sum(self.shape[kind.axes :])}
 
     def __call__(
         self,
@@ -211,6 +231,5 @@ class Autoencoding(Objective):
         each = LIKELIHOODS[self.likelihood](x - out, b)
         nats = jnp.mean(each, axis=tuple(range(1, x.ndim)))
         if self.perceptual:
-            distance = pyramid.distance if x.ndim == 4 else spectral.distance
-            nats = nats + self.perceptual / b * distance(x, out)
+            nats = nats + self.perceptual / b * KINDS[x.ndim - 1].distance(x, out)
         return nats + self.kl_weight * found.kl() / math.prod(x.shape[1:])

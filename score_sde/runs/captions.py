@@ -117,13 +117,14 @@ def opened(experiment: Experiment, run: Path | None) -> tuple[Captions, list[Tok
         for name in ("part", "tokenizer")
     )
     empty = _tokens(text, tokenizers, [""])
-    pixels = tuple(experiment.space.image[:2])
-    sizes = telling.usual_sizes(experiment, pixels)
+    sizes = telling.usual_sizes(experiment)
     scale = telling.guidance_of(experiment, experiment.config.guidance.scale, 1)
     captions = Captions(text, sizes, scale, tuple(parts), empty)
     x = jax.ShapeDtypeStruct((1, *experiment.space.shape), jnp.float32)
     label = jax.ShapeDtypeStruct((1,), jnp.float32)
-    told = jax.eval_shape(lambda batch: captions(batch, None), _named(empty))
+    beside = [experiment.data[name] for name in experiment.config.conditions.fields]
+    told = {f.name: jax.ShapeDtypeStruct((1, *f.shape), f.dtype) for f in beside}
+    told |= jax.eval_shape(lambda batch: captions(batch, None), _named(empty))
     try:
         jax.eval_shape(experiment.network.apply, *experiment.network.shapes, x, label, told)
     except ValueError as error:

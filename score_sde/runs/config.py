@@ -51,6 +51,8 @@ class SamplingOptions:
         seed: of this set of samples.
         told_of: the split whose examples, chosen at random, say what samples are told where that is
             more than classes.
+        beside: whether the picture of --mode=sample shows beside each sample the example that said
+            what it is told, of classes too.
         fsdp: devices that share one copy of the parameters; the others hold further copies.
         tensor: devices that share each example, of a transformer; see training.tensor.
         tile: side, in latents, of the tiles in which the states of larger images are decoded by an
@@ -62,6 +64,7 @@ class SamplingOptions:
     batch_size: Count = 64
     seed: Seed = 0
     told_of: Name = "train"
+    beside: bool = False
     fsdp: Count = 1
     tensor: Count = 1
     tile: Every = 128

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from score_sde import files, images, records
-from score_sde.errors import UserError
+from score_sde.errors import UserError, first_line
 from score_sde.fields import ABOUT
 from score_sde.formats import npz
 from score_sde.models.functional import Arrays, fingerprint
@@ -29,6 +30,7 @@ from score_sde.spaces import Space, pictures
 
 _ADVICE = "Give another --out"
 _NUMBERED = "sample_"  # what the name of the file of a sample begins with
+_NAME = re.compile(rf"{_NUMBERED}\d{{3,}}[_.]", re.ASCII)
 _LONGEST = 40  # letters of what was asked, in a name
 _RESULT = ("nfe", "shown")  # what is known only once they are drawn
 
@@ -79,6 +81,11 @@ class Target:
             UserError: they hold something else, or what they held is damaged.
         """
         there = [path for path in (self.arrays, self.picture) if path.exists()]
+        if not there and self.files and self._of_samples():
+            raise UserError(
+                f"{self.files} holds files of other samples: --out=FILE puts these elsewhere, "
+                "--overwrite in their place"
+            )
         if not there:
             return None
         held, what = self._about(), "what does not say what it is"
@@ -101,7 +108,8 @@ class Target:
     def _of_samples(self) -> list[Path]:
         """The files in the folder that are named as those of samples."""
         ending = self.files.name.rpartition("_")[2]
-        return list(self.files.glob(f"{_NUMBERED}*.{ending}"))
+        found = self.files.glob(f"{_NUMBERED}*.{ending}")
+        return [path for path in found if _NAME.match(path.name)]
 
     def _check_picture(self) -> None:
         try:
@@ -113,8 +121,10 @@ class Target:
         """Raise UserError if the files cannot be written: before they are drawn."""
         for path in (self.arrays, self.picture):
             files.check_writable(path, _ADVICE)
-        if self.files and self.files.exists() and not self.files.is_dir():
+        if self.files and os.path.lexists(self.files) and not self.files.is_dir():
             raise UserError(f"cannot write {self.files}: it is no folder. {_ADVICE}")
+        if self.files and self.files.is_dir():
+            files.check_writable(self.files / _NUMBERED, _ADVICE)
 
     def _about(self) -> dict[str, Any] | None:
         if not self.arrays.is_file():
@@ -133,7 +143,7 @@ class Target:
         columns: int | None,
         about: Mapping[str, Any],
         captions: Sequence[str] = (),
-        heads: Sequence[str] = (),
+        titles: Sequence[str] = (),
     ) -> None:
         """Write all files, or raise UserError.
 
@@ -144,18 +154,27 @@ class Target:
             columns: examples a row of it; None for as square as possible.
             about: what they are; and, of the picture, how many of how many it shows.
             captions: what was asked for of each sample, in words; or none.
-            heads: what the examples of each row of the picture are, where they are not samples all.
+            titles: what stands above what the picture shows; or none.
         """
         text = np.array(json.dumps(about))
         with files.writing(self.arrays.parent, _ADVICE):
-            if self.files:  # what there was of others is no part of these, should this be killed
-                for path in self._of_samples():
-                    path.unlink()
+            # What there was of others is no part of these, should this be killed.
+            for path in (self.picture, *(self._of_samples() if self.files else ())):
+                path.unlink(missing_ok=True)
             files.write_npz(self.arrays, {**arrays, ABOUT: text})
-            captioned = [*heads] * (len(shown) // len(heads)) if heads else captions[: len(shown)]
-            picture(space, self.picture, shown, about, columns, captioned)
+            picture(space, self.picture, shown, about, columns, titles)
             if self.files:
-                space.save(self.files, _names(about["of"], captions), arrays["samples"])
+                self._save(space, _names(about["of"], captions), arrays["samples"])
+
+    def _save(self, space: Space, names: Sequence[str], samples: np.ndarray) -> None:
+        """A file of each; UserError if their format cannot hold one, as of atoms too far away."""
+        try:
+            space.save(self.files, names, samples)
+        except ValueError as error:
+            raise UserError(
+                f"not all are in {self.files} ({first_line(error)}), as they are in {self.arrays}: "
+                "the model diverged, or the sampler did; give it more steps"
+            ) from error
 
 
 def _names(number: int, captions: Sequence[str]) -> list[str]:

@@ -83,6 +83,11 @@ def lent(
     source = examples()
     for name in experiment.conditions:
         source.info[name]  # which says what is missing
+    return at_random(source, number, seed)
+
+
+def at_random(source: Source, number: int, seed: int) -> Examples:
+    """So many examples of a source, by a seed; one may be there twice."""
     return source.gather(np.random.default_rng(seed).integers(len(source), size=number))
 
 
@@ -178,8 +183,14 @@ class _Drawing:
     ) -> tuple[jax.Array, int | jax.Array, jax.Array]:
         """Examples, the function evaluations, and which examples are of finite numbers."""
         out = task.sampler(self.sampler, given.known).finish(state)
-        finite = jnp.isfinite(out.x).all(axis=tuple(range(1, out.x.ndim)))
-        return space.decode(task.finish(out.x, given.known)), out.nfe, finite
+        examples = space.decode(task.finish(out.x, given.known))
+        # A state can be of finite numbers, and too large for a signal or an image to be.
+        return examples, out.nfe, _finite(out.x) & _finite(examples)
+
+
+def _finite(x: jax.Array) -> jax.Array:
+    """Which of a batch are of finite numbers, bool [batch]."""
+    return jnp.isfinite(x).all(axis=tuple(range(1, x.ndim)))
 
 
 @functools.lru_cache(maxsize=32)

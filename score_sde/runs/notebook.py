@@ -48,6 +48,9 @@ def train(
 ) -> Run | ClassifierRun | AutoencoderRun:
     """Train a model of some examples, and open it.
 
+    XLA is as it was: what commands tell it, `score_sde.training.xla.begin()` does before the first
+    array is made.
+
     Called again with the same folder it goes on from there, as the command does: what is not said
     is as it was. So it does with more steps, but where the learning rate falls along a cosine,
     which ends at the last step.

@@ -160,6 +160,7 @@ class Run(Opened):
         """What the network is told of prompts; see telling.told."""
         return telling.told(self, *prompts)
 
+    @functools.wraps(prompted.generate)
     def generate(self, *args: Any, **kwargs: Any) -> Generated:
         """Pictures of prompts; see prompted.generate."""
         return prompted.generate(self, *args, **kwargs)

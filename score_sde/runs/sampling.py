@@ -138,6 +138,11 @@ def check_rule(
             "use config.guidance.name=classifier_free, or train "
             "config.objective.name=guidance_distillation"
         )
+    if unknown := sorted(set(getattr(rule, "keeps", ())) - set(conditions)):
+        raise UserError(
+            f"config.guidance.keeps: this model is told {', '.join(conditions) or 'nothing'}, and "
+            f"no {unknown[0]}"
+        )
     if sampler.JUMPS and not rule.idle:
         raise UserError(
             f"config.guidance.scale={rule.scale:g}: guidance bends the path and a jump does not "

@@ -21,6 +21,7 @@ CLASS = "_class_name"
 _SCHEDULES = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}
 _FIRST = 1e-9  # t_min: level 0 to all digits of float32, since t = 0 itself means the data
 _V = "v_prediction"
+_SIGMA_GRIDS = {"exponential": "log_snr", "karras": "karras"}
 _PREDICTIONS = {"epsilon": "eps", _V: "v", "sample": "x0"}
 
 
@@ -63,6 +64,7 @@ _OF_SAMPLER = {
     "dpm2": _SIGMAS,
     "lms": _SIGMAS,
 }
+_COSINE = "CosineDPMSolverMultistepScheduler"
 _FLOWS = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
 
 
@@ -78,8 +80,10 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
     name = config.get(CLASS)
     if name in _FLOWS:
         return _flow(config) | _solver(name, config)
+    if name == _COSINE:
+        return _cosine(config)
     if name not in _KINDS:
-        known = ", ".join((*_KINDS, *_FLOWS))
+        known = ", ".join((*_KINDS, *_FLOWS, _COSINE))
         reason = ELSEWHERE.get(name, f"is not known; known are {known}")
         raise ValueError(f"{CLASS}={str(name)[:60]} of a scheduler {reason}")
     return {**_process(config), **_solver(name, config), **_steps(_KINDS[name], config)}
@@ -187,6 +191,36 @@ def _flow(config: Mapping[str, Any]) -> dict[str, Any]:
         "objective.name": "flow_matching",
         **grid,
         "sampling.shift": shift,
+    }
+
+
+def _cosine(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A cosine process between two noise levels, and a solver with noise; see names.ALIASES."""
+    if config.get("sigma_data", 1.0) != 1:
+        raise ValueError(f"sigma_data={config['sigma_data']} of a scheduler: only 1 is imported")
+    low, high = (
+        float(2 / math.pi * math.atan(config.get(name, usual)))
+        for name, usual in (("sigma_min", 0.3), ("sigma_max", 500))
+    )
+    order, (sampler, options) = config.get("solver_order", 2), ALIASES[_COSINE]
+    if order == 1:
+        sampler = "ddim"
+    else:
+        options = {**options, "variant": config.get("solver_type", "midpoint")}
+    lower = {} if config.get("lower_order_final", True) else {"sampling.lower_order_final": False}
+    ends = {"zero": "tweedie", "sigma_min": "none"}
+    return {
+        "sde.name": "cosine_vp",
+        "sde.t_min": low,
+        "sde.t_max": high,
+        "objective.denoising.times": "uniform",
+        "model.parametrization": _one(config, "prediction_type", _V, _PREDICTIONS),
+        "sampling.sampler": sampler,
+        **{f"sampling.{sampler}.{option}": value for option, value in options.items()},
+        "sampling.grid": _one(config, "sigma_schedule", "exponential", _SIGMA_GRIDS),
+        "sampling.rho": config.get("rho", 7.0),
+        "sampling.denoise_final": _one(config, "final_sigmas_type", "zero", ends),
+        **lower,
     }
 
 

@@ -230,7 +230,7 @@ def led_from(run: Run, sizes: Sequence[float] | None) -> Sequence[float] | None:
 
 
 def usual_sizes(
-    experiment: Experiment, pixels: tuple[int, int], away: bool = False
+    experiment: Experiment, pixels: tuple[int, int] | None = None, away: bool = False
 ) -> tuple[float, ...]:
     """What a network is told of the sizes of a picture as it is; () if it is told none.
 
@@ -239,12 +239,15 @@ def usual_sizes(
 
     Args:
         experiment: what its config names.
-        pixels: (height, width) of the picture.
+        pixels: (height, width) of the picture; None for those of the data.
         away: whether it is of what pictures are led away from.
     """
-    model, text, (height, width) = experiment.config.model, experiment.text, pixels
+    model, text = experiment.config.model, experiment.text
+    if not (getattr(model, "added_features", 0) or getattr(model, "sized", False)):
+        return ()
+    height, width = experiment.space.image[:2] if pixels is None else pixels
     if getattr(model, "added_features", 0):
         if getattr(text, "scored", False):
             return (height, width, 0, 0, text.negative_score if away else text.score)
         return (height, width, 0, 0, height, width)
-    return (height, width, height / width) if getattr(model, "sized", False) else ()
+    return (height, width, height / width)

@@ -1,5 +1,8 @@
 """An adaptive solve by diffrax that knows how often it evaluated the right-hand side.
 
+It calls the host: to tell how far it is, and for the error of a solve that failed. JAX keeps no
+program that does in its persistent cache, so what solves is compiled by every command.
+
 Import this module where it is used: `import score_sde` must not import diffrax.
 """
 

@@ -31,9 +31,9 @@ def negative_entropy(log_probs: jax.Array, drawn: jax.Array) -> jax.Array:
 
 
 def margin(log_probs: jax.Array, drawn: jax.Array) -> jax.Array:
-    """The largest p less the second, [batch, length]."""
-    first, second = jnp.moveaxis(jax.lax.top_k(jnp.exp(log_probs), 2)[0], -1, 0)
-    return first - second
+    """The largest p less the second, which is 0 of one token alone, [batch, length]."""
+    largest = jax.lax.top_k(jnp.exp(log_probs), min(2, log_probs.shape[-1]))[0]
+    return largest[..., 0] - jnp.sum(largest[..., 1:], axis=-1)
 
 
 SCORES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {

@@ -26,7 +26,10 @@ def draw(
     """
     if temperature == 0:
         return jnp.argmax(log_probs, axis=-1).astype(jnp.int32)
-    log_probs = log_probs / temperature
+    # The largest is 0 at any temperature, however low; what cannot be still cannot at a high one.
+    log_probs = log_probs - jnp.max(log_probs, axis=-1, keepdims=True)
+    scaled = log_probs / max(temperature, float(jnp.finfo(log_probs.dtype).tiny))
+    log_probs = jnp.where(log_probs < NEVER / 2, NEVER, scaled)
     if top_p < 1:
         log_probs = nucleus(log_probs, top_p)
     # The largest of log p + g is a draw from p, for g of the standard Gumbel distribution.
@@ -40,7 +43,8 @@ def nucleus(log_probs: jax.Array, top_p: float) -> jax.Array:
     order = jnp.argsort(-log_probs, axis=-1)
     sorted_probs = jnp.exp(jnp.take_along_axis(log_probs, order, axis=-1))
     before = jnp.cumsum(sorted_probs, axis=-1) - sorted_probs  # of tokens that are more probable
-    kept = jnp.take_along_axis(before, jnp.argsort(order, axis=-1), axis=-1) < top_p
+    rank = jnp.argsort(order, axis=-1)
+    kept = (jnp.take_along_axis(before, rank, axis=-1) < top_p) | (rank == 0)
     return jnp.where(kept, log_probs, NEVER)
 
 

@@ -10,7 +10,8 @@ from score_sde.spaces.autoencoded import Autoencoded
 from score_sde.spaces.backbones import Backbones
 from score_sde.spaces.base import Space
 from score_sde.spaces.dequantization import Lattice
-from score_sde.spaces.encoded import Encoded
+from score_sde.spaces.encoded import Encoded, OfData
+from score_sde.spaces.encoded_sounds import EncodedSounds
 from score_sde.spaces.latents import Latents
 from score_sde.spaces.log_mel import LogMel
 from score_sde.spaces.molecules import Molecules
@@ -29,10 +30,12 @@ __all__ = [
     "Autoencoded",
     "Backbones",
     "Encoded",
+    "EncodedSounds",
     "Latents",
     "Lattice",
     "LogMel",
     "Molecules",
+    "OfData",
     "Pixels",
     "Points",
     "Score",
@@ -56,6 +59,7 @@ SPACES: dict[str, type[Space]] = {
     "waveforms": Waveforms,
     "log_mel": LogMel,
     "sound_latents": SoundLatents,
+    "encoded_sounds": EncodedSounds,
     "points": Points,
     "molecules": Molecules,
     "backbones": Backbones,

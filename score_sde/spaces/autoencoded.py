@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from score_sde.autoencoder import Gaussian
 from score_sde.errors import UserError
 from score_sde.fields import Field
 from score_sde.sections import DERIVED
-from score_sde.spaces import levels, pictures
+from score_sde.spaces import levels
 from score_sde.spaces.coded import STATIC, Coded
-from score_sde.spaces.pixels import REGIONS
+from score_sde.spaces.image import Image
 from score_sde.spaces.tiles import tiled
 from score_sde.values import Count
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Autoencoded(Coded):
+class Autoencoded(Image, Coded):
     """x = scale * (z - shift), channel by channel, with z ~ q(z | image) of an autoencoder.
 
     Attributes:
@@ -41,10 +38,7 @@ class Autoencoded(Coded):
             numbers as channels.
     """
 
-    KINDS: ClassVar[tuple[str, ...]] = ("image",)
-    IMAGES: ClassVar[bool] = True
     MOST: ClassVar[int] = 64
-    REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = REGIONS
     DENSITY: ClassVar[str] = "latents of the autoencoder, not images"
     SECTION: ClassVar[str] = "config.space.autoencoded"
 
@@ -112,26 +106,3 @@ class Autoencoded(Coded):
                 f"{prefix}: its autoencoder makes latents of {'x'.join(map(str, found))}: give "
                 f"--{prefix}.channels={found[-1]} --{prefix}.factor={factor}"
             )
-
-    def neutral(self, examples: jax.Array) -> jax.Array:
-        """The states of gray images; [batch, *shape]."""
-        return self.encode(jnp.full_like(examples, 128))
-
-    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
-        """As .png."""
-        for name, image in zip(names, examples, strict=True):
-            pictures.save_png(folder / f"{name}.png", image)
-
-    def corner(self, count: int) -> tuple[int, int]:
-        """That of so many images across and down."""
-        return pictures.picture_size(*self.image[:2], count, count)
-
-    def show(
-        self,
-        path: Path,
-        examples: np.ndarray,
-        columns: int | None = None,
-        captions: Sequence[str] = (),
-    ) -> None:
-        """Side by side; small images are enlarged."""
-        pictures.save_grid(path, examples, columns, captions)

@@ -35,6 +35,8 @@ class Space:
         PARTS: networks that it has, by the options that say where their files are; see parts.
         MOST: how many examples a picture shows at the most.
         FEW: how many one shows that is drawn in training.
+        OVERLAID: whether it lays them over each other, as points of one plot, so that nothing
+            stands beside each.
         OF_DATA: whether its networks lie beside the data, see data.encoded, and not where options
             say.
         REGIONS: parts of an example that can be unknown, by name: of each of its first axes a slice
@@ -50,6 +52,7 @@ class Space:
     PARTS: ClassVar[tuple[str, ...]] = ()
     MOST: ClassVar[int] = 256
     FEW: ClassVar[int] = 64
+    OVERLAID: ClassVar[bool] = False
     OF_DATA: ClassVar[bool] = False
     REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = {}
     IMAGES: ClassVar[bool] = False

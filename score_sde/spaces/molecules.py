@@ -21,7 +21,7 @@ from score_sde.spaces.base import Space
 from score_sde.spaces.points import PLACES, Points
 from score_sde.spaces.rotations import ROTATIONS
 from score_sde.structures import bonds, graphs
-from score_sde.subspace import PointSets, centred
+from score_sde.subspace import centred
 from score_sde.values import Name, NotNegative, Positive, one_of
 
 _STATIC = {"static": True}
@@ -85,22 +85,12 @@ class Molecules(Space):
         return self.most, PLACES + len(_NUMBERS) + (self.charge_scale > 0)
 
     @property
-    def subspace(self) -> PointSets:
-        """Sets without a centre of mass, of their size."""
-        return PointSets(PLACES, self.size)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The name of the size among the conditions."""
-        return {"size_condition": self.size}
-
-    @property
     def states(self) -> dict[str, Any]:
         """Its scales."""
         scales = {name: getattr(self, name) for name in ("scale", "type_scale", "charge_scale")}
         return super().states | scales
 
-    augment = Points.augment
+    subspace, facts, augment = Points.subspace, Points.facts, Points.augment
 
     def encode(self, examples: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """Places about their centre, and the scaled one-hot elements; nothing is random."""

@@ -141,6 +141,21 @@ def save_animation(path: Path, frames: np.ndarray) -> None:
         first.save(file, "GIF", save_all=True, append_images=more, **options)
 
 
+def save_moving(
+    path: Path, frames: np.ndarray, columns: int | None = None, captions: Sequence[str] = ()
+) -> None:
+    """Write a GIF in which several videos play side by side.
+
+    Args:
+        path: where; its folder is made.
+        frames: uint8, [frames, N, H, W, C].
+        columns: videos a row; as square as possible if None.
+        captions: see captioned.
+    """
+    together = [grid(captioned(at, captions), columns, BORDER) for at in frames]
+    save_animation(path, np.stack(together))
+
+
 def film_strip(frames: np.ndarray) -> np.ndarray:
     """The frames of a video side by side, the first on the left, and white lines between them.
 

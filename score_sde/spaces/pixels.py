@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from score_sde import sections
 from score_sde.fields import Field
 from score_sde.sections import DERIVED
-from score_sde.spaces import augmentation, levels, pictures
+from score_sde.spaces import augmentation, levels
 from score_sde.spaces.augmentation import TRANSFORMS
-from score_sde.spaces.base import Space
 from score_sde.spaces.dequantization import Lattice
+from score_sde.spaces.image import Image
 from score_sde.values import between, one_of
-
-REGIONS = {
-    "left": (slice(0, 8), slice(0, 4)),
-    "right": (slice(0, 8), slice(4, 8)),
-    "top": (slice(0, 4), slice(0, 8)),
-    "bottom": (slice(4, 8), slice(0, 8)),
-    "center": (slice(2, 6), slice(2, 6)),
-}
 
 
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
-class Pixels(Space):
+class Pixels(Image):
     """uint8 images; states are float32, NHWC.
 
     Attributes:
@@ -48,9 +36,6 @@ class Pixels(Space):
         ValueError: there is no such transform, or it is of other colours.
     """
 
-    KINDS: ClassVar[tuple[str, ...]] = ("image",)
-    IMAGES: ClassVar[bool] = True
-    REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = REGIONS
     factor: ClassVar[int] = 1  # how many times as long as of a state a side of an image is
 
     shape: tuple[int, ...] = dataclasses.field(metadata=DERIVED)
@@ -156,27 +141,3 @@ class Pixels(Space):
     def images(self, x: jax.Array) -> jax.Array:
         """Images in [-1, 1], between the levels too."""
         return x if self.centered else 2 * x - 1
-
-    def neutral(self, examples: jax.Array) -> jax.Array:
-        """States of gray, for what is not known of examples; [batch, *shape]."""
-        return self.encode(jnp.full_like(examples, 128))
-
-    def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
-        """As .png."""
-        for name, image in zip(names, examples, strict=True):
-            pictures.save_png(folder / f"{name}.png", image)
-
-    def corner(self, count: int) -> tuple[int, int]:
-        """That of so many images across and down."""
-        height, width = self.shape[:2]
-        return pictures.picture_size(height, width, count, count)
-
-    def show(
-        self,
-        path: Path,
-        examples: np.ndarray,
-        columns: int | None = None,
-        captions: Sequence[str] = (),
-    ) -> None:
-        """Side by side; small images are enlarged."""
-        pictures.save_grid(path, examples, columns, captions)

@@ -184,9 +184,7 @@ class Points(Space):
         The GIF, of the same name, has the sets side by side, as many a row as `columns` says.
         """
         places = examples[..., :PLACES]
+        turning = turntable.turning(places)
+        # The PNG last: where it is, both are whole.
+        pictures.save_moving(path.with_suffix(".gif"), turning, columns, captions)
         pictures.save_grid(path, turntable.views(places), columns, captions)
-        turns = [
-            pictures.grid(pictures.captioned(at, captions), columns, pictures.BORDER)
-            for at in turntable.turning(places)
-        ]
-        pictures.save_animation(path.with_suffix(".gif"), np.stack(turns))

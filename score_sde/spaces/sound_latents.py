@@ -54,8 +54,7 @@ class SoundLatents(Coded, Signal):
     def posterior(self, examples: jax.Array) -> Gaussian:
         """q(z | signal), before scale and shift."""
         after = self.shape[0] * self.factor - examples.shape[1]
-        padded = jnp.pad(examples, [(0, 0), (0, after), *[(0, 0)] * (examples.ndim - 2)])
-        return Gaussian(*self.part(padded, method="encode"))
+        return Gaussian(*self.part(padded(examples, after), method="encode"))
 
     def decode(self, x: jax.Array) -> jax.Array:
         """Signals, [batch, *field_shape]."""
@@ -79,3 +78,8 @@ class SoundLatents(Coded, Signal):
                 f"give --{self.SECTION}.channels={found[-1]} "
                 f"--{self.SECTION}.factor={samples // found[0]}"
             )
+
+
+def padded(signals: jax.Array, after: int) -> jax.Array:
+    """Signals with so many samples of silence after them."""
+    return jnp.pad(signals, [(0, 0), (0, after), *[(0, 0)] * (signals.ndim - 2)])

@@ -37,6 +37,7 @@ class Vectors(Space):
     KINDS: ClassVar[tuple[str, ...]] = ("vector",)
     MOST: ClassVar[int] = 10_000
     FEW: ClassVar[int] = 1000
+    OVERLAID: ClassVar[bool] = True
 
     mean: jax.Array = dataclasses.field(metadata=DERIVED_ARRAY)
     scale: jax.Array = dataclasses.field(metadata=DERIVED_ARRAY)

@@ -162,9 +162,6 @@ class Video(Space):
         large = pictures.enlarged(examples)
         strips = np.stack([pictures.film_strip(video) for video in large])
         strips = pictures.captioned(strips, captions)
+        # The PNG last: where it is, both are whole.
+        pictures.save_moving(path.with_suffix(".gif"), large.swapaxes(0, 1), columns, captions)
         pictures.save_png(path, pictures.grid(strips, 1, border=pictures.BORDER))
-        moving = [
-            pictures.grid(pictures.captioned(at, captions), columns, pictures.BORDER)
-            for at in large.swapaxes(0, 1)
-        ]
-        pictures.save_animation(path.with_suffix(".gif"), np.stack(moving))

@@ -85,7 +85,10 @@ def _times(name: str, params: dict[str, Any]) -> int:
     if name == "scan":
         return params["length"]
     if name == "shard_map":
-        return math.prod(params["mesh"].shape[axis] for axis in params["newly_manual_axes"])
+        axes = params.get(
+            "newly_manual_axes", params.get("manual_axes")
+        )  # as of 0.10.2, and before
+        return math.prod(params["mesh"].shape[axis] for axis in axes)
     return 1
 
 

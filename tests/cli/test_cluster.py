@@ -9,7 +9,7 @@ from program import ROOT, environment
 
 from experiments.faults.together import environments
 from score_sde.cli import cluster, defined, gathering
-from score_sde.cli.cluster import Cluster, local_devices, of_environment
+from score_sde.cli.cluster import Cluster, local_devices, of_environment, port_of_step
 from score_sde.errors import UserError
 
 TORCHRUN = {"MASTER_ADDR": "node0", "MASTER_PORT": "29500", "WORLD_SIZE": "4", "RANK": "2"}
@@ -42,6 +42,7 @@ def test_variables_of_launchers():
     [
         (["--distributed", "--processes=2"], "--processes needs --coordinator, --process too"),
         (["--coordinator=a:1", "--processes=2", "--process=0"], "needs --distributed too"),
+        (["--distributed", "--processes=2", "--processes=3"], "--processes is given twice"),
         (
             ["--distributed", "--coordinator=a:1", "--processes=2", "--process=2"],
             "process 2 of 2: they are counted from 0 to 1",
@@ -60,6 +61,18 @@ def test_what_is_missing_or_wrong_is_said(arguments, message):
 def test_a_variable_that_is_no_number_is_named():
     with pytest.raises(UserError, match="WORLD_SIZE='many' is no number"):
         of_environment(TORCHRUN | {"WORLD_SIZE": "many"})
+
+
+def test_steps_of_a_job_of_slurm_have_ports_of_their_own():
+    """All that a job can have at once, of those that JAX takes; what the user says counts."""
+    ports = [
+        port_of_step({"SLURM_JOB_ID": "77", "SLURM_STEP_ID": str(step)}) for step in range(4096)
+    ]
+    assert sorted(ports) == list(range(61440, 65536))
+    assert port_of_step({"SLURM_JOB_ID": "78", "SLURM_STEP_ID": "0"}) not in ports[:60]
+    assert port_of_step({"SLURM_JOB_ID": "77"}) is None
+    said = {"JAX_COORDINATOR_PORT": "1", "SLURM_JOB_ID": "77", "SLURM_STEP_ID": "0"}
+    assert port_of_step(said) is None
 
 
 ON_SLURM = {"SLURM_LOCALID": "1", "SLURM_NTASKS": "4", "SLURM_STEP_NUM_NODES": "2"}
@@ -91,6 +104,7 @@ from score_sde.cli import begin, cluster, gathering
 gathering.SOON, gathering.LAST = 0.2, float(os.environ.get("LAST", 60))
 begin._distribute(types.SimpleNamespace(cluster=cluster.of_environment(os.environ)))
 print(jax.process_count(), jax.config.values["jax_cuda_visible_devices"])
+print("port", jax._src.distributed.global_state.coordinator_address.rpartition(":")[2])
 """
 
 
@@ -108,9 +122,10 @@ def began(**variables):
 
 @pytest.mark.slow
 def test_jax_shows_a_task_of_slurm_all_gpus_of_its_host():
-    """It would show the first only: that is its rule for Slurm."""
-    done = began(**environments(1)[0])
-    assert done.stdout.splitlines()[-1:] == ["1 all"], done.stderr
+    """It would show the first only: that is its rule for Slurm. The port is that of the step."""
+    job = environments(1)[0] | {"SLURM_STEP_ID": "3"}
+    done = began(**job)
+    assert done.stdout.splitlines()[-2:] == ["1 all", f"port {port_of_step(job)}"], done.stderr
 
 
 def free_port():

@@ -1,5 +1,6 @@
 """Motifs of files, and parts of held-out chains and molecules, through the command line."""
 
+import re
 import zipfile
 
 import numpy as np
@@ -24,6 +25,7 @@ ROWS = [
     ("['F','H']", "[[0.,0.,0.],[0.917,0.,0.]]"),
     ("['N','N']", "[[0.,0.,0.],[1.1,0.,0.]]"),
 ]
+METHYL = "--motif={}/methanol.sdf"
 METHANOL = Molecule(("C", "O", "H"), np.array([[0.0, 0, 0], [1.42, 0, 0], [1.75, 0.9, 0]]))
 
 
@@ -54,6 +56,7 @@ def top(tmp_path_factory, quick_compile):
         broken = [pdb.Chain("A", ("GLY",) * 4, np.array([3, 4, 9, 10]), helix(4)[:, None])]
         pdb.write(top / "broken.pdb", broken)
         sdf.write(top / "methanol.sdf", [METHANOL])
+        sdf.write(top / "empty.sdf", [Molecule((), np.zeros((0, 3))), METHANOL])
         xyz.write(top / "salt.xyz", [Molecule(("Na", "Cl"), np.eye(3)[:2])])
         (top / "no.pdb").write_bytes(b"\x7fELF\0\0")
         yield top
@@ -151,6 +154,23 @@ def test_a_molecule_is_drawn_around_atoms_of_a_file(top, main):
     np.testing.assert_array_equal((arrays["samples"][..., 3] > 0).sum(axis=1), 6)
 
 
+def test_molecules_are_drawn_anew(top, main):
+    """Of the size that the file says; what is right begins at the last time, once centred."""
+    main("qm9", "motif", f"--motif={top}/methanol.sdf:1-2", "--condition=atoms=6")
+    predicted = dict(np.load(top / "qm9" / "motif.npz"))
+    moved = predicted["samples"] + np.where(predicted["samples"][..., 3:] > 0, [1, 2, 3, 0], 0)
+    np.savez(top / "moved.npz", samples=moved.astype(np.float32))
+    files = (f"--from={top}/qm9/motif.npz", f"--real={top}/moved.npz")
+    code, said, arrays = main("qm9", "shallow", *files)
+    assert code == 0, said
+    assert "with heun, from t = " in said
+    assert "\n1 function evaluations an example" in said
+    assert float(re.search(r"- x~\|\^2 is (\S+) where", said)[1]) < 1e-8
+    np.testing.assert_array_equal(arrays["atoms"], 6)
+    np.testing.assert_array_equal((arrays["samples"][..., 3] > 0).sum(axis=1), 6)
+    np.testing.assert_array_equal(arrays["predicted"], predicted["samples"])
+
+
 @pytest.mark.parametrize(
     ("name", "task", "arguments", "message"),
     [
@@ -181,6 +201,16 @@ def test_a_molecule_is_drawn_around_atoms_of_a_file(top, main):
             ["--motif={}/methanol.sdf", "--condition=atoms=2"],
             "give --condition=atoms=N of at least 3",
         ),
+        ("qm9", "motif", ["--motif={}/empty.sdf:1-3"], "begins with one that has no atoms"),
+        ("qm9", "motif", ["--motif=" + "x" * 300 + ":1-3"], "cannot read xxx"),
+        (
+            "qm9",
+            "motif",
+            [METHYL, "--condition=atoms=0"],
+            "atoms=0: it is how many there are, 1 to 29",
+        ),
+        ("qm9", "motif", [METHYL, "--condition=atoms=2.5"], "it is how many there are, 1 to 29"),
+        ("qm9", "motif", [METHYL, "--condition=atoms=30"], "it is how many there are, 1 to 29"),
     ],
     ids=str,
 )

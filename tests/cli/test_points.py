@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from score_sde import cli, data
+from score_sde import data
 
 pytestmark = pytest.mark.slow
 
@@ -49,19 +49,14 @@ def get_config():
 """
 
 
-@pytest.fixture
-def main(tmp_path, monkeypatch, quick_compile):
-    monkeypatch.setenv("SCORE_SDE_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "recipe.py").write_text(RECIPE)
-    given = (f"--config={tmp_path / 'recipe.py'}", f"--workdir={tmp_path / 'run'}")
-    return lambda *more: cli.main(["main.py", *given, *more])
-
-
 def sized(drawn):
-    """Whether each sample has its number of points, and its places no mean."""
+    """Whether each sample has its number of points, and its places no mean.
+
+    What rounding makes of one grows by alpha(0) / alpha(1), 150 times, where nothing projects it.
+    """
     there = np.arange(6)[None] < drawn["size"][:, None]
     x = drawn["samples"]
-    return np.array_equal(x.any(axis=-1), there) and np.abs(x[..., :3].sum(1)).max() < 1e-4
+    return np.array_equal(x.any(axis=-1), there) and np.abs(x[..., :3].sum(1)).max() < 1e-3
 
 
 def test_sets_of_all_sizes(main, tmp_path, capsys):
@@ -69,12 +64,9 @@ def test_sets_of_all_sizes(main, tmp_path, capsys):
     assert main() == 0
     assert "points of 6x4" in capsys.readouterr().out
     assert (workdir / "samples" / "4.png").exists()
-    # Sizes of examples, with those of guidance too, and by samplers that draw noise and stop early.
-    for fields in (
-        (),
-        ("guidance.scale=2.0",),
-        ("sampling.sampler=rk45", "sampling.rk45.rtol=0.1"),
-    ):
+    # Sizes of examples, with those of guidance too, by samplers of given steps and of chosen ones.
+    guided = ("guidance.scale=2.0", "sampling.sampler=rk45", "sampling.rk45.rtol=0.1")
+    for fields in ((), guided):
         more = [f"--config.{field}" for field in fields]
         assert main("--mode=sample", "--overwrite", *more) == 0
         drawn = np.load(workdir / "samples.npz")

@@ -20,6 +20,23 @@ pytestmark = pytest.mark.slow
 ROUGH = ("--config.sampling.steps=22", "--config.sampling.batch_size=16", "--num_samples=25")
 
 
+@pytest.mark.parametrize(
+    ("beside", "shown", "captions", "above"),
+    [
+        ({}, 2, ["a", "b"], ["a", "b"]),
+        ({}, 1, ["a", "b"], ["a"]),
+        ({}, 2, [], []),
+        ({"observed": np.zeros(2)}, 6, ["a", "b"], list(questions.HEADS) * 2),
+        ({"real": np.zeros(2)}, 4, ["a", "b"], ["a", questions.REAL, "b", questions.REAL]),
+        ({"real": np.zeros(2)}, 2, [], ["", questions.REAL]),
+    ],
+)
+def test_what_stands_above_a_picture(beside, shown, captions, above):
+    """What was asked of each sample; of rows of several, what these are."""
+    question = questions.Question(Task(), {}, "image", **beside)
+    assert question.titles(np.zeros((shown, 3)), captions) == above
+
+
 TINY = {
     "model.channels": 4,
     "model.channel_mult": (1,),

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from score_sde import cli, data
+from score_sde import data
 from score_sde.cli import flags
 from score_sde.errors import UserError
 
@@ -45,14 +45,6 @@ def get_config():
     config.evaluation.samples.num_samples = 8
     return config
 """
-
-
-@pytest.fixture
-def main(tmp_path, monkeypatch, quick_compile):
-    monkeypatch.setenv("SCORE_SDE_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "recipe.py").write_text(RECIPE)
-    given = (f"--config={tmp_path / 'recipe.py'}", f"--workdir={tmp_path / 'run'}")
-    return lambda *more: cli.main(["main.py", *given, *more])
 
 
 def test_a_model_of_vectors_that_is_told_a_label_and_a_number(main, tmp_path, capsys):

@@ -278,7 +278,7 @@ def test_values_and_sizes_that_are_refused():
     )
     assert refusal(arrays.source, {"samples": np.zeros(20)}) == (
         "arrays: a field cannot be named 'samples': letters, digits and _, and none of counts, "
-        "samples, observed, about"
+        "samples, observed, predicted, about"
     )
     assert "hold_out must be a whole number" in refusal(
         arrays.source, np.zeros(5), hold_out=0, kind=ValueError

@@ -65,3 +65,13 @@ def test_which_sets_data_dir_is_for():
     there = ("cifar10", "digits", "folder", "arrays", "encoded", "notes", "speech")
     assert all(map(DOOR.lies_in_a_folder, there))
     assert not any(map(DOOR.lies_in_a_folder, ("moons", "given")))
+
+
+@pytest.mark.parametrize("name", DOOR.MADE)
+def test_a_set_that_is_not_made_yet_says_how_it_is(name, tmp_path):
+    """By the command, whose words are those of that set."""
+    said = (
+        rf"^{name} is not prepared in .*: run python -m score_sde\.data prepare {name}( --from=|$)"
+    )
+    with pytest.raises(DataError, match=said):
+        data.load(name, data_dir=tmp_path)

@@ -39,6 +39,27 @@ def every(out):
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def test_channels_are_kept_where_they_are_asked_for(folder, tmp_path, capsys):
+    """One stands for all; a file of others is named."""
+    out = tmp_path / "out"
+    flags = [f"--sounds={folder}", f"--data_dir={out}", "--rate=4000", "--channels=2"]
+    assert main(["prepare", "sounds", *flags]) == 0
+    found = every(out)
+    rows = [n for n, text in enumerate(decode_texts(found["text"])) if text.startswith("half")]
+    stereo = np.delete(found["signal"], rows, axis=0)
+    assert found["signal"].shape == (4, 4000, 2)
+    np.testing.assert_array_equal(stereo[..., 0], stereo[..., 1])
+    (one,) = found["signal"][rows]
+    np.testing.assert_allclose(one[200:-200, 0], tone(4000, 1)[200:-200], atol=1e-3)
+    assert not one[:, 1].any()
+    capsys.readouterr()
+    flags[1:] = (f"--data_dir={tmp_path / 'other'}", "--rate=4000", "--channels=3")
+    assert main(["prepare", "sounds", *flags]) == 2
+    said = capsys.readouterr().err
+    assert "b.WAV has 2 channels, not 3" in said
+    assert said.count("\n") == 1
+
+
 def test_pieces_of_one_rate_with_their_texts(folder, tmp_path, capsys):
     out = tmp_path / "out"
     flags = (f"--sounds={folder}", f"--data_dir={out}", "--rate=4000", "--seconds=1")

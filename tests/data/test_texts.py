@@ -1,6 +1,7 @@
 """A folder of text files as tokens."""
 
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -67,6 +68,42 @@ def test_a_released_tokeniser(texts, tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(DataError, match=r"is no tokenizer\.json"):
         data.prepare("texts", data_dir=tmp_path / "again", **asked)
+
+
+def tokeniser(vocab, **more):
+    """The text of a tokenizer.json of words; "hello" and "world" are in its texts."""
+    model = {"type": "WordLevel", "vocab": vocab, "unk_token": "?"}
+    parts = ("added_tokens", "normalizer", "post_processor", "decoder", "truncation", "padding")
+    none = dict.fromkeys(parts) | {"added_tokens": [], "pre_tokenizer": {"type": "Whitespace"}}
+    return json.dumps({"version": "1.0", **none, "model": model} | more)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("tokenizers"), reason="needs tokenizers")
+def test_a_tokeniser_that_fails_on_a_text_is_refused_and_one_that_truncates_reads_it_all(tmp_path):
+    """Two words a hundred times are two hundred tokens, whatever an encoder took at a time."""
+    path, folder = tmp_path / "tokenizer.json", tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("hello world " * 100)
+    asked = {"texts": folder, "tokenizer": path, "length": 5}
+    for vocab, why in (
+        ({"hello": 0}, "Missing"),
+        ({}, "Missing"),
+        ({"hello": 0, "world": 4_000_000_000}, "not numbered from 0 to at most 2,097,151"),
+    ):
+        path.write_text(tokeniser(vocab))
+        with pytest.raises(DataError, match=rf"is no tokenizer\.json: .*{why}"):
+            data.prepare("texts", data_dir=tmp_path / "out", **asked)
+    path.write_text(tokeniser({}, model={"type": "BPE", "vocab": {}, "merges": []}))
+    with pytest.raises(DataError, match="not numbered"):
+        data.prepare("texts", data_dir=tmp_path / "out", **asked)
+    at_most = {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
+    padded = {"strategy": {"Fixed": 999}, "direction": "Right", "pad_to_multiple_of": None}
+    padded |= {"pad_id": 0, "pad_type_id": 0, "pad_token": "hello"}
+    path.write_text(tokeniser({"hello": 0, "world": 1}, truncation=at_most, padding=padded))
+    data.prepare("texts", data_dir=tmp_path / "out", **asked)
+    splits = (data.load("encoded", s, data_dir=tmp_path / "out") for s in ("train", "test"))
+    rows = [len(split) for split in splits]
+    assert rows == [38, 2]  # of five tokens each
 
 
 def test_what_cannot_be(texts, tmp_path, capsys, monkeypatch):

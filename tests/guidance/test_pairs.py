@@ -41,6 +41,17 @@ def told():
     return Told()
 
 
+@pytest.mark.parametrize("negative", [None, {"label": jnp.array([1, 1])}])
+def test_what_is_kept_is_told_twice(told, negative):
+    """Unless the negative condition has another."""
+    x, t = jnp.zeros((2, 8)), jnp.array([0.25, 0.75])
+    keeps = ("size", "label", "other")
+    wanted, other = quick_jit(lambda x, t: told_both(told, x, t, COND, negative, keeps))(x, t)
+    np.testing.assert_allclose(wanted.x0, told(x, t, COND).x0, rtol=1e-5, atol=1e-6)
+    both = {name: COND[name] for name in ("size", "label")} | (negative or {})
+    np.testing.assert_allclose(other.x0, told(x, t, both).x0, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("cond", "negative"),
     [

@@ -369,7 +369,7 @@ def changed(file, **values):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (changed("model_index.json", _class_name="StableAudioPipeline"), "'StableAudioPipeline'"),
+        (changed("model_index.json", _class_name="MusicLDMPipeline"), "'MusicLDMPipeline'"),
         (changed("model_index.json", vae=None), "no autoencoder"),
         (changed("unet/config.json", _class_name="UNet1DModel"), "'UNet1DModel'"),
         (changed("unet/config.json", cross_attention_dim=32), "first at"),

@@ -144,8 +144,8 @@ def llada_logits(arrays, ids, base=500000.0):
     return linear(norm(h, "ln_f"), "ff_out")
 
 
-def mdlm_logits(arrays, ids):
-    """The same, of the network that is told the time 0."""
+def mdlm_logits(arrays, ids, sigma=0.0):
+    """The same, of the network that is told this time."""
     a = {n.removeprefix("backbone."): v.astype(np.float64) for n, v in arrays.items()}
 
     def linear(x, name):
@@ -159,7 +159,8 @@ def mdlm_logits(arrays, ids):
     def gelu(x):
         return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
-    features = np.concatenate([np.cos(np.zeros(128)), np.sin(np.zeros(128))])
+    angles = sigma * 1e4 ** (-np.arange(128) / 128)
+    features = np.concatenate([np.cos(angles), np.sin(angles)])
     told = silu(linear(silu(linear(features, "sigma_map.mlp.0")), "sigma_map.mlp.2"))
     h = a["vocab_embed.embedding"][ids]
     for i in range(DEPTH):
@@ -258,10 +259,25 @@ def test_mdlm(tmp_path):
     assert run.config.sampling.sampler == "unmasking"
 
 
-@pytest.mark.parametrize("kind", ["LLaDA", "MDLM"])
+def test_mdlm_that_is_told_the_time(tmp_path):
+    """The logarithm of 1 over the share of tokens that stay; of none that of a thousandth."""
+    arrays, config = mdlm_arrays(), {**MDLM, "time_conditioning": True}
+    run = imported(written(tmp_path / "mdlm", config, arrays), tmp_path / "run")
+    masks, times = TOKENS == MASK, np.array([0.5, 1.0])
+    found = np.asarray(run.denoise(np.minimum(TOKENS, 9), times))
+    for i, stays in enumerate((0.5, 1e-3)):
+        ids = np.where(masks, 10, TOKENS)
+        theirs = log_softmax(mdlm_logits(arrays, ids, -np.log(stays))[i, :, :10], axis=-1)
+        assert np.abs(found[i] - theirs)[masks[i]].max() < 1e-5
+        still = log_softmax(mdlm_logits(arrays, ids)[i, :, :10], axis=-1)
+        assert np.abs(still - theirs).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["LLaDA", "MDLM", "MDLM with time"])
 def test_names_and_shapes_are_those_of_the_network(kind):
     """An array that is missing or of another shape, and one more, is named."""
     config, arrays = (LLADA, llada_arrays()) if kind == "LLaDA" else (MDLM, mdlm_arrays())
+    config = config | ({"time_conditioning": True} if "time" in kind else {})
     component = COMPONENTS[config["architectures"][0]]
     more = ["model.transformer.blocks.0.attn_out.bias", "backbone.blocks.0.norm1.bias"]
     for name in [n for n in arrays if not n.endswith("inv_freq")]:
@@ -304,7 +320,7 @@ def test_what_does_not_fit_leaves_one_line_and_nothing_else(tmp_path, capsys):
         (llada, {"alibi": True}, "alibi=True is not known here"),
         (llada, {"mask_token_id": 11}, "11 rows have no 11 or 10, the mask"),
         (llada, {"rope_theta": "x"}, "rope_theta='x' must be a number above 0"),
-        (mdlm, {"time_conditioning": True}, "time_conditioning=True is not known here"),
+        (mdlm, {"time_conditioning": 7}, "time_conditioning=7 is not known here"),
     ],
 )
 def test_networks_that_are_none_of_ours(component, change, says):

@@ -1,5 +1,7 @@
 """EGNN turns, mirrors, shifts and permutes with its points, to 1e-10 in float64."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ from filled import filled
 
 from score_sde import fields
 from score_sde.models.conditions import Make, Number
-from score_sde.models.egnn import EGNN
+from score_sde.models.egnn import EGNN, EGNNLayer
 from score_sde.models.functional import functional
 
 COND = {"size": jnp.array([6.0, 4.0])}
@@ -40,6 +42,42 @@ def moved(points, matrix, shift):
     """Places R x + v of the points that there are, beside features as they were."""
     places = points[..., :3] @ matrix.T + shift
     return np.where(THERE[..., None], np.concatenate([places, points[..., 3:]], -1), 0)
+
+
+def swish(x):
+    return x / (1 + np.exp(-x))
+
+
+def test_a_layer_is_equation_1():
+    """Pair by pair in NumPy, of three points that there are and one that is none."""
+    rng, n = np.random.default_rng(2), 2.5
+    x, h, first = (rng.standard_normal(shape) for shape in ((4, 3), (4, 4), (4, 4, 5)))
+    pairs = np.zeros((4, 4, 1))
+    pairs[:3, :3, 0] = 1 - np.eye(3)
+    with jax.enable_x64(True):
+        made = functional(
+            lambda rngs: EGNNLayer(4, 10, neighbours=n, param_dtype=jnp.float64, rngs=rngs)
+        )
+        params, constants = filled(made)
+        batch = (jnp.asarray(a)[None] for a in (x, h, pairs))
+        places, features = made.apply(params, constants, *batch, 2, jnp.asarray(first)[None])
+    p = {name: np.asarray(array) for name, array in params.items()}
+
+    def dense(name, x):
+        return x @ p[f"{name}/kernel"] + p.get(f"{name}/bias", 0)
+
+    moved, gathered = np.zeros((4, 3)), np.zeros((4, 4))
+    for i, j in itertools.permutations(range(3), 2):
+        d = np.linalg.norm(x[i] - x[j])
+        r = np.array([d**2, np.sin(d), np.sin(2 * d), np.cos(d), np.cos(2 * d), *first[i, j]])
+        m = swish(dense("own", h[i]) + dense("other", h[j]) + dense("radial", r))
+        m = swish(dense("message", m))
+        gathered[i] += m / (1 + np.exp(-dense("gate", m))) / n
+        moved[i] += (x[i] - x[j]) / (d + 1) * dense("step_1", swish(dense("step_0", m))) / n
+    hidden = swish(dense("update/dense_0", np.concatenate([h, gathered], axis=1)))
+    np.testing.assert_allclose(places[0], x + moved, atol=1e-12)
+    np.testing.assert_allclose(features[0], h + dense("update/dense_1", hidden), atol=1e-12)
+    assert np.abs(moved[:3]).min() > 1e-3
 
 
 @pytest.mark.parametrize("sign", [1, -1], ids=["rotation", "reflection"])

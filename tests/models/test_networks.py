@@ -68,7 +68,7 @@ TOLD = {
     "mmdit": {**TEXT, "pooled": jnp.zeros((2, 2048))},
     "flux": {**TEXT, "pooled": jnp.zeros((2, 768)), "guidance": jnp.ones(2)},
     "pixart": {**TEXT, "sizes": jnp.ones((2, 3))},
-    "stable_audio": {**TEXT, "seconds": jnp.ones((2, 2))},
+    "stable_audio": {**TEXT, "start": jnp.zeros(2), "seconds": jnp.ones(2)},
 }
 each_network = pytest.mark.parametrize("name", NETWORKS)
 # An autoencoder has encode and decode instead.

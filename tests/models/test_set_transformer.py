@@ -1,5 +1,7 @@
 """A set's order changes nothing, nor do rows that are no points."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,8 @@ from filled import filled
 from score_sde import fields
 from score_sde.models.conditions import Make, Number
 from score_sde.models.functional import functional
-from score_sde.models.set_transformer import SetTransformer, _differences
+from score_sde.models.neighbours import Neighbours
+from score_sde.models.set_transformer import SetTransformer
 
 KEY = jax.random.key(2)
 SIZES = jnp.array([6.0, 4.0])
@@ -68,25 +71,43 @@ def test_ordered_points_are_told_their_numbers():
     assert float(jnp.abs(other - out[:, order]).max()) > 1e-2
 
 
+def test_places_are_seen_at_several_scales():
+    """Equation (1): the places, sines of 1, 2 and 4 times them, and cosines."""
+    x = np.random.default_rng(0).standard_normal((2, 5, 3)).astype(np.float32)
+    found = SetTransformer._waves(SimpleNamespace(waves=3), jnp.asarray(x))
+    expected = [x, *(f(k * x) for f in (np.sin, np.cos) for k in (1, 2, 4))]
+    np.testing.assert_allclose(found, np.concatenate(expected, axis=-1), atol=1e-6)
+
+
 def test_only_for_sets():
     with pytest.raises(ValueError, match="this network is for sets"):
         functional(lambda rngs: SetTransformer(shape=(4, 4, 1), rngs=rngs)).shapes  # noqa: B018
 
 
-def test_neighbours_are_told_by_differences():
-    """To the points before and after that there are; none beyond the ends."""
+def test_neighbours_are_told_of_and_moved_along():
+    """See models.neighbours: the network has a number of (2) for each, and needs an order."""
     options = {"shape": (6, 3), "ordered": True, "neighbours": 2}
-    x, there = jnp.arange(36.0).reshape(2, 6, 3) ** 1.5, jnp.arange(6)[None] < SIZES[:, None]
-    for step in (-2, -1, 1, 2):
-        found = np.asarray(_differences(x, there, step))
-        for example, size in enumerate((6, 4)):
-            for i in range(6):
-                inside = i < size and 0 <= i + step < size
-                wanted = x[example, i + step] - x[example, i] if inside else np.zeros(3)
-                np.testing.assert_array_equal(found[example, i], wanted)
     network = functional(
         lambda rngs: SetTransformer(channels=8, depth=1, heads=2, rngs=rngs, **options)
     )
-    assert network.shapes[0]["dense_in/kernel"].shape == (5 * 9 * 3, 8)
-    with pytest.raises(ValueError, match="neighbours=2 is of points with an order"):
-        functional(lambda rngs: SetTransformer(rngs=rngs, **options | {"ordered": False}))
+    assert network.shapes[0]["dense_in/kernel"].shape == (5 * 9 * 3 + 4 * 9 + 6 + 2, 8)
+    params, constants = filled(network)
+    x, noise = jax.random.normal(KEY, (2, 6, 3)), jnp.full(2, 300.0)
+    only = {name: array * ("dense_out" not in name) for name, array in params.items()}
+    still = {name: array * ("dense_along" not in name) for name, array in params.items()}
+    both, along, out = (network.apply(p, constants, x, noise) for p in (params, only, still))
+    np.testing.assert_allclose(both, along + out, atol=1e-6)
+    # The first is moved in the plane of the two ways after it.
+    normal = jnp.cross(x[:, 1] - x[:, 0], x[:, 2] - x[:, 0])
+    np.testing.assert_allclose(jnp.sum(normal * along[:, 0], axis=1), 0, atol=1e-5)
+    assert float(jnp.abs(along[:, 0]).min()) > 1e-3
+    # Of numbers that are the same everywhere, w, it is equation (2).
+    w = jnp.array([0.5, -1.0, 2.0, 0.25])
+    alone = {name: 0 * array for name, array in params.items()} | {"dense_along/bias": w}
+    chain = Neighbours(2, 4)
+    _, u = chain.told(*chain.apart(x, None))
+    expected = np.einsum("j,bpjx->bpx", w, u)
+    np.testing.assert_allclose(network.apply(alone, constants, x, noise), expected, atol=1e-6)
+    for wrong in ({"ordered": False}, {"shape": (6, 4)}):
+        with pytest.raises(ValueError, match="neighbours=2 is of points with an order and 3 coord"):
+            functional(lambda rngs, o=options | wrong: SetTransformer(rngs=rngs, **o))

@@ -27,7 +27,8 @@ def made():
 def batch(seed=0):
     rng = np.random.default_rng(seed)
     x, text = (rng.standard_normal(n).astype(np.float32) for n in ((2, 6, 3), (2, 4, 5)))
-    told = {"text": jnp.asarray(text), "seconds": jnp.asarray([[0.0, 30.0], [5.0, 47.0]])}
+    told = {"text": jnp.asarray(text), "start": jnp.asarray([0.0, 5.0])}
+    told |= {"seconds": jnp.asarray([30.0, 47.0])}
     return jnp.asarray(x), jnp.asarray([0.2, 0.9]), told
 
 
@@ -69,8 +70,8 @@ def test_all_that_is_told_is_heard_and_nothing_of_other_examples():
     changes = [
         (x, time + 0.05, told),
         (x, time, {**told, "text": told["text"].at[:, 1].add(1.0)}),
-        (x, time, {**told, "seconds": told["seconds"].at[:, 0].add(9.0)}),
-        (x, time, {**told, "seconds": told["seconds"].at[:, 1].add(9.0)}),
+        (x, time, {**told, "start": told["start"] + 9.0}),
+        (x, time, {**told, "seconds": told["seconds"] + 9.0}),
         (x.at[:, 0].add(1.0), time, told),
     ]
     for changed in changes:
@@ -100,8 +101,24 @@ def test_tokens_under_the_mask_and_seconds_beyond_the_longest_are_not_heard():
     both = [apply(x, time, {**told, **mask, "text": text}) for text in (told["text"], other)]
     np.testing.assert_allclose(*both, atol=1e-6)
     assert np.abs(both[0] - apply(x, time, told)).max() > 1e-4
-    longer = [{**told, "seconds": jnp.full((2, 2), seconds)} for seconds in (512.0, 900.0)]
+    longer = [{**told, "seconds": jnp.full(2, seconds)} for seconds in (512.0, 900.0)]
     np.testing.assert_array_equal(*(apply(x, time, one) for one in longer))
+
+
+@pytest.mark.slow
+def test_an_example_without_a_text_is_told_its_seconds_alone():
+    """Zeros and NaN are none, of one example as of all; and the first token still has seconds."""
+    apply, _ = made()
+    x, time, told = batch()
+    silent = apply(x, time, {**told, "text": jnp.zeros_like(told["text"])})
+    nothing = apply(x, time, {**told, "text": jnp.full_like(told["text"], jnp.nan)})
+    np.testing.assert_array_equal(silent, nothing)
+    one = apply(x, time, {**told, "text": told["text"].at[0].set(0.0)})
+    np.testing.assert_allclose(one[0], silent[0], atol=1e-5)
+    np.testing.assert_allclose(one[1], apply(x, time, told)[1], atol=1e-5)
+    assert np.abs(silent - apply(x, time, told)).max() > 1e-4
+    longer = {**told, "text": jnp.zeros_like(told["text"]), "seconds": told["seconds"] + 9.0}
+    assert (np.abs(apply(x, time, longer) - silent).max((1, 2)) > 1e-4).all()
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,19 @@ def test_positions_are_relative(small):
     np.testing.assert_allclose(same, jnp.broadcast_to(same[:, :1], same.shape), atol=2e-6)
 
 
+def test_a_modulated_block_is_told_the_noise_level_and_begins_as_nothing():
+    """What modulates is zero at first, so that each block adds nothing."""
+    network, params = made(timed=True, modulated=4)
+    assert params["blocks/block/modulation/kernel"].shape == (2, 4, 96)
+    np.testing.assert_allclose(network(X, 5 * T), network(X, T), atol=1e-4)  # it begins at 1e-10
+    other = jax.tree.map(lambda a: a + 0.1, params)
+    model = functional(Maker(TokenTransformer, {**SMALL, "timed": True, "modulated": 4}))
+    out = [model.apply(other, {}, X, label * T) for label in (0.5, 5.0)]
+    assert (np.abs(out[1] - out[0]).max(axis=(0, 2)) > 1e-4).all()
+    with pytest.raises(ValueError, match="modulated=4 is of a network that is told a time"):
+        made(modulated=4)
+
+
 def test_places_tell_apart_what_is_masked():
     """With `absolute`, where all tokens are one."""
     network, params = made(absolute=True)

@@ -10,9 +10,9 @@ from filled import filled, quick_jit
 from flax import nnx
 
 from score_sde import fields
-from score_sde.models import NETWORKS
-from score_sde.models.conditions import Label, Text
-from score_sde.models.frames import TimeAttention, across
+from score_sde.models import NETWORKS, tokens, video
+from score_sde.models.conditions import Label, Make, Text, Video
+from score_sde.models.frames import TimeAttention, TimeConv, across, to_images, to_videos
 from score_sde.models.functional import functional
 
 pytestmark = pytest.mark.slow
@@ -29,23 +29,38 @@ SMALL = {
     },
     "dit": {"channels": 8, "depth": 2, "heads": 2, "patch": 2, "rope": True, "registers": 1},
     "video_unet": {"time_heads": 2},
+    "video_joint_unet": {"time_heads": 1, "joint_resolutions": (4,), "time_taps": 3},
     "video_dit": {},
+    "video_joint_dit": {"joint": True},
 }
-each_image = pytest.mark.parametrize("image", ["unet", "dit"])
+SMALL["joint_unet"], SMALL["joint_dit"] = SMALL["unet"], SMALL["dit"] | {"heads": 1}
+each_image = pytest.mark.parametrize("image", ["unet", "joint_unet", "dit"])
 
 
 def make(name, shape):
     options = SMALL[name.removeprefix("video_")] | SMALL[name]
     conditions = CONDITIONS if "unet" in name else {"label": CONDITIONS["label"]}
     told = {"shape": shape, "conditions": conditions, **options}
-    return functional(lambda rngs: NETWORKS[name](**told, rngs=rngs))
+    network = NETWORKS[name.replace("joint_", "")]
+    return functional(lambda rngs: network(**told, rngs=rngs))
+
+
+def _last(path):
+    """Whether an array is of a layer that begins with zeros."""
+    return "/time/attention/out" in path or "/time/conv" in path
+
+
+def _numbers(frames):
+    """Of each frame the sines and cosines of its number, 8 features."""
+    angles = np.arange(frames)[:, None] * 1e4 ** (-np.arange(4) / 3)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 
 
 def asked(image, batch=2):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch, FRAMES, *IMAGE)).astype(np.float32)
     cond = {"label": np.array([3, 1], np.int32)}
-    if image == "unet":
+    if "unet" in image:
         cond["text"] = fields.encode_texts(["a 3 moves", "left"], 12)
     return x, np.array([0.3, 2.0], np.float32), cond
 
@@ -63,7 +78,7 @@ def test_it_begins_as_the_network_of_images_frame_by_frame(x64, image):
     assert new
     assert all("/time/" in path for path in new)
     assert begun[1].keys() == arrays[1].keys()
-    time = {path: begun[0][path] * ("/attention/out/" not in path) for path in new}
+    time = {path: begun[0][path] * (not _last(path)) for path in new}
     x, noise, cond = asked(image)
     x = x.astype(np.float64)
     found = quick_jit(ours.apply)({**time, **arrays[0]}, arrays[1], x, noise, cond)
@@ -78,11 +93,26 @@ def test_what_it_begins_with_adds_nothing_bit_for_bit(image, monkeypatch):
     """Beside the same without any attention over time, operation by operation, in float32."""
     ours = make(f"video_{image}", (FRAMES, *IMAGE))
     params, constants = filled(ours)
-    zero = {k: a * (0 if "/time/attention/out" in k else 1) for k, a in params.items()}
+    zero = {k: a * (not _last(k)) for k, a in params.items()}
     x, noise, cond = asked(image)
     found = ours.apply(zero, constants, x, noise, cond)
-    monkeypatch.setattr(TimeAttention, "__call__", lambda self, x: x)
+    for one in (TimeAttention, TimeConv):
+        monkeypatch.setattr(one, "__call__", lambda self, x: x)
     np.testing.assert_array_equal(found, ours.apply(params, constants, x, noise, cond))
+
+
+@pytest.mark.parametrize("network", ["video_unet", "video_joint_unet", "video_joint_dit"])
+def test_frames_know_their_numbers(network):
+    """Of a clip that is the same in all frames: relative positions alone would tell them nothing.
+
+    So a clip that begins left and one that ends there can be told apart in noise.
+    """
+    ours = make(network, (FRAMES, *IMAGE))
+    x, noise, cond = asked(network)
+    x = np.repeat(x[:, :1], FRAMES, axis=1)
+    out = np.asarray(quick_jit(ours.apply)(*filled(ours), x, noise, cond))
+    for one, other in ((0, 1), (1, 2), (0, 2)):
+        assert np.abs(out[:, one] - out[:, other]).max() > 1e-3
 
 
 def test_its_last_layer_is_zero_at_first():
@@ -96,7 +126,7 @@ def test_its_last_layer_is_zero_at_first():
     np.testing.assert_array_equal(one(x), x)
 
 
-@each_image
+@pytest.mark.parametrize("image", ["unet", "joint_unet", "dit", "joint_dit"])
 def test_frames_hear_of_one_another_once_it_is_trained(image):
     """Of all others; and no example hears of another."""
     ours = make(f"video_{image}", (FRAMES, *IMAGE))
@@ -109,12 +139,12 @@ def test_frames_hear_of_one_another_once_it_is_trained(image):
     np.testing.assert_array_equal(changed, [[False] * 3, [True] * 3])
 
 
-@each_image
+@pytest.mark.parametrize("image", ["unet", "dit"])
 def test_a_condition_is_hidden_in_all_frames_or_none(image):
     """Equal frames stay equal: told the same, at one noise level, but by the attention's places."""
     ours = make(f"video_{image}", (FRAMES, *IMAGE))
     params, constants = filled(ours)
-    still = {k: a * (0 if "/time/attention/out" in k else 1) for k, a in params.items()}
+    still = {k: a * (not _last(k)) for k, a in params.items()}
     x, noise, cond = asked(image)
     x = np.repeat(x[:, :1], FRAMES, axis=1)
     dropped = jax.jit(functools.partial(ours.apply, still, constants, x, noise, cond))
@@ -136,6 +166,7 @@ def test_attention_over_frames_is_what_its_docstring_says(x64):
     p = {name: np.asarray(array) for name, array in params.items()}
     h = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
     h = h * p["norm/scale"] + p["norm/bias"]
+    h = h + _numbers(frames)[:, None]
     qkv = (h @ p["attention/qkv/kernel"] + p["attention/qkv/bias"]).reshape(
         2, frames, places, 3, heads, 4
     )
@@ -150,6 +181,102 @@ def test_attention_over_frames_is_what_its_docstring_says(x64):
     np.testing.assert_allclose(found.reshape(x.shape), x + out, rtol=1e-10, atol=1e-10)
 
 
+def test_joint_attention_is_of_all_places_of_all_frames(x64):
+    """Against every pair of them in NumPy, with positions that are relative on three axes."""
+    frames, rows, columns, features = 3, 2, 2, 8
+    make_one = functools.partial(
+        TimeAttention, features, 1, frames, joint=True, param_dtype=jnp.float64
+    )
+    model = functional(lambda rngs: make_one(rngs=rngs))
+    params, constants = filled(model)
+    x = np.random.default_rng(1).standard_normal((2, frames, rows, columns, features))
+    found = model.apply(params, constants, jnp.asarray(x.reshape(-1, rows, columns, features)))
+    p = {name: np.asarray(array) for name, array in params.items()}
+    h = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
+    h = h * p["norm/scale"] + p["norm/bias"] + _numbers(frames)[:, None, None]
+    h = h.reshape(2, -1, features)
+    q, k, v = np.split(h @ p["attention/qkv/kernel"] + p["attention/qkv/bias"], 3, axis=-1)
+    f, r, c = (i.ravel() for i in np.indices((frames, rows, columns)))
+    # Features j and j + 4 turn as one: 0 and 1 with the frame, 2 with the row, 3 with the column.
+    turns = np.exp(1j * np.stack([f, f / 10, r, c], axis=1))
+    q, k = ((a[..., :4] + 1j * a[..., 4:]) * turns for a in (q, k))
+    logits = np.einsum("bid,bjd->bij", q, k.conj()).real / np.sqrt(features)
+    shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    out = shares @ v @ p["attention/out/kernel"] + p["attention/out/bias"]
+    np.testing.assert_allclose(found.reshape(x.shape), x + out.reshape(x.shape), atol=1e-10)
+
+
+def test_a_joint_dit_is_a_dit_of_the_tokens_of_all_frames(x64):
+    """That of one image as tall as all frames, but for how it knows where a token is."""
+    ours = make("video_joint_dit", (FRAMES, *IMAGE))
+    height, width, channels = IMAGE
+    tall = make("joint_dit", (FRAMES * height, width, channels))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "volume_angles", lambda sizes, n, _: jnp.zeros((12, n // 2)))
+        patch.setattr(video, "positional", lambda label, n: jnp.zeros((len(label), n)))
+        params, constants = filled(ours)
+        params["registers"] = 0 * params["registers"]
+        x, noise, cond = asked("dit")
+        x = x.astype(np.float64)
+        found = ours.apply(params, constants, x, noise, cond)
+        patch.setattr(tokens, "rotary_angles", lambda r, c, n, _: jnp.zeros((r * c, n // 2)))
+        constants["positions"] = jnp.tile(constants["positions"], (FRAMES, 1))
+        params["registers"] = jnp.tile(params["registers"], (FRAMES, 1))
+        alike = tall.apply(params, constants, x.reshape(2, -1, width, channels), noise, cond)
+    np.testing.assert_allclose(found.reshape(alike.shape), alike, atol=1e-12)
+
+
+def test_a_joint_dit_turns_tokens_by_their_places_and_registers_not():
+    """Of each frame a register and four tokens: angles of three axes, and none."""
+    ours = make("video_joint_dit", (FRAMES, *IMAGE))
+    images = jnp.zeros((2 * FRAMES, *IMAGE))
+    h, angles = ours.apply(*filled(ours), images, None, method="_tokens")
+    assert h.shape == (2 * FRAMES, 5, 8)
+    angles = np.asarray(angles).reshape(FRAMES, 5, 4)
+    assert not angles[:, 0].any()
+    frame, row, column = (i.ravel() for i in np.indices((FRAMES, 2, 2)))
+    expected = np.stack([frame, frame / 10, row, column], axis=1).reshape(FRAMES, 4, 4)
+    np.testing.assert_allclose(angles[:, 1:], expected, rtol=1e-6)
+
+
+def test_joint_attention_stands_where_there_is_attention():
+    """And elsewhere each place sees itself alone; another size is refused."""
+    small = SMALL["unet"] | {"time_heads": 1, "attn_resolutions": (4,), "channel_mult": (1, 1)}
+
+    def made(sizes):
+        return NETWORKS["video_unet"](
+            shape=(FRAMES, *IMAGE), **small, joint_resolutions=sizes, rngs=nnx.Rngs(0)
+        )
+
+    model = made((2,))
+    assert model.middle[1].time.joint
+    assert not any(a.time.joint for level in model.down for a in level.attentions)
+    message = r"joint_resolutions=\(3,\): there is attention at 2 and 4, none at 3"
+    with pytest.raises(ValueError, match=message):
+        made((3,))
+
+
+def test_convolution_over_time_is_of_each_place(x64):
+    """Of its frames before and after, zeros beyond the ends; against loops in NumPy."""
+    make_one = functools.partial(TimeConv, 4, 3, FRAMES, group_size=4, param_dtype=jnp.float64)
+    assert not np.any(make_one(rngs=nnx.Rngs(0)).conv.dense.kernel[...])
+    model = functional(lambda rngs: make_one(rngs=rngs))
+    params, constants = filled(model)
+    x = np.random.default_rng(2).standard_normal((2, FRAMES, 2, 5, 4))
+    found = model.apply(params, constants, jnp.asarray(x.reshape(-1, 2, 5, 4)))
+    p = {name: np.asarray(array) for name, array in params.items()}
+    mean, var = (of(x, axis=(2, 3, 4), keepdims=True) for of in (np.mean, np.var))
+    h = (x - mean) / np.sqrt(var + 1e-6) * p["norm/scale"] + p["norm/bias"]
+    h = h / (1 + np.exp(-h))
+    out = np.zeros_like(x) + p["conv/dense/bias"]
+    for frame, tap in np.ndindex(FRAMES, 3):
+        if 0 <= frame + tap - 1 < FRAMES:
+            out[:, frame] += h[:, frame + tap - 1] @ p["conv/dense/kernel"][4 * tap : 4 * tap + 4]
+    np.testing.assert_allclose(found.reshape(x.shape), x + out, atol=1e-10)
+    with pytest.raises(ValueError, match="time_taps=2: give an odd number, or 0"):
+        NETWORKS["video_unet"](shape=(FRAMES, *IMAGE), time_taps=2, rngs=nnx.Rngs(0))
+
+
 def test_across_gives_each_place_its_own_frames_and_puts_them_back():
     x = np.arange(2 * 3 * 4 * 5 * 2).reshape(6, 4, 5, 2)
     seen = []
@@ -158,6 +285,52 @@ def test_across_gives_each_place_its_own_frames_and_puts_them_back():
     (seen,) = seen
     assert seen.shape == (2 * 4 * 5, 3, 2)
     np.testing.assert_array_equal(seen[20 + 7], x[3:, 1, 2])  # place (1, 2) of the second video
+
+
+def test_frames_that_are_channels_come_back_in_their_places():
+    """Those of an image one after the other; a mean and a variance of each stay beside it."""
+    x = np.arange(2 * 6 * 4 * 5 * 2).reshape(2, 6, 4, 5, 2)
+    images = np.asarray(to_images(jnp.asarray(x), 3))
+    assert images.shape == (4, 4, 5, 6)
+    np.testing.assert_array_equal(images[3, ..., 2:4], x[1, 4])  # the second of the last three
+    np.testing.assert_array_equal(to_videos(jnp.asarray(images), 6, 3, 2), x)
+    both = np.concatenate([images, -images], axis=-1)
+    found = to_videos(jnp.asarray(both), 6, 3, 2)
+    np.testing.assert_array_equal(found, np.concatenate([x, -x], axis=-1))
+
+
+@pytest.mark.parametrize("image", ["unet", "dit"])
+def test_a_patch_in_time_is_an_image_of_more_channels(image):
+    """While its layers over time are as they begin; what is beside it is cut into such too."""
+    shape, (height, width, channels) = (4, *IMAGE), IMAGE
+    told = {"shape": shape, "time_patch": 2}
+    seen = fields.video((1, height, width, 1), name="first_frames")
+    small = SMALL[image] | SMALL[f"video_{image}"]
+    conditions = {"first_frames": Make(Video(), seen)}
+    ours = functional(
+        lambda rngs: NETWORKS[f"video_{image}"](**told, **small, conditions=conditions, rngs=rngs)
+    )
+    theirs = functional(
+        lambda rngs: NETWORKS[image](shape=(height, width, 2 * channels), **SMALL[image], rngs=rngs)
+    )
+    params, constants = filled(ours)
+    zero = {k: a * (not _last(k)) for k, a in params.items()}
+    x, noise, _ = asked("dit")
+    x = np.concatenate([x, x[:, :1] + 1], axis=1)
+    own = {k: a for k, a in params.items() if "/time/" not in k and "beside" not in k}
+    assert own.keys() == filled(theirs)[0].keys()
+    found = ours.apply(zero, constants, x, noise, None)
+    for pair in (0, 1):
+        frames = np.concatenate([x[:, 2 * pair], x[:, 2 * pair + 1]], axis=-1)
+        alone = theirs.apply(own, constants, frames, noise, None)
+        for frame, part in enumerate(np.split(np.asarray(alone), 2, axis=-1)):
+            np.testing.assert_allclose(found[:, 2 * pair + frame], part, rtol=2e-4, atol=2e-4)
+    shown = {"first_frames": np.full((2, 1, height, width, 1), 200, np.uint8)}
+    told_of = np.asarray(ours.apply(zero, constants, x, noise, shown)) - np.asarray(found)
+    changed = np.any(told_of != 0, axis=(0, 2, 3, 4))
+    np.testing.assert_array_equal(changed, [True, True, False, False])
+    with pytest.raises(ValueError, match="time_patch=3 does not divide 4 frames"):
+        NETWORKS[f"video_{image}"](**told | {"time_patch": 3}, **small, rngs=nnx.Rngs(0))
 
 
 @each_image
@@ -170,5 +343,11 @@ def test_it_is_for_videos(image):
 
 
 def test_heads_must_divide_the_features():
+    with pytest.raises(ValueError, match="joint: 4 features a head are no multiple of 8"):
+        NETWORKS["video_dit"](
+            shape=(FRAMES, *IMAGE), **SMALL["dit"] | {"joint": True}, rngs=nnx.Rngs(0)
+        )
     with pytest.raises(ValueError, match="time_heads=3: 8 features must be a multiple of 6"):
         TimeAttention(8, 3, 2, param_dtype=jnp.float32, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="time_heads=2: 8 features must be a multiple of 16"):
+        TimeAttention(8, 2, 2, joint=True, param_dtype=jnp.float32, rngs=nnx.Rngs(0))

@@ -210,7 +210,7 @@ def test_videos_are_drawn_as_its_latents_frame_by_frame(trained, data_dir, tmp_p
     kept = ("data.image_size", "autoencoded.", "conditions.fields")
     own = [word for word in LATENT[1:] if not any(part in word for part in kept)]
     result = called(
-        *("--config=configs/digits_video.py", f"--config.data.dir={data_dir}", *own),
+        *("--config=configs/digits_video.py:unet", f"--config.data.dir={data_dir}", *own),
         *("--config.space.name=video_latents", f"{space}autoencoder={trained[0]}"),
         *(f"{space}channels=2", f"{space}factor=2", "--config.conditions.fields=()"),
         *("--config.model.time_heads=1", "--config.model.patch=1"),

@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from score_sde import files
 from score_sde.cli import conditions
 from score_sde.errors import UserError
-from score_sde.fields import ABOUT, encode_texts, image, label, number, signal, text
+from score_sde.fields import ABOUT, encode_texts, image, label, number, points, signal, text
 from score_sde.runs import drawn
 from score_sde.runs.drawn import Target
-from score_sde.spaces import Waveforms
+from score_sde.spaces import Backbones, Waveforms
 
 THEIRS = {"asked": {"task": "class", "label": None, "scale": 3.0}, "sampler": {"steps": 5}}
 
@@ -31,26 +32,6 @@ def test_the_value_in_which_samples_differ_is_named(tmp_path, ours, difference):
     with pytest.raises(UserError) as error:
         target.holds(THEIRS | ours)
     assert f"samples.npz holds other samples ({difference}): --out=FILE puts" in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("shown", "captions", "heads", "above"),
-    [
-        (2, ["a", "b"], (), ["a", "b"]),
-        (1, ["a", "b"], (), ["a"]),
-        (6, ["a", "b"], ("known", "drawn", "was"), ["known", "drawn", "was"] * 2),
-        (2, [], (), []),
-    ],
-)
-def test_what_stands_above_a_picture(shown, captions, heads, above, tmp_path, monkeypatch):
-    """What was asked of each sample; of rows of several, what these are."""
-    told = []
-    monkeypatch.setattr(drawn, "picture", lambda *arguments: told.append(arguments[5]))
-    samples, about = np.zeros((2, 100), np.float32), {"of": 2, "shown": 2}
-    space = Waveforms.of(signal(100, 1000))
-    target = Target.of(tmp_path / "a", tmp_path, "samples")
-    target.write(space, {"samples": samples}, np.zeros((shown, 100)), None, about, captions, heads)
-    assert [list(one) for one in told] == [above]
 
 
 def test_files_of_samples_are_named_after_what_was_asked(tmp_path):
@@ -77,6 +58,75 @@ def test_files_of_samples_are_named_after_what_was_asked(tmp_path):
     blocked.files.touch()
     with pytest.raises(UserError, match="it is no folder"):
         blocked.check()
+
+
+@pytest.mark.parametrize(("ending", "moments"), [("wav", 4), ("", 2)])
+def test_what_is_killed_while_it_is_written_is_drawn_again(tmp_path, monkeypatch, ending, moments):
+    """At every moment: a picture or files of what was there before do not pass for the new ones."""
+    space = Waveforms.of(signal(100, 1000))
+    target = Target.of(tmp_path / "a", tmp_path, "samples", ending)
+    samples = np.zeros((2, 100), np.float32)
+
+    def write(seed):
+        about = {"of": 2, "shown": 2, "nfe": 1, "seed": seed}
+        target.write(space, {"samples": samples}, samples, None, about)
+
+    def killed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    for seed, (where, name) in enumerate(
+        (
+            (files, "write_npz"),
+            (drawn, "picture"),
+            (drawn.pictures, "annotate"),
+            (Waveforms, "save"),
+        )[:moments]
+    ):
+        write(seed)
+        monkeypatch.setattr(where, name, killed)
+        with pytest.raises(KeyboardInterrupt):
+            write(seed + 1)
+        monkeypatch.undo()
+        ours = {"of": 2, "seed": seed + 1}
+        if name == "write_npz":
+            with pytest.raises(UserError, match="other samples"):
+                target.holds(ours)
+        else:
+            assert target.holds(ours) is None
+        write(seed + 1)
+        assert target.holds(ours)["seed"] == seed + 1
+
+
+def test_files_of_samples_that_are_alone_are_not_overwritten(tmp_path):
+    """Nor are those of the user, whose names have no number."""
+    space = Waveforms.of(signal(100, 1000))
+    target = Target.of(tmp_path / "a", tmp_path, "samples", space.ending)
+    samples = np.zeros((2, 100), np.float32)
+    about = {"of": 2, "shown": 2, "nfe": 1}
+    target.files.mkdir()
+    mine = target.files / "sample_of_mine.wav"
+    mine.touch()
+    assert target.holds({"of": 2}) is None
+    target.write(space, {"samples": samples}, samples, None, about)
+    assert mine.exists()
+    assert target.holds({"of": 2}) == about
+    target.arrays.unlink()
+    target.picture.unlink()
+    with pytest.raises(UserError, match="a_wav holds files of other samples: --out=FILE"):
+        target.holds({"of": 2})
+    target.check()
+    assert len(list(target.files.iterdir())) == 3
+
+
+def test_what_a_file_cannot_hold_is_said_in_one_line(tmp_path):
+    """A chain that is a kilometre long; the arrays have it."""
+    space = Backbones.of(points(4, 3))
+    target = Target.of(tmp_path / "a", tmp_path, "samples", space.ending)
+    samples = np.full((1, 4, 3), 1e13, np.float32) * np.arange(1, 5)[None, :, None]
+    with pytest.raises(UserError, match=r"a PDB file holds .* as they are in .*a\.npz") as error:
+        target.write(space, {"samples": samples}, samples, None, {"of": 1, "shown": 1})
+    assert "\n" not in str(error.value)
+    assert target.arrays.exists()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from score_sde.errors import UserError
 from score_sde.runs import build
 from score_sde.runs import config as configs
 from score_sde.runs.generate import Generator
+from score_sde.spaces import Pixels
 from score_sde.training.sharding import make_mesh
 
 pytestmark = pytest.mark.slow
@@ -85,6 +86,29 @@ def test_what_draws_alike_is_compiled_once():
         assert Generator(small(mesh, **fields), mesh, 4)._advance is not found
     assert Generator(small(mesh), mesh, 5)._advance is not found
     assert Generator(small(), mesh, 4)._advance is not found  # of no mesh
+
+
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Loud(Pixels):
+    """Of states of finite numbers it makes examples that are not."""
+
+    def decode(self, x):
+        return jnp.exp(1e4 + x)
+
+
+def test_examples_that_are_no_numbers_are_not_drawn(experiment):
+    """As the signals of log-mel spectra that are too loud."""
+    loud = Loud(**{f.name: getattr(experiment.space, f.name) for f in dataclasses.fields(Pixels)})
+    sampler = samplers.get("predictor_corrector", corrector="none", steps=60)
+
+    def make(params, constants):
+        return analytic.gaussian(experiment.sde, params, 0.5)
+
+    changed = dataclasses.replace(experiment, sampler=sampler, make=make, space=loud)
+    generator = Generator(changed, make_mesh(), batch_size=4)
+    with pytest.raises(UserError, match="3 of 3 samples are not of finite numbers"):
+        generator(np.zeros((8, 8, 1)), {}, jax.random.key(1), 3)
 
 
 def test_samples_that_are_no_numbers_are_not_drawn(experiment):

@@ -83,6 +83,7 @@ def test_a_scale_guides_any_model_that_is_told_something(sample):
         "scale": 3,
         "interval": [],
         "rescale": 0.0,
+        "keeps": [],
     }
     assert about["nfe"] == 12
     assert np.abs(guided - plain).max() > 1e-3
@@ -142,6 +143,11 @@ def test_the_protocol_of_evaluation_says_how_samples_are_guided(runs):
         ("told", ["scale=3", "interval=(1.0,)"], "give (low, high) of sigma / alpha"),
         ("told", ["rescale=2."], "rescale=2.0 must be at least 0 and at most 1"),
         ("told", ["name=classifier"], "did you mean 'classifier_free'"),
+        (
+            "told",
+            ["keeps=('size',)"],
+            "config.guidance.keeps: this model is told label, and no size",
+        ),
         ("told", ["scal=2"], "did you mean config.guidance.scale"),
     ],
 )
@@ -183,6 +189,7 @@ def test_studies_tell_guided_samples_apart():
         "guidance.name": "adaptive_projected",
         "guidance.scale": 2.0,
         "guidance.interval": (),
+        "guidance.keeps": (),
         "guidance.adaptive_projected.eta": 0.0,
         "guidance.adaptive_projected.norm": 0.0,
     }

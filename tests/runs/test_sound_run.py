@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from program import called
+from program import called, called_command
 
 import score_sde
 from score_sde import data
 from score_sde.data import notes, stored
+from score_sde.data.__main__ import main as data_command
 from score_sde.fields import decode_texts, encode_texts
 from score_sde.sound import wav
 
@@ -103,6 +104,49 @@ def test_samples_are_sounds(trained):
     assert with_captions == (across, down // 2 + 1 + 14)
 
 
+def test_samples_stand_beside_recordings_of_what_they_are_told(trained, tmp_path):
+    """Pairs of pictures; the file has what was told, by the seed; nothing else may be asked."""
+    out = tmp_path / "beside"
+    beside = ("--config.sampling.beside=True", "--config.sampling.told_of=test", f"--out={out}")
+    line = (f"--workdir={trained}", "--mode=sample", "--num_samples=3", *beside)
+    result = called(*line)
+    assert result.returncode == 0, result.stderr
+    held_out = data.load("notes", "test", data_dir=trained.parent / "data")
+    rows = np.random.default_rng(0).integers(len(held_out), size=3)
+    with np.load(f"{out}.npz") as arrays:
+        told, drawn = arrays["text"], arrays["samples"]
+    np.testing.assert_array_equal(told, held_out.gather(rows)["text"])
+    space, real = score_sde.load(trained).space, held_out.gather(rows)["signal"]
+    pairs = np.stack([drawn, real], axis=1).reshape(6, -1)
+    texts = [title for text in decode_texts(told) for title in (text, "real")]
+    space.show(tmp_path / "expected.png", pairs, 8, texts)
+    with Image.open(f"{out}.png") as found, Image.open(tmp_path / "expected.png") as expected:
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+    result = called(*line, "--condition=text=violin, A4")
+    assert result.returncode == 2
+    assert "leave out --task and --condition" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_predictions_are_drawn_anew(trained):
+    """In the file that sampling wrote, each of what it was asked; beside each in the picture."""
+    asked = ("--mode=sample", "--condition=text=violin, A4", "--num_samples=2", "--overwrite")
+    result = called(f"--workdir={trained}", *asked, f"--out={trained / 'first.npz'}")
+    assert result.returncode == 0, result.stderr
+    given = ("--mode=sample", "--task=shallow", f"--from={trained / 'first.npz'}")
+    result = called(f"--workdir={trained}", *given, "--strength=0.5")
+    assert result.returncode == 0, result.stderr
+    assert ", from t = " in result.stdout
+    first, found = np.load(trained / "first.npz"), np.load(trained / "shallow.npz")
+    np.testing.assert_array_equal(found["predicted"], first["samples"])
+    assert decode_texts(found["text"]) == ["violin, A4"] * 2
+    assert found["samples"].shape == (2, 16_000)
+    assert (found["samples"] != first["samples"]).any(axis=1).all()
+    assert len(list((trained / "shallow_wav").iterdir())) == 2
+    widths = [Image.open(trained / f"{name}.png").width for name in ("first", "shallow")]
+    assert widths[1] > 1.5 * widths[0]
+
+
 def test_evaluation_says_how_many_are_right_and_keeps_wav_files(trained):
     options = ("--config.evaluation.notes.num_samples=6", "--config.evaluation.notes.keep=files")
     result = called(f"--workdir={trained}", "--mode=evaluate", *options)
@@ -138,10 +182,12 @@ def test_an_autoencoder_of_waveforms_and_a_model_of_its_latents(trained):
     again = run.space.decode(run.decode(run.encode(run.space.encode(jnp.asarray(x))).mean))
     mse = np.mean((np.asarray(again, np.float64) - x) ** 2, axis=1)
     np.testing.assert_allclose(found["reconstruction"]["value"], -10 * np.log10(mse).mean(), 1e-4)
+    _check_encoded(folder, first, run, small)
     space = [f"--config.space.sound_latents.{o}" for o in ("channels=3", "factor=160")]
     space += [f"--config.space.sound_latents.autoencoder={first}"]
     width = ("--config.model.channels=8", "--config.model.depth=1", "--config.model.heads=1")
     given = ("--config=configs/notes_latent.py", *small, *width, *space, where)
+    given += ("--config.training.sample_every=0",)
     result = called(*given, f"--workdir={second}")
     assert result.returncode == 0, result.stderr
     shutil.rmtree(first)
@@ -151,6 +197,36 @@ def test_an_autoencoder_of_waveforms_and_a_model_of_its_latents(trained):
     with np.load(second / "samples.npz") as arrays:
         assert arrays["samples"].shape == (2, 16_000)
     assert len(list((second / "samples_wav").iterdir())) == 2
+
+
+def _check_encoded(folder, autoencoder, run, small):
+    """Its latents can be made once; a model of them draws sounds when it is gone."""
+    out = folder / "encoded"
+    flags = (f"--data_dir={folder / 'data'}", f"--autoencoder={autoencoder}", f"--out={out}")
+    result = called_command(data_command, "encode", "notes", *flags)
+    assert result.returncode == 0, result.stderr
+    space = "--config.space.encoded_sounds."
+    assert result.stdout.endswith(
+        f"--config.space.name=encoded_sounds {space}factor=160 {space}rate=16000\n"
+    )
+    found = data.load("encoded", "test", data_dir=out).gather(np.arange(4))
+    signals = data.load("notes", "test", data_dir=folder / "data").gather(np.arange(4))["signal"]
+    expected = run.encode(run.space.encode(jnp.asarray(signals)))
+    assert found["latent"].shape == (4, 100, 6)
+    np.testing.assert_allclose(found["latent"][..., :3], expected.mean, atol=1e-4)
+    np.testing.assert_allclose(found["latent"][..., 3:], expected.std, rtol=1e-3)
+    options = [word for word in result.stdout.split() if word.startswith("--config.")]
+    width = ("--config.model.channels=8", "--config.model.depth=1", "--config.model.heads=1")
+    given = ("--config=configs/notes_latent.py", *small, *width, "--config.data.field=latent")
+    workdir = f"--workdir={folder / 'of_encoded'}"
+    result = called(*given, *options, workdir)
+    assert result.returncode == 0, result.stderr
+    shutil.rmtree(out)
+    asked = ("--mode=sample", "--condition=text=violin, A4", "--num_samples=2")
+    result = called(workdir, *asked)
+    assert result.returncode == 0, result.stderr
+    sound, rate = wav.read(next((folder / "of_encoded" / "samples_wav").iterdir()), 16_000)
+    assert (sound.shape, rate) == ((16_000, 1), 16_000)
 
 
 def test_prompts_are_of_pictures(trained):

@@ -58,9 +58,10 @@ def begun(data_dir, tmp_path_factory):
     config.model.patch = 2
     config.conditions.fields = ("label",)
     images = untrained_run(folder / "images", config, **TINY)
-    recipe = ["main.py", "--config=configs/digits_video.py", f"--config.data.dir={data_dir}"]
+    recipe = ["main.py", "--config=configs/digits_video.py:unet", f"--config.data.dir={data_dir}"]
     words = [*recipe, *flags(SMALL), f"--workdir={folder / 'run'}"]
-    assert cli.main([*words, f"--init_from={images}"]) == 0
+    whole = "--config.evaluation.batch_size=500"  # the held-out loss is of all 2,500 clips
+    assert cli.main([*words, whole, f"--init_from={images}"]) == 0
     return words, folder / "run", images
 
 
@@ -186,12 +187,13 @@ def test_it_is_continued_from_python(begun):
 
 @pytest.fixture(scope="module")
 def continued(begun, tmp_path_factory):
-    """A run of :frames that began with the other's weights, by the program."""
+    """A run that is told first frames, begun with the other's weights, by the program."""
     words, workdir, _ = begun
     folder = tmp_path_factory.mktemp("frames") / "run"
-    asked = [*words[:-1], f"--workdir={folder}"]
-    asked[1] += ":frames"
-    assert cli.main([*asked, f"--init_from={workdir}"]) == 0
+    told = {"data.first_frames": 2, "conditions.fields": "('text','first_frames')"}
+    asked = [*words[:-1], *flags(told), f"--workdir={folder}"]
+    few = flags({f"training.{name}_every": 0 for name in ("eval", "sample")})
+    assert cli.main([*asked, *few, f"--init_from={workdir}"]) == 0
     return asked, folder
 
 
@@ -238,7 +240,7 @@ def test_first_frames_are_of_held_out_clips_or_of_a_file(continued, tmp_path, ca
 
 def test_a_recipe_says_what_it_is_told_of(capsys):
     assert cli.main(["main.py", "--config=configs/digits_video.py:frame"]) == 2
-    assert "digits_video:frame: give text or frames" in capsys.readouterr().err
+    assert "digits_video:frame: give text, frames or unet" in capsys.readouterr().err
 
 
 def test_it_is_measured(begun):

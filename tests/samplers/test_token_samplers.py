@@ -8,7 +8,9 @@ import pytest
 
 from score_sde import samplers
 from score_sde.processes import MASK, Masked
+from score_sde.samplers.ordered import margin
 from score_sde.samplers.token_draws import draw, most, nucleus
+from score_sde.token_prediction import NEVER
 
 # KL(p || q) of parallel ancestral sampling in so many steps; ../shared/ORACLES.md.
 KL = {1: 0.870815, 2: 0.229371, 4: 0.064369, 8: 0.017791, 16: 0.004764}
@@ -164,6 +166,17 @@ def sharp(tokens, t, cond=None):
     return jax.nn.log_softmax(logits)
 
 
+def test_confidence_is_of_probabilities():
+    """What guidance makes of two predictions need not be normalised, which says nothing."""
+
+    def guided(tokens, t, cond=None):
+        return sharp(tokens, t) + jnp.array([5.0, 0.0, -5.0, 0.0])[None, :, None]
+
+    told = {"steps": 4, "temperature": 0.0, "by": "confidence"}
+    x = samplers.get("ordered", **told)(KEY, guided, Masked(), shape=(1, 4)).x
+    assert x.tolist() == [[2, 0, 3, 1]]
+
+
 @pytest.mark.parametrize("by", ["confidence", "entropy", "margin"])
 def test_the_surest_come_first(by):
     """One a step, so that each place is told how many masks there were; and within blocks."""
@@ -218,3 +231,25 @@ def test_the_largest_scores_among_some():
 def test_a_state_of_numbers_is_refused():
     with pytest.raises(ValueError, match="x_init must be of an integer dtype, not float32"):
         samplers.get("unmasking")(KEY, chains.chain(), Masked(), x_init=jnp.zeros((1, 2)))
+
+
+def test_how_sure_a_margin_is():
+    """By hand; of a vocabulary of one token its whole probability."""
+    p = np.array([[[0.5, 0.2, 0.3], [0.1, 0.1, 0.8]]], np.float32)
+    np.testing.assert_allclose(margin(np.log(p), None), [[0.2, 0.7]], rtol=1e-6)
+    np.testing.assert_array_equal(margin(np.zeros((1, 4, 1), np.float32), None), np.ones((1, 4)))
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(1e-45, 1.0), (1e-300, 1.0), (1.0, 1e-300)])
+def test_almost_no_freedom_is_none(temperature, top_p):
+    """In float32, in which these numbers are 0: the most probable token, and never another."""
+    log_probs = jnp.log(jnp.array([0.3, 0.2, 0.5], jnp.float32))
+    drawn = draw(KEY, jnp.tile(log_probs, (1, 256, 1)), temperature, top_p)
+    np.testing.assert_array_equal(drawn, 2)
+
+
+@pytest.mark.parametrize("temperature", [1e10, 1e300])
+def test_what_cannot_be_is_not_drawn_at_any_temperature(temperature):
+    log_probs = jnp.array([0.0, NEVER, -1.0], jnp.float32)
+    drawn = np.asarray(draw(KEY, jnp.tile(log_probs, (1, 256, 1)), temperature))
+    assert set(drawn.ravel()) == {0, 2}

@@ -69,6 +69,8 @@ def test_log_mel_is_its_equation():
     x = space.encode(jnp.asarray(signals))
     np.testing.assert_allclose(x, (logs - mean[:, None]) / deviation, atol=1e-3)
     np.testing.assert_allclose((np.asarray(x) ** 2).mean(), 1, rtol=1e-3)
+    volume = -24 * 24 * 2 * np.log(deviation)
+    np.testing.assert_allclose(space.log_volume(signals), volume, rtol=1e-3)
 
 
 def test_what_is_decoded_sounds_as_the_signal_did():

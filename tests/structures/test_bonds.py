@@ -54,18 +54,25 @@ def test_molecules_are_stable_with_the_bonds_that_they_have(name):
     assert len(bonds.pairs(found[0])) == np.count_nonzero(found[0]) // 2
 
 
-def test_the_margins():
-    """10, 5 and 3 pm longer than the table's lengths of C-C, and not a hair more."""
-    for length, order in (
-        (1.2299, 3),
-        (1.2301, 2),
-        (1.3899, 2),
-        (1.3901, 1),
-        (1.6399, 1),
-        (1.6401, 0),
-    ):
-        x = np.array([[[0.0, 0, 0], [length, 0, 0]]])
-        assert bonds.orders(x, np.array([[6, 6]]))[0, 0, 1] == order
+# The longest single, double and triple bonds in picometres: with the margins of 10, 5 and 3.
+LONGEST = {
+    **{"HH": (84,), "HC": (119,), "HN": (111,), "HO": (106,), "HF": (102,), "FF": (152,)},
+    **{"CC": (164, 139, 123), "CN": (157, 134, 119), "CO": (153, 125, 116), "CF": (145,)},
+    **{"NN": (155, 130, 113), "NO": (150, 126), "NF": (146,), "OO": (158, 126), "OF": (152,)},
+}
+
+
+@pytest.mark.parametrize("pair", LONGEST)
+def test_the_longest_bonds_of_all_pairs(pair):
+    """Of each order, and not a hair longer; in either direction, and no others are nearer."""
+    numbers = np.array([[bonds.NUMBERS[symbol] for symbol in pair]])
+    known = {50: len(LONGEST[pair])}
+    for order, longest in enumerate(LONGEST[pair], 1):
+        known |= {longest - 0.01: order, longest + 0.01: order - 1}
+    for length, order in known.items():
+        x = np.array([[[0, 0, 0], [length / 100, 0, 0]]])
+        for of in (numbers, numbers[:, ::-1]):
+            assert bonds.orders(x, of)[0, 0, 1] == order
 
 
 def test_too_many_bonds_are_no_molecule():

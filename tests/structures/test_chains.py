@@ -36,6 +36,21 @@ def test_a_strand():
     assert chains.FOLDS[chains.fold(x)] == "strands"
 
 
+@pytest.mark.parametrize(
+    ("angle", "is_helix", "is_strand"),
+    [
+        *((29, 0, 0), (31, 1, 0), (89, 1, 0), (91, 0, 0), (-50, 0, 0)),
+        *((114, 0, 0), (116, 0, 1), (-114, 0, 0), (-116, 0, 1)),
+    ],
+)
+def test_the_limits_of_helices_and_strands(angle, is_helix, is_strand):
+    """Four in a row of which the last is turned by the angle, clockwise along the middle pair."""
+    turned = np.deg2rad(angle)
+    x = np.array([(1, 0, 0), (0, 0, 0), (0, 0, 1), (np.cos(turned), np.sin(turned), 1)])
+    assert chains.dihedrals(x).tolist() == pytest.approx([angle])
+    assert (chains.helix(x), chains.strand(x)) == (is_helix, is_strand)
+
+
 def test_what_is_of_both_and_of_neither():
     """Shares of a helix and then a strand, in a batch; a straight line that turns left is other."""
     x = np.concatenate([helix(32), strand(32) + np.array([10, 0, 60])])

@@ -29,6 +29,7 @@ _MOST_LIST = 2**24  # bytes
 _MOST_THINGS = 100_000
 _ENTRY = re.compile(r"(name|category|model|width|depth|height|modelRotation|id)#(\d{1,6})=(.*)")
 _TEST_SHARE = 0.1
+_LARGEST = 1e3  # of a turn, whose numbers are at most 1 but for rounding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,10 @@ def _listed(library: zipfile.ZipFile) -> list[dict[str, str]]:
 
 
 def _unescaped(value: str) -> str:
-    return re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), value)
+    """Characters past U+FFFF are two escapes, a surrogate pair; half of one is no character."""
+    found = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), value)
+    whole = found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole.replace("\0", "")
 
 
 def _thing(library: zipfile.ZipFile, entry: dict[str, str]) -> Thing:
@@ -126,7 +130,12 @@ def _thing(library: zipfile.ZipFile, entry: dict[str, str]) -> Thing:
         raise ValueError("sizes are above 0")
     mesh = obj.triangles(archive.member(library, entry["model"].lstrip("/"), obj.MOST_BYTES))
     turn = np.array(entry.get("modelRotation", "1 0 0 0 1 0 0 0 1").split(), np.float64)
-    placed, radius = placed_in(mesh @ turn.reshape(3, 3).T, size)
+    if not (np.abs(turn) < _LARGEST).all():
+        raise ValueError("it is turned by numbers that are not finite")
+    turned = mesh @ turn.reshape(3, 3).T
+    if not obj.areas(turned).max() > 0:
+        raise ValueError("turned, it has no area")
+    placed, radius = placed_in(turned, size)
     where = entry.get("id", entry["model"])
     return Thing(entry["name"], entry["category"], where, size, placed, radius)
 

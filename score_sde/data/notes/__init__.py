@@ -33,7 +33,6 @@ FIELDS = (
     label(len(FAMILIES), FAMILIES, name="family"),
     number("pitch"),
 )
-_COMMAND = "python -m score_sde.data prepare notes --from=FILE.sf2"
 
 
 def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None] = print) -> None:
@@ -79,10 +78,8 @@ def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None]
 
 
 def load(folder: Path, split: str) -> Source:
-    """The notes that `prepare` wrote; see stored.load."""
-    missing = f"the notes are not prepared in {folder}: run {_COMMAND}"
-    again = f"remove {folder} and run {_COMMAND}"
-    return stored.load(folder, NAME, split, missing, again)
+    """The notes that `prepare` wrote; see stored.load_prepared."""
+    return stored.load_prepared(folder, NAME, split, "--from=FILE.sf2")
 
 
 def _uniform(words: str) -> float:

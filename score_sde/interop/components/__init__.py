@@ -12,6 +12,8 @@ from score_sde.interop.components import (
     llada,
     mdlm,
     motion,
+    oobleck,
+    stable_audio,
     t2i_adapter,
 )
 from score_sde.interop.components.base import Component
@@ -27,6 +29,7 @@ from score_sde.interop.components.t5 import T5_ENCODER
 # By what config.json calls its class: "_class_name", or the one of "architectures".
 COMPONENTS: Mapping[str, Component] = {
     "AutoencoderKL": autoencoder.COMPONENT,
+    "AutoencoderOobleck": oobleck.COMPONENT,
     "CLIPTextModel": CLIP_TEXT,
     "CLIPTextModelWithProjection": CLIP_TEXT_WITH_PROJECTION,
     "CLIPVisionModel": CLIP_IMAGE,
@@ -41,6 +44,7 @@ COMPONENTS: Mapping[str, Component] = {
     "PixArtTransformer2DModel": PIXART,
     "DiTTransformer2DModel": DIT,
     "Transformer2DModel": TRANSFORMER_2D,  # the old name of the last two
+    stable_audio.CLASS: stable_audio.COMPONENT,  # with what embeds seconds, see its `joined`
     "ControlNetModel": controlnet.COMPONENT,
     "T2IAdapter": t2i_adapter.COMPONENT,
     "LLaDAModelLM": llada.COMPONENT,

@@ -1,4 +1,4 @@
-"""Encoders of T5 1.1 as components: T5EncoderModel."""
+"""Encoders of T5, of versions 1.0 and 1.1, as components: T5EncoderModel."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ _NUMBERS = {
     "farthest": ("relative_attention_max_distance", 128),
     "eps": ("layer_norm_epsilon", 1e-6),
 }
+_LAYERS = {"gated-gelu": "geglu_tanh", "relu": "relu"}
 
 
 def options(config: Mapping[str, Any]) -> dict[str, Any]:
     """Those of T5Encoder; see Component.options."""
-    chosen(config, "feed_forward_proj", "relu", {"gated-gelu": "geglu_tanh"})
+    kind = chosen(config, "feed_forward_proj", "relu", _LAYERS)
     found = numbers(config, _NUMBERS)
     if found["buckets"] % 4 or found["farthest"] <= found["buckets"] // 4:
         raise ValueError(
             f"relative_attention_num_buckets={found['buckets']} is no multiple of 4, or "
             f"relative_attention_max_distance={found['farthest']} is too small for it"
         )
-    return found
+    return found | {"feed_forward": kind}
 
 
 def slots(model: T5Encoder) -> Slots:
@@ -45,9 +46,10 @@ def slots(model: T5Encoder) -> Slots:
     yield one(TABLE, model.embedding.table)
     attention, layers = "layer.0.SelfAttention", "layer.1.DenseReluDense"
     yield one(f"{blocks[0]}.{attention}.relative_attention_bias.weight", model.distances)
+    first = ["wi"] if block.feed_forward.kind == "relu" else ["wi_0", "wi_1"]
     for names, layer in (
         ([f"{attention}.{kind}" for kind in "qkv"], block.attention.qkv),
-        ([f"{layers}.wi_{i}" for i in range(2)], block.feed_forward.dense_0),
+        ([f"{layers}.{name}" for name in first], block.feed_forward.dense_0),
     ):
         groups = [[f"{prefix}.{name}" for name in names] for prefix in blocks]
         yield from affine_joined(groups, layer)

@@ -154,9 +154,14 @@ def check_told(cond: Mapping[str, Any] | None, told: Collection[str]) -> None:
             raise ValueError(f"this network is not told {name}: it is told {known}")
 
 
-def refuse_conditions(conditions: Mapping[str, MakeEmbedding]) -> None:
-    """Raise ValueError if a network that takes no conditions is given some."""
-    if conditions:
-        names = ", ".join(sorted(conditions))
+def refuse_conditions(conditions: Mapping[str, MakeEmbedding], own: Collection[str] = ()) -> None:
+    """Raise ValueError if a network that takes no conditions is given some.
+
+    Args:
+        conditions: what makes the module of each, by name.
+        own: names of those that it takes as they are in the data, and embeds itself.
+    """
+    if refused := conditions.keys() - set(own):
+        names = ", ".join(sorted(refused))
         others = "use the network unet, dit, uvit, adm, edm2, mlp, set_transformer or egnn"
         raise ValueError(f"this network cannot be told {names}: {others}")

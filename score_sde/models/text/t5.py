@@ -1,4 +1,4 @@
-"""The encoder of T5 (Raffel et al. 2020, arXiv 1910.10683), in its version 1.1.
+"""The encoder of T5 (Raffel et al. 2020, arXiv 1910.10683), in its versions 1.0 and 1.1.
 
 A transformer without biases, whose norms come first and only scale:
 
@@ -8,7 +8,8 @@ A transformer without biases, whose norms come first and only scale:
 
 where the logit of a query at i and a key at j is q k + b[bucket(j - i)], without a division by the
 root of their size: b, a number for each bucket of distances and head, is what the network knows of
-positions, and all blocks have the same. The layers have a gate (Shazeer 2020, arXiv 2002.05202).
+positions, and all blocks have the same. The layers of version 1.1 have a gate (Shazeer 2020, arXiv
+2002.05202), those of 1.0 a ReLU.
 """
 
 import jax
@@ -52,6 +53,7 @@ class T5Block(nnx.Module):
         hidden: int,
         *,
         eps: float,
+        kind: str,
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
@@ -61,7 +63,7 @@ class T5Block(nnx.Module):
         self.attention = SelfAttention(
             features, heads, head_features=head_features, out_bias=False, scaled=False, **layer
         )
-        self.feed_forward = FeedForward(features, hidden, kind="geglu_tanh", **layer)
+        self.feed_forward = FeedForward(features, hidden, kind=kind, **layer)
 
     def __call__(self, h: jax.Array, added: jax.Array) -> jax.Array:
         """h [batch, tokens, features], added [1 or batch, heads, tokens, tokens] to the logits."""
@@ -70,7 +72,7 @@ class T5Block(nnx.Module):
 
 
 class T5Encoder(nnx.Module):
-    """The encoder of T5 1.1; the defaults are those of XXL.
+    """The encoder of T5; the defaults are those of XXL in version 1.1.
 
     Args:
         vocabulary: how many ids there are.
@@ -82,6 +84,8 @@ class T5Encoder(nnx.Module):
         buckets: of distances, see `bucket`, a multiple of 4.
         farthest: the distance from which on all are alike.
         eps: of the norms.
+        feed_forward: the layers on each token, see transformer.FeedForward: "geglu_tanh" of version
+            1.1, "relu" of 1.0.
         dtype: of the computation; statistics and softmax stay in float32.
         param_dtype: of the parameters.
         remat: recompute each block in the backward pass instead of keeping its activations.
@@ -100,6 +104,7 @@ class T5Encoder(nnx.Module):
         buckets: int = 32,
         farthest: int = 128,
         eps: float = 1e-6,
+        feed_forward: str = "geglu_tanh",
         dtype: jnp.dtype = jnp.float32,
         param_dtype: jnp.dtype = jnp.float32,
         remat: bool = False,
@@ -113,7 +118,7 @@ class T5Encoder(nnx.Module):
 
         def block(rngs: nnx.Rngs) -> T5Block:
             sizes = (features, heads, head_features, hidden)
-            return T5Block(*sizes, eps=eps, param_dtype=param_dtype, rngs=rngs)
+            return T5Block(*sizes, eps=eps, kind=feed_forward, param_dtype=param_dtype, rngs=rngs)
 
         self.blocks = Stacked(block, depth, remat=remat, rngs=rngs)
         self.norm = TokenNorm(features, kind="rms", affine=True, eps=eps, param_dtype=param_dtype)

@@ -43,6 +43,20 @@ def test_by_hand():
     assert values["nearest"] > 5  # the median is of the helices, and all training is strands
     known = judged(x, np.stack([strand(), turned(helix(), 9)]))
     assert known["nearest"]["value"] < 1e-4
+    assert judged(x[[0, 3, 3]], strand()[None])["nearest"]["value"] < 0.01  # the median
+
+
+def test_neighbours_by_hand():
+    """Of six pairs one is cis; the deviation is of all, and the error of the means of chains."""
+    lengths = np.array([[3.8, 2.9, 3.9], [3.7, 3.8, 3.7]])
+    x = np.zeros((2, 4, 3))
+    x[:, 1:, 0] = lengths.cumsum(axis=1)
+    found = judged(x, x)
+    assert found["cis"]["value"] == pytest.approx(1 / 6)
+    assert found["clashes"]["value"] == 0
+    assert found["bond_length"]["value"] == pytest.approx(lengths.mean())
+    assert found["bond_spread"]["value"] == pytest.approx(lengths.std())
+    assert found["cis"]["standard_error"] == pytest.approx(1 / 6)
 
 
 def subject(folder, field=FIELD, **changes):

@@ -73,7 +73,7 @@ def test_the_table_under_its_old_name(shared):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"feed_forward_proj": "relu"}, "feed_forward_proj='relu' is not known here: there are ga"),
+        ({"feed_forward_proj": "gelu"}, "feed_forward_proj='gelu' is not known here: there are ga"),
         ({"relative_attention_num_buckets": 6}, "relative_attention_num_buckets=6 is no multiple"),
         ({"d_kv": 0}, "d_kv=0 must be a whole number above 0"),
     ],

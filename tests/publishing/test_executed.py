@@ -1,0 +1,45 @@
+"""The code of a page is executed, block after block: what it gives, and how it fails."""
+
+import itertools
+
+import pytest
+
+from publishing.site import executed
+from score_sde.errors import UserError
+
+PAGE = """# A page
+
+```python
+import matplotlib.pyplot as plt
+x = 2
+print("x is", x)
+```
+
+In between.
+
+```python
+plt.figure()
+print(x + 1)
+```
+"""
+
+
+def test_what_is_printed_and_drawn_stands_below():
+    """Names of one block are those of the next; pictures are PNG files beside the page."""
+    text, pictures = executed.executed(PAGE, "learn/p.md")
+    assert 'print("x is", x)\n```\n\n```text\nx is 2\n```\n\nIn between.' in text
+    assert "```text\n3\n```\n\n![What the code draws](/learn/p-1.png)\n" in text
+    assert list(pictures) == ["learn/p-1.png"]
+    assert pictures["learn/p-1.png"].startswith(b"\x89PNG")
+
+
+def test_code_that_fails_is_one_line():
+    """With the page and the line of the block."""
+    with pytest.raises(UserError, match=r"^docs/learn/p\.md:3: NameError: name 'y' is not defined"):
+        executed.executed("# A page\n\n```python\ny\n```\n", "learn/p.md")
+
+
+def test_code_that_takes_too_long_is_refused():
+    clock = itertools.count(step=executed.MOST_SECONDS + 1).__next__
+    with pytest.raises(UserError, match="more than 20"):
+        executed.executed(PAGE, "learn/p.md", clock)
