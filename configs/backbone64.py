@@ -15,7 +15,7 @@ helix-like, 40 % strand-like. Of 171 held-out windows it is 3.81 +- 0.02 A, 0 %,
     apt-get install theseus-examples python-biopython-doc
     python -m score_sde.data prepare backbone64
     python main.py --config=configs/backbone64.py
-    python main.py --config=configs/backbone64.py --mode=sample --condition=fold=0
+    python main.py --config=configs/backbone64.py --mode=sample --condition=fold=helices
     python main.py --config=configs/backbone64.py --mode=sample --task=motif --motif=FILE.pdb:A10-30
     python main.py --config=configs/backbone64.py --mode=evaluate
 """
@@ -37,7 +37,9 @@ def get_config() -> ConfigDict:
 
     config.sde.name = "rectified_flow"
     config.objective.name = "flow_matching"
-    config.model.parametrization = "velocity"
+    # Near the data the network is to find the noise, and not to repeat the data.
+    config.model.parametrization = "edm"
+    config.model.sigma_data = 1.0
     config.model.noise_label = "time"
     config.model.channels = 128
     config.model.depth = 6
@@ -47,7 +49,8 @@ def get_config() -> ConfigDict:
     config.model.waves = 5
 
     config.training.batch_size = 32
-    config.training.steps = 3200
+    config.training.steps = 5500
+    config.training.steps_per_call = 10
     config.training.ema_decays = (0.999,)
     config.training.log_every = 100
     config.training.eval_every = 1000
@@ -62,12 +65,14 @@ def get_config() -> ConfigDict:
     config.optim.warmup = 200
     config.optim.decay = "cosine"
 
-    config.sampling.sampler = "heun"
-    config.sampling.grid = "uniform"
-    config.sampling.steps = 50
+    # With three times the noise of the reverse SDE, which mends more of what is drawn wrongly.
+    config.sampling.sampler = "dpmpp_2m_sde"
+    config.sampling.dpmpp_2m_sde.eta = 3.0
+    config.sampling.steps = 200
     config.sampling.num_samples = 36
     config.sampling.batch_size = 100
 
     config.evaluation.batch_size = 100
     config.evaluation.metrics = ("backbones",)
+    config.evaluation.backbones.num_samples = 200
     return config

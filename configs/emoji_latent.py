@@ -8,7 +8,7 @@ parameters.
 Measured with the latents written once, on one core of an Intel Xeon on 2026-11-27 (JAX 0.10.2,
 Python 3.11), beside other work: 4,000 steps in 38 minutes. Of pictures of the 386 held-out captions
 the right caption was the first of 50 for 0.244 +- 0.022, at a scale of 3; of the real pictures for
-0.303 +- 0.023, by chance 0.02. The commands are in the part "Emoji" of the README.
+0.303 +- 0.023, by chance 0.02. The commands are in docs/howto/emoji.md.
 
     python main.py --config=configs/emoji_autoencoder.py
     python main.py --config=configs/emoji_latent.py

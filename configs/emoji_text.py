@@ -12,7 +12,7 @@ Measured on 2 cores of an Intel Xeon on 2026-11-27 (JAX 0.10.2, Python 3.11), be
 2,000 steps in 38 minutes. Of pictures of the 386 held-out captions the right caption was the first
 of 50 for 0.254 +- 0.022, at a scale of 3; of the real pictures for 0.303 +- 0.023, without text for
 0.036, by chance 0.02. The loss on held-out examples is least after 1,000 steps. The commands are in
-the part "Emoji" of the README. Colours are still noisy: it is a short training.
+docs/howto/emoji.md. Colours are still noisy: it is a short training.
 
 Weighted by the noise, as "simple" has it, a network of half the width heard the captions half as
 well. The same with 32 channels at the first level (and twice, four times as many below) is as good

@@ -37,6 +37,7 @@ def get_config() -> ConfigDict:
     config.training.batch_size = 16
     config.training.steps = 600
     config.training.ema_decays = (0.99,)
+    config.training.steps_per_call = 10
     config.training.log_every = 50
     config.training.eval_every = 250
     config.training.sample_every = 500

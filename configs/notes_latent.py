@@ -13,7 +13,7 @@ Latents can be made once, in place of in each step; the command says the options
 
     python -m score_sde.data encode notes --autoencoder=runs/notes_autoencoder --out=notes_latents
     python main.py --config=configs/notes_latent.py --workdir=runs/notes_encoded \
-        --config.data.name=encoded --config.data.dir=notes_latents --config.data.field=latent \
+        --config.data.name=encoded --config.data.dir=notes_latents \
         --config.space.name=encoded_sounds --config.space.encoded_sounds.factor=500 \
         --config.space.encoded_sounds.rate=16000 --config.space.encoded_sounds.per_channel=True
 """
@@ -27,6 +27,7 @@ from score_sde.runs.config import default
 def get_config() -> ConfigDict:
     """The recipe."""
     config = recipes.get("notes_text")
+    config.data.field = ""  # signals, or the latents that were made of them once
     config.space.name = "sound_latents"
     config.space.sound_latents.autoencoder = "runs/notes_autoencoder"
     config.space.sound_latents.channels = 16

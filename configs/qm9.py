@@ -9,9 +9,9 @@ Of all 130,831 molecules themselves 99.4 % of the atoms and 95.3 % of the molecu
 97.6 % are valid in the stricter sense of the metric (2026-11-28). Of the first file of the package,
 whose molecules are the smaller ones, it is 99.0 % and 93.7 %.
 
-Not good yet: after 5 minutes on two cores (JAX 0.10.2, 2026-11-28) 22.1 +- 0.4 % of the atoms of
-1,000 samples are stable, and no molecule. Published networks see each molecule a thousand times,
-here half of them are seen once.
+After 683 s of processor time (JAX 0.10.2, 2026-11-28) 81.2 +- 0.3 % of the atoms of 1,000 samples
+are stable, 2.8 +- 0.5 % of the molecules, and 24.0 +- 1.4 % are valid: a start. Published networks
+see each molecule a thousand times, here it is twice.
 
     pip install qm9pack
     python -m score_sde.data prepare qm9
@@ -44,28 +44,35 @@ def get_config(network: str = "egnn") -> ConfigDict:
 
     config.sde.name = "rectified_flow"
     config.objective.name = "flow_matching"
-    config.model.parametrization = "velocity"
+    # Near the data the network is to find the noise, and not to repeat the data.
+    config.model.parametrization = "edm"
+    config.model.sigma_data = 1.0
     config.model.noise_label = "time"
     config.model.channels = 128 if plain else 64
     config.model.depth = 6 if plain else 4
     if plain:
         config.model.heads = 4
 
-    config.training.batch_size = 64
-    config.training.steps = 1000
+    config.training.batch_size = 32
+    config.training.steps = 7000
+    config.training.steps_per_call = 10
     config.training.ema_decays = (0.999,)
     config.training.log_every = 100
-    config.training.eval_every = 700
-    config.training.sample_every = 700
+    config.training.eval_every = 2000
+    config.training.sample_every = 3500
     config.training.checkpoint_every = 500
     config.objective.stratified = True
+    config.objective.flow_matching.times = "logit_normal"
+    config.objective.flow_matching.time_mean = -0.5
+    config.objective.flow_matching.time_std = 1.2
     config.optim.learning_rate = 1e-3
     config.optim.warmup = 200
     config.optim.decay = "cosine"
 
-    config.sampling.sampler = "heun"
-    config.sampling.grid = "uniform"
-    config.sampling.steps = 50
+    # With twice the noise of the reverse SDE, which mends more of what is drawn wrongly.
+    config.sampling.sampler = "dpmpp_2m_sde"
+    config.sampling.dpmpp_2m_sde.eta = 2.0
+    config.sampling.steps = 200
     config.sampling.num_samples = 36
     config.sampling.batch_size = 100
 

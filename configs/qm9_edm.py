@@ -17,6 +17,7 @@ def get_config() -> ConfigDict:
     config.model.channels = 256
     config.model.depth = 9
     config.space.molecules.charge_scale = 0.9  # atomic numbers over ten
+    config.training.batch_size = 64
     config.training.steps = 4_700_000
     config.training.ema_decays = (0.9999,)
     config.training.checkpoint_every = 10_000

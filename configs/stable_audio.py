@@ -29,7 +29,6 @@ def get_config() -> ConfigDict:
     """The recipe."""
     config = default("stable_audio")
     config.data.name = "encoded"
-    config.data.field = "signal"
     config.space.name = "sound_latents"
     config.space.sound_latents.autoencoder = "runs/stable_audio"
     config.space.sound_latents.channels = 64

@@ -185,10 +185,12 @@ def empirical(sde: SDE, data: ArrayLike) -> Denoiser:
 
     def one(example: tuple[jax.Array, jax.Array]) -> Prediction:
         x, t = example
-        return jax.tree.map(lambda a: a[0], mixture(x[None], t[None]))
+        x0, eps = mixture(x[None], t[None])
+        return Prediction(x0[0], eps[0])
 
     def denoise(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
-        return jax.lax.map(one, (x, jnp.broadcast_to(t, x.shape[:1])))
+        found: Prediction = jax.lax.map(one, (x, jnp.broadcast_to(t, x.shape[:1])))
+        return found
 
     return denoise
 

@@ -6,6 +6,9 @@ import difflib
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def check_name(kind: str, name: object, valid: Iterable[str], also: Iterable[str] = ()) -> None:
@@ -23,6 +26,21 @@ def check_name(kind: str, name: object, valid: Iterable[str], also: Iterable[str
         raise ValueError(
             f"unknown {kind} {name!r}: did you mean {nearest!r}? valid: {', '.join(valid)}"
         )
+
+
+def present(what: str, value: T | None) -> T:
+    """The value, which is there by now.
+
+    Args:
+        what: what it is, for the message.
+        value: it, or None where nobody gave it.
+
+    Raises:
+        ValueError: nobody did.
+    """
+    if value is None:
+        raise ValueError(f"{what} is not given")
+    return value
 
 
 def check_count(name: str, value: object) -> None:

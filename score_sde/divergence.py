@@ -55,7 +55,7 @@ class Divergence:
     probe: str = "rademacher"
     chunk: int = 64
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_name("divergence", self.divergence, DIVERGENCES)
         check_name("probe", self.probe, PROBES)
         check_count("probes", self.probes)

@@ -32,7 +32,7 @@ def first_line(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def solver_error_as(error: type[Exception]) -> Iterator[None]:
-    """Turn the RuntimeError of a solver that gave up, raised within, into another of one line."""
+    """Turn the RuntimeError of a solver that gave up, raised within, into an `error`: one line."""
     try:
         yield
     except RuntimeError as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Iterable
 
 import numpy as np
@@ -27,6 +28,7 @@ RESERVED = ("counts", "samples", "observed", "predicted", ABOUT)
 
 
 _MOST = 2**31 - 1  # values of anything
+_SHOWN = 12  # names of classes in a message
 _LEVELS = 2**16  # and of what has pixels
 _PIXELS = ("image", "video")
 
@@ -38,10 +40,10 @@ class Field:
     Attributes:
         name: by which examples hold it, such as "image".
         kind: what it means, one of KINDS.
-        shape: of one example: (height, width, channels) of an image or a latent, twice as many
-            channels of a gaussian, (frames, height, width, channels) of a video, (d,) of a vector,
-            (most, d) of points, (most atoms, 4) of a molecule, (most bytes,) of a text, (length,)
-            of tokens, () of a label or a number.
+        shape: of one example: (height, width, channels) of an image, (..., channels) of a latent,
+            twice as many channels of a gaussian, (frames, height, width, channels) of a video, (d,)
+            of a vector, (most, d) of points, (most atoms, 4) of a molecule, (most bytes,) of a
+            text, (length,) of tokens, () of a label or a number.
         dtype: NumPy's name of it.
         values: how many distinct values an element takes: levels of an image or a video, classes of
             a label, tokens that there are; 0 if it is continuous.
@@ -61,7 +63,7 @@ class Field:
     names: tuple[str, ...] = ()
     rate: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_name("kind of field", self.kind, KINDS)
         if not 0 <= self.values <= (_LEVELS if self.kind in _PIXELS else _MOST):
             raise ValueError(f"the field {self.name} cannot have {self.values} values")
@@ -91,6 +93,32 @@ class Field:
         """Whether its values are pixels: images, or videos of them."""
         return self.kind in _PIXELS
 
+    def class_of(self, text: str) -> int:
+        """The class of a label that a user means: by its name, or else by its number.
+
+        Args:
+            text: what the user gave.
+
+        Raises:
+            ValueError: there is no such class; the message names those that there are, the nearest
+                first if one is near.
+        """
+        if text in self.names:
+            return self.names.index(text)
+        if text.isdecimal() and int(text) < self.values:
+            return int(text)
+        folded = [name.casefold() for name in self.names]
+        if folded.count(text.casefold()) == 1:
+            return folded.index(text.casefold())
+        near = difflib.get_close_matches(text.casefold(), folded, n=1)
+        near = [] if text.isdecimal() else near  # another number is not meant
+        hint = f"did you mean {self.names[folded.index(near[0])]!r}? " if near else ""
+        known = ", ".join(self.names[:_SHOWN]) + (", ..." if len(self.names) > _SHOWN else "")
+        raise ValueError(
+            f"{text!r:.80} is no class of {self.name}: {hint}they are "
+            f"{known or f'0 to {self.values - 1}'}"
+        )
+
     def differs(self, other: Field) -> tuple[str, str] | None:
         """What is different of another field, in words of this and of that.
 
@@ -98,18 +126,21 @@ class Field:
             None if values of one mean the same as values of the other.
         """
         if self.kind != other.kind:
-            return tuple(f"the {f.kind} {f.name}" for f in (self, other))
+            return f"the {self.kind} {self.name}", f"the {other.kind} {other.name}"
         if self.shape != other.shape:
             return self.words, other.words
         if self.rate != other.rate:
-            return tuple(f"{f.words} with {f.rate} samples a second" for f in (self, other))
+            a, b = (f"{f.words} with {f.rate} samples a second" for f in (self, other))
+            return a, b
         if self.values != other.values:
             if self.kind == "label":
                 return self.words, other.words
-            return tuple(f"{f.words} with {f.values} levels" for f in (self, other))
+            a, b = (f"{f.words} with {f.values} levels" for f in (self, other))
+            return a, b
         for number, (ours, theirs) in enumerate(zip(self.names, other.names, strict=False)):
             if ours != theirs:
-                return tuple(f"{self.name} whose class {number} is {n!r}" for n in (ours, theirs))
+                a, b = (f"{self.name} whose class {number} is {n!r}" for n in (ours, theirs))
+                return a, b
         return None
 
 
@@ -121,38 +152,65 @@ def _is_of_numbers(dtype: str) -> bool:
 
 
 def image(shape: tuple[int, int, int], levels: int = 256, name: str = "image") -> Field:
-    """A uint8 image, (height, width, channels), of so many levels."""
+    """A uint8 image.
+
+    Args:
+        shape: (height, width, channels).
+        levels: how many values a number of it has, from 0 on.
+        name: of the field.
+    """
     return Field(name, "image", tuple(shape), "uint8", levels)
 
 
 def video(shape: tuple[int, int, int, int], levels: int = 256, name: str = "video") -> Field:
-    """A uint8 video, (frames, height, width, channels), of so many levels."""
+    """A uint8 video.
+
+    Args:
+        shape: (frames, height, width, channels).
+        levels: how many values a number of it has, from 0 on.
+        name: of the field.
+    """
     return Field(name, "video", tuple(shape), "uint8", levels)
 
 
 def label(classes: int, names: tuple[str, ...] = (), name: str = "label") -> Field:
-    """A class, an int32 from 0 to classes - 1."""
+    """A class, an int32 from 0 to classes - 1.
+
+    Args:
+        classes: how many there are.
+        names: theirs, if they are known.
+        name: of the field.
+    """
     return Field(name, "label", (), "int32", classes, tuple(names))
 
 
 def number(name: str) -> Field:
-    """A float32 number."""
+    """A float32 number of this name."""
     return Field(name, "number")
 
 
-def latent(shape: tuple[int, int, int], name: str = "latent") -> Field:
-    """What an autoencoder made of an image, float32, (height, width, channels)."""
+def latent(shape: tuple[int, ...], name: str = "latent") -> Field:
+    """What an autoencoder made of an example, float32.
+
+    Args:
+        shape: (..., channels): of an image (height, width, channels).
+        name: of the field.
+    """
     return Field(name, "latent", tuple(shape))
 
 
-def gaussian(shape: tuple[int, int, int], name: str = "latent") -> Field:
-    """q(z | x) of latents of this shape: channels of the mean, then of the deviation; float32."""
-    height, width, channels = shape
-    return Field(name, "gaussian", (height, width, 2 * channels))
+def gaussian(shape: tuple[int, ...], name: str = "latent") -> Field:
+    """q(z | x) of latents: channels of the mean, then of the deviation; float32.
+
+    Args:
+        shape: of the latents, (..., channels).
+        name: of the field.
+    """
+    return Field(name, "gaussian", (*shape[:-1], 2 * shape[-1]))
 
 
 def vector(d: int, name: str = "vector") -> Field:
-    """A float32 vector of d numbers."""
+    """A float32 vector of d numbers, a field of this name."""
     return Field(name, "vector", (d,))
 
 
@@ -160,14 +218,23 @@ def points(most: int, d: int, name: str = "points") -> Field:
     """A set of at most so many points of d float32 numbers, the first of which are a place.
 
     A row of zeros is no point: those of smaller sets come after their points.
+
+    Args:
+        most: how many points.
+        d: numbers of a point.
+        name: of the field.
     """
     return Field(name, "points", (most, d))
 
 
 def molecule(most: int, name: str = "molecule") -> Field:
-    """A molecule of at most so many atoms: a place in angstroms and the atomic number of each.
+    """A molecule: a place in angstroms and the atomic number of each atom; float32.
 
-    Float32; rows of zeros come after those of its atoms.
+    Rows of zeros come after those of its atoms.
+
+    Args:
+        most: how many atoms it has at most.
+        name: of the field.
     """
     return Field(name, "molecule", (most, 4))
 
@@ -175,13 +242,22 @@ def molecule(most: int, name: str = "molecule") -> Field:
 def signal(samples: int, rate: int, channels: int = 0, name: str = "signal") -> Field:
     """A float32 signal within [-1, 1] of so many samples, `rate` of them a second.
 
-    Its shape is (samples,), or (samples, channels) if channels are given.
+    Args:
+        samples: how many.
+        rate: samples a second.
+        channels: the shape is (samples,), or (samples, channels) if channels are given.
+        name: of the field.
     """
     return Field(name, "signal", (samples, channels)[: 1 + (channels > 0)], rate=rate)
 
 
 def text(most: int, name: str = "text") -> Field:
-    """A text of at most so many bytes of UTF-8, uint8, with zeros after its end."""
+    """A text in UTF-8, uint8, with zeros after its end.
+
+    Args:
+        most: how many bytes it has at most.
+        name: of the field.
+    """
     return Field(name, "text", (most,), "uint8")
 
 
@@ -201,7 +277,14 @@ def pictures(field: Field, value: np.ndarray) -> list[np.ndarray]:
 
 
 def tokens(length: int, values: int, names: tuple[str, ...] = (), name: str = "tokens") -> Field:
-    """So many tokens, int32 from 0 to values - 1 each; what each stands for, if it is known."""
+    """Tokens, int32 from 0 to values - 1 each.
+
+    Args:
+        length: how many.
+        values: of a token.
+        names: what each value stands for, if it is known.
+        name: of the field.
+    """
     return Field(name, "tokens", (length,), "int32", values, tuple(names))
 
 

@@ -53,8 +53,13 @@ def encode(
     """
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"x must be of a floating dtype, in the model's range, not {x.dtype}")
-    tolerances = {"rtol": rtol, "atol": atol, "max_steps": max_steps}
-    return solved(denoise, sde, lambda d: probability_flow(d, sde, cond), x, **tolerances)[0]
+
+    def rate(piece: Denoiser) -> Any:
+        return probability_flow(piece, sde, cond)
+
+    z: jax.Array
+    z, _ = solved(denoise, sde, rate, x, rtol=rtol, atol=atol, max_steps=max_steps)
+    return z
 
 
 def interpolate(z0: jax.Array, z1: jax.Array, number: int) -> jax.Array:
@@ -72,6 +77,9 @@ def interpolate(z0: jax.Array, z1: jax.Array, number: int) -> jax.Array:
 
     Returns:
         [number, batch, *data].
+
+    Raises:
+        ValueError: there are fewer than two points.
     """
     if number < 2:
         raise ValueError(f"number must be at least 2, the ends themselves, not {number}")
@@ -95,6 +103,9 @@ def temperature(z: jax.Array, value: float) -> jax.Array:
     Args:
         z: [batch, *data].
         value: 1 changes nothing; below 1, data are smoother and vary less.
+
+    Returns:
+        The shape of z.
     """
     return value * z
 

@@ -115,8 +115,8 @@ def log_likelihood(
             velocity = probability_flow(piece, sde, cond)
             return lambda t, state: trace(lambda x: velocity(t, x[None])[0], state[0])
 
-        start, tolerances = (x, jnp.zeros((), x.dtype)), {"rtol": rtol, "atol": atol}
-        end, counts = solved(denoise, sde, rate, start, max_steps=max_steps, **tolerances)
+        start = x, jnp.zeros((), x.dtype)
+        end, counts = solved(denoise, sde, rate, start, rtol=rtol, atol=atol, max_steps=max_steps)
         return *end, counts
 
     where = support_of(denoise, cond)

@@ -43,16 +43,32 @@ class Prediction(NamedTuple):
     eps: jax.Array
 
     def score(self, sde: SDE, t: jax.Array) -> jax.Array:
-        """Gradient of log p_t at x, equation (2); [batch, *data]."""
+        """Gradient of log p_t at x, equation (2).
+
+        Args:
+            sde: the process that x is of.
+            t: its time, [batch] or [].
+
+        Returns:
+            [batch, *data].
+        """
         return -self.eps / expand(sde.sigma(t), self.eps)
 
     def velocity(self, sde: SDE, t: jax.Array) -> jax.Array:
-        """Drift of the probability-flow ODE, equation (3); [batch, *data]."""
+        """Drift of the probability-flow ODE, equation (3), of `sde` at time t [batch] or [].
+
+        Returns:
+            [batch, *data].
+        """
         alpha_dot, sigma_dot = (expand(c, self.x0) for c in (sde.alpha_dot(t), sde.sigma_dot(t)))
         return alpha_dot * self.x0 + sigma_dot * self.eps
 
     def v(self, sde: SDE, t: jax.Array) -> jax.Array:
-        """The v-prediction, equation (4); [batch, *data]."""
+        """The v-prediction, equation (4), of `sde` at time t [batch] or [].
+
+        Returns:
+            [batch, *data].
+        """
         alpha, sigma = _levels(sde, t, self.x0)
         return alpha * self.eps - sigma * self.x0
 
@@ -97,7 +113,8 @@ def with_variance(
             "this denoiser has learnt no variance: train a network with "
             "config.objective.denoising.learned_variance=True"
         )
-    return own(x, t, cond)
+    found: tuple[Prediction, jax.Array] = own(x, t, cond)
+    return found
 
 
 def null_like(value: jax.Array) -> jax.Array | None:
@@ -129,7 +146,7 @@ class Parametrization:
     """The meaning of a network's output: its conversion to a Prediction, and back."""
 
     def input_scale(self, sde: SDE, t: jax.Array) -> jax.Array:
-        """Factor on x before it enters the network; shape of t."""
+        """Factor on x before it enters the network, of `sde` at time t; shape of t."""
         return jnp.ones_like(t)
 
     def prediction(self, sde: SDE, x: jax.Array, t: jax.Array, output: jax.Array) -> Prediction:
@@ -144,7 +161,16 @@ class Parametrization:
         raise NotImplementedError
 
     def output(self, sde: SDE, t: jax.Array, prediction: Prediction) -> jax.Array:
-        """The inverse: the network output that stands for this pair; [batch, *data]."""
+        """The inverse: the network output that stands for this pair.
+
+        Args:
+            sde: the process.
+            t: time, [batch].
+            prediction: the pair, [batch, *data] each.
+
+        Returns:
+            [batch, *data].
+        """
         raise NotImplementedError
 
 
@@ -384,11 +410,11 @@ class PredictionOptions:
     noise_label: Annotated[str, one_of(NOISE_LABELS)] = "time"
     sigma_data: Positive = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self, "config.model.")
 
     def denoiser(self, sde: SDE) -> Callable[[Callable[..., jax.Array]], Denoiser]:
-        """From a network to its denoiser, for a process; see `from_network`.
+        """From a network to its denoiser, for a process `sde`; see `from_network`.
 
         Raises:
             ValueError: the noise label is not of such a process, or the output cannot say what the

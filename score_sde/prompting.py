@@ -62,7 +62,7 @@ class System:
     dropout: Share = 0.1
     chunks: Annotated[int, between(0, 1000)] = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     @property

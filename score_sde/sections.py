@@ -51,9 +51,13 @@ DERIVED = {"derived": True, "static": True}
 DERIVED_ARRAY = {"derived": True}
 
 
-@functools.cache
 def entries(cls: type) -> dict[str, Entry]:
     """The options of a dataclass, by name."""
+    return _entries(cls)
+
+
+@functools.cache
+def _entries(cls: type) -> dict[str, Entry]:
     annotations = typing.get_type_hints(cls, include_extras=True)
     said = meanings(cls)
     return {

@@ -55,7 +55,11 @@ class MarkovChain:
         return substituted(jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), NEVER), tokens)
 
     def log_prob(self, x0: jax.Array) -> jax.Array:
-        """log p(x_0), nats, [batch]: of tokens without masks, int [batch, length]."""
+        """log p(x_0), nats, [batch].
+
+        Args:
+            x0: tokens without masks, int [batch, length].
+        """
         first = jnp.log(jnp.asarray(self.initial))[x0[:, 0]]
         steps = jnp.log(jnp.asarray(self.transitions))[x0[:, :-1], x0[:, 1:]]
         return first + steps.sum(axis=1)

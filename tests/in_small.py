@@ -1,7 +1,8 @@
 """The commands of the documentation, run in small: how each is, where, and after which others.
 
 Its pages are the README, those of experiments/ and docs/, CONTRIBUTING.md, SECURITY.md and the
-docstrings of the recipes; docs/extending.md has a test of its own. `ELSEWHERE` says which kinds of
+docstrings of the recipes; docs/extending.md has a test of its own, and the Python of docs/learn/ is
+executed by publishing/test_site.py. `ELSEWHERE` says which kinds of
 commands another test runs, so that they need only be understood. Of all others `HOW` says how they
 are run: what is in no row of it fails, so that it gets one.
 """
@@ -36,13 +37,15 @@ def _files(*patterns):
     return [str(p.relative_to(ROOT)) for pattern in patterns for p in sorted(ROOT.glob(pattern))]
 
 
+GUIDE = ["README.md", *_files("docs/start/*.md", "docs/howto/*.md", "docs/reference/*.md")]
 MARKDOWN = [
-    *("README.md", "CONTRIBUTING.md", "SECURITY.md", "experiments/README.md"),
+    *(*GUIDE, "CONTRIBUTING.md", "SECURITY.md", "experiments/README.md"),
     *_files("experiments/*/README.md"),
     *(page for page in _files("docs/*.md") if page != "docs/extending.md"),
 ]
+LEARN = _files("docs/learn/*.md")
 RECIPES = _files("configs/*.py")
-TEXTS = {page: pages.lines(page) for page in (*MARKDOWN, *RECIPES)}
+TEXTS = {page: pages.lines(page) for page in (*MARKDOWN, *LEARN, *RECIPES)}
 COMMANDS = {page: pages.commands(page, text) for page, text in TEXTS.items()}
 
 # What stands for a name of the user's.
@@ -188,7 +191,7 @@ NETWORK = {
 # Eight pixels in place of 32, and these in place of the features of a network.
 PICTURES = {"data.image_size": 8, "evaluation.samples.features": "pixels"}
 LARGE = ("cifar10", "emoji", "folder", "imagenet_resized/64x64")
-# Of runs/digits_vp, which has all that the README says of a run's folder.
+# Of runs/digits_vp, which has all that docs/howto/run.md says of a run's folder.
 WHOLE = {"training.eval_every": 2, "training.sample_every": 2}
 
 
@@ -322,6 +325,9 @@ HOW = {
     "python3 -m venv .venv": reads(),
     "pip install git+URL": reads("setup.cfg"),
     ". .venv/bin/activate": reads(),
+    "apt-get install wamerican": reads("score_sde/data/words.py"),
+    "apt-get install fluidsynth": reads("score_sde/data/notes/render.py"),
+    "apt-get install sweethome3d-furniture": reads("score_sde/data/furniture/catalogue.py"),
     "apt-get install theseus-examples": reads("score_sde/data/backbone64.py"),
     "pip download --no-deps music21": reads("score_sde/data/chorales.py"),
     "apt-get install asterisk-core-sounds-en-wav": reads("score_sde/data/speech.py"),
@@ -330,6 +336,9 @@ HOW = {
     "python -m publishing.notes": as_typed,
     # It takes a minute: publishing/test_site.py builds it.
     "python -m publishing.site": reads("publishing/site/__main__.py"),
+    # publishing/test_gaps.py and publishing/test_typed.py run these.
+    "python -m publishing.gaps": reads("publishing/gaps.py"),
+    "python -m publishing.typed": reads("publishing/typed.py"),
     "python -m publishing.api": reads("publishing/api.txt"),  # publishing/test_api.py compares
     "pip install -e": reads("pyproject.toml"),  # test_readme.py looks at its extras
     "pytest": reads("setup.cfg"),

@@ -9,21 +9,9 @@ from program import ROOT
 
 # The programs that a line of code may start with to be a command.
 PROGRAMS = (
-    *("python", "python3", "pip", "pytest", "pre-commit", "lint-imports", "ruff", "git", "cd"),
-    *(
-        "score-sde",
-        "export",
-        "source",
-        ".",
-        "bash",
-        "sh",
-        "srun",
-        "sbatch",
-        "curl",
-        "wget",
-        "uv",
-        "conda",
-    ),
+    *("python", "python3", "pip", "apt-get", "pytest", "pre-commit", "lint-imports", "ruff"),
+    *("git", "cd", "score-sde", "export", "source", ".", "bash", "sh", "srun", "sbatch", "curl"),
+    *("wget", "uv", "conda"),
 )
 
 
@@ -84,10 +72,12 @@ def mentions(page, text):
 
 
 def links(page, text):
-    """The files that links and pictures lead to."""
+    """The files that links and pictures lead to; `f[a](b)` of Python is none."""
+    code = {number + i for kind, number, block in _blocks(text) if kind for i in range(len(block))}
     return [
         Piece(page, number, target)
         for number, line in enumerate(text, 1)
+        if number not in code
         for target in re.findall(r"\]\(([^)#]+)\)", line)
         if "://" not in target
     ]

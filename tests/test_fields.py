@@ -82,3 +82,29 @@ def test_what_is_no_value_of_a_text(row):
 def test_texts_of_other_lengths_are_other_fields():
     assert fields.text(5).words == "text of at most 5 bytes"
     assert fields.text(5).differs(fields.text(6)) == (fields.text(5).words, fields.text(6).words)
+
+
+def test_a_class_is_meant_by_its_name_or_its_number():
+    """The name comes first, where one is a number too; case counts only where it has to."""
+    rooms = fields.label(3, ("Bedroom", "bathroom", "Living room"), "room")
+    assert [rooms.class_of(text) for text in ("bathroom", "Bathroom", "living room", "2")] == [
+        *(1, 1, 2, 2)
+    ]
+    assert fields.label(2, ("1", "0")).class_of("1") == 0
+    assert fields.label(2, ("a", "A")).class_of("A") == 1
+    assert fields.label(4).class_of("3") == 3
+    assert refusal(rooms, "livingroom") == (
+        "'livingroom' is no class of room: did you mean 'Living room'? they are Bedroom, bathroom, "
+        "Living room"
+    )
+    assert refusal(rooms, "3") == "'3' is no class of room: they are Bedroom, bathroom, Living room"
+    assert refusal(fields.label(4), "-1") == "'-1' is no class of label: they are 0 to 3"
+    many = fields.label(1000, tuple(f"n{n}" for n in range(1000)))
+    assert refusal(many, "x" * 999).endswith("they are " + ", ".join(many.names[:12]) + ", ...")
+    assert len(refusal(many, "x" * 999)) < 250
+
+
+def refusal(field, text):
+    with pytest.raises(ValueError, match="is no class of") as error:
+        field.class_of(text)
+    return str(error.value)

@@ -1,4 +1,4 @@
-"""The commands and snippets of the README and its like run, in small; what they name is there.
+"""The commands and snippets of README and docs run, in small; what they name is there.
 
 They run in the order of their pages, so that later ones find the runs of earlier ones; see
 in_small.py. Commands of kinds that other tests run are understood: test_recipes.py.
@@ -50,7 +50,7 @@ FLAGS = help.HELP + SWEEP + statistics.parser().format_help() + export.parser().
 FLAGS += "".join(map(of_data, OF_DATA)) + in_small.throughput_parser().format_help()
 FLAGS += in_small.faults_parser().format_help()
 
-OF_README = [command for command in in_small.HERE if command.page == "README.md"]
+GUIDE = [command for command in in_small.HERE if command.page in in_small.GUIDE]
 SNIPPETS = {page: pages.snippets(page, in_small.TEXTS[page]) for page in in_small.MARKDOWN}
 
 # By what a snippet holds: what its text presupposes, and what is true of what it leaves.
@@ -94,6 +94,19 @@ AFTER = {
         score_sde.train = lambda *a, **k: whole(*a, **k | {"steps": 1, "changes": small})
         """,
         ("pictures.shape == (16, 8, 8, 3)", "run.step == 1"),
+    ),
+    'workdir="runs/colab"': (
+        """
+        import functools
+        import score_sde
+        from score_sde.runs import notebook
+        small = {"model.channels": 4, "model.channel_mult": (1,), "model.num_res_blocks": 1}
+        small |= {"model.attn_resolutions": (), "training.batch_size": 4, "sampling.steps": 25}
+        small |= {"training.steps_per_call": 1, "training.eval_every": 0}
+        small |= {"training.sample_every": 0}
+        score_sde.train = functools.partial(notebook.train, steps=1, changes=small)
+        """,
+        ("run.step == 1", "run.space.shape == (8, 8, 1)"),
     ),
     "from_alpha_sigma": (
         """
@@ -183,21 +196,21 @@ def test_a_command_that_is_wrong_is_named(place, line):
 
 def test_the_study_that_was_measured_is_complete(place):
     """The table that the command prints of the committed results is the committed one."""
-    (command,) = [c for c in in_small.COMMANDS["README.md"] if "sweep table" in c.text]
+    page = "docs/howto/sweeps.md"
+    (command,) = [c for c in in_small.COMMANDS[page] if "sweep table" in c.text]
     place.run(command)
     table = f"{command.words[-1]}/results/table.md"
     assert (place.folder / table).read_text() == (ROOT / table).read_text()
 
 
-def test_a_run_has_all_that_the_readme_says(place):
-    """Of the run that the README trains, samples and evaluates."""
-    for command in OF_README:
+def test_a_run_has_all_that_its_page_says(place):
+    """Of the run that the pages train, sample and evaluate."""
+    for command in GUIDE:
         line = in_small.parsed(in_small.filled(command))
         if line and str(line.workdir) == "runs/digits_vp":
             place.run(command)
-    text = "\n".join(in_small.TEXTS["README.md"])
-    table = text.split("## A run\n")[1].split("\n##")[0]
-    cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    rows = in_small.TEXTS["docs/howto/run.md"]
+    cells = [row.split("|")[1] for row in rows if row.startswith("| `")]
     names = [name for cell in cells for name in re.findall("`(.+?)`", cell)]
     assert len(names) > 8
     missing = [n for n in names if not list((place.folder / "runs/digits_vp").glob(stars(n)))]
@@ -241,7 +254,7 @@ def is_path(page, path, place):
     made = [path for path, command in in_small.makers().items() if command in in_small.UNDERSTOOD]
     if any(PurePath(path).match(pattern) for path in made):  # by commands that run elsewhere
         return True
-    for command in OF_README:  # which make the others
+    for command in GUIDE:  # which make the others
         with contextlib.suppress(pytest.fail.Exception):  # in a test of its own
             place.run(command)
     bases = [place.folder, *place.folder.glob("runs/*")]

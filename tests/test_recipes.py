@@ -102,7 +102,7 @@ PARAMETERS = {
     "digits_subvp": 582_265,
     "digits_vdm": 585_530,
     "digits_ve": 584_569,
-    "digits_video": 4_257_056,
+    "digits_video": 1_372_776,
     "digits_vp": 582_265,
     "emoji_autoencoder": 842_220,
     "emoji_control": 2_401_184,

@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from program import ROOT, environment
 
+from score_sde.version import __version__
+
 pytestmark = pytest.mark.slow
 
 FILES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "main.py")
@@ -82,6 +84,17 @@ def test_the_wheel_holds_the_package_and_the_recipes(wheel):
     with zipfile.ZipFile(wheel) as file:
         names = {name for name in file.namelist() if ".dist-info/" not in name}
     assert names == MODULES | {f"score_sde/{recipe}" for recipe in RECIPES} | TYPED
+
+
+def test_the_wheel_says_what_it_is(wheel):
+    """Its version, who made it, and its licence as the index reads it (PEP 639)."""
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
+        said = dict(line.split(": ", 1) for line in file.read(name).decode().splitlines()[:12])
+    assert said["Version"] == __version__
+    assert said["Author"] == "The score_sde developers"
+    assert said["License-Expression"] == "Apache-2.0"
+    assert "License" not in said
 
 
 def test_the_source_distribution_holds_what_the_wheel_is_made_of(source):

@@ -40,6 +40,7 @@ FAULTS: dict[str, Callable[[Place], list[table.Row]]] = {
     "kill_sampling": kills.sampling,
     "kill_evaluation": kills.evaluation,
     "kill_preparation": kills.preparation,
+    "kill_making": kills.making,
     "kill_sweep": sweeps.killed,
     "sigterm": stops.terminated,
     "sigint": stops.interrupted,
@@ -53,6 +54,7 @@ FAULTS: dict[str, Callable[[Place], list[table.Row]]] = {
     "peer": processes.peer,
     "mesh": processes.mesh,
     "configs": fuzzing.configs,
+    "beyond": fuzzing.beyond,
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from experiments.faults import examples
 from experiments.faults.cases import RECIPES, STORED, TYPED, Case
 from score_sde.cli import flags
 from score_sde.data import selection
@@ -32,7 +33,7 @@ _ONE_STEP = {
     "training.sample_every": 0,
 }
 # A step is not taken of what would keep this machine busy for long.
-_MOST_STEPS, _MOST_PARAMETERS, _MOST_EXAMPLES = 4, 300_000, 1024
+_MOST_STEPS, _MOST_PARAMETERS, _MOST_EXAMPLES = 4, 2_000_000, 1024
 
 
 def answer(case: Case) -> str:
@@ -100,7 +101,8 @@ def _is_large(config: ConfigDict) -> bool:
 
 def _config(case: Case) -> tuple[ConfigDict, tuple[str, ...]]:
     """The config of a case, and the fields that were given on the command line."""
-    recipe, *small = RECIPES[case.network]
+    examples.register()
+    recipe, *small = RECIPES[case.recipe]
     argv = ["main.py", f"--config={recipe}", *(f"--config.{one}" for one in small)]
     if case.how == TYPED:
         argv += [f"--config.{path}={value}" for path, value in case.fields]

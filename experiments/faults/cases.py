@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 
 from score_sde import values
 from score_sde.runs import config as configs
+from score_sde.runs import recipes
+from score_sde.sections import Entry
 
 TYPED, SET, STORED = "typed", "set", "file"
 
-# A recipe for each network, as small as it goes, of data that are there without a download.
-RECIPES = {
+# Recipes as small as they go, of data that are there without a download, by their networks.
+OF_IMAGES = {
     "unet": (
         *("configs/digits_vp.py", "model.channels=8", "model.channel_mult=(1,)"),
         *("model.num_res_blocks=1", "model.attn_resolutions=()"),
@@ -37,6 +39,34 @@ RECIPES = {
         "data.name=digits",
     ),
 }
+BEYOND = {
+    "token_transformer": (
+        *("configs/words_masked.py", "data.name=made_words"),
+        *("model.channels=8", "model.depth=1", "model.heads=1"),
+    ),
+    "set_transformer": (
+        *("configs/furniture_points.py", "data.name=made_sets"),
+        *("model.channels=8", "model.depth=1", "model.heads=1"),
+    ),
+    "egnn": (*("configs/qm9.py", "data.name=made_molecules", "model.channels=8", "model.depth=1"),),
+    "video_dit": (
+        *("configs/digits_video.py:dit", "model.channels=8", "model.depth=1", "model.heads=1"),
+    ),
+    "video_unet": (
+        *("configs/digits_video.py", "model.channels=8", "model.channel_mult=(1,)"),
+        *("model.num_res_blocks=1", "model.attn_resolutions=()", "model.time_heads=1"),
+    ),
+    "dit of spectra": (
+        *("configs/notes_text.py", "data.name=made_sounds", "space.log_mel.bands=8"),
+        *("space.log_mel.frame=512", "model.channels=8", "model.depth=1", "model.heads=1"),
+        *("conditions.text.features=8", "conditions.text.rows=64"),
+    ),
+    "sound_autoencoder": (
+        *("configs/notes_autoencoder.py", "data.name=made_sounds", "model.widths=(4,4,4)"),
+        *("model.factors=(4,5)", "model.latent_channels=2"),
+    ),
+}
+RECIPES = OF_IMAGES | BEYOND
 FLAGS = ("num_samples", "step", "label", "scale", "weights", "mask", "condition", "task", "mode")
 
 _TEXTS = (
@@ -62,13 +92,13 @@ class Case:
     """Fields of a recipe, and how they are given.
 
     Attributes:
-        network: key of RECIPES.
+        recipe: key of RECIPES.
         how: TYPED on the command line, SET by a script or STORED in a config.json.
         fields: dotted paths and values.
         flags: more arguments of the command line, of what is typed.
     """
 
-    network: str
+    recipe: str
     how: str
     fields: tuple[tuple[str, Any], ...]
     flags: tuple[str, ...] = ()
@@ -82,12 +112,12 @@ class Case:
 
 
 @functools.cache
-def _paths(network: str) -> list[str]:
-    return sorted(configs.entries(network))
+def _entries(recipe: str) -> dict[str, Entry]:
+    return configs.entries(recipes.get(RECIPES[recipe][0]).model.name)
 
 
 def _is_field(path: str) -> bool:
-    return any(path in configs.entries(network) for network in RECIPES)
+    return any(path in _entries(recipe) for recipe in RECIPES)
 
 
 _NUMBERS = st.one_of(st.integers(), st.integers(0, 64), st.floats(), st.floats(0, 1))
@@ -98,9 +128,9 @@ _VALUES = {
 }
 
 
-def _right(network: str, path: str, how: str) -> st.SearchStrategy[Any]:
+def _right(recipe: str, path: str, how: str) -> st.SearchStrategy[Any]:
     """Values that a field may well have: those that it names, and its own."""
-    entry = configs.entries(network)[path]
+    entry = _entries(recipe)[path]
     names = [
         name
         for one in getattr(entry.annotation, "__metadata__", ())
@@ -116,16 +146,23 @@ def _typed(value: Any) -> str:
 
 
 @st.composite
-def cases(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
-    """Any case."""
-    network = draw(st.sampled_from(list(RECIPES)))
+def cases(
+    draw: Callable[[st.SearchStrategy[Any]], Any], of: Sequence[str] = tuple(RECIPES)
+) -> Case:
+    """Any case.
+
+    Args:
+        draw: is given by Hypothesis.
+        of: keys of RECIPES.
+    """
+    recipe = draw(st.sampled_from(of))
     how = draw(st.sampled_from((TYPED, TYPED, SET, STORED)))
-    paths = draw(st.lists(st.sampled_from(_paths(network)), min_size=1, max_size=3))
+    paths = draw(st.lists(st.sampled_from(sorted(_entries(recipe))), min_size=1, max_size=3))
     fields = tuple(
-        (path, draw(st.one_of(_right(network, path, how), _VALUES[how]))) for path in paths
+        (path, draw(st.one_of(_right(recipe, path, how), _VALUES[how]))) for path in paths
     )
     flags = ()
     if how == TYPED and draw(st.integers(0, 6)) == 6:
         several = st.lists(st.sampled_from(FLAGS), min_size=2, max_size=2)
         flags = tuple(f"--{flag}={draw(_VALUES[TYPED])}" for flag in draw(several))
-    return Case(network, how, fields, flags)
+    return Case(recipe, how, fields, flags)

@@ -7,7 +7,7 @@ import contextlib
 import io
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
@@ -15,24 +15,35 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from experiments.faults.answers import answer, clean, step
-from experiments.faults.cases import Case, cases
+from experiments.faults.cases import BEYOND, OF_IMAGES, Case, cases
 from experiments.faults.place import Place
 from experiments.faults.table import Row
 
 CASES = 10_000
 _BATCH = 500  # cases of a process: what it has built goes with it
-_STEPS = 100  # of so many that are accepted, one takes a step
+_STEPS, _MORE_STEPS = 100, 25  # of so many that are accepted, one takes a step
 
 
 def configs(place: Place) -> list[Row]:
-    """Accepted, or one line that names one of the fields."""
+    """Accepted, or one line that names one of the fields; of images and vectors."""
+    return _rows(place, "configs", "a config with random values of some fields", OF_IMAGES, _STEPS)
+
+
+def beyond(place: Place) -> list[Row]:
+    """The same of text, sound, video, sets of points and molecules."""
+    fault = "the same of a config of text, sound, video, points or molecules"
+    return _rows(place, "beyond", fault, BEYOND, _MORE_STEPS)
+
+
+def _rows(place: Place, name: str, fault: str, of: Iterable[str], steps: int) -> list[Row]:
     counts: collections.Counter[str] = collections.Counter()
     seconds: list[float] = []
     batches = range(-(-place.cases // _BATCH))
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         for number in batches:
             size = min(_BATCH, place.cases - number * _BATCH)
-            found, took, wrong = pool.submit(_batch, size, place.seed + number).result()
+            asked = size, place.seed + number, tuple(of), steps
+            found, took, wrong = pool.submit(_batch, *asked).result()
             counts += found
             seconds += took
             for line in wrong:
@@ -41,8 +52,8 @@ def configs(place: Place) -> list[Row]:
     broken = sum(counts[name] for name in _BROKEN)
     return [
         Row(
-            "configs",
-            "a config with random values of some fields",
+            name,
+            fault,
             _words(counts),
             counts["cases"],
             tuple(seconds),
@@ -64,7 +75,9 @@ def _words(counts: collections.Counter[str]) -> str:
     )
 
 
-def _batch(number: int, first: int) -> tuple[collections.Counter[str], list[float], list[str]]:
+def _batch(
+    number: int, first: int, recipes: tuple[str, ...], steps: int
+) -> tuple[collections.Counter[str], list[float], list[str]]:
     counts: collections.Counter[str] = collections.Counter()
     seconds: list[float] = []
     wrong: list[str] = []
@@ -94,7 +107,7 @@ def _batch(number: int, first: int) -> tuple[collections.Counter[str], list[floa
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(cases())
+    @given(cases(recipes))
     def of(case: Case) -> None:
         before = counts["traceback"]
         counts["cases"] += 1
@@ -102,7 +115,7 @@ def _batch(number: int, first: int) -> tuple[collections.Counter[str], list[floa
         if counts["traceback"] > before:
             return
         counts["refused" if line else "accepted"] += 1
-        if line == "" and counts["accepted"] % _STEPS == _STEPS // 2:
+        if line == "" and counts["accepted"] % steps == steps // 2:
             begin = time.monotonic()
             taken = judge(case, step, named=False)
             if counts["traceback"] == before:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.faults import program
+from experiments.faults import inputs, program
 from experiments.faults.attempts import Attempts
 from experiments.faults.place import Place
 from experiments.faults.program import NEW_STEP, Program
@@ -209,3 +209,35 @@ def preparation(place: Place) -> list[Row]:
             re.compile("is ready in"),
         ),
     )
+
+
+def making(place: Place) -> list[Row]:
+    """The files of data sets that are made of other files, byte by byte."""
+    found = []
+    for name, write in inputs.INPUTS.items():
+        home = place.folder / f"inputs-{name}"
+        home.mkdir()
+        words = write(home)
+        found += rows(
+            place,
+            Work(
+                f"kill_making {name}",
+                f"the preparation of {name}",
+                lambda folder, words=words: (*_PREPARE, *words, f"--data_dir={folder}"),
+                written,
+                re.compile("is ready in"),
+            ),
+        )
+    return [dataclasses.replace(row, name="kill_making") for row in found]
+
+
+_PREPARE = ("-m", "score_sde.data", "prepare")
+
+
+def written(folder: Path) -> dict[Path, bytes]:
+    """The files of a folder, but for what was being written when it was killed."""
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.endswith(".partial") for part in path.parts)
+    }

@@ -55,7 +55,11 @@ def study() -> Study:
         note=(
             "The network of configs/words_masked.py. 2,000 words each: the share that stands in "
             "the list (60,540 words), of them those that were held out (3,000), what is no "
-            "repetition, and mean bits a word by 5-grams of the training words."
+            "repetition, and mean bits a word by 5-grams of the training words: the fewer, the "
+            "likelier is a word among them (dashed: held-out words). ancestral: letters are drawn "
+            "at random times, some in each step; first hitting: as many in each step, at random; "
+            "confidence, entropy: as many, where the network is surest of the letter it drew, or "
+            "of its distribution; remasking: ancestral, and drawn letters are hidden again."
         ),
         points=points(SAMPLERS, STEPS),
         base={"config": "configs/words_masked.py", "sampling.num_samples": 2000},

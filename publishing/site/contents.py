@@ -6,21 +6,29 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from publishing import api
-from publishing.site import borrowed, gallery, reference
+from publishing.site import gallery, reference
 from publishing.site.page import Page
 
+START = ("start/data.md", "start/text.md", "start/notebook.md")
 HOW_TO = {
-    "Train": ("howto/run.md", "howto/objectives.md", "howto/cifar.md", "howto/latents.md"),
+    "Train": (
+        *("howto/run.md", "howto/resume.md", "howto/fine_tune.md", "howto/objectives.md"),
+        *("howto/new_data.md", "howto/cifar.md", "howto/latents.md"),
+    ),
     "Draw": ("howto/solvers.md", "howto/tasks.md", "howto/emoji.md", "modalities.md"),
-    "Measure": ("howto/evaluate.md", "howto/report.md", "howto/sweeps.md"),
+    "Measure": (
+        *("howto/evaluate.md", "howto/papers.md", "howto/report.md", "howto/sweeps.md"),
+        "howto/table.md",
+    ),
     "Use weights of others": ("howto/checkpoints.md",),
-    "Use many devices": ("scaling.md", "accelerators.md", "reliability.md"),
-    "Extend": ("extending.md", "howto/new_data.md", "architecture.md", "howto/contributing.md"),
+    "Run elsewhere": (
+        *("howto/gpus.md", "howto/tpu.md", "howto/slurm.md", "howto/colab.md", "scaling.md"),
+        *("accelerators.md", "reliability.md"),
+    ),
+    "Extend": ("howto/add.md", "extending.md", "architecture.md", "howto/contributing.md"),
 }
-ABOUT = (
-    *("reference/what.md", "citing.md", "reference/changelog.md", "reference/security.md"),
-    "reference/source.md",
-)
+TABLES = ("reference/weights.md", "reference/metrics.md")
+ABOUT = ("reference/what.md", "citing.md", "reference/changelog.md", "reference/security.md")
 _HOME = "index.md"
 
 Lists = dict[str, list[str]]
@@ -33,7 +41,7 @@ def laid_out(pages: Mapping[str, Page]) -> dict[str, Page]:
         there = found.get(part) or Page(part, f"# {title}", "")
         found[part] = _with(there, lists)
     parts = {part: lists for part, title, lists in _parts(pages) if title}
-    home = [part for part, lists in parts.items() if any(lists.values())]
+    home = [part for part, lists in parts.items() if part in pages or any(lists.values())]
     found[_HOME] = _with(found[_HOME], {"": home}, hidden=True)
     return found
 
@@ -47,18 +55,17 @@ def _parts(pages: Mapping[str, Page]) -> Iterator[tuple[str, str, Lists]]:
     def there(uris: tuple[str, ...]) -> list[str]:
         return [uri for uri in uris if uri in pages]
 
-    start = tuple(uri for uri in borrowed.README.values() if uri.startswith("start/"))
-    yield "start/index.md", "Start", {"": [uri for uri in there(start) if uri != "start/index.md"]}
+    yield "start/index.md", "Start", {"": there(START)}
     learn = sorted(uri for uri in pages if uri.startswith("learn/"))
-    if learn:
-        yield "learn/index.md", "Learn", {"": learn}
+    yield "learn/index.md", "Learn", {"": [uri for uri in learn if uri != "learn/index.md"]}
     yield "howto/index.md", "How to", {title: there(uris) for title, uris in HOW_TO.items()}
     of_config = [f"reference/config/{name}.md" for name in reference.TITLES]
     of_python = [f"reference/api/{path}.md" for path in api.MODULES]
     of_command = {"The command line": ["reference/command.md"], "Configs": of_config}
-    about = {"Python": of_python, "About": there(ABOUT)}
+    about = {"Python": of_python, "Tables": list(TABLES), "About": there(ABOUT)}
     yield "reference/index.md", "Reference", of_command | about
     yield "gallery/index.md", "Gallery", _gallery(pages)
+    yield "compare.md", "Compare", {}
     studies = [uri for uri in pages if uri.startswith("numbers/") and uri.count("/") == 2]
     yield "numbers/index.md", "Numbers", {"Studies": studies}
     for study in studies:

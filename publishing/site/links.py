@@ -6,8 +6,6 @@ import posixpath
 import re
 from collections.abc import Mapping
 
-from publishing.site import borrowed
-
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 _OUTSIDE = ("http://", "https://", "mailto:", "#")
 
@@ -29,24 +27,11 @@ def moved(text: str, uri: str, origin: str, places: Mapping[str, str]) -> str:
             return match[0]
         path, _, anchor = target.partition("#")
         path = posixpath.normpath(posixpath.join(origin, path))
-        place = places.get(f"{path}#{anchor}") or places.get(path)
+        place = places.get(path)
         if place is None:
             return label if not mark else match[0]
         relative = posixpath.relpath(place, posixpath.dirname(uri) or ".")
-        kept = f"#{anchor}" if anchor and f"{path}#{anchor}" not in places else ""
-        return f"{mark}[{label}]({relative}{kept})"
+        return f"{mark}[{label}]({relative}{f'#{anchor}' if anchor else ''})"
 
     pieces = re.split(r"(^```.*?^```|`[^`\n]+`)", text, flags=re.MULTILINE | re.DOTALL)
     return "".join(piece if piece.startswith("`") else _LINK.sub(link, piece) for piece in pieces)
-
-
-def slug(heading: str) -> str:
-    """The anchor of a heading, as pages of Markdown have it."""
-    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-
-
-def of_readme() -> dict[str, str]:
-    """Where the README and its sections are on the site, and folders that have an overview."""
-    sections = {f"README.md#{slug(title)}": uri for title, uri in borrowed.README.items()}
-    folders = {"experiments": "numbers/index.md", "configs": "gallery/index.md", "docs": "index.md"}
-    return {"README.md": "index.md"} | sections | folders

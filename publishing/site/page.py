@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import posixpath
 import re
 from pathlib import Path
 
@@ -18,12 +19,19 @@ class Page:
     Attributes:
         uri: where it is on the site, as "gallery/digits_vp.md".
         text: its Markdown, which begins with its title.
-        origin: the folder, from the root of the repository, that its links start from.
+        origin: the folder, from the root of the repository, that its links start from; None of a
+            page that is made: where it would be in docs/.
     """
 
     uri: str
     text: str
-    origin: str = "docs"
+    origin: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where its links start from."""
+        made = posixpath.dirname(f"docs/{self.uri}")
+        return made if self.origin is None else self.origin
 
 
 def escaped(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from publishing import api
+from publishing.site import tables
 from publishing.site.page import Page, docstring, escaped, fenced, table
 from score_sde import guidance, objectives, prompting, samplers, sections
 from score_sde.cli import help
@@ -58,6 +59,7 @@ def pages() -> Iterator[Page]:
     yield Page("reference/command.md", _command())
     for section in TITLES:
         yield Page(f"reference/config/{section}.md", _section(section))
+    yield from tables.pages()
     for path in api.MODULES:
         yield Page(f"reference/api/{path}.md", _module(path))
 
@@ -83,6 +85,10 @@ def _overview() -> Page:
                 "run, `--help` prints those that count in it.",
                 table(("page", "section", "members"), of_config),
                 _field("seed", configs.schema()["seed"]),
+                "## Tables",
+                "- [Released weights that open](weights.md)\n"
+                "- [Solvers](config/sampling.md), with formula, order and measured error\n"
+                "- [Metrics](metrics.md), with their protocols",
                 "## Of Python",
                 table(("module", "what it is"), of_code),
             )
@@ -100,6 +106,7 @@ def _section(name: str) -> str:
     family = FAMILIES.get(name, {})
     own = {n: entry for n, entry in fields.items() if isinstance(entry, Entry)}
     parts = [f"# {TITLES[name]}: `config.{name}`"]
+    parts += [tables.MEASURED] if name == "sampling" else []
     if name == "model":
         own = {
             n: e
@@ -114,6 +121,7 @@ def _section(name: str) -> str:
             parts += [f"## `{member}`", _fields(f"{name}.{member}", section)]
     for member, cls in family.items():
         parts += [f"## `{member}`", docstring(_without_fields(cls))]
+        parts += [tables.measured(member)] if name == "sampling" else []
         options = _options(name, member, fields)
         if options:
             prefix = name if name in ("sde", "model") else f"{name}.{member}"

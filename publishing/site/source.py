@@ -8,7 +8,16 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from publishing.site import borrowed, contents, diagrams, executed, gallery, links, reference
+from publishing.site import (
+    borrowed,
+    contents,
+    diagrams,
+    executed,
+    gallery,
+    links,
+    reference,
+    tables,
+)
 from publishing.site.page import ROOT, Page
 from score_sde.errors import UserError
 
@@ -46,11 +55,11 @@ def places(there: dict[str, Page]) -> dict[str, str]:
             found[f"configs/{name.removesuffix('.md')}.py"] = uri
         elif folder.startswith("numbers"):
             is_readme = name == "index.md"
-            found[posixpath.join(page.origin, "README.md" if is_readme else name)] = uri
-            found |= {page.origin: uri} if is_readme else {}
-        elif page.origin.startswith("docs"):
-            found[posixpath.join(page.origin, name)] = uri
-    return found | links.of_readme() | borrowed.FILES
+            found[posixpath.join(page.folder, "README.md" if is_readme else name)] = uri
+            found |= {page.folder: uri} if is_readme else {}
+        elif page.folder.startswith("docs"):
+            found[f"docs/{uri}"] = uri
+    return found | borrowed.FOLDERS | borrowed.FILES | tables.SOURCES
 
 
 def write(folder: Path) -> None:
@@ -64,7 +73,7 @@ def write(folder: Path) -> None:
     for uri, page in there.items():
         path = folder / uri
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = diagrams.listed(links.moved(page.text, uri, page.origin, known))
+        text = diagrams.listed(links.moved(page.text, uri, page.folder, known))
         if uri.startswith("learn/"):
             text, drawn = executed.executed(text, uri)
             for name, picture in drawn.items():

@@ -42,7 +42,7 @@ class Cluster:
     num_processes: int
     process_id: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.num_processes < 1 or not 0 <= self.process_id < self.num_processes:
             raise UserError(
                 f"process {self.process_id} of {self.num_processes}: they are counted from 0 to "

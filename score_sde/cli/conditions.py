@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from pathlib import Path
 
@@ -21,15 +22,17 @@ def value(experiment: Experiment, name: str, text: str) -> np.ndarray:
     Args:
         experiment: of the model that is told it.
         name: of the field.
-        text: a class, a number, numbers with commas, a text, or the file of an image or of a video,
-            an animated PNG or WebP, which is resized.
+        text: the name or the number of a class, a number, numbers with commas, a text, or the file
+            of an image or of a video, an animated PNG or WebP, which is resized.
 
     Raises:
         UserError: the model is not told it, or it cannot be.
     """
     if name not in experiment.conditions:
         told = ", ".join(experiment.conditions) or "nothing"
-        raise UserError(f"--condition={name}=...: this model is told {told}")
+        near = difflib.get_close_matches(name, experiment.conditions, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"--condition={name}=...: {hint}this model is told {told}")
     field = experiment.data[name]
     if field.of_pixels:
         return _pixels(field, expanded(text))
@@ -38,6 +41,11 @@ def value(experiment: Experiment, name: str, text: str) -> np.ndarray:
             return encode_texts([text], *field.shape)[0]
         except ValueError as error:
             raise UserError(f"--condition={name}: {error}") from error
+    if field.kind == "label":
+        try:
+            return np.asarray(field.class_of(text), field.dtype)
+        except ValueError as error:
+            raise UserError(f"--condition={name}={text:.80}: {error}") from error
     found = _numbers(field, text)
     if name in experiment.space.subspace.conditions:
         _check_size(name, text, found, experiment.space.shape[0])
@@ -86,6 +94,4 @@ def _numbers(field: Field, text: str) -> np.ndarray:
         raise UserError(f"--condition={name}={text}: give finite numbers")
     if field.values and (found != found.round()).any():
         raise UserError(f"--condition={name}={text}: give whole numbers")
-    if field.kind == "label" and not 0 <= found < field.values:
-        raise UserError(f"--condition={name}={text}: labels are 0 to {field.values - 1}")
     return found.astype(field.dtype)

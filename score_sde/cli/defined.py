@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+from typing import Annotated
 
 from absl import flags
 
 from score_sde.cli import cluster, prompt_options
 from score_sde.cli.origin import IMPORTS
 from score_sde.errors import UserError
-from score_sde.values import Count, Every, NotNegative, Path, check, shown
+from score_sde.values import Count, Every, NotNegative, Path, check, one_of, shown
 
 MODES = ("train", "sample", "evaluate", "import")
 OBSERVED = ("inpaint", "colorize", "superres", "motif")
@@ -21,14 +22,14 @@ METHODS = ("replacement", "pigdm", "dps", "moments", "gibbs")
 def define() -> flags.FlagValues:
     """All flags but the config and its fields."""
     values = flags.FlagValues()
-    flags.DEFINE_enum("mode", "train", MODES, "", flag_values=values)
+    flags.DEFINE_string("mode", "train", "", flag_values=values)
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     flags.DEFINE_integer("num_samples", None, "", flag_values=values)
     flags.DEFINE_string("out", None, "", flag_values=values)
     flags.DEFINE_bool("overwrite", False, "", flag_values=values)
     flags.DEFINE_string("weights", None, "", flag_values=values)
     flags.DEFINE_integer("step", None, "", flag_values=values)
-    flags.DEFINE_enum("task", None, TASKS, "", flag_values=values)
+    flags.DEFINE_string("task", None, "", flag_values=values)
     flags.DEFINE_integer("label", None, "", flag_values=values)
     flags.DEFINE_string("classifier", None, "", flag_values=values)
     flags.DEFINE_float("scale", None, "", flag_values=values)
@@ -40,7 +41,7 @@ def define() -> flags.FlagValues:
     flags.DEFINE_string("from", None, "", flag_values=values)
     flags.DEFINE_string("real", None, "", flag_values=values)
     flags.DEFINE_integer("factor", None, "", flag_values=values)
-    flags.DEFINE_enum("method", None, METHODS, "", flag_values=values)
+    flags.DEFINE_string("method", None, "", flag_values=values)
     flags.DEFINE_integer("sweeps", None, "", flag_values=values)
     flags.DEFINE_multi_string("condition", [], "", flag_values=values)
     prompt_options.define(values)
@@ -70,8 +71,11 @@ def check_names(argv: list[str]) -> None:
 
 
 def check_values(values: flags.FlagValues) -> None:
-    """Raise UserError if a number is out of its range, or a path cannot be one."""
+    """Raise UserError if a number is out of its range, a path cannot be one or a name is none."""
     kinds = {
+        "mode": Annotated[str, one_of(MODES)],
+        "task": Annotated[str, one_of(TASKS)],
+        "method": Annotated[str, one_of(METHODS)],
         "scale": NotNegative,
         **dict.fromkeys(("num_samples", "factor", "sweeps", "at"), Count),
         **dict.fromkeys(("step", "label"), Every),

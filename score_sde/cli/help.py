@@ -47,10 +47,10 @@ Flags:
   --label=N           --task=class: which class; each in turn if not given
   --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
   --scale=S           --task=class: factor on the classifier's gradient, 1 by default
-  --condition=NAME=V  what a conditional model is told: a class, a number, numbers with commas, a
-                      text, or the file of an image; once for each condition. A class that is not
-                      given is drawn, another condition is that of a training example; with
-                      --prompt a model is told nothing that is not given
+  --condition=NAME=V  what a conditional model is told: a class by its name or number, a number,
+                      numbers with commas, a text, or the file of an image; once for each condition.
+                      A class that is not given is drawn, another condition is that of a training
+                      example; with --prompt a model is told nothing that is not given
   --prompt=TEXT       what a model that is told of texts is to draw; once for each picture. Or a
                       file of texts: FILE.txt, a line each, or FILE.csv with the columns prompt,
                       negative, seed, and those of --condition. PNGs go to the run's prompts/, or to
@@ -89,8 +89,9 @@ Flags:
                       --task=infill or inpaint: which tokens, frames, residues or atoms of held-out
                       examples are known, counted from 0; 0::4 is the first of every four
   --motif=FILE:RANGES --task=motif: residues of a PDB file, or atoms of an SDF or XYZ file, around
-                      which the rest is drawn: FILE:10-30, of the chain A FILE:A10-18,25-30, as the
-                      file counts them. They lie to each other as there, turned in any way
+                      which the rest is drawn: FILE:10-30, of the chain A FILE:A10-18,25-30, of the
+                      chain 1 FILE:1:10-30, as the file counts them. They lie to each other as
+                      there, turned in any way
   --at=N              --task=motif: where its first is in the sample, from 1; else in the middle
   --from=FILE.npz     --task=shallow: examples as sampling writes them, "samples" (or the name of
                       the modelled field) and what the model is told; they are noised, and drawn

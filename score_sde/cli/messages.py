@@ -56,11 +56,14 @@ def say_ignored(line: CommandLine, experiment: Experiment) -> None:
         print(f"note: {note}", flush=True)
 
 
-def say_fit(fit: Mapping[str, np.ndarray]) -> None:
-    """Say of each sample how well it goes with what was known; see Space.fit."""
+def say_fit(fit: Mapping[str, np.ndarray], units: Mapping[str, str]) -> None:
+    """Say of each sample how well it goes with what was known; see Space.fit and its UNITS."""
     for number, values in enumerate(zip(*fit.values(), strict=True)):
-        said = ", ".join(f"{name} {value:.3f}" for name, value in zip(fit, values, strict=True))
-        print(f"sample {number}: {said}", flush=True)
+        said = (
+            f"{name} {value:.3f} {units.get(name, '')}".rstrip()
+            for name, value in zip(fit, values, strict=True)
+        )
+        print(f"sample {number}: {', '.join(said)}", flush=True)
 
 
 def say_note(source: Source | None) -> None:

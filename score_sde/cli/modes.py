@@ -188,10 +188,11 @@ def _sample(line: CommandLine) -> int:
             question.columns,
             {**about, "nfe": nfe, "shown": examples},
             captions,
-            question.titles(shown, captions),
+            question.titles(shown, captions, experiment.space.SETS_OFF),
+            question.known_of(shown),
         )
         report.refresh(workdir)
-        messages.say_fit(fit)
+        messages.say_fit(fit, experiment.space.UNITS)
         part = f" (its first {examples})" if examples < number else ""
         say(
             f"{nfe} function evaluations an example. "
@@ -269,7 +270,7 @@ def measure(line: CommandLine, write: bool) -> Mapping[str, Any]:
     drawing = sampling.drawing(config, tuned.sampler(config, workdir))
     mesh = folder.mesh_of(config.sampling.fsdp, config.sampling.tensor)
     run = folder.opened(workdir, weights=line.weights, step=line.step, mesh=mesh)
-    _check_no_text(run)
+    _check_measured(run)
     run = dataclasses.replace(run, experiment=drawing(run.experiment))
     guided = guide.opened(run, config.guidance)
     opened = functools.partial(
@@ -316,6 +317,19 @@ def _check_no_text(run: Opened) -> None:
             f"{run.workdir} draws pictures of texts: give --mode=sample --prompt=TEXT, without a "
             "task or another mode"
         )
+
+
+def _check_measured(run: Opened) -> None:
+    """Raise UserError if a model is told of texts by encoders: metrics tell the data's fields."""
+    if not run.experiment.text.ENCODERS:
+        return
+    how = "--condition=text=TEXT, which writes a file of each"
+    if run.space.IMAGES:
+        how = "--prompt=FILE.csv, whose pictures python -m score_sde.interop.clip_score measures"
+    raise UserError(
+        f"--mode=evaluate: {run.workdir} is told texts by encoders, and metrics tell models fields "
+        f"of the data alone. Draw samples, --mode=sample {how}"
+    )
 
 
 def _import(line: CommandLine) -> int:

@@ -1,32 +1,45 @@
-"""A part of an example that is known: rows that are kept, regions, a motif of a file."""
+"""--task=motif: what is drawn around residues or atoms of a file, which lie to each other so."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 
+import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
+from score_sde.cli import methods
+from score_sde.cli.flags import Options
+from score_sde.cli.question import Question
 from score_sde.errors import UserError
 from score_sde.files import expanded
+from score_sde.guidance.task import Scaffold
 from score_sde.runs.experiment import Experiment
 from score_sde.spaces.parts import Rows
 
-_GIVE = "give FILE, FILE:10-30 or FILE:A10-18,25-30, residues or atoms as the file counts them"
+_GIVE = (
+    "give FILE, FILE:10-30 or FILE:A10-18,25-30, residues or atoms as the file counts them; of a "
+    "chain that is a digit FILE:1:10-30"
+)
 _RANGE = re.compile(r"(-?\d{1,6})(?:-(-?\d{1,6}))?", re.ASCII)
 _FEWEST = 2  # rows that lie somehow to each other
 
 
-def kept(text: str) -> slice:
-    """Which elements of the first axis are known, from START:STOP or START:STOP:STEP.
-
-    Raises:
-        UserError: it is no such thing.
-    """
-    found = re.fullmatch(r"(\d{0,9}):(\d{0,9})(?::([1-9]\d{0,8})?)?", text, re.ASCII)
-    if found is None:
-        raise UserError(f"--keep={text!r:.80}: give START:STOP or START:STOP:STEP, as 0::4")
-    return slice(*(int(part) if part else None for part in found.groups()))
+def ask(
+    options: Options,
+    config: ConfigDict,
+    experiment: Experiment,
+    number: int,
+    given: Mapping[str, np.ndarray],
+) -> Question:
+    """The question; see questions.TASKS."""
+    known, part = read(options.motif, options.at, experiment, number)
+    task = Scaffold(jnp.asarray(part), method=methods.chosen(options, experiment))
+    return Question(
+        task, {}, experiment.field.name, known, "motif", part=part, method=options.method
+    )
 
 
 def read(
@@ -35,7 +48,7 @@ def read(
     """A motif of a file, as a part of examples.
 
     Args:
-        text: FILE, or FILE:RANGES.
+        text: FILE, FILE:RANGES, or FILE:CHAIN:RANGES.
         at: where its first row stands, from 1; None for in the middle of examples that are all as
             long, and at the beginning of others.
         experiment: of the model that is asked.
@@ -49,11 +62,11 @@ def read(
         UserError: there is no such motif, or no room for it.
     """
     flag, space = f"--motif={text:.80}", experiment.space
-    path, ranges = (text, "") if os.path.isfile(expanded(text)) else text.rpartition(":")[::2]
-    if not path:
-        path, ranges = text, ""
+    path, chain, ranges = _divided(text)
     held = space.read(expanded(path))
-    chain, pairs = _ranges(ranges, flag)
+    if not chain and ranges[:1].isalpha():
+        chain, ranges = ranges[:1], ranges[1:]
+    pairs = _ranges(ranges, flag)
     rows = _chosen(held, chain, pairs, flag)
     n, width = experiment.field.shape
     places = rows.numbers - rows.numbers[0]
@@ -71,15 +84,30 @@ def read(
     return known, mask
 
 
-def _ranges(text: str, flag: str) -> tuple[str, list[tuple[int, int]]]:
-    """The letter of a chain, "" if none is named, and first and last numbers; none of "" for all.
+def _divided(text: str) -> tuple[str, str, str]:
+    """The file, the chain if it stands between colons, and the rest; "" for what is not said.
+
+    A path that has a colon is one if its file is there.
+    """
+    if os.path.isfile(expanded(text)):
+        return text, "", ""
+    path, _, ranges = text.rpartition(":")
+    if not path:
+        return text, "", ""
+    before, colon, chain = path.rpartition(":")
+    if colon and before and len(chain) == 1 and not os.path.isfile(expanded(path)):
+        return before, chain, ranges
+    return path, "", ranges
+
+
+def _ranges(text: str, flag: str) -> list[tuple[int, int]]:
+    """First and last numbers; none of "" for all.
 
     Raises:
         UserError: it is something else.
     """
-    letter = text[:1] if text[:1].isalpha() else ""
     found = []
-    for part in filter(None, text[len(letter) :].split(",")):
+    for part in filter(None, text.split(",")):
         match = _RANGE.fullmatch(part)
         if match is None:
             raise UserError(f"{flag}: {part!r:.20} is no range: {_GIVE}")
@@ -87,7 +115,7 @@ def _ranges(text: str, flag: str) -> tuple[str, list[tuple[int, int]]]:
         found.append((first, int(match[2]) if match[2] else first))
         if found[-1][1] < first or (len(found) > 1 and found[-2][1] >= first):
             raise UserError(f"{flag}: {part!r:.20} does not go forward: {_GIVE}")
-    return letter, found
+    return found
 
 
 def _chosen(held: list[Rows], chain: str, pairs: list[tuple[int, int]], flag: str) -> Rows:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from score_sde import images
-from score_sde.cli import questions
+from score_sde.cli import masks
 from score_sde.cli.prompt_options import SIDES, PromptOptions
 from score_sde.errors import UserError
 from score_sde.runs import prompted
@@ -72,7 +72,7 @@ def mask(name: str, pixels: Size) -> np.ndarray:
     """True where pixels are known, bool [height, width], resized where it is of another size.
 
     Args:
-        name: see questions.mask.
+        name: see masks.known.
         pixels: (height, width) that it is to have.
 
     Raises:
@@ -81,7 +81,7 @@ def mask(name: str, pixels: Size) -> np.ndarray:
     from PIL import Image
 
     if not Path(name).is_file():
-        return questions.mask(name, *pixels)[0, :, :, 0]
+        return masks.known(name, *pixels)[0, :, :, 0]
     width, height = images.header(Path(name), f"--mask={name}").size
-    known = Image.fromarray(questions.mask(name, height, width)[0, :, :, 0])
+    known = Image.fromarray(masks.known(name, height, width)[0, :, :, 0])
     return np.asarray(known.resize(pixels[::-1], Image.Resampling.NEAREST))

@@ -1,30 +1,30 @@
-"""Shallow diffusion: examples of a file, which something else predicted, that are drawn anew."""
+"""--task=shallow: examples of a file, which something else predicted, that are drawn anew."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from score_sde.cli.flags import Options
+from score_sde.cli.question import Question
 from score_sde.data import Source, arrays
 from score_sde.errors import UserError
 from score_sde.fields import NUMBERS, Field
 from score_sde.formats import npz
 from score_sde.guidance import shallow
+from score_sde.guidance.task import Redraw, Task
 from score_sde.runs import sampling
 from score_sde.runs.experiment import Experiment
 from score_sde.runs.pictured import STRENGTH
 from score_sde.samplers.sample import Sampler
 from score_sde.spaces import Space
 from score_sde.subspace import Support
-
-if TYPE_CHECKING:
-    from score_sde.cli.flags import Options
 
 _SAMPLES = "samples"  # as what is drawn is written
 
@@ -73,6 +73,28 @@ def number(path: str, asked: int | None, experiment: Experiment) -> int:
     if asked is not None and asked > there:
         raise UserError(f"--num_samples={asked}: --from={path} has {there}")
     return there if asked is None else asked
+
+
+def ask(
+    options: Options,
+    config: ConfigDict,
+    experiment: Experiment,
+    number: int,
+    given: Mapping[str, np.ndarray],
+) -> Question:
+    """The question; see questions.TASKS."""
+    found = read(options, config.sampling, experiment, number, given)
+    return Question(
+        Redraw(found.sampler) if found.noised else Task(),
+        found.cond,
+        experiment.field.name,
+        found.real,
+        "shallow",
+        None if experiment.space.OVERLAID else 6,
+        method=found.words,
+        sampler=found.sampler,
+        predicted=found.predicted,
+    )
 
 
 def read(

@@ -15,7 +15,7 @@ import numpy as np
 
 from score_sde import files, interrupts, terminal
 from score_sde.data import gallery, selection
-from score_sde.data.load import is_read_as_it_is, prepare
+from score_sde.data.load import is_read_as_it_is, needs, prepare
 from score_sde.fields import decode_texts
 
 _TEXTS = 5  # that `info` shows of each field of texts
@@ -31,9 +31,12 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     command = commands.add_parser(
-        "prepare", help="download a TFDS set, draw the emoji, or make another from what is there"
+        "prepare",
+        help="download a TFDS set, draw the emoji, or make another from what is there",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_sets(),
     )
-    command.add_argument("name", help="TFDS name, such as cifar10; emoji, texts, sounds, ...")
+    command.add_argument("name", help="one of the sets below, or of TFDS, such as cifar10")
     command.add_argument(
         "--data_dir",
         type=files.typed,
@@ -57,6 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     selection.add_flags(command)
     add_suggest_flags(command)
     return parser
+
+
+def _sets() -> str:
+    """A line for each set that comes with the code: its name, and what it is made of."""
+    made_of = needs()
+    widest = max(map(len, made_of))
+    lines = [f"  {name:<{widest}}  {what}" for name, what in made_of.items()]
+    title = "sets, and what each is made of (no download, but of those of TFDS):"
+    return "\n".join((title, *lines))
 
 
 def add_made_flags(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def source(
     return _source(arrays, name, name, split, fields, hold_out, log_density, place)
 
 
-def load(path: str | os.PathLike, split: str = "train") -> Source:
+def load(path: str | os.PathLike[str], split: str = "train") -> Source:
     """Opens a file that np.save or np.savez wrote. Nothing in it is executed: no pickle is read.
 
     An .npy file is one array; it is mapped, so it may be larger than memory. An .npz file has an
@@ -188,9 +189,10 @@ def _source(
     splits = tuple(arrays) if by_split else _SPLITS
     if split not in splits:
         raise SplitError(f"{where} has no split {split!r}: use {', '.join(splits)}")
+    named_parts = cast(Mapping[str, Part], arrays if by_split else {split: arrays})
     parts = {
         f"split {part!r} of {where}" if by_split else where: _by_name(named, fields)
-        for part, named in (arrays.items() if by_split else [(split, arrays)])
+        for part, named in named_parts.items()
     }
     try:
         fields = _fields(parts, fields)

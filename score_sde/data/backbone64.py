@@ -3,9 +3,9 @@
     python -m score_sde.data prepare backbone64
 
 The chains are those of Debian's `theseus-examples` and `python-biopython-doc`, where they are
-installed; --from=FOLDER names a folder with any .pdb and .ent files instead, also compressed, also
-in sub-folders. Most of theirs are of two families, lactate dehydrogenases and trypsins, so what a
-model of them learns is the local geometry of proteins, and no more is claimed.
+installed; --from=PATH names a .pdb or .ent file instead, or a folder with any of them, also
+compressed, also in sub-folders. Most of theirs are of two families, lactate dehydrogenases and
+trypsins, so what a model of them learns is the local geometry of proteins, and no more is claimed.
 
 Chains are cut where residues are missing. Every eighth window of 64 is an example, with the fields
 points (angstroms, about their centre), fold (by its helix-like and strand-like shares, see
@@ -29,6 +29,7 @@ from score_sde.formats import pdb
 from score_sde.structures import chains
 
 NAME = "backbone64"
+NEEDS = "apt-get install theseus-examples python-biopython-doc, or --from=PATH, .pdb files"
 LENGTH, STRIDE = 64, 8
 FAMILIES = ("ldh", "trypsins", "cytochromes", "others")
 FIELDS: tuple[Field, ...] = (
@@ -44,7 +45,7 @@ _HOMES = (
 _SUFFIXES = (".pdb", ".ent", ".gz")
 _GET = (
     "sudo apt-get install theseus-examples python-biopython-doc, or "
-    "python -m score_sde.data prepare backbone64 --from=FOLDER with .pdb files"
+    "python -m score_sde.data prepare backbone64 --from=PATH, a .pdb file or a folder of them"
 )
 
 
@@ -53,7 +54,7 @@ def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None]
 
     Args:
         folder: that is made.
-        source: a folder with files of proteins; None: those of the installed packages.
+        source: a file of proteins, or a folder with some; None: those of the installed packages.
         say: is told, in lines, what is done.
 
     Raises:
@@ -98,16 +99,25 @@ def load(folder: Path, split: str) -> Source:
 def pieces(home: Path, say: Callable[[str], None]) -> Iterator[tuple[str, np.ndarray]]:
     """Chains of at least LENGTH C-alphas without a break, [n, 3], each with its family.
 
-    Files that are not of proteins are left out, and how many is said.
+    Args:
+        home: a file; or a folder, whose files that are not of proteins are left out.
+        say: is told how many those are.
+
+    Raises:
+        DataError: there is nothing of this name.
+        UserError: the one file is none of a protein.
     """
-    unread = []
-    for name, path in sorted(find_files(home, _SUFFIXES).items()):
-        if not name.name.lower().removesuffix(".gz").endswith((".pdb", ".ent")):
+    unread, alone = [], home.is_file()
+    found = {Path(home.name): home} if alone else find_files(home, _SUFFIXES)
+    for name, path in sorted(found.items()):
+        if not alone and not name.name.lower().removesuffix(".gz").endswith((".pdb", ".ent")):
             continue
         family = next((part for part in name.parts if part in FAMILIES), FAMILIES[-1])
         try:
             read = pdb.read(path)
         except UserError as error:
+            if alone:
+                raise
             unread.append(error)
             continue
         for chain in read:

@@ -118,10 +118,11 @@ class Info:
         """
         lists = ("shape", "names")
         try:
-            fields = tuple(
-                Field(**{key: tuple(v) if key in lists else v for key, v in field.items()})
+            options: list[dict[str, Any]] = [
+                {key: tuple(v) if key in lists else v for key, v in field.items()}
                 for field in values["fields"]
-            )
+            ]
+            fields = tuple(Field(**one) for one in options)
             info = cls(**values | {"fields": fields})
             for part in (info, *info.fields):
                 for name, annotation in typing.get_type_hints(type(part)).items():

@@ -21,6 +21,7 @@ from score_sde.fields import Field, tokens
 from score_sde.files import expanded, regular
 from score_sde.formats import archive
 
+NEEDS = "pip install music21, or --data_dir=music21-*.whl, or a folder of MusicXML"
 VOICES, STEPS = 4, 32  # of an example; a step is an eighth
 LOWEST, HIGHEST = 36, 81  # C2 and A5
 REST = 0  # the token; those of pitches follow, from the lowest

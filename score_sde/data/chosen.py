@@ -64,15 +64,7 @@ def _wanted(info: Info, text: str) -> tuple[str, list[int]]:
     field = info[name]
     if field.kind != "label":
         raise DataError(f"only {text!r}: {name} is of kind {field.kind}, and must be a label")
-    return name, [_class(field.names, field.values, text, one) for one in classes.split("|")]
-
-
-def _class(names: Sequence[str], classes: int, text: str, one: str) -> int:
-    if one in names:
-        return names.index(one)
-    if one.isdecimal() and int(one) < classes:
-        return int(one)
-    known = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    raise DataError(
-        f"only {text!r}: {one!r} is no class; they are {known or f'0 to {classes - 1}'}"
-    )
+    try:
+        return name, [field.class_of(one) for one in classes.split("|")]
+    except ValueError as error:
+        raise DataError(f"only {text!r:.80}: {error}") from error

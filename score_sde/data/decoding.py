@@ -38,7 +38,7 @@ class ImageOptions:
     background: str = "white"
     skip_damaged: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.size is not None and self.size < 1:
             raise DataError(f"image_size is {self.size}: give a number of pixels, at least 1")
         if self.crop is not None and (self.crop < 1 or self.size is None):

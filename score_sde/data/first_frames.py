@@ -17,7 +17,10 @@ def described(info: Info, number: int) -> Info:
     Raises:
       DataError: the set has no videos, or they have no more frames, or it has such a field.
     """
-    video = info.of_kinds(("video",))
+    try:
+        video = info.of_kinds(("video",))
+    except DataError as error:
+        raise DataError(f"first_frames={number}: {error}") from error
     if FIELD in info:
         raise DataError(f"first_frames={number}: {info.name} has a field {FIELD} already")
     if not 0 < number < video.shape[0]:
@@ -42,6 +45,7 @@ def with_first_frames(source: Source, number: int) -> Source:
     Raises:
       DataError: see `described`.
     """
+    info = described(source.info, number)
     video = source.info.of_kinds(("video",)).name
 
     def read(indices: np.ndarray) -> Examples:
@@ -49,4 +53,4 @@ def with_first_frames(source: Source, number: int) -> Source:
         return {**batch, FIELD: batch[video][:, :number]}
 
     about = {"log_density": source.log_density, "license": source.license, "note": source.note}
-    return Source(described(source.info, number), read, cache_bytes=0, **about)
+    return Source(info, read, cache_bytes=0, **about)

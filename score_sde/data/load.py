@@ -32,7 +32,7 @@ from score_sde.data.furniture import points as furniture_points
 from score_sde.files import expanded
 
 Open = Callable[[str], Source]
-DataDir = str | os.PathLike | None
+DataDir = str | os.PathLike[str] | None
 
 # Sets that are what lies at data_dir.
 BY_PATH = ("folder", "arrays", "encoded", "words", "chorales")
@@ -108,9 +108,11 @@ def _whole(name: str, split: str, data_dir: DataDir, options: ImageOptions) -> S
             "--config.data.name=arrays --config.data.dir=FILE.npz"
         )
     if name in _AS_THEY_ARE:
-        return _AS_THEY_ARE[name](split, data_dir)
+        source: Source = _AS_THEY_ARE[name](split, data_dir)
+        return source
     if name in MADE:
-        return MADE[name].load(Path(_tfds_dir(data_dir), name), split)
+        made: Source = MADE[name].load(Path(_tfds_dir(data_dir), name), split)
+        return made
     if name == "folder":
         from score_sde.data import image_folder
 
@@ -122,7 +124,7 @@ def _whole(name: str, split: str, data_dir: DataDir, options: ImageOptions) -> S
         return image_folder.load(split, os.fspath(data_dir), options)
     from score_sde.data import tfds_source
 
-    return tfds_source.load(name, split, _tfds_dir(data_dir), options)
+    return tfds_source.load(name, split, _tfds_dir(data_dir), options, _ours())
 
 
 def register(name: str, open: Open) -> None:
@@ -147,7 +149,7 @@ def register(name: str, open: Open) -> None:
         raise ValueError(
             f"cannot register {name!r}: a name is of letters, digits, _ and -, and no path"
         )
-    taken = (*_AS_THEY_ARE, *MADE, "folder", "digits", "digits_rgb", "digits_video", "emoji")
+    taken = needs()
     if name in taken:
         raise ValueError(
             f"cannot register {name!r}: {', '.join(taken)} have a meaning, use another name"
@@ -190,13 +192,25 @@ def prepare(name: str, *, data_dir: DataDir = None, **options: Any) -> str:
     if name in OF_FILES:
         if strange := sorted(options.keys() - OF_FILES[name].OPTIONS):
             raise DataError(f"{name} are made without: leave out {', '.join(strange)}")
-        return OF_FILES[name].prepare(data_dir or f"data/{name}", **options)
+        said: str = OF_FILES[name].prepare(data_dir or f"data/{name}", **options)
+        return said
     if options:
         raise DataError(f"{name} is prepared as it is: leave out {', '.join(options)}")
     from score_sde.data import tfds_source
 
-    tfds_source.prepare(name, _tfds_dir(data_dir))
+    tfds_source.prepare(name, _tfds_dir(data_dir), _ours())
     return _tfds_dir(data_dir)
+
+
+def needs() -> dict[str, str]:
+    """What each set that comes with the code is made of, in words, by its name."""
+    packages = {**MADE, "words": words, "chorales": chorales, **OF_FILES}
+    return _ELSE | {name: module.NEEDS for name, module in packages.items()}
+
+
+def _ours() -> tuple[str, ...]:
+    """The names that are none of tensorflow-datasets."""
+    return *needs(), *_REGISTERED
 
 
 def is_registered(name: str) -> bool:
@@ -267,6 +281,17 @@ MADE: dict[str, ModuleType] = {
 # Sets that are made of the user's own files, and read as "encoded": modules with
 # `prepare(folder, **OPTIONS)`.
 OF_FILES: dict[str, ModuleType] = {texts.NAME: texts, sounds.NAME: sounds}
+
+# What other sets are made of.
+_ELSE = {
+    **dict.fromkeys(("digits", "digits_rgb"), "nothing more: scikit-learn has them"),
+    "digits_video": "nothing more: digits of scikit-learn, moved",
+    **dict.fromkeys(toy.SETS, "nothing more: points of the plane, made up"),
+    "emoji": 'pip install "score_sde[emoji]"',
+    "folder": "--data_dir=FOLDER, of images",
+    "arrays": "--data_dir=FILE, .npz or .npy",
+    "encoded": "--data_dir=FOLDER, as python -m score_sde.data encode writes it",
+}
 
 
 def _tfds_dir(data_dir: DataDir) -> str:

@@ -34,6 +34,7 @@ from score_sde.formats import archive, text
 from score_sde.structures.bonds import NUMBERS
 
 NAME = "qm9"
+NEEDS = "pip install qm9pack, or --from=qm9pack-*.whl"
 MOST = 29  # atoms of the largest molecule
 # Fields by the columns of the files: Debye, Bohr^3, Hartree, Bohr^2 and cal / mol K.
 PROPERTIES = {

@@ -52,7 +52,7 @@ class DataOptions:
     only: Annotated[tuple[Name, ...], Length(0, 100)] = ()
     first_frames: Every = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self, "config.data.")
 
     def open(self, split: str) -> Source:

@@ -32,6 +32,7 @@ from score_sde.sound import wav
 from score_sde.sound.resample import resample
 
 NAME = "sounds"
+NEEDS = "--sounds=FOLDER, .wav files"
 OPTIONS = frozenset({"sounds", "rate", "seconds", "channels"})
 RATE, SECONDS = 16_000, 1.0
 _RATES = (1000, 768_000)  # of files

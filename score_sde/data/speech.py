@@ -16,6 +16,7 @@ from score_sde.data import sounds, stored
 from score_sde.data.base import DataError, Source
 
 NAME = "speech"
+NEEDS = "apt-get install asterisk-core-sounds-en-wav, or --from=FOLDER, .wav files"
 RATE, SECONDS = 8000, 1.5
 FIELDS = sounds.fields(RATE, SECONDS)
 INSTALLED = Path("/usr/share/asterisk/sounds/en_US_f_Allison")

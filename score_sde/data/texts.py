@@ -23,6 +23,7 @@ from score_sde.errors import first_line
 from score_sde.fields import Field, tokens
 
 NAME = "texts"
+NEEDS = "--texts=FOLDER, .txt files"
 OPTIONS = frozenset({"texts", "tokenizer", "length"})
 LENGTH = 256
 _HELD_OUT = 20  # one of so many tokens

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ from score_sde.fields import Field
 _NAME = re.compile(r"(?P<base>\w+)(/(?P<variant>[\w+-][\w.+-]*))?(:(?P<version>[\d*.]+))?")
 
 
-def load(name: str, split: str, data_dir: str, options: ImageOptions) -> Source:
+def load(
+    name: str, split: str, data_dir: str, options: ImageOptions, also: Sequence[str] = ()
+) -> Source:
     """Opens one split of a prepared set; `score_sde.data.load` says the rest.
 
     Args:
@@ -46,6 +49,7 @@ def load(name: str, split: str, data_dir: str, options: ImageOptions) -> Source:
       split: a split, or a slice of one such as "train[:1000]".
       data_dir: TFDS folder.
       options: what is done with the images; without `size` they have the set's own fixed size.
+      also: names of sets that are none of TFDS, one of which may have been meant.
 
     Returns:
       The source.
@@ -53,7 +57,7 @@ def load(name: str, split: str, data_dir: str, options: ImageOptions) -> Source:
     Raises:
       DataError: if the set is unknown, not prepared, damaged, or has no such split or usable field.
     """
-    builder = _builder(name, data_dir)
+    builder = _builder(name, data_dir, also)
     bundled = digits.BUILDERS.get(name.partition(":")[0])
     levels = bundled.LEVELS if bundled else 256
     found = {
@@ -97,17 +101,18 @@ def load(name: str, split: str, data_dir: str, options: ImageOptions) -> Source:
     return Source(info, lambda indices: read(whole[indices]), note=note(seen), license=license)
 
 
-def prepare(name: str, data_dir: str) -> None:
+def prepare(name: str, data_dir: str, also: Sequence[str] = ()) -> None:
     """Downloads a set and writes it as ArrayRecord files; does nothing if that is done already.
 
     Args:
       name: TFDS name, or a key of digits.BUILDERS.
       data_dir: TFDS folder, made if missing.
+      also: names of sets that are none of TFDS, one of which may have been meant.
 
     Raises:
       DataError: if the set is unknown, TensorFlow is missing, or TFDS fails.
     """
-    builder = _builder(name, data_dir)  # which makes those of digits.BUILDERS
+    builder = _builder(name, data_dir, also)  # which makes those of digits.BUILDERS
     if builder.data_path.exists():
         return
     if importlib.util.find_spec("tensorflow") is None:
@@ -121,7 +126,7 @@ def prepare(name: str, data_dir: str) -> None:
         raise DataError(f"could not prepare {name}: {first_line(error)}") from error
 
 
-def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
+def _builder(name: str, data_dir: str, also: Sequence[str]) -> tfds.core.DatasetBuilder:
     """The builder of a set: of its files if it is prepared, else of TFDS's code.
 
     A name with a namespace is refused: TFDS would ask the network.
@@ -136,7 +141,7 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
             f"--data_dir={data_dir}`"
         )
     if not base or not (base in known or base in digits.BUILDERS or folder.is_dir()):
-        names = dict.fromkeys((*known, *digits.BUILDERS, EMOJI, "folder"))
+        names = dict.fromkeys((*known, *also))
         near = difflib.get_close_matches(name.lower(), list(names), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "see tfds.list_builders()"
         if Path(name).exists():

@@ -16,6 +16,7 @@ from score_sde.data.base import DataError, Source
 from score_sde.fields import tokens
 from score_sde.files import expanded, regular
 
+NEEDS = "apt-get install wamerican, or --data_dir=FILE, a word a line"
 USUAL = "/usr/share/dict/american-english"
 SHORTEST, LONGEST = 3, 12
 HELD_OUT = 3000

@@ -32,7 +32,7 @@ class EvaluationOptions:
     num_examples: Every = 0
     seed: Seed = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self, "config.evaluation.")
 
 

@@ -34,6 +34,8 @@ from score_sde.formats import npz
 
 _PERFECT = (0, 7)  # semitones of octaves and fifths, without whole octaves
 _SPLITS = ("train", "test")
+# Of the arrays of a file of samples: what was drawn, and what it was asked about, as it was before.
+_ROWS = {"samples": "drawn", "tokens": "as it was composed"}
 
 
 def crossings(pitches: np.ndarray) -> float:
@@ -107,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = parser().parse_args(argv)
     found = _read(args.samples)
-    rows = {name: found[name] for name in ("samples", "tokens") if name in found}
+    rows = {said: found[name] for name, said in _ROWS.items() if name in found}
     if args.beside:
         for split in _SPLITS:
             source = load(args.beside, split, data_dir=args.data_dir)
@@ -115,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             rows[f"{args.beside}, {split}"] = source.gather(np.arange(len(source)))[field.name]
     for name, of in rows.items():
         if of.ndim != 2 or of.dtype.kind not in "iu" or of.shape[1] % args.voices:
-            where = args.samples if name in found else args.beside
+            where = args.samples if name in _ROWS.values() else args.beside
             raise UserError(f"{where}: {name} are no steps of {args.voices} voices")
         # Tokens count from 1, and 0 is a rest.
         pitches = of.astype(np.int64).reshape(len(of), -1, args.voices).transpose(0, 2, 1) - 1

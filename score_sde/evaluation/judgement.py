@@ -52,7 +52,7 @@ class SampleOptions:
     reference: values.Path = ""
     keep: Annotated[str, one_of(KEEP)] = "none"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
 

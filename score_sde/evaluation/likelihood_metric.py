@@ -42,7 +42,7 @@ class LikelihoodMetric(Metric):
     t_min: Positive | None = None
     max_steps: Count = 4096
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def process(self, sde: SDE) -> SDE:

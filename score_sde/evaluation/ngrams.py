@@ -51,13 +51,17 @@ class NGrams:
 
     def nats(self, rows: np.ndarray) -> np.ndarray:
         """-log p of sequences, [m]; arguments as of the class."""
+        return self.of_orders(rows)[-1]
+
+    def of_orders(self, rows: np.ndarray) -> np.ndarray:
+        """-log p of sequences by n-grams of each n there is, from 1: [n, m]."""
         n, (m, length) = len(self._counts), rows.shape
-        p = np.full(m * length, 1 / self.vocabulary)
+        p, found = np.full(m * length, 1 / self.vocabulary), []
         for grams, counted in zip(self._grams(rows, n, whole=True), self._counts, strict=True):
             followed, total, kinds = _looked_up(grams, counted)
             p = np.where(total > 0, (followed + kinds * p) / np.maximum(total + kinds, 1), p)
-        nats = -np.log(p).reshape(m, length)
-        return np.where(self._counted(rows), nats, 0).sum(axis=1)
+            found.append(np.where(self._counted(rows), -np.log(p).reshape(m, length), 0))
+        return np.stack(found).sum(axis=2)
 
     def _counted(self, rows: np.ndarray) -> np.ndarray:
         """Which tokens are of the sequences, bool [m, length]."""
@@ -101,8 +105,7 @@ def bits(
     train: np.ndarray, test: np.ndarray, order: int, vocabulary: int, end: int | None = None
 ) -> np.ndarray:
     """Bits of each sequence for testing, of n-grams of n = 1, ..., order: [order, m]."""
-    models = (NGrams(train, n, vocabulary, end) for n in range(1, order + 1))
-    return np.stack([model.nats(test) for model in models]) / math.log(2)
+    return NGrams(train, order, vocabulary, end).of_orders(test) / math.log(2)
 
 
 def parser() -> argparse.ArgumentParser:

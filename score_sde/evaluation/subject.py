@@ -85,7 +85,7 @@ class Subject:
     say: Callable[[str], None]
     training: Callable[[], Source]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.number > MOST:
             info = self.source.info
             raise UserError(

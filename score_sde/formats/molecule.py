@@ -29,7 +29,7 @@ class Molecule:
     bonds: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 3), np.int64))
     title: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         n = len(self.symbols)
         if self.positions.shape != (n, 3) or self.bonds.shape[1:] != (3,):
             raise ValueError(

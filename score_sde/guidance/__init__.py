@@ -29,7 +29,7 @@ from score_sde.guidance.operators import (
     Operator,
 )
 from score_sde.guidance.projected import AdaptiveProjected, adaptive_projected
-from score_sde.guidance.rule import Rule
+from score_sde.guidance.rule import NOBODY, Rule
 from score_sde.guidance.skip_layers import SkipLayerGuidance, skip_layers
 from score_sde.guidance.split_gibbs import SplitGibbs
 
@@ -86,7 +86,7 @@ def read(section: Mapping[str, Any]) -> Rule:
         ValueError: there is none, or an option cannot work.
     """
     name = section["name"]
-    return RULES[name](None, **sections.options("guidance", RULES, name, section, SHARED))
+    return RULES[name](NOBODY, **sections.options("guidance", RULES, name, section, SHARED))
 
 
 def unread(name: str) -> set[str]:

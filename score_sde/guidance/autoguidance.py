@@ -14,7 +14,8 @@ from typing import ClassVar
 
 import jax
 
-from score_sde.guidance.rule import Extrapolation, Interval, ends
+from score_sde.checks import present
+from score_sde.guidance.rule import NOBODY, Extrapolation, Interval, ends
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.sections import DERIVED
 
@@ -39,7 +40,7 @@ class Autoguidance(Extrapolation):
         self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None
     ) -> tuple[Prediction, Prediction]:
         """See Rule."""
-        return self.denoise(x, t, cond), self.weak(x, t, cond)
+        return self.denoise(x, t, cond), present("weak", self.weak)(x, t, cond)
 
 
 def autoguidance(
@@ -68,4 +69,4 @@ def autoguidance(
     """
     if not callable(weak):
         raise ValueError(f"autoguidance needs the weaker model's denoiser, not {weak!r}")
-    return Autoguidance(None, scale, ends(interval), rescale=rescale).of(denoise, weak=weak)
+    return Autoguidance(NOBODY, scale, ends(interval), rescale=rescale).of(denoise, weak=weak)

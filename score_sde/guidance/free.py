@@ -16,7 +16,7 @@ import jax
 
 from score_sde.checks import check_name
 from score_sde.guidance.pairs import RESCALED, X0, told_both
-from score_sde.guidance.rule import Extrapolation, Interval, ends
+from score_sde.guidance.rule import NOBODY, Extrapolation, Interval, ends
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.sections import DERIVED_ARRAY
 
@@ -80,6 +80,12 @@ def classifier_free(
             condition.
     """
     check_name("rescales", rescales, RESCALED)
-    how = {"rescale": rescale, "rescales": rescales}
-    rule = ClassifierFree(None, scale, ends(interval), **how, negative=negative)
+    rule = ClassifierFree(
+        NOBODY,
+        scale,
+        ends(interval),
+        rescale=rescale,
+        rescales=rescales,
+        negative=negative,
+    )
     return rule.of(denoise)

@@ -78,7 +78,8 @@ class Likelihood(Composite):
         """See Composite."""
 
         def data(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return tuple(self.denoise(x, t, cond))
+            prediction = self.denoise(x, t, cond)
+            return prediction.x0, prediction.eps
 
         x0, pull, eps = jax.vjp(data, x, has_aux=True)
         rest = self.measurement.rest(x0)
@@ -198,7 +199,18 @@ def dps(
     scale: float = 1.0,
     steps: int | None = None,
 ) -> Denoiser:
-    """Condition on an observation by DPS; see there for what is not as of `pigdm`.
+    """Condition on an observation by DPS (Chung et al. 2023, arXiv 2209.14687, Algorithm 1).
+
+    Args:
+        denoise: the model's denoiser.
+        sde: the forward process.
+        measurement: what is observed, and how noisily.
+        scale: zeta' of the paper, how far each step follows the gradient.
+        steps: of equal length, in which it goes as far as the paper's algorithm; None: as far as
+            the likelihood says. See DPS.
+
+    Returns:
+        As of `pigdm`.
 
     Raises:
         ValueError: without noise the likelihood of the mean is infinitely sharp; or an option is
@@ -216,6 +228,15 @@ def dps(
 
 def moments(denoise: Denoiser, sde: SDE, measurement: Measurement, iterations: int = 3) -> Denoiser:
     """Condition on an observation with the model's own covariance; see `pigdm` and Moments.
+
+    Args:
+        denoise: the model's denoiser.
+        sde: the forward process.
+        measurement: what is observed, and how noisily.
+        iterations: of conjugate gradients, each a backward pass through the network.
+
+    Returns:
+        As of `pigdm`.
 
     Raises:
         ValueError: there are no iterations.

@@ -33,7 +33,7 @@ class Measurement:
     noise: float = dataclasses.field(default=0.0, metadata={"static": True})
     iterations: int = dataclasses.field(default=30, metadata={"static": True})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.noise, Real) or not 0 <= self.noise < float("inf"):
             raise ValueError(f"noise={self.noise!r}: a standard deviation is at least 0")
         values.check("iterations", self.iterations, Count)

@@ -63,9 +63,10 @@ def marginal(sde: SDE, x: jax.Array, t: float | None, known: jax.Array) -> jax.A
         t: the time of it, `sampler.begins(sde)`; t_max if None.
         known: y, of the shape of x or what broadcasts to it.
     """
-    t, t_max = (jnp.asarray(sde.t_max if at is None else at, x.dtype) for at in (t, None))
-    z = x * (sde.sigma(t_max) / sde.sigma(t)) / sde.prior_std
-    return sde.alpha(t) * known + sde.sigma(t) * z
+    t_max = jnp.asarray(sde.t_max, x.dtype)
+    start = t_max if t is None else jnp.asarray(t, x.dtype)
+    z = x * (sde.sigma(t_max) / sde.sigma(start)) / sde.prior_std
+    return sde.alpha(start) * known + sde.sigma(start) * z
 
 
 class Observation:
@@ -105,6 +106,9 @@ class Observation:
                 part stays; the known part, at a standard deviation of 1, is z.
             t: the time of it, `sampler.begins(sde)`; t_max if None, where it is a draw from the
                 prior.
+
+        Returns:
+            [batch, *data].
         """
         return self.replace(x, marginal(sde, x, t, self._known(x)))
 
@@ -118,11 +122,18 @@ class Observation:
         return Conditioned(denoise, self, sde)
 
     def finish(self, x: jax.Array) -> jax.Array:
-        """What a sampler returned, [batch, *data], with y itself as its known part."""
+        """What a sampler returned, x [batch, *data], with y itself as its known part."""
         return self.replace(x, self._known(x))
 
     def predict(self, prediction: Prediction, sde: SDE, x: jax.Array, t: jax.Array) -> Prediction:
-        """A model's prediction of x at time t, with the known part of equation (2)."""
+        """A model's prediction, with the known part of equation (2).
+
+        Args:
+            prediction: the model's.
+            sde: the process.
+            x: the state that it is of, [batch, *data].
+            t: its time, [batch] or [].
+        """
         y = self._known(x)
         alpha, sigma = expand(sde.alpha(t), x), expand(sde.sigma(t), x)
         return Prediction(
@@ -154,7 +165,7 @@ class Inpainting(Observation):
     Attributes:
         known: clean states, [batch, *data] or [1, *data]; what they hold at unknown elements is not
             used.
-        mask: nonzero where they are known; of as many axes, each of its size or 1.
+        mask: nonzero where they are known, [batch or 1, ...]; each axis of its size or 1.
     """
 
     known: ArrayLike
@@ -211,8 +222,8 @@ class Colorization(Observation):
     gray: ArrayLike
 
     @property
-    def known(self) -> ArrayLike:
-        """The gray image."""
+    def known(self) -> ArrayLike:  # type: ignore[override]  # read only, as all is
+        """The gray image, [batch, height, width, 1] or [1, ...]."""
         return self.gray
 
     def replace(self, x: jax.Array, value: ArrayLike) -> jax.Array:
@@ -220,7 +231,7 @@ class Colorization(Observation):
         return x + jnp.mean(value - x, axis=-1, keepdims=True)
 
     def measurement(self) -> Measurement:
-        """The gray image."""
+        """The gray image, [batch, height, width, 1] or [1, ...]."""
         return Measurement(ChannelMean(), self.gray)
 
 
@@ -238,13 +249,13 @@ class SuperResolution(Observation):
     factor: int = dataclasses.field(metadata={"static": True})
 
     @property
-    def known(self) -> jax.Array:
-        """The image with each pixel as a square."""
+    def known(self) -> jax.Array:  # type: ignore[override]  # read only, as all is
+        """The image with each pixel as a square, [batch, height, width, channels] or [1, ...]."""
         return jnp.repeat(jnp.repeat(jnp.asarray(self.low), self.factor, -3), self.factor, -2)
 
     def replace(self, x: jax.Array, value: ArrayLike) -> jax.Array:
         """x, each square moved to the mean of `value`."""
-        means = Average(self.factor).forward(value - x)
+        means = Average(self.factor).forward(jnp.asarray(value) - x)
         return x + jnp.repeat(jnp.repeat(means, self.factor, -3), self.factor, -2)
 
     def measurement(self) -> Measurement:

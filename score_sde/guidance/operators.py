@@ -26,7 +26,10 @@ class Operator:
         gram: c, if H H^T = c I on the range of H; None if that is not so, or not known.
     """
 
-    gram: float | None = None
+    @property
+    def gram(self) -> float | None:
+        """c; None here."""
+        return None
 
     def forward(self, x: jax.Array) -> jax.Array:
         """H x, [batch, *observed], of states x, [batch, *data]."""
@@ -34,7 +37,8 @@ class Operator:
 
     def transpose(self, y: jax.Array, like: jax.Array) -> jax.Array:
         """H^T y, [batch, *data], of y, [batch, *observed]; `like` is of the shape of the result."""
-        return jax.linear_transpose(self.forward, like)(y)[0]
+        x: jax.Array = jax.linear_transpose(self.forward, like)(y)[0]
+        return x
 
 
 @jax.tree_util.register_dataclass
@@ -114,7 +118,7 @@ class Average(Operator):
 
     factor: int = dataclasses.field(metadata={"static": True})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         values.check("factor", self.factor, values.Count)
 
     @property

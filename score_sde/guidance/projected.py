@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from score_sde.guidance.pairs import moved, told_both
-from score_sde.guidance.rule import Interval, Rule, ends
+from score_sde.guidance.rule import NOBODY, Interval, Rule, ends
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import expand
 from score_sde.sections import DERIVED_ARRAY
@@ -91,5 +91,5 @@ def adaptive_projected(
     Returns:
         denoise(x, t, cond); costs and errors as of guidance.classifier_free.
     """
-    rule = AdaptiveProjected(None, scale, ends(interval), eta=eta, norm=norm, negative=negative)
+    rule = AdaptiveProjected(NOBODY, scale, ends(interval), eta=eta, norm=norm, negative=negative)
     return rule.of(denoise)

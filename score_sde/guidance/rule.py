@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,9 @@ from score_sde.sections import DERIVED
 from score_sde.values import LARGEST_FLOAT, NotNegative, Range
 
 Interval = tuple[float, float]
+
+# The denoiser of a rule that is options alone, until `of` gives it one.
+NOBODY = cast(Denoiser, None)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,7 +59,7 @@ class Rule(Composite):
     interval: tuple[NotNegative, ...] = ()
     sde: SDE | None = dataclasses.field(default=None, metadata=DERIVED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.scale, jax.Array):  # an argument of a compiled function, made of one
             return  # that was checked
         sections.check(self)
@@ -73,7 +76,7 @@ class Rule(Composite):
         raise NotImplementedError
 
     def combine(self, wanted: Prediction, other: Prediction) -> Prediction:
-        """D, of D_1 and D_0."""
+        """D, of D_1 (wanted) and D_0 (other)."""
         raise NotImplementedError
 
     @property
@@ -91,7 +94,8 @@ class Rule(Composite):
         if self.idle:
             return denoise
         # A whole number would be of another type under jit, and compiled anew.
-        return dataclasses.replace(self, denoise=denoise, scale=float(self.scale), **others)
+        fields: dict[str, Any] = {"denoise": denoise, "scale": float(self.scale), **others}
+        return dataclasses.replace(self, **fields)
 
     def __call__(
         self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
@@ -115,7 +119,12 @@ class Rule(Composite):
                 lambda g, d: jnp.where(expand(inside, g), g, d), combined, wanted
             )
 
-        return jax.lax.cond(jnp.any(inside), within, lambda: (self.denoise(x, t, cond),) * 2)
+        def alone() -> tuple[Prediction, Prediction]:
+            wanted = self.denoise(x, t, cond)
+            return wanted, wanted
+
+        found: tuple[Prediction, Prediction] = jax.lax.cond(jnp.any(inside), within, alone)
+        return found
 
     def bound(self, sde: SDE) -> Rule:
         """See Composite."""
@@ -134,7 +143,7 @@ class Rule(Composite):
     def within(self, low: float, high: float) -> Denoiser:
         """See Composite: guidance everywhere, or none at all."""
         piece = super().within(low, high)
-        if not self.interval:
+        if not self.interval or not isinstance(piece, Rule):
             return piece
         inside = bool(self._inside(np.float64((low + high) / 2)))
         return dataclasses.replace(piece, interval=()) if inside else piece.denoise
@@ -151,7 +160,7 @@ class Rule(Composite):
         return (low <= ratio) & ((ratio <= high) | (high >= LARGEST_FLOAT))
 
     def _ends(self) -> list[float]:
-        if not self.interval:
+        if not self.interval or self.sde is None:
             return []
         sde, found = self.sde, []
         with np.errstate(divide="ignore"):

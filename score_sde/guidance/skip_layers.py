@@ -18,7 +18,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from score_sde.guidance.rule import Interval, Rule, ends
+from score_sde.checks import present
+from score_sde.guidance.rule import NOBODY, Interval, Rule, ends
 from score_sde.prediction import Denoiser, Prediction
 from score_sde.processes import expand
 from score_sde.sections import DERIVED
@@ -62,9 +63,12 @@ class SkipLayerGuidance(Rule):
         inside = jnp.broadcast_to(inside, x.shape[:1])
 
         def further() -> Prediction:
-            other = self.weak(x, t, cond)
+            other = present("weak", self.weak)(x, t, cond)
             scale = self.scale * expand(inside, x)
-            return jax.tree.map(lambda g, w, o: g + scale * (w - o), led, wanted, other)
+            found: Prediction = jax.tree.map(
+                lambda g, w, o: g + scale * (w - o), led, wanted, other
+            )
+            return found
 
         return wanted, jax.lax.cond(jnp.any(inside), further, lambda: led)
 
@@ -86,4 +90,4 @@ def skip_layers(
     Raises:
         ValueError: an option is out of its range.
     """
-    return SkipLayerGuidance(None, scale, ends(interval)).of(denoise, weak=weak)
+    return SkipLayerGuidance(NOBODY, scale, ends(interval)).of(denoise, weak=weak)

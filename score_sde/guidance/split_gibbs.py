@@ -44,6 +44,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from score_sde import keys, sections
+from score_sde.checks import present
 from score_sde.composite import bound
 from score_sde.guidance.measurement import Measurement
 from score_sde.prediction import Denoiser
@@ -82,7 +83,7 @@ class SplitGibbs(TabularSampler):
     first: Positive = 10.0
     last: Positive = 0.05
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
         if self.measurement is None:
             raise ValueError("the split Gibbs sampler needs a measurement")
@@ -93,16 +94,17 @@ class SplitGibbs(TabularSampler):
             )
 
     def levels(self, sde: SDE) -> np.ndarray:
-        """rho of each sweep, [sweeps].
+        """rho of each sweep, in the noise of `sde`, [sweeps].
 
         Raises:
             ValueError: the last one is not one of the process, or not below the first.
         """
         t_max, t_min = (Points.at(sde, t).ratio for t in (sde.t_max, sde.t_min))
         first, last = min(self.first, float(t_max)), self.last
-        gram = self.measurement.operator.gram
+        measurement = present("measurement", self.measurement)
+        gram = measurement.operator.gram
         if gram is not None:
-            last = max(last, self.measurement.noise / np.sqrt(gram))
+            last = max(last, measurement.noise / np.sqrt(gram))
         if not t_min < last < first:
             raise ValueError(
                 f"rho goes from first={first:g} down to last={last:g}, which has to be above "
@@ -118,11 +120,12 @@ class SplitGibbs(TabularSampler):
             ValueError: the process cannot have them.
         """
         levels, least = self.levels(sde), Points.at(sde, sde.t_min).ratio
-        afterwards = [*((p.alpha, p.sigma) for p in Points.at_ratio(sde, levels[1:])), (1.0, 0.0)]
+        later = Points.at_ratio(sde, levels[1:])
+        afterwards = [*zip(later.alpha, later.sigma, strict=True), (1.0, 0.0)]
         rows: list[Row] = []
         for rho, (alpha, sigma) in zip(levels, afterwards, strict=True):
-            ends = np.sqrt([rho, max(rho / (self.steps + 1), least)])
-            points = Points.at_ratio(sde, np.linspace(*ends, self.steps) ** 2)
+            high, low = np.sqrt([rho, max(rho / (self.steps + 1), least)])
+            points = Points.at_ratio(sde, np.linspace(high, low, self.steps) ** 2)
             rows += adams_bashforth(points)
             last = points[-1]
             rows.append(Row(last.t, (alpha / last.alpha,), (-alpha * last.ratio,), sigma))
@@ -167,11 +170,12 @@ class SplitGibbs(TabularSampler):
             rows = number * self.steps, (number + 1) * self.steps
             return run(table, state, denoise, noise, *rows, cond)
 
-        return jax.lax.fori_loop(first, last, sweep, state)
+        end: State = jax.lax.fori_loop(first, last, sweep, state)
+        return end
 
     def _observed(self, key: jax.Array, x: jax.Array, rho: jax.Array) -> jax.Array:
         """z of equation (1), [batch, *data], of x' there."""
-        h = self.measurement
+        h = present("measurement", self.measurement)
         noise = h.noise if h.operator.gram is None else 0.0
         rest = h.rest(x)
         if noise:

@@ -19,6 +19,8 @@ config. To add one, of which recognise.recognise already gives arrays by their a
 
        "uvit": Family(("uvit",), family.propose, named(family.slots), fields=family.fields),
 
+3. its row in catalogue.CATALOGUE, which says to people what opens, and how near.
+
 Nothing else is changed: the command line, the checks of names, shapes and finite numbers, the
 averages and the writing of the run are common to all.
 """

@@ -80,6 +80,8 @@ NETWORKS: dict[str, type[nnx.Module]] = {
     "video_unet": VideoUNet,
     "video_dit": VideoDiT,
 }
+# Those that look at what frozen encoders make of a text.
+ENCODED = ("cross_unet", "mmdit", "pixart", "flux", "stable_audio")
 
 
 def read(

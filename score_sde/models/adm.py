@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ from score_sde.models.arguments import Given, Width
 from score_sde.models.blocks import Attention, Head, ResBlock
 from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding, token_features
 from score_sde.models.embeddings import NoiseEmbedding
-from score_sde.models.layers import Conv
+from score_sde.models.layers import Conv, Layer
 from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.running import Runner, key_sequence
 from score_sde.models.shapes import check_attention, check_state, image_shape, level_sizes
@@ -87,8 +87,8 @@ class Encoder(nnx.Module):
             if level.resample is not None:
                 h = run(level.resample, h)
                 skips.append(h)
-        for block in self.middle:
-            h = run(block, h)
+        for part in self.middle:
+            h = run(part, h)
         return h, skips
 
 
@@ -160,7 +160,7 @@ class ADM(nnx.Module):
         check_attention(attn_resolutions, min(sides))
         self.centered, self.dtype, self.remat = centered, jnp.dtype(dtype), remat
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         features = embedding_multiple * channels
         self.noise_embedding = NoiseEmbedding(
             channels, kind="cosines_first", multiple=embedding_multiple, **layer
@@ -261,7 +261,7 @@ class Builder:
     resblock_resample: bool
     init_scale: float
     group_size: int
-    layer: dict[str, Any]  # what every layer is given: param_dtype and rngs
+    layer: Layer  # what every layer is given: param_dtype and rngs
     seen: int = 0  # features of the tokens that attention looks at besides; 0 for none
     skips: list[int] = dataclasses.field(default_factory=list)  # widths that the decoder is shown
 
@@ -309,7 +309,9 @@ class Builder:
             levels.append(Level(blocks, attentions, resample))
         return levels
 
-    def block(self, n_in: int, n_out: int, resample: str | None = None) -> ResBlock:
+    def block(
+        self, n_in: int, n_out: int, resample: Literal["up", "down"] | None = None
+    ) -> ResBlock:
         """A residual block."""
         return ResBlock(
             n_in,

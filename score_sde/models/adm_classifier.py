@@ -26,7 +26,7 @@ from score_sde.models.conditions.combined import (
     refuse_conditions,
 )
 from score_sde.models.embeddings import NoiseEmbedding
-from score_sde.models.layers import Dense, GroupNorm, Queries
+from score_sde.models.layers import Dense, GroupNorm, Layer, Queries
 from score_sde.models.running import Runner, key_sequence
 from score_sde.models.shapes import check_attention, check_state, image_shape, level_sizes
 from score_sde.models.spread import spread
@@ -55,7 +55,7 @@ class AttentionPool(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         places = jax.random.normal(rngs.params(), (tokens + 1, channels), param_dtype)
         self.positions = nnx.Param(places / math.sqrt(channels))  # the first is of the mean
         self.query = Dense(channels, channels, queries=Queries(channels // heads), **layer)
@@ -133,7 +133,7 @@ class ADMClassifier(nnx.Module):
         check_attention(attn_resolutions, min(height, width))
         self.centered, self.dtype, self.remat = centered, jnp.dtype(dtype), remat
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.noise_embedding = NoiseEmbedding(channels, kind="cosines_first", **layer)
         build = Builder(
             sizes=level_sizes(self.shape, len(channel_mult)),

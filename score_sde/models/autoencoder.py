@@ -11,8 +11,9 @@ alone; Stable Diffusion 3 and Flux have neither.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ from score_sde.models.conditions.combined import (
     MakeEmbedding,
     refuse_conditions,
 )
-from score_sde.models.layers import Conv, Dense
+from score_sde.models.layers import Conv, Dense, Layer
 from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.running import Runner, key_sequence
 from score_sde.values import Count, Length, Share, above, between
@@ -87,7 +88,7 @@ class Autoencoder(nnx.Module):
         refuse_conditions(conditions)
         if not centered:
             raise ValueError("images must be in [-1, 1]: give config.space.pixels.centered=True")
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         build = _Builder(
             tuple(widths), num_res_blocks, groups, eps, middle_attention, dropout, layer
         )
@@ -225,7 +226,7 @@ class _Builder:
     eps: float
     attention: bool
     dropout: float
-    layer: dict[str, Any]  # what every layer is given: param_dtype and rngs
+    layer: Layer  # what every layer is given: param_dtype and rngs
 
     def down(self) -> list[Level]:
         """Levels from the largest size."""
@@ -242,8 +243,16 @@ class _Builder:
         """Blocks of the smallest size."""
         n = self.widths[-1]
         first, then = self._blocks(n, n, 2)
-        options = {"groups": self.groups, "eps": self.eps, **self.layer}
-        attention = [Attention(n, skip_rescale=False, init_scale=1.0, **options)]
+        attention = [
+            Attention(
+                n,
+                skip_rescale=False,
+                init_scale=1.0,
+                groups=self.groups,
+                eps=self.eps,
+                **self.layer,
+            )
+        ]
         return Level([first, then], attention if self.attention else [], None)
 
     def up(self) -> list[Level]:
@@ -261,11 +270,20 @@ class _Builder:
         return Head(n_in, n_out, scale=1.0, groups=self.groups, eps=self.eps, **self.layer)
 
     def _blocks(self, n: int, width: int, count: int) -> list[ResBlock]:
-        options = {"kind": "adm", "fir": None, "skip_rescale": False, "init_scale": 1.0}
-        options |= {"n_embedding": 0, "dropout_rate": self.dropout}
-        options |= {"groups": self.groups, "eps": self.eps}
-        ins = [n] + [width] * (count - 1)
-        return [ResBlock(n_in, width, **options, **self.layer) for n_in in ins]
+        make = functools.partial(
+            ResBlock,
+            n_out=width,
+            kind="adm",
+            fir=None,
+            skip_rescale=False,
+            init_scale=1.0,
+            n_embedding=0,
+            dropout_rate=self.dropout,
+            groups=self.groups,
+            eps=self.eps,
+            **self.layer,
+        )
+        return [make(n_in) for n_in in [n] + [width] * (count - 1)]
 
 
 def _wide(x: jax.Array) -> jnp.dtype:

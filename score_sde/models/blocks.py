@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.models import attention
-from score_sde.models.layers import Conv, Dense, GroupNorm, Queries, dropout, per_channel
+from score_sde.models.layers import Conv, Dense, GroupNorm, Layer, Queries, dropout, per_channel
 from score_sde.models.resample import Downsample, Upsample, double, halve
 from score_sde.models.spread import spread
 
@@ -67,7 +67,7 @@ class ResBlock(nnx.Module):
         rngs: nnx.Rngs,
     ):
         norm = {"groups": groups, "group_size": group_size, "eps": eps, "param_dtype": param_dtype}
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.norm_0 = GroupNorm(n_in, **norm)
         self.conv_0 = Conv(n_in, n_out, **layer)
         told = n_out * (2 if scale_shift else 1)
@@ -146,7 +146,7 @@ class Attention(nnx.Module):
     ):
         if channels % heads:
             raise ValueError(f"{channels} features cannot be divided into {heads} heads")
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         norm = {"groups": groups, "group_size": group_size, "eps": eps}
         self.norm = GroupNorm(channels, **norm, param_dtype=param_dtype)
         # The released networks start their queries, keys and values at a tenth of the variance.

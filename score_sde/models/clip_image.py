@@ -20,7 +20,7 @@ from flax import nnx
 
 from score_sde.models import tokens
 from score_sde.models.fitted import fitted
-from score_sde.models.layers import Dense
+from score_sde.models.layers import Dense, Layer
 from score_sde.models.stacked import Stacked
 from score_sde.models.text.clip import CLIPBlock
 from score_sde.models.transformer import TokenNorm
@@ -73,7 +73,7 @@ class CLIPImage(nnx.Module):
     ):
         if side % patch:
             raise ValueError(f"images of {side} pixels cannot be cut into patches of {patch}")
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         norm = {"affine": True, "eps": eps, "param_dtype": param_dtype}
         self.shape = (side, side, image_channels)
         self.patch, self.dtype = patch, jnp.dtype(dtype)

@@ -107,7 +107,7 @@ class Control(Adapter):
     field: Name = ""
     image: Field | None = dataclasses.field(default=None, metadata=DERIVED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self, "config.training.control.")
 
     @property

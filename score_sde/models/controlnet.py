@@ -28,7 +28,7 @@ from score_sde.models.added import MIDDLE, Added, skip
 from score_sde.models.arguments import Given, Width
 from score_sde.models.cross_embedding import TEXT, CrossEmbedding
 from score_sde.models.cross_encoder import CrossEncoder, Depth, Levels, Plan, TextRunner
-from score_sde.models.layers import Conv, Dense
+from score_sde.models.layers import Conv, Dense, Layer
 from score_sde.models.running import key_sequence
 from score_sde.values import Count, Every, Share, above, between
 
@@ -79,7 +79,7 @@ class ControlNet(nnx.Module):
         rngs: Given[nnx.Rngs],
     ):
         arguments.check(ControlNet, locals())
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.pooled, self.dtype, self.remat = pooled, jnp.dtype(dtype), remat
         self.control_channels = control_channels
         self.factor = 2 ** (len(control_widths) - 1)

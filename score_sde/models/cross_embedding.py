@@ -19,7 +19,7 @@ from flax import nnx
 
 from score_sde.models.conditions.combined import MakeEmbedding, check_told, make_embeddings
 from score_sde.models.embeddings import NoiseEmbedding, cosines_first, positional
-from score_sde.models.layers import Dense
+from score_sde.models.layers import Dense, Layer
 
 Cond = Mapping[str, jax.Array] | None
 TEXT = ("text", "text_mask")  # what the transformers are told
@@ -56,7 +56,7 @@ class CrossEmbedding(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         n = 4 * channels
         self.added_features, self.size_features = added_features, size_features
         self.guidance_features = guidance_features

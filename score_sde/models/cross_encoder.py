@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from score_sde.models.added import Added, plus
 from score_sde.models.adm import Level
 from score_sde.models.blocks import Head, ResBlock
 from score_sde.models.cross_embedding import Cond, need
-from score_sde.models.layers import Conv
+from score_sde.models.layers import Conv, Layer
 from score_sde.models.motion import Motion
 from score_sde.models.resample import Downsample, Upsample
 from score_sde.models.running import Runner
@@ -159,13 +159,13 @@ class Plan:
     eps: float
     dropout: float
     remat: bool
-    layer: dict[str, Any]  # what every layer is given: param_dtype and rngs
+    layer: Layer  # what every layer is given: param_dtype and rngs
     motion_heads: int = 0
     motion_depth: int = 1
     motion_frames: int = 1
     motion_middle: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("transformer_depth", "heads"):
             value = getattr(self, name)
             if len(value) != len(self.widths):

@@ -30,6 +30,7 @@ from score_sde.models.arguments import Given, Width
 from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding
 from score_sde.models.cross_embedding import Cond, CrossEmbedding, need
 from score_sde.models.cross_encoder import CrossEncoder, Depth, Levels, Plan, TextRunner
+from score_sde.models.layers import Layer
 from score_sde.models.running import key_sequence
 from score_sde.models.shapes import image_shape
 from score_sde.models.spatial_transformer import Beside
@@ -118,7 +119,7 @@ class CrossUNet(nnx.Module):
         channels = self.shape[-1]
         self.extra_channels, self.text_features = extra_channels, text_features
         self.centered, self.dtype, self.remat = centered, jnp.dtype(dtype), remat
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.told = CrossEmbedding(
             widths[0],
             guidance_features=guidance_features,

@@ -25,7 +25,7 @@ from flax import nnx
 
 from score_sde.models import tokens
 from score_sde.models.fitted import fitted
-from score_sde.models.layers import Dense, per_channel
+from score_sde.models.layers import Dense, Layer, per_channel
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm
 
@@ -51,7 +51,7 @@ class DINOv2Block(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         normal = {"affine": True, "eps": eps, "param_dtype": param_dtype}
         self.norm_0, self.norm_1 = (TokenNorm(features, **normal) for _ in range(2))
         self.scale_0, self.scale_1 = (
@@ -115,7 +115,7 @@ class DINOv2(nnx.Module):
         self.grid = tokens.grid((side, side, image_channels), patch)
         self.patch, self.image_channels = patch, image_channels
         self.antialias, self.dtype = antialias, jnp.dtype(dtype)
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.dense_in = Dense(patch * patch * image_channels, features, **layer)
         self.first, self.positions, self.registers = (
             nnx.Param(jax.nn.initializers.normal(0.02)(rngs.params(), (n, features), param_dtype))

@@ -16,12 +16,13 @@ embeddings of its own, and so a c; the last layer's is then that of the first bl
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.checks import present
 from score_sde.models import arguments, beside, sizes, tokens
 from score_sde.models.arguments import Given
 from score_sde.models.beside import Beside
@@ -32,7 +33,7 @@ from score_sde.models.conditions.combined import (
     make_embeddings,
 )
 from score_sde.models.embeddings import TimestepEmbedding
-from score_sde.models.layers import Constant, Dense, dropout
+from score_sde.models.layers import Constant, Dense, Layer, dropout
 from score_sde.models.shapes import check_state, image_shape
 from score_sde.models.sizes import Published
 from score_sde.models.spread import spread
@@ -69,13 +70,20 @@ class Told(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.noise_embedding = TimestepEmbedding(channels, closed=closed, **layer)
         self.conditions = make_embeddings(conditions, channels, **layer)
 
 
+class Telling(Protocol):
+    """What has the embeddings of a Told."""
+
+    noise_embedding: Any
+    conditions: Any
+
+
 def told(
-    by: nnx.Module,
+    by: Telling,
     noise_label: jax.Array,
     cond: Mapping[str, jax.Array] | None,
     key: jax.Array | None,
@@ -88,7 +96,7 @@ def told(
         cond: conditions by name; None for none.
         key: of their dropout; None for none.
     """
-    found = by.noise_embedding(noise_label)
+    found: jax.Array = by.noise_embedding(noise_label)
     if by.conditions is None:
         check_told(cond, ())
     else:
@@ -124,11 +132,13 @@ class DiTBlock(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
-        normal = {"kind": norm, "affine": False, "param_dtype": param_dtype}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
+        normal = functools.partial(
+            TokenNorm, channels, kind=norm, affine=False, param_dtype=param_dtype
+        )
         self.told = None if embeddings is None else embeddings(**layer)
-        self.norm_0 = TokenNorm(channels, **normal)
-        self.norm_1 = TokenNorm(channels, eps=layers_eps, **normal)
+        self.norm_0 = normal()
+        self.norm_1 = normal(eps=layers_eps)
         self.attention = SelfAttention(channels, heads, qk_norm=qk_norm, **layer)
         hidden = round(channels * mlp_ratio)
         self.feed_forward = FeedForward(channels, hidden, kind=feed_forward, **layer)
@@ -239,7 +249,7 @@ class DiT(nnx.Module):
             raise ValueError(f"rope: {self.head_features} features a head are no multiple of 4")
         self.centered, self.dtype = centered, jnp.dtype(dtype)
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         pixels = self.patch**2
         conditions, images = beside.apart(conditions)
         embeddings = functools.partial(Told, channels, conditions, closed=closed)
@@ -252,9 +262,9 @@ class DiT(nnx.Module):
         self.positions = Constant(
             tokens.sine_cosine(self.rows, self.columns, channels, param_dtype)
         )
-        first = jax.nn.initializers.normal(0.02)
+        drawn = jax.nn.initializers.normal(0.02)
         self.registers = (
-            nnx.Param(first(rngs.params(), (registers, channels), param_dtype))
+            nnx.Param(drawn(rngs.params(), (registers, channels), param_dtype))
             if registers
             else None
         )
@@ -308,21 +318,25 @@ class DiT(nnx.Module):
         compute = wide if wide == jnp.float64 else self.dtype
         keys = (None, None) if key is None else jax.random.split(key)
         cond, images = beside.values(cond, self.beside)
-        seen = self.beside and self.beside(images, len(x), compute, keys[0])
+        seen = None
+        if self.beside is not None:
+            seen = self.beside(images, len(x), compute, keys[0])
 
-        def c(by: nnx.Module) -> jax.Array:
+        def c(by: Telling) -> jax.Array:
             return self._told(by, noise_label.astype(wide), cond, keys[0]).astype(compute)
 
         shared = None if self.noise_embedding is None else c(self)
         h, angles = self._tokens(x.astype(compute), seen)
 
-        def step(block, h, _, key):
+        def step(
+            block: DiTBlock, h: jax.Array, _: None, key: jax.Array | None
+        ) -> tuple[jax.Array, jax.Array | None]:
             own = None if block.told is None else c(block.told)
-            return block(h, shared if own is None else own, angles, key), own
+            return block(h, present("c", shared if own is None else own), angles, key), own
 
         h, own = self.blocks.scan(step, h, keys[1])
         h = h[:, h.shape[1] - self.rows * self.columns :]
-        last = self.modulation(shared if own is None else own[0])
+        last = self.modulation(present("c", shared if own is None else own[0]))
         shift, scale = jnp.split(last[:, None], 2, axis=-1)
         out = self.dense_out(modulate(self.norm(h), shift, scale)).astype(wide)
         return tokens.unpatchify(out, self.rows, self.columns, self.patch)
@@ -331,7 +345,7 @@ class DiT(nnx.Module):
         """One of the blocks."""
         return DiTBlock(channels, heads, **options)
 
-    def _told(self, by: nnx.Module, *args: Any) -> jax.Array:
+    def _told(self, by: Telling, *args: Any) -> jax.Array:
         """c of each image, [batch, channels]; see `told`."""
         return told(by, *args)
 

@@ -27,7 +27,7 @@ from score_sde.models.conditions.combined import (
     check_told,
     make_embeddings,
 )
-from score_sde.models.layers import dropout, per_channel, unit_rms
+from score_sde.models.layers import Layer, dropout, per_channel, unit_rms
 from score_sde.models.magnitude import MPConv, MPDense, MPFourier, mp_cat, mp_silu, mp_sum
 from score_sde.models.resample import double, halve
 from score_sde.models.running import Runner, key_sequence
@@ -52,7 +52,7 @@ class MPAttention(nnx.Module):
     def __init__(self, channels: int, heads: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs):
         if channels % heads:
             raise ValueError(f"{channels} features cannot be divided into {heads} heads")
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.query = MPDense(channels, channels, **layer)
         self.key = MPDense(channels, channels, **layer)
         self.value = MPDense(channels, channels, **layer)
@@ -62,8 +62,10 @@ class MPAttention(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, height, width, channels] to the same."""
         tokens = x.reshape(len(x), -1, x.shape[-1])
-        parts = (self._unit(layer(tokens)) for layer in (self.query, self.key, self.value))
-        return self.out(attend(*parts, self.heads)).reshape(x.shape)
+        query, key, value = (
+            self._unit(layer(tokens)) for layer in (self.query, self.key, self.value)
+        )
+        return self.out(attend(query, key, value, self.heads)).reshape(x.shape)
 
     def _unit(self, x: jax.Array) -> jax.Array:
         split = x.reshape(*x.shape[:2], self.heads, -1)
@@ -104,7 +106,7 @@ class MPBlock(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.conv_0 = MPConv(n_in if decodes else n_out, n_out, **layer)
         self.dense = MPDense(n_embedding, n_out, **layer)
         self.gain = nnx.Param(jnp.zeros((), param_dtype))  # of the embedding
@@ -229,7 +231,7 @@ class EDM2(nnx.Module):
         self.centered, self.dtype, self.remat = centered, jnp.dtype(dtype), remat
         self.label_balance, self.concat_balance = label_balance, concat_balance
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         widths = [(channels or SIZES[size]) * multiple for multiple in channel_mult]
         n_embedding = max(widths)
         self.fourier = MPFourier(widths[0], **layer)
@@ -303,7 +305,7 @@ class EDM2(nnx.Module):
         return self.conv_out(h, self.gain[...]).astype(wide)
 
     def log_variance(self, noise_label: jax.Array) -> jax.Array:
-        """u(t), [batch], of noise labels [batch]; see LogVariance."""
+        """u(t), [batch], of noise_label [batch]; see LogVariance."""
         return self.u(noise_label.astype(jnp.promote_types(noise_label.dtype, jnp.float32)))
 
     def _embed(

@@ -29,7 +29,7 @@ from score_sde.models.arguments import Given, Width
 from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding
 from score_sde.models.dit import Told, told
 from score_sde.models.embeddings import TwoLayers
-from score_sde.models.layers import Dense
+from score_sde.models.layers import Dense, Layer
 from score_sde.models.pairs import distance, radial
 from score_sde.models.shapes import check_state
 from score_sde.models.stacked import Stacked
@@ -58,7 +58,7 @@ class EGNNLayer(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         # The first layer of phi_e, a part for each argument: that of a point is of all its pairs.
         self.own = Dense(channels, channels, **layer)
         self.other = Dense(channels, channels, bias=False, **layer)
@@ -138,7 +138,7 @@ class EGNN(nnx.Module):
             raise ValueError(f"channels={channels} must be a multiple of 4")
         self.shape, self.dtype, self.waves = tuple(shape), jnp.dtype(dtype), waves
         self.size_condition = size_condition
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         both = Told(channels, conditions, closed=False, **layer)
         self.noise_embedding, self.conditions = both.noise_embedding, both.conditions
         features = shape[1] - _PLACES
@@ -196,7 +196,7 @@ class EGNN(nnx.Module):
             None,
         )
         parts = [end - begin]
-        if self.out is not None:
+        if self.out is not None and self.out_features is not None:
             parts.append(self.out_features(jax.nn.silu(self.out(h))).astype(wide))
         return jnp.where(there[..., None], jnp.concatenate(parts, axis=-1), 0)
 

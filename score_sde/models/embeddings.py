@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from score_sde.models.layers import Constant, Dense
+from score_sde.models.layers import Constant, Dense, Layer
 from score_sde.values import Length, between
 
 Powers = Annotated[Sequence[Annotated[int, between(-16, 16)]], Length(0, 17)]  # of Fourier features
@@ -83,7 +83,7 @@ class TimestepEmbedding(nnx.Module):
     def __init__(
         self, features: int, *, closed: bool = False, param_dtype: jnp.dtype, rngs: nnx.Rngs
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.closed = closed
         self.dense_0 = Dense(self.FREQUENCIES, features, **layer)
         self.dense_1 = Dense(features, features, **layer)
@@ -114,7 +114,7 @@ class TwoLayers(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.kind = kind
         self.dense_0 = Dense(n_in, features, **layer)
         self.dense_1 = Dense(features, features, **layer)
@@ -172,7 +172,7 @@ class NoiseEmbedding(nnx.Module):
             if kind in ("fourier", "fourier_label")
             else None
         )
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.dense_0 = Dense(self.features, multiple * channels, **layer)
         self.dense_1 = Dense(multiple * channels, multiple * channels, **layer)
 

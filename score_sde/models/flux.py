@@ -28,7 +28,7 @@ from score_sde.models.conditions.combined import (
 from score_sde.models.conditions.given import given
 from score_sde.models.embeddings import TimestepEmbedding, TwoLayers
 from score_sde.models.joint import JointBlock, seen
-from score_sde.models.layers import Dense
+from score_sde.models.layers import Dense, Layer
 from score_sde.models.shapes import image_shape
 from score_sde.models.spread import spread
 from score_sde.models.stacked import Stacked
@@ -53,7 +53,7 @@ class SingleBlock(nnx.Module):
     def __init__(
         self, channels: int, heads: int, *, hidden: int, param_dtype: jnp.dtype, rngs: nnx.Rngs
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.modulation = Dense(channels, 3 * channels, scale=0, **layer)
         self.norm = TokenNorm(channels, affine=False, param_dtype=param_dtype)
         self.attention = SelfAttention(
@@ -138,7 +138,7 @@ class Flux(nnx.Module):
         self.told_of = {"text": (None, text_features), "pooled": (pooled_features,)}
         self.told_of |= {"guidance": ()} if guidance else {}
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         width, pixels = heads * sum(axes), patch**2
         hidden = round(width * mlp_ratio)
         self.noise_embedding = TimestepEmbedding(width, **layer)

@@ -20,7 +20,7 @@ from flax import nnx
 
 from score_sde.models import tokens
 from score_sde.models.embeddings import positional
-from score_sde.models.layers import GroupNorm
+from score_sde.models.layers import GroupNorm, Layer
 from score_sde.models.sequence_conv import SequenceConv
 from score_sde.models.transformer import SelfAttention, TokenNorm
 
@@ -159,7 +159,7 @@ class TimeConv(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.norm = GroupNorm(features, group_size=group_size, param_dtype=param_dtype)
         self.conv = SequenceConv(features, features, taps, **layer)
         kernel = self.conv.dense.kernel

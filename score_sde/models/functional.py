@@ -106,7 +106,7 @@ class Maker:
     options: Mapping[str, Any] = dataclasses.field(compare=False)
     _key: Any = dataclasses.field(init=False, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "_key", _hashable(self.options))
 
     def __call__(self, rngs: nnx.Rngs) -> nnx.Module:

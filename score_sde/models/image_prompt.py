@@ -16,7 +16,7 @@ from flax import nnx
 
 from score_sde.models import arguments
 from score_sde.models.arguments import Given, Width
-from score_sde.models.layers import Dense
+from score_sde.models.layers import Dense, Layer
 from score_sde.models.spatial_transformer import TOKEN_EPS, Beside
 from score_sde.models.transformer import TokenNorm
 from score_sde.values import Count, Length
@@ -51,7 +51,7 @@ class IPAdapter(nnx.Module):
         rngs: Given[nnx.Rngs],
     ):
         arguments.check(IPAdapter, locals())
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.features, self.tokens, self.dtype = features, tokens, jnp.dtype(dtype)
         self.dense = Dense(features, tokens * text_features, **layer)
         self.norm = TokenNorm(text_features, affine=True, eps=TOKEN_EPS, param_dtype=param_dtype)
@@ -87,7 +87,7 @@ class ImageKeys(nnx.Module):
     """
 
     def __init__(self, seen: int, features: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.key = Dense(seen, features, bias=False, **layer)
         self.value = Dense(seen, features, bias=False, **layer)
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.models.attention import attend
-from score_sde.models.layers import Dense
+from score_sde.models.layers import Dense, Layer
 from score_sde.models.spread import spread
 from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm, modulate
 
@@ -47,7 +47,7 @@ class Stream(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         attention = {"qk_norm": qk_norm, "adjacent": adjacent, **layer}
         self.parts = 2 if last else 9 if dual else 6
         self.modulation = Dense(channels, self.parts * channels, scale=0, **layer)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,18 @@ from score_sde.models import placing
 from score_sde.models.conv import Padding, conv2d
 from score_sde.models.linear import linear
 from score_sde.models.spread import spread
+
+
+class Layer(TypedDict):
+    """What every layer is given beside what it is.
+
+    Attributes:
+        param_dtype: dtype of its parameters.
+        rngs: random streams of its initialisation.
+    """
+
+    param_dtype: jnp.dtype
+    rngs: nnx.Rngs
 
 
 class Constant(nnx.Variable):

@@ -52,7 +52,7 @@ class LoRA(Adapter):
     alpha: Positive | None = None
     layers: Annotated[tuple[Name, ...], Length(1, 1000)] = ("*",)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self, "config.training.lora.")
 
     @property

@@ -26,7 +26,7 @@ from score_sde.models.conditions.combined import (
     make_embeddings,
 )
 from score_sde.models.embeddings import NoiseEmbedding, Powers, check_label, with_fourier_features
-from score_sde.models.layers import Dense, GroupNorm, dropout
+from score_sde.models.layers import Dense, GroupNorm, Layer, dropout
 from score_sde.models.shapes import check_state
 from score_sde.values import NotNegative, Positive, Share, between
 
@@ -53,7 +53,7 @@ class MLPBlock(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.norm = GroupNorm(channels, group_size=channels, param_dtype=param_dtype)
         self.dense_0 = Dense(channels, channels, **layer)
         self.dense = Dense(channels, channels, **layer) if told else None
@@ -71,7 +71,7 @@ class MLPBlock(nnx.Module):
             key: for dropout; None for none.
         """
         h = self.dense_0(self.norm(x))
-        if self.dense is not None:
+        if self.dense is not None and embedding is not None:
             h = h + self.dense(embedding)
         return x + self.dense_1(dropout(jax.nn.silu(h), self.dropout_rate, key))
 
@@ -138,7 +138,7 @@ class MLP(nnx.Module):
         self.shape, self.dtype = tuple(shape), jnp.dtype(dtype)
         self.scale_by_sigma = scale_by_sigma
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         # A noise embedding has four times as many features as it is asked for.
         self.noise_embedding = (
             NoiseEmbedding(channels // 4, kind=embedding, fourier_scale=fourier_scale, **layer)

@@ -30,7 +30,7 @@ from score_sde.models.conditions.combined import (
 from score_sde.models.conditions.given import given
 from score_sde.models.embeddings import TimestepEmbedding, TwoLayers
 from score_sde.models.joint import JointBlock, seen
-from score_sde.models.layers import Constant, Dense
+from score_sde.models.layers import Constant, Dense, Layer
 from score_sde.models.shapes import image_shape
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import TokenNorm, modulate
@@ -100,7 +100,7 @@ class MMDiT(nnx.Module):
         self.told_of = {"text": (None, text_features), "pooled": (pooled_features,)}
         self.depth, self.dtype = depth, jnp.dtype(dtype)
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         pixels, width = patch**2 * self.shape[-1], size.channels
         self.noise_embedding = TimestepEmbedding(width, **layer)
         self.pooled_embedding = TwoLayers(pooled_features, width, kind="swish", **layer)

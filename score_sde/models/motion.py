@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.models.frames import across
-from score_sde.models.layers import Dense, GroupNorm
+from score_sde.models.layers import Dense, GroupNorm, Layer
 from score_sde.models.spatial_transformer import MLP_RATIO, TOKEN_EPS, CrossAttention
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import FeedForward, TokenNorm
@@ -38,7 +38,7 @@ class MotionBlock(nnx.Module):
     def __init__(
         self, features: int, heads: int, frames: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         norm = {"affine": True, "eps": TOKEN_EPS, "param_dtype": param_dtype}
         self.norm_0, self.norm_1, self.norm_2 = (TokenNorm(features, **norm) for _ in range(3))
         self.attention_0 = CrossAttention(features, features, heads, **layer)
@@ -85,7 +85,7 @@ class Motion(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.norm = GroupNorm(channels, groups=groups, param_dtype=param_dtype)
         self.dense_in = Dense(channels, channels, **layer)
         self.blocks = Stacked(

@@ -23,7 +23,7 @@ from score_sde.models.conditions.combined import (
     check_told,
     refuse_conditions,
 )
-from score_sde.models.layers import Conv
+from score_sde.models.layers import Conv, Layer
 from score_sde.models.refinenet import InstanceNormPlus, RefineBlock, ResidualBlock
 from score_sde.models.shapes import check_state, image_shape
 from score_sde.values import between
@@ -55,24 +55,24 @@ class _RefineNet(nnx.Module):
         data_channels = self.shape[-1]
         self.centered, self.dtype = centered, jnp.dtype(dtype)
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         norm = functools.partial(InstanceNormPlus, num_scales=num_scales, **layer)
         widths = [channels * multiple for multiple in channel_mult]
         self.conv_in = Conv(data_channels, channels, **layer)
-        self.stages = nnx.List()
+        self.stages: nnx.List[nnx.List[ResidualBlock]] = nnx.List()
         for n_in, n_out, halve, dilation in zip(
             [channels, *widths], widths, down, dilations, strict=False
         ):
-            options = {"dilation": dilation, "norm": norm, **layer}
+            block = functools.partial(ResidualBlock, dilation=dilation, norm=norm, **layer)
             self.stages.append(
                 nnx.List(
                     [
-                        ResidualBlock(n_in, n_out, first=True, down=halve, **options),
-                        ResidualBlock(n_out, n_out, first=False, down=False, **options),
+                        block(n_in, n_out, first=True, down=halve),
+                        block(n_out, n_out, first=False, down=False),
                     ]
                 )
             )
-        self.refine = nnx.List()
+        self.refine: nnx.List[RefineBlock] = nnx.List()
         previous: list[int] = []
         for i in reversed(range(len(widths))):
             n_out = widths[i] if not previous else widths[max(i - 1, 0)]
@@ -123,8 +123,8 @@ class _RefineNet(nnx.Module):
                 h = block(h, level)
             features.append(h)
         joined = self.refine[0]([features.pop()], level)
-        for block in list(self.refine)[1:]:
-            joined = block([features.pop(), joined], level)
+        for refine in list(self.refine)[1:]:
+            joined = refine([features.pop(), joined], level)
         return self.conv_out(jax.nn.elu(self.norm_out(joined, level))).astype(wide)
 
 

@@ -28,7 +28,7 @@ from score_sde.models.conditions.combined import (
 )
 from score_sde.models.conditions.given import given
 from score_sde.models.embeddings import TimestepEmbedding, TwoLayers
-from score_sde.models.layers import Dense
+from score_sde.models.layers import Dense, Layer
 from score_sde.models.shapes import image_shape
 from score_sde.models.spread import spread
 from score_sde.models.stacked import Stacked
@@ -56,7 +56,7 @@ class PixArtBlock(nnx.Module):
     def __init__(
         self, channels: int, heads: int, *, hidden: int, param_dtype: jnp.dtype, rngs: nnx.Rngs
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.norm_0, self.norm_1 = (
             TokenNorm(channels, affine=False, param_dtype=param_dtype) for _ in range(2)
         )
@@ -138,7 +138,7 @@ class PixArt(nnx.Module):
         self.channels, self.span, self.dtype = channels, span, jnp.dtype(dtype)
         self.told_of = {"text": (None, text_features)} | ({"sizes": (3,)} if sized else {})
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         pixels = patch**2 * self.shape[-1]
         self.noise_embedding = TimestepEmbedding(channels, **layer)
         self.size_embedding = TimestepEmbedding(channels // 3, **layer) if sized else None

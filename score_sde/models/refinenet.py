@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from score_sde.models.layers import Conv, Dense, per_channel
+from score_sde.models.layers import Conv, Dense, Layer, per_channel
 from score_sde.models.resample import halve, smooth
 
 
@@ -137,7 +137,7 @@ class ResidualBlock(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.norm_0, self.norm_1 = norm(n_in), norm(n_in)
         self.conv_0 = DilatedConv(n_in, n_in, dilation, **layer)
         self.conv_1 = DilatedConv(n_in, n_out, dilation, **layer)
@@ -146,7 +146,7 @@ class ResidualBlock(nnx.Module):
 
     @staticmethod
     def _shortcut(
-        n_in: int, n_out: int, dilation: int, down: bool, layer: dict
+        n_in: int, n_out: int, dilation: int, down: bool, layer: Layer
     ) -> DilatedConv | Dense | None:
         if dilation > 1:
             return DilatedConv(n_in, n_out, dilation, **layer)
@@ -164,7 +164,7 @@ class ResidualBlock(nnx.Module):
 class _NormConv(nnx.Module):
     """A convolution, after a norm if there is one, with something done in between."""
 
-    def __init__(self, n_in: int, n_out: int, norm: Norm | None, use_bias: bool, layer: dict):
+    def __init__(self, n_in: int, n_out: int, norm: Norm | None, use_bias: bool, layer: Layer):
         self.norm = norm(n_in) if norm else None
         self.conv = Conv(n_in, n_out, use_bias=use_bias, **layer)
 
@@ -202,7 +202,7 @@ class RefineBlock(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
 
         def chain(n: int, length: int) -> nnx.List:
             return nnx.List(_NormConv(n, n, norm, False, layer) for _ in range(length))

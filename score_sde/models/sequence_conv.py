@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from score_sde.models.layers import Dense, per_channel
+from score_sde.models.layers import Dense, Layer, per_channel
 
 
 class SequenceConv(nnx.Module):
@@ -50,7 +50,7 @@ class SequenceConv(nnx.Module):
     ):
         self.taps, self.stride, self.dilation = taps, stride, dilation
         self.padding = (taps - 1) * dilation // 2 if padding is None else padding
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.dense = Dense(taps * n_in, n_out, bias=bias, scale=scale, **layer)
 
     def __call__(self, x: jax.Array) -> jax.Array:

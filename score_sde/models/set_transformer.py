@@ -19,12 +19,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.checks import present
 from score_sde.models import arguments, sizes
 from score_sde.models.arguments import Given
 from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding
 from score_sde.models.dit import SIZES, DiTBlock, Told, told
 from score_sde.models.embeddings import positional
-from score_sde.models.layers import Dense
+from score_sde.models.layers import Dense, Layer
 from score_sde.models.neighbours import SPACE, Neighbours
 from score_sde.models.shapes import check_state
 from score_sde.models.stacked import Stacked
@@ -97,13 +98,13 @@ class SetTransformer(nnx.Module):
         self.shape, self.dtype, self.waves = tuple(shape), jnp.dtype(dtype), waves
         self.size_condition, self.ordered = size_condition, ordered
         self.neighbours = Neighbours(neighbours, waves) if neighbours else None
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         width = chosen.channels
         both = Told(width, conditions, closed=False, **layer)
         self.noise_embedding, self.conditions = both.noise_embedding, both.conditions
-        steps = len(self.neighbours.steps) if neighbours else 0
+        steps = len(self.neighbours.steps) if self.neighbours else 0
         coordinates = (1 + 2 * waves) * (1 + steps) * self.shape[-1]
-        invariant = self.neighbours.numbers if neighbours else 0
+        invariant = self.neighbours.numbers if self.neighbours else 0
         self.dense_in = Dense(coordinates + invariant, width, **layer)
         self.blocks = Stacked(
             lambda rngs: DiTBlock(
@@ -165,7 +166,9 @@ class SetTransformer(nnx.Module):
         if self.ordered:
             h = h + positional(jnp.arange(x.shape[1], dtype=compute), h.shape[-1])[None]
 
-        def step(block, h, _, key):
+        def step(
+            block: DiTBlock, h: jax.Array, _: None, key: jax.Array | None
+        ) -> tuple[jax.Array, None]:
             return block(h, c, None, key, there), None
 
         h, _ = self.blocks.scan(step, h, keys[1])
@@ -174,7 +177,9 @@ class SetTransformer(nnx.Module):
         out = self.dense_out(h).astype(wide)
         if along is None:
             return out
-        return out + jnp.sum(self.dense_along(h).astype(wide)[..., None] * along, axis=2)
+        return out + jnp.sum(
+            present("dense_along", self.dense_along)(h).astype(wide)[..., None] * along, axis=2
+        )
 
     def _waves(self, x: jax.Array) -> jax.Array:
         """x, and sines and cosines of 2^j x, [batch, points, (1 + 2 waves) numbers of x]."""

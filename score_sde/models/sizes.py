@@ -46,7 +46,7 @@ class Size:
     heads: int
     patch: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.channels % self.heads:
             raise ValueError(f"channels={self.channels} must be a multiple of heads={self.heads}")
 

@@ -33,7 +33,7 @@ from score_sde.models.conditions.combined import (
     MakeEmbedding,
     refuse_conditions,
 )
-from score_sde.models.layers import per_channel
+from score_sde.models.layers import Layer, per_channel
 from score_sde.models.running import Runner
 from score_sde.models.sequence_conv import SequenceConv, SequenceSpread
 from score_sde.values import Count, Length, between
@@ -71,7 +71,7 @@ class ResidualUnit(nnx.Module):
     """
 
     def __init__(self, features: int, dilation: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.snake_0 = Snake(features, param_dtype=param_dtype)
         self.conv_0 = SequenceConv(features, features, 7, dilation=dilation, **layer)
         self.snake_1 = Snake(features, param_dtype=param_dtype)
@@ -170,7 +170,7 @@ class SoundAutoencoder(nnx.Module):
         self.factor, self.dtype, self.remat = math.prod(factors), jnp.dtype(dtype), remat
         if shape is not None:
             self._check(shape)
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.conv_in = SequenceConv(max(1, signal_channels), widths[0], 7, **layer)
         steps = list(zip(widths[:-1], widths[1:], factors, strict=True))
         snake = functools.partial(Snake, param_dtype=param_dtype)

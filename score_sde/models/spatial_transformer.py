@@ -24,7 +24,7 @@ from flax import nnx
 
 from score_sde.models import placing
 from score_sde.models.blocks import attend
-from score_sde.models.layers import Dense, GroupNorm, Queries
+from score_sde.models.layers import Dense, GroupNorm, Layer, Queries
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import FeedForward, TokenNorm
 
@@ -53,7 +53,7 @@ class CrossAttention(nnx.Module):
     ):
         if features % heads:
             raise ValueError(f"{features} features cannot be divided into {heads} heads")
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         asking = {"bias": False, "split": placing.outputs(heads), **layer}
         self.query = Dense(features, features, queries=Queries(features // heads), **asking)
         self.key = Dense(seen, features, **asking)
@@ -106,7 +106,7 @@ class TransformerBlock(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         norm = {"affine": True, "eps": TOKEN_EPS, "param_dtype": param_dtype}
         self.norm_0, self.norm_1, self.norm_2 = (TokenNorm(features, **norm) for _ in range(3))
         first = text_features if cross_only else features
@@ -160,7 +160,7 @@ class SpatialTransformer(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.channels = channels
         self.norm = GroupNorm(channels, groups=groups, param_dtype=param_dtype)
         self.dense_in = Dense(channels, channels, **layer)

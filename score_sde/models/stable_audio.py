@@ -39,7 +39,7 @@ from score_sde.models.conditions.combined import (
 )
 from score_sde.models.conditions.given import given
 from score_sde.models.embeddings import fourier
-from score_sde.models.layers import Constant, Dense, Queries
+from score_sde.models.layers import Constant, Dense, Layer, Queries
 from score_sde.models.stacked import Stacked
 from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm
 from score_sde.values import Count, Positive, between
@@ -132,7 +132,7 @@ class StableAudioBlock(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.norm_0, self.norm_1, self.norm_2 = (
             TokenNorm(channels, affine=True, eps=_EPS, param_dtype=param_dtype) for _ in range(3)
         )
@@ -205,7 +205,7 @@ class StableAudio(nnx.Module):
         self.head_features = channels // heads
         self.told_of = {"text": (None, text_features), "start": (), "seconds": ()}
 
-        plain = {"param_dtype": param_dtype, "rngs": rngs}
+        plain: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         bare = {"bias": False, **plain}
         frequencies = jax.random.normal(rngs.constants(), (FEATURES // 2,), param_dtype)
         self.frequencies = Constant(frequencies)

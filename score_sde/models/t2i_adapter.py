@@ -18,7 +18,7 @@ from flax import nnx
 
 from score_sde.models import arguments
 from score_sde.models.arguments import Given, Width
-from score_sde.models.layers import Conv, Dense
+from score_sde.models.layers import Conv, Dense, Layer
 from score_sde.models.resample import halve
 from score_sde.values import Count, Length, between
 
@@ -55,7 +55,7 @@ class T2IAdapter(nnx.Module):
         arguments.check(T2IAdapter, locals())
         if len(halved) != len(widths):
             raise ValueError(f"halved={tuple(halved)} must have an entry for each of {len(widths)}")
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.image_channels, self.factor, self.dtype = image_channels, factor, jnp.dtype(dtype)
         self.conv_in = Conv(image_channels * factor**2, widths[0], **layer)
         ins = [widths[0], *widths[:-1]]

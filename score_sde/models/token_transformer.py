@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from score_sde.checks import check_count
+from score_sde.checks import check_count, present
 from score_sde.models import arguments, placing, sizes, tokens
 from score_sde.models.arguments import Given
 from score_sde.models.conditions.combined import (
@@ -35,9 +35,10 @@ from score_sde.models.conditions.combined import (
     MakeEmbedding,
     check_told,
     make_embeddings,
+    total,
 )
 from score_sde.models.embeddings import TimestepEmbedding
-from score_sde.models.layers import Dense
+from score_sde.models.layers import Dense, Layer
 from score_sde.models.shapes import check_state
 from score_sde.models.spread import spread
 from score_sde.models.stacked import Stacked
@@ -74,12 +75,13 @@ class TokenBlock(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
-        normal = {"kind": norm, "affine": True, "eps": eps, "param_dtype": param_dtype}
-        self.norm_0, self.norm_1 = (TokenNorm(channels, **normal) for _ in range(2))
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
+        self.norm_0, self.norm_1 = (
+            TokenNorm(channels, kind=norm, affine=True, eps=eps, param_dtype=param_dtype)
+            for _ in range(2)
+        )
         self.attention = SelfAttention(channels, heads, bias=False, out_bias=False, **layer)
-        kind = {"kind": feed_forward, "bias": biased}
-        self.feed_forward = FeedForward(channels, hidden, **kind, **layer)
+        self.feed_forward = FeedForward(channels, hidden, kind=feed_forward, bias=biased, **layer)
         self.modulation = Dense(told, 6 * channels, scale=0, **layer) if told else None
 
     def __call__(self, h: jax.Array, angles: jax.Array, c: jax.Array | None = None) -> jax.Array:
@@ -87,7 +89,9 @@ class TokenBlock(nnx.Module):
         if self.modulation is None:
             h = h + self.attention(self.norm_0(h), angles)
             return h + self.feed_forward(self.norm_1(h))
-        b_1, s_1, g_1, b_2, s_2, g_2 = jnp.split(self.modulation(c)[:, None], 6, axis=-1)
+        b_1, s_1, g_1, b_2, s_2, g_2 = jnp.split(
+            self.modulation(present("c", c))[:, None], 6, axis=-1
+        )
         h = h + spread(g_1, h) * self.attention(modulate(self.norm_0(h), b_1, s_1), angles)
         return h + spread(g_2, h) * self.feed_forward(modulate(self.norm_1(h), b_2, s_2))
 
@@ -163,7 +167,7 @@ class TokenTransformer(nnx.Module):
             raise ValueError(f"rows={rows}: {vocabulary} tokens and the mask have more")
         self.head_features, self.rope_base = channels // heads, rope_base
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         first = jax.nn.initializers.normal(0.02)
         table = first(rngs.params(), (rows, channels), param_dtype)
         self.table = nnx.Param(table, **placing.metadata(cast=True))
@@ -192,8 +196,9 @@ class TokenTransformer(nnx.Module):
             remat=remat,
             rngs=rngs,
         )
-        normal = {"kind": norm, "affine": True, "eps": norm_eps, "param_dtype": param_dtype}
-        self.norm = TokenNorm(channels, **normal)
+        self.norm = TokenNorm(
+            channels, kind=norm, affine=True, eps=norm_eps, param_dtype=param_dtype
+        )
         self.modulation = Dense(modulated, 2 * channels, scale=0, **layer) if modulated else None
         self.dense_out = Dense(channels, rows, bias=biased, **layer)
 
@@ -232,7 +237,7 @@ class TokenTransformer(nnx.Module):
         h, _ = self.blocks.scan(lambda block, h, *_: (block(h, angles, c), None), h, None)
         h = self.norm(h)
         if self.modulation is not None:
-            h = modulate(h, *jnp.split(self.modulation(c)[:, None], 2, axis=-1))
+            h = modulate(h, *jnp.split(self.modulation(present("c", c))[:, None], 2, axis=-1))
         return self.dense_out(h).astype(jnp.float32)[..., : self.vocabulary]
 
     def _told(
@@ -243,7 +248,8 @@ class TokenTransformer(nnx.Module):
         key: jax.Array | None,
     ) -> tuple[jax.Array | None, jax.Array | None]:
         """What is added to every token, [batch, channels], and c; None for nothing."""
-        parts, c = [], None
+        parts: list[jax.Array] = []
+        c = None
         if self.noise_embedding is not None:
             noise = self.noise_embedding(noise_label.astype(jnp.float32))
             if self.modulation is None:
@@ -254,4 +260,4 @@ class TokenTransformer(nnx.Module):
             check_told(cond, ())
         else:
             parts.append(self.conditions(cond, batch, key))
-        return sum(parts) if parts else None, c
+        return total(parts) if parts else None, c

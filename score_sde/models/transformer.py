@@ -9,7 +9,7 @@ from flax import nnx
 
 from score_sde.models import placing
 from score_sde.models.attention import attend
-from score_sde.models.layers import Dense, Queries, asking, per_channel
+from score_sde.models.layers import Dense, Layer, Queries, asking, per_channel
 from score_sde.models.spread import spread
 from score_sde.models.tokens import rotate
 
@@ -97,7 +97,7 @@ class SelfAttention(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         norm = {"kind": "rms", "affine": True, "param_dtype": param_dtype}
         size = features // heads if head_features is None else head_features
         self.heads, self.head_features = heads, size
@@ -172,7 +172,7 @@ class CrossAttention(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.heads = heads
         asked = {"split": placing.outputs(heads), "queries": Queries(features // heads)}
         self.query = Dense(features, features, **asked, **layer)

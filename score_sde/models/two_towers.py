@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from score_sde.models.blocks import ResBlock
-from score_sde.models.layers import Conv, Dense, GroupNorm
+from score_sde.models.layers import Conv, Dense, GroupNorm, Layer
 from score_sde.models.text.reader import TextReader
 
 _FIRST_TEMPERATURE = 0.07  # with which training begins
@@ -54,7 +54,7 @@ class TwoTowers(nnx.Module):
         param_dtype: jnp.dtype = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         block = {
             "n_embedding": 0,
             "kind": "biggan",

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.checks import present
 from score_sde.models import added as places
 from score_sde.models import arguments, beside, tokens
 from score_sde.models.added import NOTHING, Added, to_decoder
@@ -28,7 +29,7 @@ from score_sde.models.arguments import Given, Multiples, Width
 from score_sde.models.beside import Beside
 from score_sde.models.conditions.combined import NO_CONDITIONS, MakeEmbedding, token_features
 from score_sde.models.embeddings import NoiseEmbedding, Powers, check_label, with_fourier_features
-from score_sde.models.layers import Conv
+from score_sde.models.layers import Conv, Layer
 from score_sde.models.running import Runner, key_sequence
 from score_sde.models.shapes import check_attention, check_state, image_shape, level_sizes
 from score_sde.models.told import Cond, Told, embed, make_early_and_late
@@ -140,7 +141,7 @@ class UNet(nnx.Module):
         self.dtype, self.remat = jnp.dtype(dtype), remat
         self.fir = tuple(fir_kernel) if fir else None
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.noise_embedding = (
             NoiseEmbedding(channels, kind=embedding, fourier_scale=fourier_scale, **layer)
             if conditional
@@ -231,7 +232,7 @@ class UNet(nnx.Module):
 
         Args:
             x: see __call__; so are the others.
-            noise_label: of each.
+            noise_label: of each, [batch].
             cond: conditions.
             hint: added to the first features, [batch, height, width, channels]; None for nothing.
             key: of dropout.
@@ -314,7 +315,7 @@ class UNet(nnx.Module):
                 pyramid, h = level.pyramid(pyramid, h)
             if level.resample is not None:
                 h = run(level.resample, h)
-        return pyramid if self.head is None else self.head(h)
+        return present("pyramid", pyramid) if self.head is None else self.head(h)
 
 
 def _check_kernel(taps: Sequence[float]) -> None:

@@ -15,6 +15,7 @@ from score_sde.models.blocks import (
     OutputSkip,
     ResBlock,
 )
+from score_sde.models.layers import Layer
 from score_sde.models.resample import Downsample, Upsample
 
 
@@ -81,7 +82,7 @@ class Builder:
     group_size: int
     init_scale: float
     seen: int  # features of the tokens that attention looks at besides; 0 for none
-    layer: dict[str, Any]  # what every layer is given: param_dtype and rngs
+    layer: Layer  # what every layer is given: param_dtype and rngs
     skips: list[int] = dataclasses.field(default_factory=list)  # widths that the decoder is shown
 
     def encoder(self, channels: int) -> list[DownLevel]:

@@ -9,6 +9,7 @@ the last n first join what the first n gave, the last one's first: h <- W [h, sk
 convolution smooths the image that the last layer puts together.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -26,7 +27,7 @@ from score_sde.models.conditions.combined import (
     make_embeddings,
 )
 from score_sde.models.embeddings import cosines_first
-from score_sde.models.layers import Conv, Dense, dropout
+from score_sde.models.layers import Conv, Dense, Layer, dropout
 from score_sde.models.shapes import check_state, image_shape
 from score_sde.models.sizes import Published
 from score_sde.models.spread import spread
@@ -69,10 +70,12 @@ class UViTBlock(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
-        normal = {"affine": True, "eps": 1e-5, "param_dtype": param_dtype}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
+        normal = functools.partial(
+            TokenNorm, channels, affine=True, eps=1e-5, param_dtype=param_dtype
+        )
         self.join = Dense(2 * channels, channels, **layer) if skip else None
-        self.norm_0, self.norm_1 = (TokenNorm(channels, **normal) for _ in range(2))
+        self.norm_0, self.norm_1 = (normal() for _ in range(2))
         self.attention = SelfAttention(channels, heads, bias=False, **layer)
         hidden = round(channels * mlp_ratio)
         self.feed_forward = FeedForward(channels, hidden, kind="gelu", **layer)
@@ -86,7 +89,7 @@ class UViTBlock(nnx.Module):
             skip: the same of an earlier block, for one that joins them.
             key: for dropout; None for none.
         """
-        if self.join is not None:
+        if self.join is not None and skip is not None:
             h = self.join(jnp.concatenate([h, skip], axis=-1))
         key_1, key_2 = (None, None) if key is None else jax.random.split(key)
         h = h + dropout(self.attention(self.norm_0(h)), self.dropout_rate, key_1)
@@ -150,7 +153,7 @@ class UViT(nnx.Module):
             raise ValueError(f"depth={chosen.depth} must be odd and at least 3")
         self.channels, self.centered, self.dtype = channels, centered, jnp.dtype(dtype)
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         pixels = self.patch**2
         self.conditions = make_embeddings(conditions, channels, **layer)
         self.dense_in = Dense(pixels * self.shape[-1], channels, **layer)
@@ -172,10 +175,10 @@ class UViT(nnx.Module):
                 rngs=rngs,
             )
 
-        half = {"depth": chosen.depth // 2, "remat": remat, "rngs": rngs}
-        self.down = Stacked(block, **half)
+        half = chosen.depth // 2
+        self.down = Stacked(block, half, remat=remat, rngs=rngs)
         self.middle = block(rngs)
-        self.up = Stacked(lambda rngs: block(rngs, skip=True), **half)
+        self.up = Stacked(lambda rngs: block(rngs, skip=True), half, remat=remat, rngs=rngs)
         self.norm = TokenNorm(channels, affine=True, eps=1e-5, param_dtype=param_dtype)
         self.dense_out = Dense(channels, pixels * n_out, scale=0, **layer)
         self.conv_out = Conv(n_out, n_out, **layer) if final_conv else None
@@ -213,7 +216,9 @@ class UViT(nnx.Module):
         h = jnp.concatenate([*(token.astype(compute)[:, None] for token in told), patches], axis=1)
         h = h + spread(self.positions[...][None], h)
 
-        def down(block: UViTBlock, h: jax.Array, _: None, key: jax.Array | None):
+        def down(
+            block: UViTBlock, h: jax.Array, _: None, key: jax.Array | None
+        ) -> tuple[jax.Array, jax.Array]:
             h = block(h, None, key)
             return h, h
 

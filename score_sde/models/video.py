@@ -13,14 +13,13 @@ from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from score_sde import values
 from score_sde.models import arguments, tokens
 from score_sde.models.arguments import Given
 from score_sde.models.beside import Beside
 from score_sde.models.blocks import Attention, ResBlock
-from score_sde.models.dit import DiT, DiTBlock
+from score_sde.models.dit import DiT, DiTBlock, Telling
 from score_sde.models.embeddings import positional
 from score_sde.models.frames import TimeAttention, TimeConv, to_images, to_videos
 from score_sde.models.shapes import check_state
@@ -92,7 +91,7 @@ class SpaceTimeBlock(DiTBlock):
         layer = {name: options[name] for name in ("param_dtype", "rngs")}
         self.time = TimeAttention(channels, heads, frames, **layer)
 
-    def __call__(
+    def __call__(  # type: ignore[override]  # frames are whole: no mask
         self, h: jax.Array, told: jax.Array, angles: jax.Array | None, key: jax.Array | None
     ) -> jax.Array:
         """[videos frames, tokens, channels] to the same; see DiTBlock."""
@@ -113,7 +112,7 @@ class JointBlock(DiTBlock):
         super().__init__(channels, heads, **options)
         self.frames = frames
 
-    def __call__(
+    def __call__(  # type: ignore[override]  # frames are whole: no mask
         self, h: jax.Array, told: jax.Array, angles: jax.Array | None, key: jax.Array | None
     ) -> jax.Array:
         """[videos frames, tokens, channels] to the same, told what the frames of each are told."""
@@ -131,6 +130,7 @@ class Frames:
 
     frames: int
     time_patch: int
+    shape: tuple[int, int, int]
 
     def __call__(
         self,
@@ -159,7 +159,9 @@ class Frames:
         channels //= self.time_patch
         check_state(x, (self.frames * self.time_patch, *sides, channels))
         images = to_images(x, self.time_patch)
-        out = super().__call__(images, jnp.repeat(noise_label, self.frames), cond, key=key)
+        labels = jnp.repeat(noise_label, self.frames)
+        # Of the network of images, which stands after it among the bases.
+        out = super().__call__(images, labels, cond, key=key)  # type: ignore[misc]
         return to_videos(out, x.shape[1], self.time_patch, channels)
 
     def of_frames(self, told: Any) -> Any:
@@ -168,14 +170,15 @@ class Frames:
 
     def _beside(self, *args: Any) -> Beside:
         """What is seen beside each frame; see models.beside."""
-        return Beside(self.shape[:2], self.frames, *args, time_patch=self.time_patch)
+        sides, patch, first = args
+        return Beside(self.shape[:2], self.frames, sides, patch, first, time_patch=self.time_patch)
 
     def of_videos(self, noise_label: jax.Array) -> jax.Array:
         """What `__call__` was given, from what the network of images is."""
         return noise_label[:: self.frames]
 
 
-class VideoUNet(Frames, UNet):
+class VideoUNet(Frames, UNet):  # type: ignore[misc]  # without what a ControlNet adds
     """A UNet whose every attention is followed by one over the frames.
 
     Args:
@@ -232,7 +235,8 @@ class VideoUNet(Frames, UNet):
         )
 
     def _told(self, noise_label: jax.Array, *rest: Any) -> Told:
-        return self.of_frames(super()._told(self.of_videos(noise_label), *rest))
+        told: Told = self.of_frames(super()._told(self.of_videos(noise_label), *rest))
+        return told
 
 
 class VideoDiT(Frames, DiT):
@@ -286,8 +290,9 @@ class VideoDiT(Frames, DiT):
         angles = jnp.pad(angles, ((0, 0), (registers, 0), (0, 0)))
         return h, angles.reshape(-1, angles.shape[-1])
 
-    def _told(self, by: nnx.Module, noise_label: jax.Array, *rest: Any) -> jax.Array:
-        return self.of_frames(super()._told(by, self.of_videos(noise_label), *rest))
+    def _told(self, by: Telling, noise_label: jax.Array, *rest: Any) -> jax.Array:
+        told: jax.Array = self.of_frames(super()._told(by, self.of_videos(noise_label), *rest))
+        return told
 
 
 class VideoBuilder(Builder):

@@ -30,7 +30,7 @@ from score_sde.models.conditions.combined import (
     refuse_conditions,
 )
 from score_sde.models.embeddings import NoiseEmbedding
-from score_sde.models.layers import Conv, Dense, GroupNorm
+from score_sde.models.layers import Conv, Dense, GroupNorm, Layer
 from score_sde.models.shapes import check_state, image_shape
 from score_sde.values import Count, Positive, Share, between
 
@@ -85,7 +85,7 @@ class WideResNet(nnx.Module):
         self.shape = image_shape(shape, 2)
         self.centered, self.dtype = centered, jnp.dtype(dtype)
 
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.noise_embedding = NoiseEmbedding(
             noise_channels, kind="fourier", fourier_scale=fourier_scale, **layer
         )

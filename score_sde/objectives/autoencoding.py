@@ -42,6 +42,7 @@ from flax import nnx
 
 from score_sde import sections
 from score_sde.autoencoder import Gaussian, KLAutoencoder
+from score_sde.checks import present
 from score_sde.fields import Field
 from score_sde.models.discriminator import Discriminator
 from score_sde.objectives import pyramid, spectral
@@ -112,7 +113,7 @@ class Beside(nnx.Module):
 
     def judge(self, images: jax.Array) -> jax.Array:
         """S of images, [batch, patches]."""
-        return self.discriminator(images)
+        return present("discriminator", self.discriminator)(images)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Autoencoding(Objective):
         discriminator_halvings: of its layers, those that halve the sides.
         shape: of an image, (height, width, channels), or of a signal, (samples,) or (samples,
             channels).
-        judged: 1 where (4) and (5) count, 0 before, and None of held-out examples.
+        judged: 1 where (4) and (5) count, 0 before, [], and None of held-out examples.
 
     Raises:
         ValueError: the data are neither, or there is no such discriminator.
@@ -151,7 +152,7 @@ class Autoencoding(Objective):
     shape: tuple[int, ...] | None = dataclasses.field(default=None, metadata=DERIVED)
     judged: jax.Array | None = dataclasses.field(default=None, metadata=DERIVED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
         if self.shape is None:
             return
@@ -169,7 +170,7 @@ class Autoencoding(Objective):
         sizes = self.discriminator_width, self.discriminator_halvings
 
         def discriminator(rngs: nnx.Rngs) -> Discriminator:
-            return Discriminator(self.shape[-1], *sizes, rngs=rngs)
+            return Discriminator(present("shape", self.shape)[-1], *sizes, rngs=rngs)
 
         made = discriminator if self.adversarial else None
         return lambda rngs: Beside(self.learned_scale, made, rngs=rngs)
@@ -188,8 +189,9 @@ class Autoencoding(Objective):
 
     def facts(self, fields: Mapping[str, Field]) -> dict[str, Any]:
         """The channels of an image, or of a signal; 0 of one that has no axis of them."""
-        kind = KINDS[len(self.shape)]
-        return {kind.fact: sum(self.shape[kind.axes :])}
+        shape = present("shape", self.shape)
+        kind = KINDS[len(shape)]
+        return {kind.fact: sum(shape[kind.axes :])}
 
     def __call__(
         self,
@@ -208,11 +210,12 @@ class Autoencoding(Objective):
         nats = self.of(x0, found, out, log_scale)
         if self.judged is None:
             return nats
-        judge = functools.partial(own, method="judge")
+        judge = functools.partial(present("own", own), method="judge")
         fooled = -self.adversarial * held(judge, out).mean(axis=1)
         fixed = jax.lax.stop_gradient(out)
         told = jax.nn.relu(1 - judge(x0)) + jax.nn.relu(1 + judge(fixed))
-        return nats + self.judged * (fooled + told.mean(axis=1))
+        loss: jax.Array = nats + self.judged * (fooled + told.mean(axis=1))
+        return loss
 
     def of(self, x: jax.Array, found: Gaussian, out: jax.Array, log_scale: jax.Array) -> jax.Array:
         """Equation (1).
@@ -221,7 +224,7 @@ class Autoencoding(Objective):
             x: images, [batch, height, width, channels], or signals, [batch, samples] or [batch,
                 samples, channels].
             found: q(z | x).
-            out: x', of a draw of it.
+            out: x', of a draw of it; shape of x.
             log_scale: log b less that of `scale`, [].
 
         Returns:

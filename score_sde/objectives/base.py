@@ -159,10 +159,8 @@ class Objective:
         process: SDE,
         x0: jax.Array,
         cond: Mapping[str, jax.Array] | None = None,
-        *,
-        own: Callable[..., Any] | None = None,
     ) -> jax.Array:
-        """The loss of each example.
+        """The loss of each example. One that has a `module` is also given its model, as `own`.
 
         Args:
             key: JAX random key.
@@ -170,7 +168,6 @@ class Objective:
             process: the forward process.
             x0: data, [batch, *data].
             cond: conditions of the model, and `fields`, [batch, ...] each; or None.
-            own: the model of `module`; given only to an objective that has one.
 
         Returns:
             [batch]; its mean is the training loss.

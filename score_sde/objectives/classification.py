@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Self
 import jax
 
 from score_sde import sections
+from score_sde.checks import present
 from score_sde.classifier import Classifier, LogProb
 from score_sde.fields import Field
 from score_sde.noise_labels import NOISE_LABELS, check_levels
@@ -78,7 +79,7 @@ class Classification(Objective):
     stratified: bool = False
     noise_label: Annotated[str, one_of(NOISE_LABELS)] = "ratio"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     @property
@@ -127,7 +128,7 @@ class Classification(Objective):
             model.log_prob,
             process,
             x0,
-            cond[self.field],
+            present("cond", cond)[self.field],
             times=uniform_times(self.t_min),
             stratified=self.stratified,
         )

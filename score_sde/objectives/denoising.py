@@ -26,7 +26,7 @@ import numpy as np
 from flax import nnx
 
 from score_sde import sections
-from score_sde.checks import check_positive
+from score_sde.checks import check_positive, present
 from score_sde.fields import Field
 from score_sde.objectives import multiscale, second_order, variational
 from score_sde.objectives.base import DENOISER, Objective
@@ -108,7 +108,9 @@ def denoising_score_matching(
     x0, eps = couple(key_eps, x0, cond)
     x = expand(sde.alpha(t), x0) * x0 + expand(sde.sigma(t), x0) * eps
     quantity = QUANTITIES[weighting.quantity]
-    truth, reduce, added, more = Prediction(x0, eps), REDUCTIONS[reduction], 0.0, 0.0
+    truth, reduce = Prediction(x0, eps), REDUCTIONS[reduction]
+    added: jax.Array | float = 0.0
+    more: jax.Array | float = 0.0
     if bound is not None:
         prediction, v = with_variance(denoise, x, t, cond)
         added = bound(sde, t, x, x0, prediction, v)
@@ -225,7 +227,7 @@ class Denoising(Objective):
     values: tuple[float, ...] | None = dataclasses.field(default=None, metadata=DERIVED)
     shape: tuple[int, ...] | None = dataclasses.field(default=None, metadata=DERIVED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
         multiscale.check(self.multiscale, self.shape)
         for option, of in (*_OPTIONS.items(), ("time_shift", _Of("times", _SHIFTED, ""))):
@@ -330,11 +332,19 @@ class Denoising(Objective):
         given = {"sigma_data": self.sigma_data} if self.weighting == "edm" else {}
         return WEIGHTINGS[self.weighting](**given, **self._given("weighting"))
 
-    def _bound(self, sde: SDE, *of_example: Any) -> jax.Array:
+    def _bound(
+        self,
+        sde: SDE,
+        t: jax.Array,
+        x: jax.Array,
+        x0: jax.Array,
+        prediction: Prediction,
+        v: jax.Array,
+    ) -> jax.Array:
         weight = 0.001 if self.vlb_weight is None else self.vlb_weight
         levels = 256 if self.values is None else len(self.values)
-        term = variational.bound(sde, *of_example, data_levels=levels)
-        return weight * sde.scales * term
+        term = variational.bound(sde, t, x, x0, prediction, v, data_levels=levels)
+        return weight * present("scales", sde.scales) * term
 
     def _given(self, field: str) -> dict[str, Any]:
         """The options of what a field chooses, as its function takes them; not those left out."""

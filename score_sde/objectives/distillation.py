@@ -55,7 +55,7 @@ class Distillation(Objective):
     weighting: Annotated[str, one_of(WEIGHTED)] = "truncated_snr"
     taught: Denoiser | None = dataclasses.field(default=None, metadata=DERIVED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def check(self, process: SDE) -> None:

@@ -50,7 +50,7 @@ class ECT(ConsistencyObjective):
         stages: how many there are, in equal parts of the training.
         width: c, of the pseudo-Huber distance; 0 for the distance itself.
         stratified: spread the times of a batch evenly; see times.draw_times.
-        done: share of the training that is done, from 0 to 1.
+        done: share of the training that is done, from 0 to 1, [].
 
     Raises:
         ValueError: an option is out of its range, or all stages together are.
@@ -68,7 +68,7 @@ class ECT(ConsistencyObjective):
     stratified: bool = False
     done: ArrayLike = dataclasses.field(default=0.0, metadata=DERIVED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
         if self.stages * math.log2(self.q) > _CLOSEST:
             raise ValueError(

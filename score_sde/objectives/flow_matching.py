@@ -56,7 +56,7 @@ class FlowMatching(Denoising):
     iterations: Annotated[int, between(1, 100_000)] | None = None
     taught: Coupling | None = dataclasses.field(default=None, metadata=DERIVED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.teacher and self.coupling != "independent":
             raise ValueError(

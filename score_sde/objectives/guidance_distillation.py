@@ -18,6 +18,7 @@ from typing import ClassVar, Self
 import jax
 import jax.numpy as jnp
 
+from score_sde.checks import present
 from score_sde.objectives.base import Network, Objective
 from score_sde.objectives.distillation import Distillation
 from score_sde.objectives.times import draw_times, uniform_times
@@ -66,7 +67,7 @@ class GuidanceDistillation(Distillation):
     scale_max: float = 5.0
     stratified: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.scale_min > self.scale_max:
             raise ValueError(
@@ -98,8 +99,10 @@ class GuidanceDistillation(Distillation):
             w: scales, [batch].
             cond: conditions.
         """
-        told, free = (self.taught(x, t, given) for given in (cond, None))
-        return jax.tree.map(lambda u, c: u + expand(w, x) * (c - u), free, told)
+        taught = present("teacher", self.taught)
+        told, free = taught(x, t, cond), taught(x, t, None)
+        found: Prediction = jax.tree.map(lambda u, c: u + expand(w, x) * (c - u), free, told)
+        return found
 
     def __call__(
         self, key: jax.Array, model: Denoiser, process: SDE, x0: jax.Array, cond: Cond = None

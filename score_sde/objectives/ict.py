@@ -49,7 +49,7 @@ class ICT(ConsistencyObjective):
         first: s_0, steps at the beginning.
         last: s_1, steps at the end.
         width: of the pseudo-Huber distance, over the root of the numbers of an example.
-        done: share of the training that is done, from 0 to 1.
+        done: share of the training that is done, from 0 to 1, [].
 
     Raises:
         ValueError: the steps do not grow.
@@ -64,7 +64,7 @@ class ICT(ConsistencyObjective):
     width: NotNegative = 0.00054
     done: ArrayLike = dataclasses.field(default=0.0, metadata=DERIVED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
         if self.last < self.first:
             raise ValueError(f"last={self.last} steps are fewer than first={self.first}")
@@ -88,10 +88,11 @@ class ICT(ConsistencyObjective):
         return jnp.minimum(self.first * 2.0**doublings, self.last)
 
     def level(self, sde: SDE, index: jax.Array) -> jax.Array:
-        """u of the index from 0 to `steps`: on Karras's grid; shape of index."""
+        """u of the index from 0 to `steps`, on Karras's grid of `sde`; shape of index."""
         ends = ratio(sde, jnp.asarray([sde.t_min, sde.t_max], index.dtype))
         low, high = ends ** (1 / RHO)
-        return (low + index / self.steps() * (high - low)) ** RHO
+        u: jax.Array = (low + index / self.steps() * (high - low)) ** RHO
+        return u
 
     def _below(self, sde: SDE, index: jax.Array) -> jax.Array:
         """Of the log-normal distribution, what is below a level; shape of index."""
@@ -99,7 +100,7 @@ class ICT(ConsistencyObjective):
         return jax.scipy.special.ndtr(z)
 
     def probabilities(self, sde: SDE, indices: jax.Array) -> jax.Array:
-        """Of the pairs that begin at these indices, [n]; 0 from the last on."""
+        """Of the pairs of levels of `sde` that begin at these indices, [n]; 0 from the last on."""
         there = indices < self.steps()
         p = self._below(sde, indices + 1) - self._below(sde, indices)
         p = jnp.where(there, p, 0)

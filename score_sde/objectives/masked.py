@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import jax
 import jax.numpy as jnp
@@ -115,15 +115,17 @@ class MaskedBound(Objective):
     stratified: bool = True
     vocabulary: int = dataclasses.field(default=0, metadata=DERIVED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
-    def reader(
+    # What is not numbers has another kind of process: STATES holds both together.
+    def reader(  # type: ignore[override]
         self, predicts: PredictionOptions, process: Masked
     ) -> Callable[[Network], TokenPredictor]:
         """See Objective: logits of tokens, whatever the parametrization."""
         label = NOISE_LABELS[predicts.noise_label]
-        return lambda network: OfNetwork(network, process, label)
+        noise_label = cast(Callable[[Masked, jax.Array], jax.Array], label)  # of either process
+        return lambda network: OfNetwork(network, process, noise_label)
 
     def facts(self, fields: Mapping[str, Field]) -> dict[str, Any]:
         """The number of tokens, without which no network is for them."""
@@ -133,7 +135,7 @@ class MaskedBound(Objective):
         """With times, or numbers of masks, that are spread evenly."""
         return dataclasses.replace(self, stratified=True)
 
-    def __call__(
+    def __call__(  # type: ignore[override]
         self,
         key: jax.Array,
         model: TokenPredictor,

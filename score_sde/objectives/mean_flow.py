@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +62,7 @@ class MeanFlow(StraightFlowMap):
     mix: Annotated[float, Range(0, 1, open_high=True)] = 0.0
     stratified: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def check(self, process: SDE) -> None:
@@ -84,7 +84,13 @@ class MeanFlow(StraightFlowMap):
         return dataclasses.replace(self, power=0.0, stratified=True)
 
     def times(self, key: jax.Array, sde: SDE, batch: int) -> tuple[jax.Array, jax.Array]:
-        """t and s <= t of a batch, [batch] each."""
+        """t and s <= t of a batch, [batch] each.
+
+        Args:
+            key: JAX random key.
+            sde: the process, whose times they are.
+            batch: how many.
+        """
         drawn = logit_normal_times(self.time_mean, self.time_std)
         one, other, key_share, key_order = jax.random.split(key, 4)
         a, b = (draw_times(k, sde, batch, drawn, self.stratified)[0] for k in (one, other))
@@ -108,7 +114,7 @@ class MeanFlow(StraightFlowMap):
         mean, std = process.marginal(x0, t)
         x = mean + expand(std, x0) * eps
 
-        def average(x: jax.Array, t: jax.Array, s: jax.Array, cond=cond) -> jax.Array:
+        def average(x: jax.Array, t: jax.Array, s: jax.Array, cond: Any = cond) -> jax.Array:
             return model.average(x, t, s, cond).velocity(process, t)
 
         def target(x: jax.Array, t: jax.Array, s: jax.Array, v: jax.Array) -> jax.Array:
@@ -117,7 +123,8 @@ class MeanFlow(StraightFlowMap):
                 v = self.guidance * v + free * average(x, t, t, None)
                 v = v + self.mix * average(x, t, t) if self.mix else v
             _, change = jax.jvp(lambda x, t: average(x, t, s), (x, t), (v, jnp.ones_like(t)))
-            return v - expand(t - s, x) * change
+            found: jax.Array = v - expand(t - s, x) * change
+            return found
 
         v = Prediction(x0, eps).velocity(process, t)
         error = average(x, t, s) - frozen(target, x, t, s, v)

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Self
 import jax
 import jax.numpy as jnp
 
+from score_sde.checks import present
 from score_sde.objectives.base import Objective
 from score_sde.objectives.distillation import Distillation
 from score_sde.prediction import Denoiser, Prediction
@@ -66,14 +67,21 @@ class Progressive(Distillation):
             )
 
     def times(self, key: jax.Array, sde: SDE, batch: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """t, m and s of a batch, [batch] each."""
+        """t, m and s of a batch, [batch] each.
+
+        Args:
+            key: JAX random key.
+            sde: the process, whose times they are.
+            batch: how many.
+        """
         if self.stratified:
             u = (jax.random.uniform(key) + jnp.arange(batch) / batch) % 1.0
         else:
             u = jax.random.uniform(key, (batch,))
         left = jnp.minimum(jnp.floor(u * self.steps), self.steps - 1)  # steps after this one
         span = (sde.t_max - sde.t_min) / self.steps
-        return tuple(sde.t_min + (left + share) * span for share in (1.0, 0.5, 0.0))
+        first, middle, last = (sde.t_min + (left + share) * span for share in (1.0, 0.5, 0.0))
+        return first, middle, last
 
     def target(
         self, sde: SDE, x: jax.Array, times: tuple[jax.Array, ...], cond: Cond
@@ -89,7 +97,7 @@ class Progressive(Distillation):
         t, _, s = times
         end = x
         for now, then in itertools.pairwise(times):
-            pair = self.taught(end, now, cond)
+            pair = present("teacher", self.taught)(end, now, cond)
             end = expand(sde.alpha(then), x) * pair.x0 + expand(sde.sigma(then), x) * pair.eps
         (alpha_t, sigma_t), (alpha_s, sigma_s) = (
             (expand(sde.alpha(time), x), expand(sde.sigma(time), x)) for time in (t, s)

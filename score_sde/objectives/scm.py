@@ -47,7 +47,7 @@ class SCM(ConsistencyObjective):
         warmup: share of the training in which r rises to 1.
         stratified: spread the times of a batch evenly; see times.draw_times.
         sigma_data: standard deviation of the data.
-        done: share of the training that is done, from 0 to 1.
+        done: share of the training that is done, from 0 to 1, [].
     """
 
     REFUSES: ClassVar[tuple[str, ...]] = ("x0",)
@@ -60,7 +60,7 @@ class SCM(ConsistencyObjective):
     sigma_data: float = dataclasses.field(default=0.5, metadata=DERIVED)
     done: ArrayLike = dataclasses.field(default=1.0, metadata=DERIVED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def check(self, process: SDE) -> None:

@@ -43,7 +43,7 @@ class Shortcut(StraightFlowMap):
     doublings: Annotated[int, between(1, 20)] = 7
     stratified: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def held_out(self) -> Self:
@@ -51,7 +51,13 @@ class Shortcut(StraightFlowMap):
         return dataclasses.replace(self, stratified=True)
 
     def lengths(self, key: jax.Array, sde: SDE, batch: int) -> tuple[jax.Array, jax.Array]:
-        """t and d of equation (1), within the times of the process, [batch] each."""
+        """t and d of equation (1), within the times of the process, [batch] each.
+
+        Args:
+            key: JAX random key.
+            sde: the process.
+            batch: how many.
+        """
         key_d, key_t = jax.random.split(key)
         d = 2.0 ** -jax.random.randint(key_d, (batch,), 0, self.doublings)
         whole = jnp.floor(jax.random.uniform(key_t, (batch,)) / d)

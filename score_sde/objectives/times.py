@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
 
-from score_sde.processes import SDE
+from score_sde.processes import SDE, Process
 from score_sde.processes.base import on_host
 
 # A time distribution maps numbers in (0, 1) to times, both [batch], and gives each time's c(t).
@@ -198,7 +198,7 @@ TIMES: dict[str, Callable[..., TimeDistribution]] = {
 
 
 def draw_times(
-    key: jax.Array, sde: SDE, batch: int, times: TimeDistribution, stratified: bool = False
+    key: jax.Array, sde: Process, batch: int, times: TimeDistribution, stratified: bool = False
 ) -> tuple[jax.Array, jax.Array]:
     """Draw a batch of times.
 

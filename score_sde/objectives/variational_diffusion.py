@@ -79,7 +79,7 @@ class VariationalDiffusion(Objective):
     features: Annotated[int, between(1, 4096)] = 32
     values: tuple[float, ...] | None = dataclasses.field(default=None, metadata=DERIVED)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def check(self, process: SDE) -> None:
@@ -90,7 +90,7 @@ class VariationalDiffusion(Objective):
         """The schedule."""
         return lambda rngs: NoiseSchedule(self.features, rngs=rngs)
 
-    def __call__(
+    def __call__(  # type: ignore[override]  # it has a module, so `own` is always given
         self,
         key: jax.Array,
         model: Denoiser,
@@ -104,7 +104,7 @@ class VariationalDiffusion(Objective):
         found = terms(
             key, model, process, x0, cond, own, values=self.values, stratified=self.stratified
         )
-        return sum(found)
+        return found.prior + found.diffusion + found.decoder
 
 
 def terms(
@@ -139,7 +139,7 @@ def terms(
     def loss(done: jax.Array, rate: jax.Array) -> jax.Array:
         return integrand(denoise, sde, x0, eps, Share(done, rate), cond)
 
-    return Terms(ends[0], of_least_variance(loss, share, sum(ends)), ends[1])
+    return Terms(ends[0], of_least_variance(loss, share, ends[0] + ends[1]), ends[1])
 
 
 def integrand(
@@ -180,7 +180,8 @@ def of_least_variance(
 
     @jax.custom_vjp
     def value(share: Share, rest: jax.Array, *closed: Any) -> jax.Array:
-        return pure(*share, *closed)
+        loss: jax.Array = pure(*share, *closed)
+        return loss
 
     def forward(share: Share, rest: jax.Array, *closed: Any) -> Any:
         found, pull = jax.vjp(pure, *share, *closed)

@@ -87,7 +87,7 @@ class Known:
     SAYS_ALL: ClassVar[bool] = True
 
     def check(self, name: str, value: str) -> None:
-        """Raise a ValueError, which begins with the name, if there is no such process."""
+        """Raise a ValueError, which begins with the name, if value is no name of a process."""
         if value.startswith(OWN) and value not in _REGISTERED:
             raise ValueError(
                 f"{name}={shown(value)} is a process of one's own, of which a config holds the "

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from types import ModuleType
+from typing import Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -51,9 +51,50 @@ def expand(coefficient: ArrayLike, x: jax.Array) -> jax.Array:
     return coefficient.reshape(coefficient.shape + trailing)
 
 
-def namespace(t: ArrayLike) -> ModuleType:
-    """NumPy for NumPy input, jax.numpy for everything else."""
-    return np if isinstance(t, np.ndarray | np.generic) else jnp
+_Elementwise = Callable[[ArrayLike], jax.Array]
+
+
+class Namespace(Protocol):
+    """What NumPy and jax.numpy both have of what processes compute with, elementwise.
+
+    Its arrays are said to be JAX's: those of NumPy have the same operators.
+    """
+
+    arcsin: _Elementwise
+    arcsinh: _Elementwise
+    arctan: _Elementwise
+    asarray: Callable[..., jax.Array]
+    ceil: _Elementwise
+    clip: Callable[[ArrayLike, ArrayLike, ArrayLike], jax.Array]
+    exp: _Elementwise
+    expm1: _Elementwise
+    floor: _Elementwise
+    log: _Elementwise
+    logaddexp: Callable[[ArrayLike, ArrayLike], jax.Array]
+    ones_like: _Elementwise
+    power: Callable[[ArrayLike, ArrayLike], jax.Array]
+    round: _Elementwise
+    sin: _Elementwise
+    cos: _Elementwise
+    sqrt: _Elementwise
+    tan: _Elementwise
+    where: Callable[[ArrayLike, ArrayLike, ArrayLike], jax.Array]
+    zeros_like: _Elementwise
+
+
+def namespace(t: ArrayLike) -> Namespace:
+    """NumPy where t, of any shape, is NumPy's; jax.numpy for everything else."""
+    return cast(Namespace, np if is_host(t) else jnp)
+
+
+def number(t: ArrayLike) -> jax.Array:
+    """The same t, said to be a JAX array, as in Namespace: for what operators make of it."""
+    return cast(jax.Array, t)
+
+
+def is_host(t: ArrayLike) -> bool:
+    """Whether t is NumPy's, and so is what is made of it."""
+    return isinstance(t, np.ndarray | np.generic)
 
 
 def on_host(function: Callable[[jax.Array], jax.Array], t: ArrayLike) -> np.ndarray:
@@ -72,8 +113,8 @@ def on_host(function: Callable[[jax.Array], jax.Array], t: ArrayLike) -> np.ndar
 
 def at(function: Callable[[jax.Array], jax.Array], t: ArrayLike) -> jax.Array:
     """A function of JAX arrays at t: a JAX array, or on the host at NumPy's; shape of t."""
-    if namespace(t) is np:
-        return on_host(function, t)
+    if is_host(t):
+        return number(on_host(function, t))
     return function(jnp.asarray(t, jnp.result_type(t, float)))
 
 
@@ -86,7 +127,8 @@ def derivative(function: Callable[[ArrayLike], jax.Array], t: ArrayLike) -> jax.
     """
 
     def of(t: jax.Array) -> jax.Array:
-        return jax.jvp(function, (t,), (jnp.ones_like(t),))[1]
+        tangent: jax.Array = jax.jvp(function, (t,), (jnp.ones_like(t),))[1]
+        return tangent
 
     return at(of, t)
 
@@ -97,7 +139,7 @@ class SDE(Process):
     sigma is nearly 0 at t_min.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
         if not self.t_min < self.t_max:
             raise ValueError(
@@ -117,7 +159,10 @@ class SDE(Process):
         for t in (self.t_min, self.t_max):
             with np.errstate(all="ignore"):  # reported here
                 alpha, sigma = (float(f(np.float64(t))) for f in (self.alpha, self.sigma))
-                there = np.isfinite(np.float32([alpha, sigma])).all() and np.float32(sigma) > 0
+                there = (
+                    np.isfinite(np.array([alpha, sigma], np.float32)).all()
+                    and np.float32(sigma) > 0
+                )
             if not there:
                 raise ValueError(
                     f"{self} has alpha={alpha:g} and sigma={sigma:g} at t={t:g}: both must be "
@@ -125,7 +170,10 @@ class SDE(Process):
                 )
 
     def level_sigma(self, t: ArrayLike) -> jax.Array:
-        """sigma of the noise level that stands for t: sigma(t), but for a discrete sequence."""
+        """sigma of the noise level that stands for t; shape of t.
+
+        It is sigma(t), but for a discrete sequence.
+        """
         return self.sigma(t)
 
     def alpha_dot(self, t: ArrayLike) -> jax.Array:
@@ -174,7 +222,7 @@ class SDE(Process):
         return expand(self.alpha(t), x0) * x0, self.sigma(t)
 
     def log_snr(self, t: ArrayLike) -> jax.Array:
-        """log(alpha^2 / sigma^2), natural logarithm; it falls as t grows. Shape of t."""
+        """log(alpha^2 / sigma^2), natural logarithm; it falls as t grows; shape of t."""
         return 2 * namespace(t).log(self.alpha(t) / self.sigma(t))
 
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
@@ -197,6 +245,8 @@ class SDE(Process):
                 return jnp.where(later, middle, low), jnp.where(later, high, middle)
 
             ends = jnp.full_like(target, self.t_min), jnp.full_like(target, self.t_max)
+            low: jax.Array
+            high: jax.Array
             low, high = jax.lax.fori_loop(0, _HALVINGS, halve, ends)
             return (low + high) / 2
 
@@ -216,6 +266,9 @@ class SDE(Process):
             key: JAX random key, or one for each example, [batch]; see score_sde.keys.
             shape: [batch, *data].
             dtype: of the result; JAX's default float if None.
+
+        Returns:
+            [batch, *data].
         """
         dtype = jnp.result_type(float) if dtype is None else dtype
         return self.prior_std * keys.normal(key, shape, dtype)
@@ -243,8 +296,15 @@ class SDE(Process):
 
         Euler's step with f and g at t; VP and VE override it with the steps of DDPM and SMLD
         (Song et al. 2021, Appendix E). The reverse-diffusion predictor undoes this step.
+
+        Args:
+            t: the later time, any shape.
+            s: the earlier one, of that shape.
+
+        Returns:
+            A and G, shape of t each.
         """
-        dt = t - s
+        dt = number(t) - number(s)
         return 1 + self.f(t) * dt, namespace(t).sqrt(self.g2(t) * dt)
 
     def ancestral(self, t: ArrayLike, s: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -252,11 +312,18 @@ class SDE(Process):
 
         The exact transition of equation (1) and the standard deviation of p(x_s | x_t, x_0),
         G sigma_s / sigma_t (Ho et al. 2020, arXiv 2006.11239, equation 7; Song et al. 2021,
-        Appendix F). s = 0 stands for the data itself: alpha = 1, sigma = 0.
+        Appendix F).
+
+        Args:
+            t: the later time, any shape.
+            s: the earlier one, of that shape; 0 stands for the data itself: alpha = 1, sigma = 0.
+
+        Returns:
+            A, G and the noise level, shape of t each.
         """
         xp = namespace(t)
-        alpha_s = xp.where(s > 0, self.alpha(s), 1)
-        sigma_s = xp.where(s > 0, self.sigma(s), 0)
+        alpha_s = xp.where(number(s) > 0, self.alpha(s), 1)
+        sigma_s = xp.where(number(s) > 0, self.sigma(s), 0)
         sigma_t = self.sigma(t)
         a = self.alpha(t) / alpha_s
         # sigma_t^2 - A^2 sigma_s^2 as a product: a difference of squares would cancel.

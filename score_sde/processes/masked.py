@@ -84,13 +84,14 @@ class Masked(Process):
     """
 
     STATES: ClassVar[str] = TOKENS
-    t_min: ClassVar[float] = 0.0
-    t_max: ClassVar[float] = 1.0
+    # Of the class: the times of masks are no options, as those of other processes are.
+    t_min: ClassVar[float] = 0.0  # type: ignore[misc]
+    t_max: ClassVar[float] = 1.0  # type: ignore[misc]
 
     schedule: Annotated[str, one_of(SCHEDULES)] = "linear"
     power: Positive = 2.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def alpha(self, t: ArrayLike) -> jax.Array:
@@ -144,5 +145,8 @@ class Masked(Process):
             key: not used.
             shape: [batch, length].
             dtype: an integer one; int32 if None.
+
+        Returns:
+            [batch, length], MASK everywhere.
         """
         return jnp.full(shape, MASK, jnp.int32 if dtype is None else dtype)

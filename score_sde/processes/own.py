@@ -42,7 +42,7 @@ class FromAlphaSigma(SDE):
     t_min: float = 1e-3
     t_max: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         t = np.linspace(self.t_min, self.t_max, _TIMES)
         values = {"alpha": self.alpha(t), "sigma": self.sigma(t)}

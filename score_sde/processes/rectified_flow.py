@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 import jax
 from jax.typing import ArrayLike
 
-from score_sde.processes.base import SDE, namespace
+from score_sde.processes.base import SDE, namespace, number
 from score_sde.values import Positive, above
 
 
@@ -47,6 +47,7 @@ class RectifiedFlow(SDE):
 
     def g2(self, t: ArrayLike) -> jax.Array:
         """g^2 = 2 t / (1 - t); shape of t."""
+        t = number(t)
         return 2 * t / (1 - t)
 
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from score_sde.processes.base import SDE, namespace
+from score_sde.processes.base import SDE, is_host, namespace, number
 from score_sde.processes.ve import VE
 from score_sde.processes.vp import VP
 from score_sde.values import Positive, between, one_of
@@ -85,7 +85,7 @@ class DDPM(VP):
     schedule: Annotated[str, one_of(("linear", "scaled_linear", "cosine"))] = "linear"
     zero_terminal_snr: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.scales <= self.beta_max and self.schedule != "cosine":
             raise ValueError(f"scales={self.scales} must be above beta_max={self.beta_max}")
@@ -96,11 +96,12 @@ class DDPM(VP):
         if self.schedule == "cosine":
             angle = (np.arange(self.scales + 1) / self.scales + 0.008) / 1.008 * np.pi / 2
             f = np.cos(angle) ** 2
-            return np.minimum(1 - f[1:] / f[:-1], 0.999)
-        ends = np.array([self.beta_min, self.beta_max]) / self.scales
+            steps: np.ndarray = np.minimum(1 - f[1:] / f[:-1], 0.999)
+            return steps
+        low, high = np.array([self.beta_min, self.beta_max]) / self.scales
         if self.schedule == "linear":
-            return np.linspace(*ends, self.scales)
-        return np.linspace(*np.sqrt(ends), self.scales) ** 2
+            return np.linspace(low, high, self.scales)
+        return np.linspace(np.sqrt(low), np.sqrt(high), self.scales) ** 2
 
     @functools.cached_property
     def _table(self) -> tuple[np.ndarray, np.ndarray]:
@@ -188,7 +189,7 @@ class DDPM(VP):
     @functools.cached_property
     def _level_sigmas(self) -> np.ndarray:
         if self.zero_terminal_snr:
-            return self.sigma(np.linspace(0.0, 1.0, self.scales))
+            return np.asarray(self.sigma(np.linspace(0.0, 1.0, self.scales)))
         steps = (1 - self._steps.astype(np.float32)).astype(np.float64)
         return np.sqrt(1 - np.cumprod(steps).astype(np.float32).astype(np.float64))
 
@@ -199,7 +200,7 @@ class DDPM(VP):
 
 
 def _interpolate(x: ArrayLike, xs: np.ndarray, ys: np.ndarray) -> jax.Array:
-    if namespace(x) is np:
-        return np.interp(x, xs, ys)
+    if is_host(x):
+        return number(np.interp(np.asarray(x), xs, ys))
     x = jnp.asarray(x)
     return jnp.interp(x, jnp.asarray(xs, x.dtype), jnp.asarray(ys, x.dtype))

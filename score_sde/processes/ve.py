@@ -8,7 +8,7 @@ import math
 import jax
 from jax.typing import ArrayLike
 
-from score_sde.processes.base import SDE, namespace
+from score_sde.processes.base import SDE, namespace, number
 from score_sde.values import Positive
 
 
@@ -31,7 +31,7 @@ class VE(SDE):
     t_min: Positive = 1e-5
     t_max: Positive = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not self.sigma_min < self.sigma_max:
             raise ValueError(
@@ -62,7 +62,7 @@ class VE(SDE):
 
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
         """The inverse of log_snr = -2 log sigma(t); shape of log_snr."""
-        return (-0.5 * log_snr - math.log(self.sigma_min)) / self._log_ratio
+        return (-0.5 * number(log_snr) - math.log(self.sigma_min)) / self._log_ratio
 
     @property
     def prior_std(self) -> float:

@@ -7,7 +7,7 @@ import dataclasses
 import jax
 from jax.typing import ArrayLike
 
-from score_sde.processes.base import SDE, namespace
+from score_sde.processes.base import SDE, namespace, number
 from score_sde.values import Positive
 
 
@@ -27,7 +27,7 @@ class LinearBeta(SDE):
     t_min: Positive = 1e-3
     t_max: Positive = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not self.beta_min <= self.beta_max:
             raise ValueError(
@@ -36,10 +36,11 @@ class LinearBeta(SDE):
 
     def beta(self, t: ArrayLike) -> jax.Array:
         """beta(t) = beta_min + t (beta_max - beta_min); shape of t."""
-        return self.beta_min + t * (self.beta_max - self.beta_min)
+        return self.beta_min + number(t) * (self.beta_max - self.beta_min)
 
     def _integral_beta(self, t: ArrayLike) -> jax.Array:
         """The integral of beta from 0 to t, which is -2 log alpha(t); shape of t."""
+        t = number(t)
         return t * self.beta_min + 0.5 * t**2 * (self.beta_max - self.beta_min)
 
     def _time_at_integral_beta(self, integral: jax.Array) -> jax.Array:
@@ -96,12 +97,12 @@ class VP(LinearBeta):
     def time_at_log_snr(self, log_snr: ArrayLike) -> jax.Array:
         """The inverse of log_snr: int_0^t beta = log(1 + exp(-log_snr)); shape of log_snr."""
         xp = namespace(log_snr)
-        return self._time_at_integral_beta(xp.logaddexp(-log_snr, xp.zeros_like(log_snr)))
+        return self._time_at_integral_beta(xp.logaddexp(-number(log_snr), xp.zeros_like(log_snr)))
 
     def discretize(self, t: ArrayLike, s: ArrayLike) -> tuple[jax.Array, jax.Array]:
         """DDPM's step x_t = sqrt(1 - b) x_s + sqrt(b) z with b = beta(t) (t - s)."""
         xp = namespace(t)
-        b = self.beta(t) * (t - s)
+        b = self.beta(t) * (number(t) - number(s))
         return xp.sqrt(1 - b), xp.sqrt(b)
 
     def ancestral(self, t: ArrayLike, s: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -120,16 +120,33 @@ def opened(experiment: Experiment, run: Path | None) -> tuple[Captions, list[Tok
     sizes = telling.usual_sizes(experiment)
     scale = telling.guidance_of(experiment, experiment.config.guidance.scale, 1)
     captions = Captions(text, sizes, scale, tuple(parts), empty)
+    check(experiment, jax.eval_shape(lambda batch: captions(batch, None), _named(empty)))
+    return captions, tokenizers
+
+
+def check(experiment: Experiment, told: Mapping[str, jax.ShapeDtypeStruct]) -> None:
+    """Raise UserError unless a network is told what it needs; nothing is computed.
+
+    Args:
+        experiment: whose network it is.
+        told: what encoders make of a text, [1, ...] each; none if there are no encoders.
+    """
     x = jax.ShapeDtypeStruct((1, *experiment.space.shape), jnp.float32)
     label = jax.ShapeDtypeStruct((1,), jnp.float32)
     beside = [experiment.data[name] for name in experiment.config.conditions.fields]
-    told = {f.name: jax.ShapeDtypeStruct((1, *f.shape), f.dtype) for f in beside}
-    told |= jax.eval_shape(lambda batch: captions(batch, None), _named(empty))
+    cond = {f.name: jax.ShapeDtypeStruct((1, *f.shape), f.dtype) for f in beside} | {**told}
+    network = experiment.network
     try:
-        jax.eval_shape(experiment.network.apply, *experiment.network.shapes, x, label, told)
+        jax.eval_shape(network.apply, *network.shapes, x, label, cond)
     except ValueError as error:
-        raise UserError(f"config.text.field={text.field}: {first_line(error)}") from error
-    return captions, tokenizers
+        field = experiment.text.field
+        said = f"config.text.field={field}: {first_line(error)}"
+        if not field:
+            said = (
+                f"config.text.field is empty: {first_line(error)}. Name a field of texts, and give "
+                "--init_from=RUN, whose encoders tell of them"
+            )
+        raise UserError(said) from error
 
 
 def keep(workdir: Path, run: Path, text: System) -> None:

@@ -244,7 +244,7 @@ def use_network(config: ConfigDict, name: str) -> None:
 
 
 def expand_paths(config: ConfigDict) -> None:
-    """Replace a ~ at the beginning of each field that is a path; see files.expanded."""
+    """Replace a ~ at the beginning of each field of `config` that is a path; see files.expanded."""
     for path, entry in entries(config.model.name).items():
         if values.is_path(entry.annotation):
             *parts, name = path.split(".")
@@ -254,11 +254,12 @@ def expand_paths(config: ConfigDict) -> None:
 
 def to_json(config: ConfigDict) -> dict[str, Any]:
     """The config as plain JSON values: tuples become lists."""
-    return json.loads(json.dumps(config.to_dict()))
+    plain: dict[str, Any] = json.loads(json.dumps(config.to_dict()))
+    return plain
 
 
 def from_json(values: dict[str, Any]) -> ConfigDict:
-    """The config that `to_json` wrote; lists become tuples.
+    """The config that `to_json` wrote, of its values; lists become tuples.
 
     Raises:
         UserError: a field is unknown.
@@ -274,7 +275,12 @@ def from_json(values: dict[str, Any]) -> ConfigDict:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Pairs of a field's dotted path and its value."""
+    """Pairs of a field's dotted path and its value.
+
+    Args:
+        values: sections and fields, by name.
+        prefix: before each path.
+    """
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{name}.")
@@ -284,6 +290,11 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def set_field(config: ConfigDict, path: str, value: Any) -> None:
     """Set a field by its dotted path, which must exist; of the network's name, see use_network.
+
+    Args:
+        config: what is changed.
+        path: of the field.
+        value: of its type and in its range.
 
     Raises:
         UserError: it does not, or the value is of another type.

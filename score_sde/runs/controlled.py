@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from score_sde import files
+from score_sde.checks import present
 from score_sde.controls import CONTROLS, Controls, scale_of
 from score_sde.errors import UserError, first_line
 from score_sde.models.clip_image import prepared
@@ -45,7 +46,8 @@ class Opened(NamedTuple):
     def channels(self) -> int:
         """Of its image."""
         options = self.options if self.encoder is None else self.encoder[0]
-        return options[CONTROLS[self.kind].CHANNELS]
+        channels: int = options[CONTROLS[self.kind].CHANNELS]
+        return channels
 
     def shown(self, image: ArrayLike, pixels: tuple[int, int], count: int) -> jax.Array:
         """What it is shown of an image; see controls.Control.told.
@@ -71,7 +73,7 @@ class Opened(NamedTuple):
 
     def _embedding(self, image: ArrayLike, what: str, count: int) -> jax.Array:
         """[count, features]; of one image for all pictures it is made once."""
-        options, encoder = self.encoder
+        options, encoder = present("encoder", self.encoder)
         one_for_all = np.ndim(image) == 3
         found = pictured.of_channels(image, self.channels, what, 1 if one_for_all else count)
         levels = np.round(255 * found).astype(np.uint8)
@@ -133,9 +135,11 @@ def steering(
     """
     if not asked:
         return Steering(None, {}, {})
-    members, cond, null = [], {}, {}
+    members: list[Any] = []
+    cond: dict[str, jax.Array] = {}
+    null: dict[str, jax.Array] = {}
     for i, one in enumerate(checked(run, asked, draw)):
-        network: Opened = one.network
+        network = cast(Opened, one.network)  # by `checked`
         low, high = _times(run, one, draw)
         # A network that shows means over all positions steers the prompt alone, as released.
         guess = one.guess or bool(network.options.get("pooled", False))
@@ -162,8 +166,8 @@ def checked(run: Run, asked: Sequence[Control], draw: Sampler) -> list[Control]:
         if not isinstance(one, Control) or isinstance(asked, Control):
             raise UserError("controls: give a list of score_sde.Control(FOLDER, image, 0.8)")
         arguments.check(scale=one.scale, start=one.start, end=one.end)
-        opens = not isinstance(one.network, Opened)
-        one = one._replace(network=opened(one.network)) if opens else one
+        if not isinstance(one.network, Opened):
+            one = one._replace(network=opened(one.network))
         _check(run, one)
         _times(run, one, draw)
         found.append(one)
@@ -204,7 +208,7 @@ def check_fits(
 
 def _check(run: Run, one: Control) -> None:
     """Raise UserError unless a network steers ones like the run's, and the numbers can be."""
-    model, network = run.config.model, one.network
+    model, network = run.config.model, cast(Opened, one.network)
     if model.name != "cross_unet":
         raise UserError(f"{network.name} steers a U-Net, and this model is {model.name}")
     for name in CONTROLS[network.kind].SAME:
@@ -220,4 +224,4 @@ def _times(run: Run, one: Control, draw: Sampler) -> tuple[float, float]:
     try:
         return spans.times(run.sde, draw, one.start, one.end)
     except ValueError as error:
-        raise UserError(f"{one.network.name}: {error}") from error
+        raise UserError(f"{cast(Opened, one.network).name}: {error}") from error

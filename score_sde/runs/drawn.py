@@ -33,6 +33,20 @@ _NUMBERED = "sample_"  # what the name of the file of a sample begins with
 _NAME = re.compile(rf"{_NUMBERED}\d{{3,}}[_.]", re.ASCII)
 _LONGEST = 40  # letters of what was asked, in a name
 _RESULT = ("nfe", "shown")  # what is known only once they are drawn
+# Values of a record that a user has another word for.
+_CALLED = {
+    "of": "number of samples",
+    "run": "the run",
+    "step": "the run's step",
+    "asked.task": "--task",
+    "asked.predictions": "--from",
+    "sampling_seed": "config.sampling.seed",
+    "sampler.name": "the sampler",
+}
+_OTHERS = {  # values that are digests
+    "asked.sha256": "the model is told other things, or is asked about other examples",
+    "weights_sha256": "the run has other weights",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +105,9 @@ class Target:
         held, what = self._about(), "what does not say what it is"
         if held is not None:
             known = json.loads(json.dumps({**about, **{n: held.get(n) for n in _RESULT}}))
-            if held == known and not (len(there) == 2 and self._has_files(held)):
+            if held == known and not (
+                len(there) == 2 and self._is_done() and self._has_files(held)
+            ):
                 return None
             if held == known:
                 self._check_picture()
@@ -100,6 +116,13 @@ class Target:
         raise UserError(
             f"{there[0]} holds {what}: --out=FILE puts these elsewhere, --overwrite in its place"
         )
+
+    def _is_done(self) -> bool:
+        """Whether the picture says what it is, which is written last, or is damaged."""
+        try:
+            return bool(images.about(self.picture))
+        except images.ImageError:
+            return True
 
     def _has_files(self, about: Mapping[str, Any]) -> bool:
         """Whether there is a file of each sample, if there are to be any."""
@@ -144,6 +167,7 @@ class Target:
         about: Mapping[str, Any],
         captions: Sequence[str] = (),
         titles: Sequence[str] = (),
+        known: np.ndarray | None = None,
     ) -> None:
         """Write all files, or raise UserError.
 
@@ -155,6 +179,7 @@ class Target:
             about: what they are; and, of the picture, how many of how many it shows.
             captions: what was asked for of each sample, in words; or none.
             titles: what stands above what the picture shows; or none.
+            known: which part of each was known, for spaces that set it off (Space.SETS_OFF).
         """
         text = np.array(json.dumps(about))
         with files.writing(self.arrays.parent, _ADVICE):
@@ -162,7 +187,7 @@ class Target:
             for path in (self.picture, *(self._of_samples() if self.files else ())):
                 path.unlink(missing_ok=True)
             files.write_npz(self.arrays, {**arrays, ABOUT: text})
-            picture(space, self.picture, shown, about, columns, titles)
+            picture(space, self.picture, shown, about, columns, titles, known)
             if self.files:
                 self._save(space, _names(about["of"], captions), arrays["samples"])
 
@@ -187,17 +212,40 @@ def _names(number: int, captions: Sequence[str]) -> list[str]:
     ]
 
 
-def _difference(held: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> str:
-    """The first value in which two records differ, of sections within them too; they do."""
-    missing = object()
-    for name in sorted({*held, *known}):
-        was, now = held.get(name, missing), known.get(name, missing)
-        if isinstance(was, dict) and isinstance(now, dict) and was != now:
-            return _difference(was, now, f"{prefix}{name}.")
-        if was != now:
-            words = ["nothing" if value is missing else f"{value!s:.80}" for value in (was, now)]
-            return f"{prefix}{name} was {words[0]}, is {words[1]}"
-    raise AssertionError("they are the same")
+def _difference(held: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """The first value in which two records differ, of sections within them too; they do.
+
+    What a user chose comes before what follows from it, and a digest, which says nothing, last.
+    """
+    was, now = _flat(held), _flat(known)
+    order = [*_CALLED, *sorted({*was, *now} - _CALLED.keys() - _OTHERS.keys()), *_OTHERS]
+    path = next((path for path in order if was.get(path) != now.get(path)), "")
+    if not path:  # only empty sections, or values that are None
+        return "another version drew them"
+    if path in _OTHERS:
+        return _OTHERS[path]
+    words = ("nothing" if one.get(path) is None else f"{one[path]!s:.80}" for one in (was, now))
+    return "{}: {} there, {} asked for".format(_called(path), *words)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every value of a record, by its path with dots."""
+    found = {}
+    for name, value in values.items():
+        path = f"{prefix}{name}"
+        found |= _flat(value, f"{path}.") if isinstance(value, dict) else {path: value}
+    return found
+
+
+def _called(path: str) -> str:
+    """What a user calls a value of a record: the flag of what is asked, the option of a sampler."""
+    section, _, name = path.partition(".")
+    if path in _CALLED:
+        return _CALLED[path]
+    if section == "asked":
+        kind, _, rest = name.partition(".")
+        return f"--condition={rest}" if kind == "conditions" else f"--{name}"
+    return f"the sampler's {name}" if section == "sampler" else path
 
 
 def picture(
@@ -207,6 +255,7 @@ def picture(
     about: Mapping[str, Any],
     columns: int | None = None,
     captions: Sequence[str] = (),
+    known: np.ndarray | None = None,
 ) -> None:
     """Write a picture that says of itself what it is.
 
@@ -217,8 +266,10 @@ def picture(
         about: what they are, JSON values; see report.facts.of_picture.
         columns: as of Space.show.
         captions: likewise.
+        known: which part of each was known, for spaces that set it off (Space.SETS_OFF).
     """
-    space.show(path, examples, columns, captions)
+    more = {"known": known} if space.SETS_OFF and known is not None else {}
+    space.show(path, examples, columns, captions, **more)
     pictures.annotate(path, json.dumps(about))
 
 

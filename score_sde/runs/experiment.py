@@ -54,7 +54,7 @@ class Make:
     subspace: Subspace
     _reader: Callable[..., Any] = dataclasses.field(init=False, compare=False, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         of_network = self.objective.reader(self.predicts, self.sde)
 
         def reader(network: Network) -> Any:

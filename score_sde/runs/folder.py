@@ -8,18 +8,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 from jax.sharding import Mesh
 
 from score_sde import files
+from score_sde.controls import Controls
 from score_sde.errors import UserError
 from score_sde.models.functional import Arrays
 from score_sde.noise_labels import told_whole
 from score_sde.objectives import AUTOENCODER, CLASSIFIER, CONSISTENCY, FLOW_MAP, with_article
+from score_sde.prediction import Denoiser, Prediction
 from score_sde.runs import begun, build, kept, posthoc
 from score_sde.runs import config as configs
 from score_sde.runs.experiment import Experiment, Make
@@ -74,7 +76,7 @@ def load(
             f"{workdir} holds {with_article(experiment.objective.TRAINS)}, which draws no samples: "
             f"{_OPENS[experiment.objective.TRAINS]}"
         )
-    run = _open(workdir, experiment, weights, step, mesh)
+    run = cast(Run, _open(workdir, experiment, weights, step, mesh))
     return run if mesh is None else dataclasses.replace(run, mesh=mesh)
 
 
@@ -109,19 +111,21 @@ def load_classifier(
     Raises:
         UserError: there is no such run, checkpoint or moving average, or it is of something else.
     """
-    return _of(CLASSIFIER, "train configs/digits_classifier.py", workdir, weights, step)
+    advice = "train configs/digits_classifier.py"
+    return cast(ClassifierRun, _of(CLASSIFIER, advice, workdir, weights, step))
 
 
 def load_autoencoder(
     workdir: str | os.PathLike[str], *, weights: str = "ema", step: int | None = None
 ) -> AutoencoderRun:
     """Open the run of an autoencoder; arguments and errors as for `load_classifier`."""
-    return _of(AUTOENCODER, "train configs/emoji_autoencoder.py", workdir, weights, step)
+    advice = "train configs/emoji_autoencoder.py"
+    return cast(AutoencoderRun, _of(AUTOENCODER, advice, workdir, weights, step))
 
 
 def _of(
     trained: str, advice: str, workdir: str | os.PathLike[str], weights: str, step: int | None
-) -> ClassifierRun | AutoencoderRun:
+) -> Run | ClassifierRun | AutoencoderRun:
     workdir = files.expanded(workdir)
     experiment = _experiment(workdir)
     if trained != experiment.objective.TRAINS:
@@ -180,13 +184,23 @@ def _denoise(make: Make) -> Callable[..., Any]:
     """The denoiser of a network's arrays, compiled once for all runs of equal networks."""
 
     @functools.partial(jax.jit, static_argnames=("skip", "whole"))
-    def denoise(params, constants, x, t, cond=None, controls=None, skip=(), whole=False):
-        def around(network):
+    def denoise(
+        params: Arrays,
+        constants: Arrays,
+        x: jax.Array,
+        t: jax.Array,
+        cond: Mapping[str, jax.Array] | None = None,
+        controls: Controls | None = None,
+        skip: tuple[int, ...] = (),
+        whole: bool = False,
+    ) -> Prediction:
+        def around(network: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
             network = functools.partial(network, skip=skip) if skip else network
             network = network if controls is None else controls.around(network, t)
             return told_whole(network) if whole else network
 
-        return make(params, constants, around=around)(x, t, cond)
+        made = cast(Denoiser, make(params, constants, around=around))
+        return made(x, t, cond)
 
     return denoise
 
@@ -195,7 +209,7 @@ def _denoise(make: Make) -> Callable[..., Any]:
 def _method(make: Make, name: str) -> Callable[..., Any]:
     """A method of what a network's arrays make, compiled as `_denoise` is."""
 
-    def method(params, constants, *args):
+    def method(params: Arrays, constants: Arrays, *args: Any) -> Any:
         return getattr(make(params, constants), name)(*args)
 
     method.__name__ = name
@@ -235,7 +249,8 @@ def _weights(
         return *imported, 0, "imported"
     checkpoints = Checkpoints(workdir / "checkpoints")
     try:
-        step = checkpoints.latest_step() if step is None else step
+        # None, of a run without any, is what the next lines refuse.
+        step = cast(int, checkpoints.latest_step() if step is None else step)
         shapes = experiment.network.shapes
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         where = (

@@ -48,7 +48,7 @@ class Request:
     weights: str = "ema"
     step: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.path:
             raise UserError("--init_from names no run: give its folder, or one of its checkpoints")
         path = Path(self.path)

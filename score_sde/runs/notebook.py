@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ml_collections import ConfigDict
 
@@ -135,16 +135,20 @@ def _opener(
             raise UserError("held_out: a function draws its own held-out examples")
         return lambda split: arrays.function(examples, size, name=IN_MEMORY, split=split)
     if not isinstance(examples, Source):
-        given = examples if held_out is None else {"train": examples, "test": held_out}
+        given = cast(
+            arrays.Arrays,
+            examples if held_out is None else {"train": examples, "test": held_out},
+        )
         return lambda split: arrays.source(given, name=IN_MEMORY, split=split)
     if not isinstance(held_out, Source | None):
         raise UserError("held_out must be a Source, as the examples are")
     splits = {"train": examples, "test": held_out}
 
     def open(split: str) -> Source:
-        if splits.get(split) is None:
+        found = splits.get(split)
+        if found is None:
             raise SplitError(f"the examples that were given have no split {split!r}")
-        return splits[split]
+        return found
 
     return open
 

@@ -23,7 +23,6 @@ from score_sde.processes import SDE
 from score_sde.prompting import Encoder
 from score_sde.runs import kept, prompted, telling
 from score_sde.runs.experiment import Experiment
-from score_sde.runs.prompted import Generated
 from score_sde.runs.telling import Prompts
 from score_sde.spaces import Space
 
@@ -160,10 +159,7 @@ class Run(Opened):
         """What the network is told of prompts; see telling.told."""
         return telling.told(self, *prompts)
 
-    @functools.wraps(prompted.generate)
-    def generate(self, *args: Any, **kwargs: Any) -> Generated:
-        """Pictures of prompts; see prompted.generate."""
-        return prompted.generate(self, *args, **kwargs)
+    generate = prompted.generate  # a method: the run is its first argument
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -182,7 +178,7 @@ class ClassifierRun(Opened):
     @property
     def label(self) -> Field:
         """The field that it predicts: its name, its number of classes, their names."""
-        return self.experiment.data[self.experiment.objective.field]
+        return self.experiment.data[self.experiment.objective.answers]
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -22,7 +22,8 @@ from jax.sharding import Mesh
 
 from score_sde import report, terminal
 from score_sde.data import DataError, Source
-from score_sde.runs import rewinding, shown
+from score_sde.models import ENCODED
+from score_sde.runs import captions, rewinding, shown
 from score_sde.runs.due import Due
 from score_sde.runs.experiment import Experiment
 from score_sde.runs.positions import Course, Positions
@@ -54,7 +55,12 @@ class Outcome:
 
 
 def check(experiment: Experiment, mesh: Mesh) -> None:
-    """Raise UserError if it cannot fit on the devices; nothing is compiled, no array made."""
+    """Raise UserError if it cannot fit on the devices, or its network lacks what encoders tell.
+
+    Nothing is compiled, and no array made.
+    """
+    if experiment.config.model.name in ENCODED and not experiment.text.field:
+        captions.check(experiment, {})
     training = experiment.training
     numbers = math.prod(experiment.space.shape)
     memory.check_training(training, experiment.parameters, numbers, mesh)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from score_sde.runs import arguments, spans
 from score_sde.samplers import Sampler
 
 if TYPE_CHECKING:
-    from score_sde.runs.opened import Run
+    from score_sde.runs.opened import Bound, Run
 
 _MODEL = "mmdit"  # whose blocks can be left out
 
@@ -62,7 +62,7 @@ def led(run: Run, denoise: Denoiser, told: Denoiser, asked: SkipLayers, draw: Sa
             f"skip_layers: blocks={blocks} are to be some of 0 to {model.depth - 1}, which this "
             "model has"
         )
-    weak = dataclasses.replace(told, skip=blocks)
+    weak = cast(Denoiser, dataclasses.replace(cast("Bound", told), skip=blocks))
     try:
         times = spans.times(run.sde, draw, asked.start, asked.end, spans.begun_steps)
         return skip_layers(denoise, weak, asked.scale, interval=_ratios(run, times))
@@ -72,6 +72,7 @@ def led(run: Run, denoise: Denoiser, told: Denoiser, asked: SkipLayers, draw: Sa
 
 def _ratios(run: Run, times: tuple[float, float]) -> Interval:
     """sigma / alpha at two times, of which some may be before t_min or after t_max."""
-    low, high = np.clip(np.float64(times), run.sde.t_min, run.sde.t_max)
+    low, high = np.clip(np.array(times, np.float64), run.sde.t_min, run.sde.t_max)
     with np.errstate(divide="ignore"):  # no signal: infinitely far
-        return tuple(float(run.sde.sigma(t) / run.sde.alpha(t)) for t in (low, high))
+        ratios = [float(run.sde.sigma(t) / run.sde.alpha(t)) for t in (low, high)]
+    return ratios[0], ratios[1]

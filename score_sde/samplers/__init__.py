@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from score_sde import sections
 from score_sde.checks import check_name
@@ -93,7 +93,7 @@ class Known:
     SAYS_ALL: ClassVar[bool] = True
 
     def check(self, name: str, value: str) -> None:
-        """Raise ValueError unless there is such a sampler."""
+        """Raise ValueError, which begins with the name, unless value is a name of a sampler."""
         resolve(value, name)
 
     def words(self) -> str:
@@ -130,7 +130,7 @@ def get(name: str, **options: Any) -> Sampler:
             contradicts what the name means.
     """
     member, fixed = resolve(name)
-    fields = [field.name for field in dataclasses.fields(SAMPLERS[member])]
+    fields = [field.name for field in dataclasses.fields(cast(Any, SAMPLERS[member]))]
     for option, value in options.items():
         check_name(f"option of {name}", option, fields)
         if option in fixed and fixed[option] != value:

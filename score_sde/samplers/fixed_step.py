@@ -51,7 +51,7 @@ class FixedStep(TimeGrid, TabularSampler):
     threshold: Share = 0.0
     factors: tuple[Positive, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
         if self.threshold and not self.clip:
             raise ValueError("threshold is a share of what clip limits: give clip too, 1 as a rule")

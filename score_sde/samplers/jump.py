@@ -47,7 +47,7 @@ class Jump(TimeGrid, Sampler):
     grid: Annotated[str, one_of(GRIDS)] = "uniform"
     eta: Annotated[float, between(0, 1)] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     @property
@@ -65,7 +65,7 @@ class Jump(TimeGrid, Sampler):
         return ""
 
     def starts(self, sde: SDE) -> np.ndarray:
-        """The times of the jumps, float64 NumPy [steps].
+        """The times of the jumps in those of `sde`, float64 NumPy [steps].
 
         Raises:
             ValueError: the process cannot have them.
@@ -97,7 +97,7 @@ class Jump(TimeGrid, Sampler):
         start = super().begin(key, sde, shape=shape, x_init=x_init, support=support)
         return Samples(start, jnp.array(0))
 
-    def advance(
+    def advance(  # type: ignore[override]  # it jumps, and so is for flow maps alone: `check`
         self,
         key: jax.Array,
         state: Samples,
@@ -130,7 +130,7 @@ class Jump(TimeGrid, Sampler):
             return scale[i] * x + noise[i] * z
 
         x = jax.lax.fori_loop(first, last, step, x)
-        return Samples(x, state.nfe + jnp.asarray(last - first, state.nfe.dtype))
+        return Samples(x, state.nfe + jnp.asarray(last - first, jnp.result_type(state.nfe)))
 
     def finish(self, state: Samples) -> Samples:
         """See Sampler."""

@@ -16,7 +16,7 @@ In the end, with d the dimension of x and pi the prior, at the first time of the
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -147,8 +147,8 @@ class WithLogp(Sampler):
             ValueError: as a call, and if the solver adds noise.
         """
         self.check(sde)
-        start = {"shape": shape, "x_init": x_init, "support": support}
-        x = self.sampler.begin(key, sde, **start).states[0]
+        begun = self.sampler.begin(key, sde, shape=shape, x_init=x_init, support=support)
+        x = begun.states[0]
         points, d = self.sampler.grid_points(sde), support.dimension(x)
         c = getattr(points, SCALES[self.sampler.PREDICTS])
         # The prior stands for x at t_max, and for less of it where the grid begins later.
@@ -173,11 +173,17 @@ class WithLogp(Sampler):
             key = keys.of_examples(key, jnp.arange(len(state.start)))
         denoise = thresholded(denoise, solver.clip, solver.threshold)
         end = solver.grid_points(sde)[-1]
-        traced = bound(Traced(denoise, solver.PREDICTS, sde, self.divergence, key, end), sde)
+        traced = bound(
+            # The loop takes a pair as it takes a state: it computes with trees of arrays.
+            cast(Denoiser, Traced(denoise, solver.PREDICTS, sde, self.divergence, key, end)),
+            sde,
+        )
         table = run(solver.table(sde), state.table, traced, None, first, last, cond)
         return state._replace(table=table)
 
-    def finish(self, state: StateWithLogp) -> SamplesWithLogp:
+    def finish(  # type: ignore[override]  # samples, with one field more than Samples has
+        self, state: StateWithLogp
+    ) -> SamplesWithLogp:
         """See Sampler."""
         x, integral = state.table.states[0]
         return SamplesWithLogp(x, state.table.nfe, state.start + integral)
@@ -201,7 +207,7 @@ class Traced(Composite):
     keys: jax.Array
     end: Points
 
-    def __call__(
+    def __call__(  # type: ignore[override]  # a pair in the place of a state
         self, x: tuple[jax.Array, jax.Array], t: jax.Array, cond: Any = None
     ) -> Prediction:
         """At a time that all examples share: only the part of it that D is, a pair as x."""
@@ -211,7 +217,8 @@ class Traced(Composite):
             cond = jax.tree.map(lambda a: a[None], cond)
 
             def predicted(x: jax.Array) -> jax.Array:
-                return getattr(self.denoise(x[None], now, cond), self.predicts)[0]
+                found: jax.Array = getattr(self.denoise(x[None], now, cond), self.predicts)
+                return found[0]
 
             def project(e: jax.Array) -> jax.Array:
                 return lies_in(self.denoise).project(e[None], cond)[0]
@@ -221,4 +228,6 @@ class Traced(Composite):
         d, trace = jax.vmap(one)(self.keys, x[0], cond)
         scale = SCALES[self.predicts]
         shrunk = getattr(self.sde, scale)(now) / getattr(self.end, scale)
-        return Prediction(None, None)._replace(**{self.predicts: (d, -shrunk * trace)})
+        pair = cast(jax.Array, (d, -shrunk * trace))
+        nothing = cast(jax.Array, None)
+        return Prediction(nothing, nothing)._replace(**{self.predicts: pair})

@@ -77,12 +77,11 @@ ALIASES: dict[str, Named] = {
 
 _ADAPTIVE = "chooses its own steps, as rk45 does here"
 _FAST = "is not here: use dpmpp_3m or unipc"
-_TOKENS = "is of discrete tokens, which are not here yet"
 _STAGES = "is not here: dpmpp_2s with eta=1 is the ancestral method of two stages"
 
 # What is not here, and what to use in its place.
 ELSEWHERE: dict[str, str] = {
-    "AmusedScheduler": _TOKENS,
+    "AmusedScheduler": "is ordered here, which unmasks the likeliest tokens first",
     "CogVideoXDPMScheduler": "is of one model: dpmpp_2m_sde is nearest",
     "DDIMInverseScheduler": "goes from data to noise: score_sde.latent.encode does that exactly",
     "DPMSolverMultistepInverseScheduler": "goes from data to noise: use score_sde.latent.encode",
@@ -90,7 +89,7 @@ ELSEWHERE: dict[str, str] = {
     "KDPM2AncestralDiscreteScheduler": _STAGES,
     "KarrasVeScheduler": "is called edm here, with edm.churn, churn_min, churn_max, churn_noise",
     "RePaintScheduler": "is a method of inpainting: use --task=inpaint with any sampler",
-    "VQDiffusionScheduler": _TOKENS,
+    "VQDiffusionScheduler": "is of another process of tokens: of masked ones use unmasking",
     "dpm_2_ancestral": _STAGES,
     "dpm_adaptive": _ADAPTIVE,
     "dpm_fast": _FAST,

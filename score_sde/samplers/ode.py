@@ -44,7 +44,9 @@ def solved(
     state: Any,
     *,
     reverse: bool = False,
-    **tolerances: float,
+    rtol: float,
+    atol: float,
+    max_steps: int,
 ) -> tuple[Any, jax.Array]:
     """Solve an equation that a denoiser makes, between its switches: it is smooth in each piece.
 
@@ -54,7 +56,9 @@ def solved(
         rate: makes of the denoiser of a piece the right-hand side (t [], state) -> d state / dt.
         state: at t_min, an array or a pytree of arrays.
         reverse: begin at t_max, where `state` is then, and go to t_min.
-        **tolerances: rtol, atol and max_steps of each piece; see dopri5.solve.
+        rtol: relative tolerance of each piece; see dopri5.solve.
+        atol: absolute tolerance; likewise.
+        max_steps: most steps of each; likewise.
 
     Returns:
         The state at the other end, and the evaluations of a network in each piece, [pieces].
@@ -66,8 +70,10 @@ def solved(
 
     counts, parts = [], pieces(denoise, sde)
     for piece, low, high in parts[::-1] if reverse else parts:
-        ends = (high, low) if reverse else (low, high)
-        state, number = solve(rate(piece), state, *ends, **tolerances)
+        begin, end = (high, low) if reverse else (low, high)
+        state, number = solve(
+            rate(piece), state, begin, end, rtol=rtol, atol=atol, max_steps=max_steps
+        )
         counts.append(number * evaluations(piece, low))
     return state, jnp.stack(counts)
 
@@ -96,7 +102,7 @@ class RK45(Sampler):
     max_steps: Count = 4096
     denoise_final: Annotated[str, one_of(DENOISE_FINAL)] = "none"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def check(self, sde: SDE) -> None:

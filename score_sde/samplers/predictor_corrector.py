@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from score_sde import keys, sections
+from score_sde.checks import present
 from score_sde.composite import bound, evaluations
 from score_sde.prediction import Denoiser
 from score_sde.processes import SDE
@@ -95,7 +96,7 @@ class PredictorCorrector(TimeGrid, TabularSampler):
     order: Annotated[str, one_of(ORDERS)] = "corrector_first"
     denoise_final: Annotated[str, one_of(DENOISE_FINAL)] = "mean"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
         if self.predictor == self.corrector == "none":
             raise ValueError("predictor and corrector are both 'none': nothing would be sampled")
@@ -109,7 +110,7 @@ class PredictorCorrector(TimeGrid, TabularSampler):
             )
 
     def plan(self, sde: SDE) -> Plan:
-        """The coefficients of every row, on the host in float64.
+        """The coefficients of every row for a process `sde`, on the host in float64.
 
         Raises:
             ValueError: a step is too long for the SDE's discrete forward step to exist, or for the
@@ -121,9 +122,9 @@ class PredictorCorrector(TimeGrid, TabularSampler):
             corrects[0] = False
         t = table.t
         with np.errstate(invalid="ignore"):  # reported here
-            alpha = sde.ancestral(t, self._next(sde, table))[0] ** 2
+            alpha = np.asarray(sde.ancestral(t, self._next(sde, table))[0] ** 2)
         self._check_finite(sde, alpha[corrects])
-        return Plan(table, corrects, alpha, sde.sigma(t))
+        return Plan(table, corrects, alpha, np.asarray(sde.sigma(t)))
 
     def table(self, sde: SDE) -> Table:
         """See TabularSampler: the predictor's, once the corrector has its coefficients too."""
@@ -142,18 +143,21 @@ class PredictorCorrector(TimeGrid, TabularSampler):
             return self._solver().table(sde)
         t = self.at(sde, self.steps)
         with np.errstate(invalid="ignore", divide="ignore"):  # reported here
-            step = PREDICTORS[self.predictor](sde, t, np.append(t[1:], 0.0), self.probability_flow)
-        self._check_finite(sde, *step)
+            update = PREDICTORS[self.predictor](
+                sde, t, np.append(t[1:], 0.0), self.probability_flow
+            )
+        a, b, c = (np.asarray(coefficients) for coefficients in update)
+        self._check_finite(sde, a, b, c)
         if self.denoise_final == "tweedie":
             # (x + sigma^2 score) / alpha
             with np.errstate(divide="ignore"):  # reported here
-                step.a[-1] = 1 / sde.alpha(t[-1])
-                step.b[-1] = sde.sigma(t[-1]) ** 2 / sde.alpha(t[-1])
-            self._check_finite(sde, *step)
+                a[-1] = 1 / sde.alpha(t[-1])
+                b[-1] = sde.sigma(t[-1]) ** 2 / sde.alpha(t[-1])
+            self._check_finite(sde, a, b, c)
         if self.denoise_final != "none":
-            step.c[-1] = 0
-        of_eps = -step.b / sde.sigma(t)  # score = -eps / sigma
-        return Table(EPS, t, step.a[:, None], of_eps[:, None], step.c, np.zeros(len(t), bool))
+            c[-1] = 0
+        of_eps = np.asarray(-b / sde.sigma(t))  # score = -eps / sigma
+        return Table(EPS, t, a[:, None], of_eps[:, None], c, np.zeros(len(t), bool))
 
     def _solver(self) -> FixedStep:
         """The solver that is the predictor, with the options of this sampler."""
@@ -169,7 +173,8 @@ class PredictorCorrector(TimeGrid, TabularSampler):
         following = np.append(table.t[1:], end)
         for row in np.flatnonzero(np.append(table.inner[1:], False))[::-1]:
             following[row] = following[row + 1]
-        return np.minimum(following, table.t)  # a restart leads back to more noise: no step
+        earlier: np.ndarray = np.minimum(following, table.t)
+        return earlier  # a restart leads back to more noise: no step
 
     def _check_finite(self, sde: SDE, *coefficients: np.ndarray) -> None:
         if not all((np.abs(part) <= LARGEST_FLOAT).all() for part in coefficients):
@@ -210,7 +215,8 @@ class PredictorCorrector(TimeGrid, TabularSampler):
         where = support_of(denoise, cond)
         correct = self._correction(key, plan, denoise, sde, x, where, cond)
         if self.predictor == "none":
-            return jax.lax.fori_loop(first, last, correct, state)
+            corrected: State = jax.lax.fori_loop(first, last, correct, state)
+            return corrected
         none = self.predictor in SOLVERS and plan.table.deterministic
         noise = None if none else noise_of_rows(key, x, where)
         return run(plan.table, state, denoise, noise, first, last, cond, correct)
@@ -238,6 +244,8 @@ class PredictorCorrector(TimeGrid, TabularSampler):
         )
         corrects = jnp.asarray(plan.corrects)
 
+        corrector = present("corrector", CORRECTORS[self.corrector])
+
         def correct(row: jax.Array, state: State) -> State:
             of_row, t = keys.fold_in(key, row), jnp.full(like.shape[:1], ts[row])
 
@@ -245,7 +253,7 @@ class PredictorCorrector(TimeGrid, TabularSampler):
                 score = denoise(x, t, cond).score(sde, t)
                 own = keys.fold_in(of_row, 1 + k)
                 z = where.project(keys.normal(own, x.shape, x.dtype))
-                return CORRECTORS[self.corrector](
+                return corrector(
                     score,
                     z,
                     alpha=alphas[row],

@@ -50,7 +50,7 @@ class Restart(FixedStep):
     inner: tuple[Annotated[int, between(2, MOST)], ...] = (3,)
     repeats: tuple[Annotated[int, between(1, MOST)], ...] = (2,)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not len(self.low) == len(self.high) == len(self.inner) == len(self.repeats):
             raise ValueError("low, high, inner and repeats must have one element an interval each")

@@ -27,7 +27,7 @@ class Samples(NamedTuple):
 
     Attributes:
         x: samples, [batch, *data].
-        nfe: evaluations of a network for each image; an integer array under `jax.jit`.
+        nfe: evaluations of a network for each image; an integer array [] under `jax.jit`.
     """
 
     x: jax.Array
@@ -55,7 +55,7 @@ class Sampler:
     NEEDS_VARIANCE: ClassVar[bool] = False
 
     def follows_flow(self, sde: SDE) -> bool:
-        """Whether the state at the beginning alone gives the sample: no noise is drawn after it."""
+        """Whether the first state alone gives the sample, in `sde`: no noise is drawn after it."""
         return True
 
     def __call__(
@@ -92,11 +92,11 @@ class Sampler:
         return self.finish(self.advance(key, state, denoise, sde, 0, self.pieces(sde), cond))
 
     def pieces(self, sde: SDE) -> int:
-        """How many steps it goes from the prior to the samples in; 1 if it cannot stop between."""
+        """How many steps there are from the prior of `sde` on; 1 if it cannot stop between."""
         raise NotImplementedError
 
     def begins(self, sde: SDE) -> float:
-        """The time of the first state: t_max, unless the times of a sampler begin below."""
+        """The time of the first state: t_max of `sde`, unless a sampler begins below."""
         return sde.t_max
 
     def later(self, sde: SDE, share: float) -> Self:
@@ -169,10 +169,13 @@ class Sampler:
             shape: as for a call.
             x_init: as for a call.
             support: where the states of the batch lie, onto which the first one is projected.
+
+        Raises:
+            ValueError: not exactly one of shape and x_init is given, or it is no batch.
         """
         if (shape is None) == (x_init is None):
             raise ValueError("give exactly one of shape (to draw from the prior) and x_init")
-        sizes = np.shape(x_init) if shape is None else shape
+        sizes = np.shape(x_init) if x_init is not None else shape
         whole = isinstance(sizes, Sequence) and all(isinstance(n, int | np.integer) for n in sizes)
         if not whole or not sizes or min(sizes) < 1:
             raise ValueError(
@@ -202,10 +205,10 @@ class Sampler:
             state: what `begin` gave, or `advance` as far as `first`.
             denoise: as for a call.
             sde: as for a call.
-            first: the step to begin with.
-            last: the step to stop before, at most `pieces`. One compiled function serves all pieces
-                if both are its arguments; only with numbers known when it is compiled can it be
-                differentiated backwards.
+            first: the step to begin with, a whole number [].
+            last: the step to stop before, at most `pieces`, []. One compiled function serves all
+                pieces if both are its arguments; only with numbers known when it is compiled can
+                it be differentiated backwards.
             cond: as for a call.
         """
         raise NotImplementedError
@@ -220,7 +223,7 @@ class Sampler:
         raise NotImplementedError
 
     def check_states(self, sde: SDE) -> None:
-        """Raise ValueError unless the states of a process are what this sampler draws."""
+        """Raise ValueError unless the states of `sde`, a process, are what this sampler draws."""
         if sde.STATES != self.STATES:
             raise ValueError(
                 f"the sampler {type(self).__name__} draws {self.STATES}, and the process "
@@ -228,5 +231,5 @@ class Sampler:
             )
 
     def check(self, sde: SDE) -> None:
-        """Raise ValueError if these options cannot work for a process; nothing is computed."""
+        """Raise ValueError if these options cannot work for `sde`; nothing is computed."""
         raise NotImplementedError

@@ -46,10 +46,10 @@ class Row(NamedTuple):
             prediction.with_variance.
     """
 
-    t: float
+    t: float | np.ndarray
     states: Sequence[float]
     predictions: Sequence[float]
-    noise: float = 0.0
+    noise: float | np.ndarray = 0.0
     inner: bool = False
     spread: float = 0.0
 

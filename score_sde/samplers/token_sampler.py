@@ -57,7 +57,7 @@ class TokenSampler(Sampler):
     temperature: NotNegative = 1.0
     top_p: Annotated[float, Range(0, 1, open_low=True)] = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     @property

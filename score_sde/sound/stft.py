@@ -38,7 +38,7 @@ class STFT:
     size: int
     hop: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.hop < 1 or self.size < 1 or self.size % (2 * self.hop):
             raise ValueError(f"size is {self.size}: give a multiple of 2 hops, each {self.hop}")
 

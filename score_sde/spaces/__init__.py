@@ -12,6 +12,7 @@ from score_sde.spaces.base import Space
 from score_sde.spaces.dequantization import Lattice
 from score_sde.spaces.encoded import Encoded, OfData
 from score_sde.spaces.encoded_sounds import EncodedSounds
+from score_sde.spaces.encoded_videos import EncodedVideos
 from score_sde.spaces.latents import Latents
 from score_sde.spaces.log_mel import LogMel
 from score_sde.spaces.molecules import Molecules
@@ -31,6 +32,7 @@ __all__ = [
     "Backbones",
     "Encoded",
     "EncodedSounds",
+    "EncodedVideos",
     "Latents",
     "Lattice",
     "LogMel",
@@ -65,6 +67,7 @@ SPACES: dict[str, type[Space]] = {
     "backbones": Backbones,
     "video": Video,
     "video_latents": VideoLatents,
+    "encoded_videos": EncodedVideos,
     "tokens": Tokens,
     "score": Score,
 }

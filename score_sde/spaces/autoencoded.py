@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from score_sde.autoencoder import Gaussian
+from score_sde.checks import present
 from score_sde.errors import UserError
 from score_sde.fields import Field
 from score_sde.sections import DERIVED
@@ -77,19 +78,29 @@ class Autoencoded(Image, Coded):
 
     def posterior(self, examples: jax.Array) -> Gaussian:
         """q(z | image), before scale and shift."""
-        return Gaussian(*self.part(levels.to_model(examples, True), method="encode"))
+        return Gaussian(
+            *present("part", self.part)(levels.to_model(examples, True), method="encode")
+        )
 
     def of_images(self, images: jax.Array, key: jax.Array | None = None) -> jax.Array:
-        """The same of images in [-1, 1], float [batch, height, width, c] of any size."""
-        return self._state(Gaussian(*self.part(images, method="encode")), key)
+        """As `encode` of images in [-1, 1], float [batch, height, width, c] of any size.
+
+        Args:
+            images: [batch, height, width, c].
+            key: of the draw from q(z | x); None for its mean.
+
+        Returns:
+            States, [batch, *shape] for images of the space's size.
+        """
+        return self._state(Gaussian(*present("part", self.part)(images, method="encode")), key)
 
     def decode(self, x: jax.Array) -> jax.Array:
         """uint8 images; see `images`."""
         return levels.from_model(self.images(x), True, self.levels, False)
 
     def images(self, x: jax.Array) -> jax.Array:
-        """The images that states stand for, about in [-1, 1], float [batch, height, width, c]."""
-        z, decode = self._latents(x), functools.partial(self.part, method="decode")
+        """The images that states x stand for, about in [-1, 1], float [batch, height, width, c]."""
+        z, decode = self._latents(x), functools.partial(present("part", self.part), method="decode")
         return tiled(decode, z, self.tile, self.factor) if self.tile else decode(z)
 
     def _check_part(self) -> None:

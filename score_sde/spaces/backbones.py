@@ -26,6 +26,8 @@ class Backbones(Points):
     """Points that are a chain: their order matters, and files of proteins and tubes show them."""
 
     MOST: ClassVar[int] = 36
+    UNITS: ClassVar[Mapping[str, str]] = {"rmsd": "angstroms", "join": "angstroms"}
+    SETS_OFF: ClassVar[str] = f"outlined {balls.OUTLINE}"
     REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = {
         "start": (slice(0, 4),),
         "end": (slice(4, 8),),
@@ -72,14 +74,37 @@ class Backbones(Points):
         examples: np.ndarray,
         columns: int | None = None,
         captions: Sequence[str] = (),
+        known: np.ndarray | None = None,
     ) -> None:
-        """Each as a smooth tube, blue where it begins and red where it ends."""
-        drawn = np.stack([balls.draw(_tube(one[one.any(axis=-1), :PLACES])) for one in examples])
-        pictures.save_grid(path, drawn, columns, captions)
+        """Each as a smooth tube, blue where it begins and red where it ends.
+
+        Where a row is zeros, as of what is not known, there is none.
+        """
+        known = np.zeros(examples.shape[:2], bool) if known is None else known
+        tubes = (_tube(one[:, :PLACES], known) for one, known in zip(examples, known, strict=True))
+        pictures.save_grid(path, np.stack([balls.draw(one) for one in tubes]), columns, captions)
 
 
-def _tube(places: np.ndarray) -> balls.Balls:
-    """Balls along the curve of Catmull and Rom (1974) through places, [n, 3]."""
+def _tube(places: np.ndarray, known: np.ndarray) -> balls.Balls:
+    """Balls along a curve through places, which ends where rows are zeros.
+
+    Args:
+        places: [n, 3]; the colours go from the first to the last.
+        known: which are outlined, bool [n].
+    """
+    there = np.flatnonzero(places.any(axis=-1))
+    pieces = np.split(there, np.flatnonzero(np.diff(there) > 1) + 1) if len(there) else []
+    centres = np.concatenate([np.zeros((0, 3)), *(_curve(places[piece]) for piece in pieces)])
+    steps = [np.arange(_SMOOTH * piece[0], _SMOOTH * piece[-1] + 1) for piece in pieces]
+    along = np.concatenate([np.zeros(0), *steps]) / _SMOOTH
+    stops = np.linspace(0, len(places) - 1, len(_ENDS))
+    colours = np.stack([np.interp(along, stops, c) for c in _ENDS.T], axis=1)
+    outlined = known[np.round(along).astype(int)]
+    return balls.Balls(centres, np.full(len(centres), _RADIUS), colours, outlined)
+
+
+def _curve(places: np.ndarray) -> np.ndarray:
+    """The curve of Catmull and Rom (1974) through places, [n, 3]; _SMOOTH points to the next."""
     padded = np.concatenate([places[:1], places, places[-1:]]).astype(np.float64)
     before, here, there, after = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
     share = (np.arange(_SMOOTH) / _SMOOTH)[:, None, None]
@@ -89,7 +114,4 @@ def _tube(places: np.ndarray) -> balls.Balls:
         + share * (2 * before - 5 * here + 4 * there - after)
         + share**2 * (3 * (here - there) + after - before)
     )
-    centres = np.concatenate([curve.swapaxes(0, 1).reshape(-1, 3), places[-1:]])
-    along = np.linspace(0, len(_ENDS) - 1, len(centres))
-    colours = np.stack([np.interp(along, range(len(_ENDS)), c) for c in _ENDS.T], axis=1)
-    return balls.Balls(centres, np.full(len(centres), _RADIUS), colours)
+    return np.concatenate([curve.swapaxes(0, 1).reshape(-1, 3), places[-1:]])

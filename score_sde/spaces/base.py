@@ -42,6 +42,9 @@ class Space:
         REGIONS: parts of an example that can be unknown, by name: of each of its first axes a slice
             in eighths of it, or none where `region` says otherwise which it is. Empty where parts
             cannot be known.
+        SETS_OFF: how `show` sets off which elements of the first axis of each example were known,
+            in words, where it takes these as `known`, bool [n, elements]; "" where it does not.
+        UNITS: of the numbers of `fit` by their names, but of those without one.
         IMAGES: whether `images` gives states as images, which prompts ask for.
         DENSITY: what a log-likelihood is of, where it is not of examples; "" where it is.
         shape: of a state, without the batch.
@@ -55,6 +58,8 @@ class Space:
     OVERLAID: ClassVar[bool] = False
     OF_DATA: ClassVar[bool] = False
     REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = {}
+    SETS_OFF: ClassVar[str] = ""
+    UNITS: ClassVar[Mapping[str, str]] = {}
     IMAGES: ClassVar[bool] = False
     DENSITY: ClassVar[str] = ""
     shape: tuple[int, ...]
@@ -106,7 +111,7 @@ class Space:
         return {}
 
     def fitted(self, source: Source, name: str) -> Self:
-        """This space with its arrays measured on the field `name` of training examples."""
+        """This space with its arrays measured on the field `name` of training data, `source`."""
         return self
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -118,7 +123,7 @@ class Space:
         return self
 
     def with_parts(self, parts: Mapping[str, Part]) -> Self:
-        """This space with the networks of PARTS, by name."""
+        """This space with these networks, the `parts` that PARTS names."""
         return self
 
     def tiled(self, side: int) -> Self:
@@ -131,6 +136,9 @@ class Space:
         Args:
             key: JAX random key, or one for each example, [batch].
             examples: [batch, *shape of the field].
+
+        Returns:
+            The shape and dtype of examples.
         """
         return examples
 
@@ -140,6 +148,9 @@ class Space:
         Args:
             key: as of `augment`.
             images: pixels beside the examples, [batch, ..., height, width, channels].
+
+        Returns:
+            The shape and dtype of images.
         """
         return images
 
@@ -174,7 +185,7 @@ class Space:
         raise NotImplementedError
 
     def decode(self, x: jax.Array) -> jax.Array:
-        """The examples that states, [batch, *shape], stand for: [batch, *shape of `decoded`]."""
+        """The examples that states x, [batch, *shape], stand for: [batch, *shape of `decoded`]."""
         raise NotImplementedError
 
     def decoded(self, field: Field) -> Field:
@@ -190,7 +201,11 @@ class Space:
         return jnp.zeros((len(examples), *self.shape), jnp.float32)
 
     def there(self, examples: np.ndarray) -> np.ndarray:
-        """Which elements of the first axis there are of each example; bool [batch or 1, n]."""
+        """Which elements of the first axis there are of each example; bool [batch or 1, n].
+
+        Args:
+            examples: on the host, [batch, *shape of the field].
+        """
         return np.ones((1, examples.shape[1]), bool)
 
     def region(self, name: str, examples: np.ndarray) -> np.ndarray:
@@ -208,6 +223,9 @@ class Space:
     def read(self, path: Path) -> list[parts.Rows]:
         """What a file holds whose rows a part of an example can be, as of those that `save` writes.
 
+        Args:
+            path: of the file.
+
         Raises:
             UserError: it cannot be read, or examples of this space have no such rows.
         """
@@ -220,7 +238,7 @@ class Space:
 
         Args:
             samples: on the host, [batch, *shape of the field].
-            asked: of which a part was known, likewise.
+            asked: of which a part was known, shape of samples.
             known: where, bool [batch or 1, ...], with as many axes.
         """
         return {}
@@ -257,7 +275,7 @@ class Space:
         raise NotImplementedError
 
     def corner(self, count: int) -> tuple[int, int] | None:
-        """Pixels across and down of what `show` draws of so many rows and columns of examples.
+        """Pixels across and down of what `show` draws of `count` rows and columns of examples.
 
         None where examples do not stand in rows.
         """

@@ -65,7 +65,7 @@ class Coded(Space):
     )
     part: Part | None = dataclasses.field(default=None, metadata=DERIVED_ARRAY)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self, f"{self.SECTION}.")
         for name in ("scale", "shift"):
             if len(getattr(self, name)) not in (0, 1, self.channels):

@@ -60,6 +60,13 @@ class Lattice(NamedTuple):
         """Ends of the interval of each pixel's level: they tile the line, to the last digit.
 
         Not tiled, a uint8 pixel, and so c_k, is up to 1/510 of the range away from their middle.
+
+        Args:
+            images: uint8, [batch, ...].
+            dtype: of the ends.
+
+        Returns:
+            The lower and the upper ends, the shape of images each.
         """
         k = jnp.round(images.astype(dtype) * ((self.levels - 1) / 255))
         ends = (k, k + 1) if self.tiled else (k - 0.5, k + 0.5)

@@ -26,15 +26,29 @@ class OfData(Coded):
 
     Attributes:
         MADE_OF: the kind of fields that `score_sde.data encode` makes such latents of.
+        AXES: of one such latent.
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ("latent", "gaussian")
     OF_DATA: ClassVar[bool] = True
     MADE_OF: ClassVar[str]
+    AXES: ClassVar[int]
+
+    @classmethod
+    def _check_axes(cls, field: Field) -> None:
+        """Raise ValueError if latents are of another kind of examples."""
+        if len(field.shape) != cls.AXES:
+            raise ValueError(
+                f"{cls.SECTION}: {field.words} is not of a {cls.MADE_OF}: give space.name=encoded "
+                "for latents of images, encoded_sounds of sounds, encoded_videos of videos"
+            )
 
     @classmethod
     def encoder(cls, stored: Stored) -> Callable[[Part, jax.Array], Gaussian]:
         """For an autoencoder what gives, of it and examples, q(z | example).
+
+        Args:
+            stored: the autoencoder, as the data has it beside its latents.
 
         Raises:
             ValueError: it is of other examples.
@@ -43,7 +57,13 @@ class OfData(Coded):
 
     @classmethod
     def options_of(cls, field: Field, latent: Field, stored: Stored) -> dict[str, Any]:
-        """The options of the space of latents that an autoencoder made of a field."""
+        """The options of the space of latents that an autoencoder made of a field.
+
+        Args:
+            field: of the examples.
+            latent: of what it made of them.
+            stored: the autoencoder.
+        """
         raise NotImplementedError
 
     def posterior(self, examples: jax.Array) -> Gaussian:
@@ -55,7 +75,8 @@ class OfData(Coded):
 
     def viewed(self, examples: jax.Array) -> jax.Array:
         """What the autoencoder makes of them: reconstructions."""
-        return jax.jit(lambda space, x: space.decode(space.encode(x)))(self, examples)
+        seen: jax.Array = jax.jit(lambda space, x: space.decode(space.encode(x)))(self, examples)
+        return seen
 
     def neutral(self, examples: jax.Array) -> jax.Array:
         """Zero, the mean of all states."""
@@ -75,6 +96,7 @@ class Encoded(OfData, Autoencoded):
 
     SECTION: ClassVar[str] = "config.space.encoded"
     MADE_OF: ClassVar[str] = "image"
+    AXES: ClassVar[int] = 3
 
     levels: Annotated[int, between(2, 2**16)] = dataclasses.field(default=256, metadata=STATIC)
     autoencoder: str = dataclasses.field(default="", metadata=DERIVED, kw_only=True)
@@ -87,12 +109,14 @@ class Encoded(OfData, Autoencoded):
         Raises:
             ValueError: they are not of images.
         """
-        if len(field.shape) != 3:
-            raise ValueError(
-                f"{cls.SECTION}: {field.words} is of sounds: give space.name=encoded_sounds"
-            )
-        height, width, channels = field.shape
-        channels //= 2 if field.kind == "gaussian" else 1
+        cls._check_axes(field)
+        return cls._of_shape(field.shape, field.kind, **options)
+
+    @classmethod
+    def _of_shape(cls, shape: tuple[int, ...], kind: str, **options: Any) -> Self:
+        """The space of latents of images, of this shape and kind of field."""
+        height, width, channels = shape
+        channels //= 2 if kind == "gaussian" else 1
         image = (height * options["factor"], width * options["factor"])
         plain = {name: tuple(options[name]) for name in ("scale", "shift")}
         return cls((height, width, channels), image, channels=channels, **options | plain)
@@ -109,7 +133,7 @@ class Encoded(OfData, Autoencoded):
     @classmethod
     def options_of(cls, field: Field, latent: Field, stored: Stored) -> dict[str, Any]:
         """See OfData."""
-        found = {"factor": field.shape[0] // latent.shape[0]}
+        found = {"factor": field.shape[-3] // latent.shape[-3]}
         return found | ({} if field.values == cls.levels else {"levels": field.values})
 
     def decoded(self, field: Field) -> Field:
@@ -122,11 +146,11 @@ class Encoded(OfData, Autoencoded):
         try:
             found = jax.eval_shape(
                 self.decode, jax.ShapeDtypeStruct((1, *self.shape), jnp.float32)
-            ).shape[1:]
+            ).shape[-3:]
         except ValueError as error:
             raise UserError(f"the autoencoder beside the data is another: {error}") from error
         if found[:2] != self.image:
             raise UserError(
-                f"config.space.encoded.factor={self.factor}: the autoencoder beside the data makes "
-                f"images {found[0] // self.shape[0]} times as large as latents: give that"
+                f"{self.SECTION}.factor={self.factor}: the autoencoder beside the data makes "
+                f"images {found[0] // self.shape[-3]} times as large as latents: give that"
             )

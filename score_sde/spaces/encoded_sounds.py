@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from score_sde import fields
 from score_sde.autoencoder import Gaussian
+from score_sde.checks import present
 from score_sde.errors import UserError
 from score_sde.fields import Field
 from score_sde.models.functional import Maker, abstract
@@ -36,6 +37,7 @@ class EncodedSounds(OfData, SoundLatents):
 
     SECTION: ClassVar[str] = "config.space.encoded_sounds"
     MADE_OF: ClassVar[str] = "signal"
+    AXES: ClassVar[int] = 2
 
     rate: Count = dataclasses.field(default=44_100, metadata=STATIC)
     autoencoder: str = dataclasses.field(default="", metadata=DERIVED, kw_only=True)
@@ -48,8 +50,7 @@ class EncodedSounds(OfData, SoundLatents):
         Raises:
             ValueError: they are not of sounds.
         """
-        if len(field.shape) != 2:
-            raise ValueError(f"{cls.SECTION}: {field.words} is of images: give space.name=encoded")
+        cls._check_axes(field)
         frames, channels = field.shape
         channels //= 2 if field.kind == "gaussian" else 1
         plain = {name: tuple(options[name]) for name in ("scale", "shift")}
@@ -87,7 +88,9 @@ class EncodedSounds(OfData, SoundLatents):
         """Raise UserError unless the autoencoder makes signals of such latents."""
         state = jax.ShapeDtypeStruct((1, *self.shape), jnp.float32)
         try:
-            found = jax.eval_shape(lambda z: self.part(z, method="decode"), state).shape[1]
+            found = jax.eval_shape(
+                lambda z: present("part", self.part)(z, method="decode"), state
+            ).shape[1]
         except (ValueError, TypeError) as error:
             raise UserError(f"the autoencoder beside the data is another: {error}") from error
         if found != self.field_shape[0]:
@@ -105,4 +108,5 @@ def _factor(stored: Stored) -> int:
     """
     if KINDS[stored.kind] is not SoundAutoencoder:
         raise ValueError("it is of images")
-    return abstract(Maker(KINDS[stored.kind], stored.options)).factor
+    made: Any = abstract(Maker(KINDS[stored.kind], stored.options))
+    return int(made.factor)

@@ -42,7 +42,7 @@ class Latents(Space):
     scale: Annotated[Sequence[Positive], Length(1, 4096)] = (1.0,)
     bias: Annotated[Sequence[float], Length(1, 4096)] = (0.0,)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self, "config.space.latents.")
         for name in ("scale", "bias"):
             if len(getattr(self, name)) not in (1, self.shape[-1]):

@@ -67,8 +67,8 @@ class LogMel(Signal):
     shape: tuple[int, ...] = dataclasses.field(metadata=DERIVED)
     field_shape: tuple[int, ...] = dataclasses.field(metadata=DERIVED)
     rate: int = dataclasses.field(metadata=DERIVED)
-    mean: jax.Array = dataclasses.field(metadata=DERIVED_ARRAY)
-    deviation: jax.Array = dataclasses.field(metadata=DERIVED_ARRAY)
+    mean: jax.Array | np.ndarray = dataclasses.field(metadata=DERIVED_ARRAY)
+    deviation: jax.Array | np.ndarray = dataclasses.field(metadata=DERIVED_ARRAY)
     frame: Annotated[int, between(2, 2**16)] = dataclasses.field(default=1024, metadata=_STATIC)
     hop: Annotated[int, between(1, 2**15)] = dataclasses.field(default=256, metadata=_STATIC)
     bands: Annotated[int, between(1, 4096)] = dataclasses.field(default=64, metadata=_STATIC)
@@ -141,8 +141,8 @@ class LogMel(Signal):
 
     def with_arrays(self, arrays: Mapping[str, Any]) -> Self:
         """With this mean and deviation, float32."""
-        found = {name: np.asarray(arrays[name], np.float32) for name in ("mean", "deviation")}
-        return dataclasses.replace(self, **found)
+        mean, deviation = (np.asarray(arrays[n], np.float32) for n in ("mean", "deviation"))
+        return dataclasses.replace(self, mean=mean, deviation=deviation)
 
     def encode(self, examples: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """Equation (1), [batch, *shape]; nothing is random."""
@@ -154,8 +154,13 @@ class LogMel(Signal):
         bank = jnp.asarray(self._bank(), x.dtype)
         bands = jnp.where(logs > np.log(self.floor), jnp.exp(logs), 0)
         magnitudes = mel.magnitudes(bank, bands, self.inverse_steps)
-        options = {"steps": self.phase_steps, "momentum": self.momentum}
-        found = griffin_lim(self._stft, magnitudes, self._samples, **options)
+        found = griffin_lim(
+            self._stft,
+            magnitudes,
+            self._samples,
+            steps=self.phase_steps,
+            momentum=self.momentum,
+        )
         found = jnp.moveaxis(found[..., : self.field_shape[0]], 1, 2)
         return found.reshape(len(x), *self.field_shape)
 
@@ -164,7 +169,7 @@ class LogMel(Signal):
         return jnp.full(len(examples), -np.prod(self.shape) * jnp.log(self.deviation))
 
     def logs(self, examples: jax.Array) -> jax.Array:
-        """Logarithms of bands, [batch, *shape], of signals, [batch, *field_shape]."""
+        """Logarithms of bands, [batch, *shape], of examples, [batch, *field_shape]."""
         signals = by_channel(examples)
         after = self._samples - signals.shape[-1]
         spectra = self._stft(jnp.pad(signals, [(0, 0), (0, 0), (0, after)]))

@@ -58,6 +58,8 @@ class Molecules(Space):
     KINDS: ClassVar[tuple[str, ...]] = ("molecule",)
     MOST: ClassVar[int] = 64
     FEW: ClassVar[int] = 16
+    UNITS: ClassVar[Mapping[str, str]] = {"rmsd": "angstroms"}
+    SETS_OFF: ClassVar[str] = f"outlined {balls.OUTLINE}"
     REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = {
         "start": (slice(0, 4),),
         "end": (slice(4, 8),),
@@ -80,7 +82,7 @@ class Molecules(Space):
         return cls(field.shape[0], **options)
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]  # read only, as all is
         """(most atoms, 3 + elements), and one more number with charges."""
         return self.most, PLACES + len(_NUMBERS) + (self.charge_scale > 0)
 
@@ -127,8 +129,10 @@ class Molecules(Space):
         """In eighths of the atoms of each, or its hydrogens; see Space."""
         along = self.REGIONS[name]
         if not along:
-            return examples[..., PLACES:] == bonds.NUMBERS["H"]
-        return parts.region_of_rows(*along, self.there(examples))[..., None]
+            hydrogens: np.ndarray = examples[..., PLACES:] == bonds.NUMBERS["H"]
+            return hydrogens
+        (atoms,) = along
+        return parts.region_of_rows(atoms, self.there(examples))[..., None]
 
     def read(self, path: Path) -> list[parts.Rows]:
         """The molecules of an .xyz or .sdf file, their atoms counted from 1."""
@@ -154,10 +158,16 @@ class Molecules(Space):
         examples: np.ndarray,
         columns: int | None = None,
         captions: Sequence[str] = (),
+        known: np.ndarray | None = None,
     ) -> None:
         """Each as balls and sticks."""
-        drawn = np.stack([balls.draw(balls_of(molecule(example))) for example in examples])
-        pictures.save_grid(path, drawn, columns, captions)
+        there = self.there(examples)
+        known = np.zeros_like(there) if known is None else known
+        drawn = [
+            balls.draw(balls_of(molecule(example), which[atoms]))
+            for example, which, atoms in zip(examples, known, there, strict=True)
+        ]
+        pictures.save_grid(path, np.stack(drawn), columns, captions)
 
 
 def molecule(example: np.ndarray) -> Molecule:
@@ -182,17 +192,23 @@ def _rows(found: Molecule, path: Path) -> parts.Rows:
     return parts.Rows("", np.arange(1, len(rows) + 1), rows.astype(np.float32))
 
 
-def balls_of(molecule: Molecule) -> balls.Balls:
-    """Balls for atoms, and as many sticks as the order of a bond is."""
+def balls_of(molecule: Molecule, known: np.ndarray) -> balls.Balls:
+    """Balls for atoms, and as many sticks as the order of a bond is.
+
+    Args:
+        molecule: n atoms.
+        known: which of them are outlined, and bonds between them; bool [n].
+    """
     kinds = np.array([bonds.ELEMENTS.index(symbol) for symbol in molecule.symbols], int)
-    parts = [balls.Balls(molecule.positions, _RADII[kinds], _COLOURS[kinds])]
+    parts = [balls.Balls(molecule.positions, _RADII[kinds], _COLOURS[kinds], known)]
     flat = balls.turned(molecule.positions)[2] if len(kinds) else np.zeros(3)
     for first, second, order in molecule.bonds:
         ends = molecule.positions[[first, second]]
         aside = np.cross(ends[1] - ends[0], flat)
-        aside *= _APART / max(np.linalg.norm(aside), 1e-9)
+        aside *= _APART / max(float(np.linalg.norm(aside)), 1e-9)
         for place in range(order):
             moved = ends + (place - (order - 1) / 2) * aside * (2 if order == 2 else 1.5)
             radius = _STICK if order == 1 else 0.6 * _STICK
-            parts.append(balls.stick(moved, radius, _COLOURS[kinds[[first, second]]]))
+            colours = _COLOURS[kinds[[first, second]]]
+            parts.append(balls.stick(moved, radius, colours, known[first] and known[second]))
     return balls.joined(parts)

@@ -17,7 +17,7 @@ from score_sde.images import KEYWORD
 FRAMES_PER_SECOND = 8  # of a video
 _HEADER = 33  # bytes of a PNG file before the first chunk that is not always there
 BORDER = 2  # white pixels between the images of a picture
-ROOM = 120  # pixels across, from which on an image has room for a caption
+ROOM = 112  # pixels across, from which on an image has room for a caption
 _LINE, _LETTER = 14, 6.5  # pixels: down of a line of a caption, across of its letters, about
 
 
@@ -169,9 +169,14 @@ def film_strip(frames: np.ndarray) -> np.ndarray:
     return strip[BORDER:-BORDER, BORDER:-BORDER]
 
 
-def enlarged(images: np.ndarray) -> np.ndarray:
-    """Images, [..., H, W, C], enlarged by a whole factor if they are small."""
-    factor = _enlarged(images.shape[-3])
+def enlarged(images: np.ndarray, room: int = 0) -> np.ndarray:
+    """Images, [..., H, W, C], enlarged by a whole factor if they are small.
+
+    Args:
+        images: of any leading axes.
+        room: pixels across that they have at least afterwards.
+    """
+    factor = max(_enlarged(images.shape[-3]), -(-room // images.shape[-2]))
     return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
 
 

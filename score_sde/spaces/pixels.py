@@ -46,7 +46,7 @@ class Pixels(Image):
     augmentations: tuple[Annotated[str, one_of(TRANSFORMS)], ...] = ()
     augmentation_probability: Annotated[float, between(0, 1)] = 0.12
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
         channels = self.shape[-1]
         coloured = {1: augmentation.OF_GRAY, 3: augmentation.COLOURS}.get(channels, ())
@@ -63,7 +63,7 @@ class Pixels(Image):
         return cls(field.shape, field.values, **options)
 
     @property
-    def image(self) -> tuple[int, ...]:
+    def image(self) -> tuple[int, ...]:  # type: ignore[override]  # read only, as all is
         """(height, width, channels) of an image."""
         return self.shape
 
@@ -139,5 +139,5 @@ class Pixels(Image):
         return levels.from_model(x, self.centered, self.levels, self.dequantize)
 
     def images(self, x: jax.Array) -> jax.Array:
-        """Images in [-1, 1], between the levels too."""
+        """Images of states x, [batch, *shape] in [-1, 1], between the levels too."""
         return x if self.centered else 2 * x - 1

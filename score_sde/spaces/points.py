@@ -53,7 +53,7 @@ class Points(Space):
     FEW: ClassVar[int] = 12
 
     shape: tuple[int, ...] = dataclasses.field(metadata=DERIVED | _STATIC)
-    scale: jax.Array = dataclasses.field(metadata=DERIVED_ARRAY)
+    scale: jax.Array | np.ndarray = dataclasses.field(metadata=DERIVED_ARRAY)
     size: Name = dataclasses.field(default="", metadata=_STATIC)
     rotations: Annotated[str, one_of(ROTATIONS)] = dataclasses.field(
         default="none", metadata=_STATIC
@@ -123,7 +123,7 @@ class Points(Space):
 
     def decode(self, x: jax.Array) -> jax.Array:
         """scale x, about the origin."""
-        return self.scale[None, None] * x
+        return x * self.scale[None, None]
 
     def log_volume(self, examples: jax.Array) -> jax.Array:
         """-sum log scale over the dimensions of each: places have one less than points."""
@@ -144,7 +144,9 @@ class Points(Space):
 
     def there(self, examples: np.ndarray) -> np.ndarray:
         """Which rows are points; see Space."""
-        return np.asarray(self._there(examples)) if self.size else super().there(examples)
+        if not self.size:
+            return super().there(examples)
+        return np.asarray(self._there(jnp.asarray(examples)))
 
     def region(self, name: str, examples: np.ndarray) -> np.ndarray:
         """In eighths of the points of each; see Space."""

@@ -40,7 +40,7 @@ class Score(Tokens):
     lowest: Annotated[int, between(0, 127)] = 36
     transpose: Annotated[int, between(0, 24)] = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.shape[0] % self.voices or self.lowest + self.vocabulary - 2 > 127:
             raise ValueError(
                 f"config.space.score: {self.shape[0]} tokens are no steps of {self.voices} voices, "
@@ -58,7 +58,11 @@ class Score(Tokens):
         return jnp.where(stays.all(axis=1, keepdims=True), moved, examples)
 
     def pitches(self, examples: np.ndarray) -> np.ndarray:
-        """Of each voice and step, [n, voices, steps]: as MIDI counts, -1 where nothing sounds."""
+        """Of each voice and step, [n, voices, steps]: as MIDI counts, -1 where nothing sounds.
+
+        Args:
+            examples: tokens, [n, *shape].
+        """
         steps = np.asarray(examples, np.int64).reshape(len(examples), -1, self.voices)
         return np.where(steps > 0, steps - 1 + self.lowest, -1).transpose(0, 2, 1)
 
@@ -80,7 +84,10 @@ class Score(Tokens):
         columns: int | None = None,
         captions: Sequence[str] = (),
     ) -> None:
-        """Each as a piano roll, a colour a voice, all with the same pitches upwards."""
+        """Each as a piano roll, a colour a voice, all with the same pitches upwards.
+
+        A step is an eighth, as in files.
+        """
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
         from matplotlib.patches import Patch
@@ -101,6 +108,8 @@ class Score(Tokens):
             axes.set(xlim=(0, voices.shape[1]), ylim=(low, high))
             axes.set_xticks(range(0, voices.shape[1] + 1, _TICK))
             axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
+            if number + columns >= len(pitches):  # nothing stands below
+                axes.set_xlabel("time in eighths", size=7)
             if captions:
                 axes.set_title(captions[number], size=8, parse_math=False)
             axes.tick_params(labelsize=7)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from score_sde.autoencoder import Gaussian
+from score_sde.checks import present
 from score_sde.errors import UserError
 from score_sde.fields import Field
 from score_sde.sections import DERIVED
@@ -54,11 +55,12 @@ class SoundLatents(Coded, Signal):
     def posterior(self, examples: jax.Array) -> Gaussian:
         """q(z | signal), before scale and shift."""
         after = self.shape[0] * self.factor - examples.shape[1]
-        return Gaussian(*self.part(padded(examples, after), method="encode"))
+        return Gaussian(*present("part", self.part)(padded(examples, after), method="encode"))
 
     def decode(self, x: jax.Array) -> jax.Array:
         """Signals, [batch, *field_shape]."""
-        return self.part(self._latents(x), method="decode")[:, : self.field_shape[0]]
+        signals: jax.Array = present("part", self.part)(self._latents(x), method="decode")
+        return signals[:, : self.field_shape[0]]
 
     def neutral(self, examples: jax.Array) -> jax.Array:
         """The states of silence; [batch, *shape]."""

@@ -39,8 +39,8 @@ class Vectors(Space):
     FEW: ClassVar[int] = 1000
     OVERLAID: ClassVar[bool] = True
 
-    mean: jax.Array = dataclasses.field(metadata=DERIVED_ARRAY)
-    scale: jax.Array = dataclasses.field(metadata=DERIVED_ARRAY)
+    mean: jax.Array | np.ndarray = dataclasses.field(metadata=DERIVED_ARRAY)
+    scale: jax.Array | np.ndarray = dataclasses.field(metadata=DERIVED_ARRAY)
     standardise: bool = dataclasses.field(default=True, metadata={"static": True})
 
     @classmethod
@@ -49,7 +49,7 @@ class Vectors(Space):
         return cls(np.zeros(field.shape, np.float32), np.ones(field.shape, np.float32), **options)
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]  # read only, as all is
         """(d,)."""
         return self.mean.shape
 
@@ -85,8 +85,8 @@ class Vectors(Space):
 
     def with_arrays(self, arrays: Mapping[str, Any]) -> Self:
         """With this mean and scale, float32."""
-        found = {name: np.asarray(arrays[name], np.float32) for name in ("mean", "scale")}
-        return dataclasses.replace(self, **found)
+        mean, scale = (np.asarray(arrays[name], np.float32) for name in ("mean", "scale"))
+        return dataclasses.replace(self, mean=mean, scale=scale)
 
     def encode(self, examples: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """(example - mean) / scale; nothing is random."""
@@ -94,7 +94,7 @@ class Vectors(Space):
 
     def decode(self, x: jax.Array) -> jax.Array:
         """mean + scale x."""
-        return self.mean[None] + self.scale[None] * x
+        return x * self.scale[None] + self.mean[None]
 
     def log_volume(self, examples: jax.Array) -> jax.Array:
         """-sum log scale, the same for all."""

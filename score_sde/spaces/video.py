@@ -66,7 +66,7 @@ class Video(Space):
     augmentations: tuple[Annotated[str, one_of(TRANSFORMS)], ...] = ()
     augmentation_probability: Annotated[float, between(0, 1)] = 0.12
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
         _ = self.frame  # which says what cannot be
 
@@ -157,11 +157,12 @@ class Video(Space):
     ) -> None:
         """A PNG with a row for each video, its frames from left to right, and a GIF that plays.
 
-        The GIF, of the same name, has the videos side by side, as many a row as `columns` says.
+        The GIF, of the same name, has the videos side by side, as many a row as `columns` says, so
+        large that there is room for captions.
         """
-        large = pictures.enlarged(examples)
-        strips = np.stack([pictures.film_strip(video) for video in large])
+        strips = np.stack([pictures.film_strip(video) for video in pictures.enlarged(examples)])
         strips = pictures.captioned(strips, captions)
         # The PNG last: where it is, both are whole.
-        pictures.save_moving(path.with_suffix(".gif"), large.swapaxes(0, 1), columns, captions)
+        moving = pictures.enlarged(examples, pictures.ROOM).swapaxes(0, 1)
+        pictures.save_moving(path.with_suffix(".gif"), moving, columns, captions)
         pictures.save_png(path, pictures.grid(strips, 1, border=pictures.BORDER))

@@ -43,7 +43,8 @@ class VideoLatents(Autoencoded):
     @classmethod
     def of(cls, field: Field, **options: Any) -> Self:
         """The space of a video."""
-        frames, *image = field.shape
+        frames, height, width, channels = field.shape
+        image = height, width, channels
         found = super().of(fields.image(image, field.values, field.name), **options)
         return dataclasses.replace(found, shape=(frames, *found.shape))
 
@@ -66,13 +67,14 @@ class VideoLatents(Autoencoded):
         """The videos that states stand for, about in [-1, 1], float [batch, frames, h, w, c]."""
         frames = x.reshape(-1, 1, *x.shape[2:])
         found = jax.lax.map(super().images, frames)
-        return found.reshape(*x.shape[:2], *found.shape[2:])
+        videos: jax.Array = found.reshape(*x.shape[:2], *found.shape[2:])
+        return videos
 
     def neutral(self, examples: jax.Array) -> jax.Array:
         """The states of gray videos; [batch, *shape]."""
         return self.encode(jnp.full_like(examples, 128))
 
-    def corner(self, count: int) -> None:
+    def corner(self, count: int) -> None:  # type: ignore[override]  # as Space allows
         """See Space; they are strips."""
         return
 

@@ -36,7 +36,7 @@ class Waveforms(Signal):
 
     shape: tuple[int, ...] = dataclasses.field(metadata=DERIVED)
     rate: int = dataclasses.field(metadata=DERIVED)
-    scale: jax.Array = dataclasses.field(metadata=DERIVED_ARRAY)
+    scale: jax.Array | np.ndarray = dataclasses.field(metadata=DERIVED_ARRAY)
     unit: bool = dataclasses.field(default=True, metadata=_STATIC)
 
     @classmethod
@@ -45,7 +45,7 @@ class Waveforms(Signal):
         return cls(field.shape, field.rate, np.ones((), np.float32), **options)
 
     @property
-    def field_shape(self) -> tuple[int, ...]:
+    def field_shape(self) -> tuple[int, ...]:  # type: ignore[override]  # read only, as all is
         """That of a state."""
         return self.shape
 

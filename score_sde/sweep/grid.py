@@ -60,7 +60,7 @@ def axis(
 
 
 def product(*grids: Sequence[Point]) -> list[Point]:
-    """Every combination of a point from each grid; the last grid varies fastest."""
+    """Every combination of a point from each of the grids; the last one varies fastest."""
     return [functools.reduce(Point.__or__, points) for points in itertools.product(*grids)]
 
 

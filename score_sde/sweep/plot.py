@@ -75,7 +75,8 @@ def _draw(study: Study, plot: Plot, found: list[Line], path: Path) -> Path:
     if len(groups) == 1 and not plot.levels:
         axes.set_title(next(iter(groups)))
     else:
-        figure.legend(loc="outside right center", frameon=False)
+        told_apart = " | ".join(axis for axis in found[0].labels if axis != plot.along)
+        figure.legend(title=told_apart, loc="outside right center", frameon=False)
     buffer = io.BytesIO()
     about = {
         "Software": None,

@@ -107,7 +107,7 @@ class Study:
     plots: Sequence[Plot] = ()
     train: Sequence[Program] = (TRAIN,)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.points or not self.seeds or not self.metrics:
             raise UserError("a study needs points, seeds and metrics")
         for label in (label for labels in self.labels for label in labels):
@@ -177,6 +177,8 @@ def load(folder: Path, smoke: bool = False) -> Study:
     name = "smoke" if smoke else "study"
     try:
         spec = importlib.util.spec_from_file_location(f"sweep_of_{path.parent.name}", path)
+        assert spec is not None, path  # it ends in .py
+        assert spec.loader is not None, path
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         found = getattr(module, name)()

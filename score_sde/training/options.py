@@ -35,7 +35,8 @@ class TrainingOptions:
         batch_size: examples a step, over all devices and processes.
         steps: optimiser steps in all.
         steps_per_call: steps fused into one compiled call. More hides the cost of a call, which
-            counts for small networks.
+            counts for small networks; on a CPU they share memory whose pages each call takes anew,
+            which can be half of the time (experiments/throughput).
         accumulate: parts that a batch is worked through in, to save memory.
         fsdp: devices that share one copy of the parameters; the others hold further copies.
         tensor: devices that share each example, of a transformer: each has some of the heads and of
@@ -77,7 +78,7 @@ class TrainingOptions:
     skip_nonfinite: Every = 0
     rewind: NotNegative = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self, "config.training.")
         if 0 < self.rewind <= 1:
             raise OptionError(
@@ -156,7 +157,7 @@ class OptimOptions:
     clip: NotNegative = 1.0
     base: Annotated[tuple[Name, ...], Length(0, 16)] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self, "config.optim.")
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         for option, choice, members in (

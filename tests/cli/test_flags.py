@@ -121,7 +121,10 @@ def test_every_field_means_something(network):
             for text in ("a\nb", r"a\nb", "a\x0cb", "\x85", "\u2028b")
         ),
         ([RECIPE, "--config.training.ema_decays=(1,\n"], r"ema_decays='(1,\n': this field takes a"),
-        ([RECIPE, "--mode=a\x1db"], r"--mode=a\x1db: value should be one of"),
+        ([RECIPE, "--mode=a\x1db"], r"unknown --mode 'a\x1db': did you mean 'train'? valid: tra"),
+        ([RECIPE, "--mode=sampel"], "unknown --mode 'sampel': did you mean 'sample'? valid: train"),
+        ([RECIPE, "--mode=sample", "--task=inpainting"], "'inpainting': did you mean 'inpaint'?"),
+        ([RECIPE, "--mode=sample", "--task=motif", "--method=dsp"], "did you mean 'dps'?"),
     ],
 )
 def test_a_mistake_is_named(arguments, message):

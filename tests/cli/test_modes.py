@@ -164,8 +164,13 @@ def test_samples_say_what_they_are_and_are_not_overwritten(finished, small, tmp_
     assert "rtol" in note
     assert held.endswith("a.npz holds these samples")
     message = refused(*arguments, "--config.sampling.seed=1")
-    assert "a.npz holds other samples (sampling_seed was 0, is 1): --out=FILE puts" in message
-    assert "other samples (of was 16, is 17)" in refused(*arguments, "--num_samples=17")
+    assert (
+        "a.npz holds other samples (config.sampling.seed: 0 there, 1 asked for): --out=FILE puts"
+        in message
+    )
+    assert "other samples (number of samples: 16 there, 17 asked for)" in refused(
+        *arguments, "--num_samples=17"
+    )
     assert "goes with --mode=sample" in refused(*small, "--overwrite")
     assert files(tmp_path) == before
     message = refused(*arguments, f"--out={tmp_path / ('x' * 250)}")  # before they are drawn

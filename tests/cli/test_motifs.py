@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from score_sde import cli
 from score_sde.cli import motifs
 from score_sde.data import backbone64, qm9
 from score_sde.errors import UserError
+from score_sde.fields import points
 from score_sde.formats import pdb, sdf, xyz
 from score_sde.formats.molecule import Molecule
 from score_sde.runs import recipes
+from score_sde.spaces import Backbones
 from score_sde.structures import superpose
 
 pytestmark = pytest.mark.slow
@@ -100,8 +103,41 @@ def test_a_chain_is_drawn_around_a_motif(top, main):
         bonds = np.linalg.norm(np.diff(chain.positions[:, 0], axis=0), axis=1)[[3, 13, 18, 28]]
         join = np.abs(bonds - 3.8).max()
         assert arrays["join"][number] == pytest.approx(join, abs=2e-3)
-        assert f"sample {number}: rmsd 0.000, join {arrays['join'][number]:.3f}\n" in said
+        off = f"join {arrays['join'][number]:.3f} angstroms\n"
+        assert f"sample {number}: rmsd 0.000 angstroms, {off}" in said
     assert (np.ptp(arrays["samples"][:, [0, 16, 40]], axis=0) > 0).all()
+
+
+def test_a_chain_whose_name_is_a_digit(tmp_path):
+    """It stands between colons, as any chain may; a path with a colon is one if it is there."""
+    own = {name: helix(20 + n) + n for n, name in enumerate("12A")}
+    for name in ("three.pdb", "three:2"):
+        pdb.write(tmp_path / name, [pdb.trace(own[n], name=n) for n in own])
+    field = points(64, 3)
+    experiment = SimpleNamespace(space=Backbones.of(field), field=field)
+
+    def asked(text):
+        known, there = motifs.read(f"{tmp_path}/{text}", 1, experiment, 1)
+        return known[0][there[0, :, 0]]
+
+    for text, name, rows in (
+        ("three.pdb:1:10-19", "1", slice(9, 19)),
+        ("three.pdb:2:10-12,15-19", "2", [9, 10, 11, *range(14, 19)]),
+        ("three.pdb:2:", "2", slice(None)),
+        ("three.pdb:A:10-19", "A", slice(9, 19)),
+        ("three.pdb:A10-19", "A", slice(9, 19)),
+        ("three.pdb:10-19", "1", slice(9, 19)),
+        ("three:2:10-19", "1", slice(9, 19)),
+        ("three:2:A:10-19", "A", slice(9, 19)),
+        ("three:2", "1", slice(None)),
+    ):
+        np.testing.assert_allclose(asked(text), own[name][rows], atol=1e-3)
+    for text, said in (
+        ("three.pdb:3:10-19", "there is no chain 3, but 1, 2, A"),
+        ("three.pdb:1", "one alone lies nowhere: give FILE, .* a digit FILE:1:10-30"),
+    ):
+        with pytest.raises(UserError, match=said):
+            asked(text)
 
 
 @pytest.mark.parametrize(("where", "first"), [((), 27), (("--at=1",), 0), (("--at=55",), 54)])
@@ -142,7 +178,7 @@ def test_hydrogens_of_molecules(main):
     for sample, atoms in zip(arrays["samples"], there, strict=True):
         if atoms.sum() == 2 and (sample[atoms][:, 3] == 7).all():
             assert np.linalg.norm(sample[0, :3] - sample[1, :3]) == pytest.approx(1.1, abs=1e-4)
-    assert said.count("rmsd 0.000, valid ") == 3
+    assert len(re.findall(r"rmsd 0\.000 angstroms, valid [01]\.000\n", said)) == 3
 
 
 def test_a_molecule_is_drawn_around_atoms_of_a_file(top, main):
@@ -163,7 +199,7 @@ def test_molecules_are_drawn_anew(top, main):
     files = (f"--from={top}/qm9/motif.npz", f"--real={top}/moved.npz")
     code, said, arrays = main("qm9", "shallow", *files)
     assert code == 0, said
-    assert "with heun, from t = " in said
+    assert "with dpmpp_2m_sde, from t = " in said
     assert "\n1 function evaluations an example" in said
     assert float(re.search(r"- x~\|\^2 is (\S+) where", said)[1]) < 1e-8
     np.testing.assert_array_equal(arrays["atoms"], 6)
@@ -220,10 +256,3 @@ def test_what_cannot_be_asked_is_one_line(top, main, name, task, arguments, mess
     assert (code, said.count("error:")) == (2, 1)
     assert error.startswith("error: ")
     assert message in error
-
-
-def test_rows_that_are_kept():
-    assert motifs.kept("0::4") == slice(0, None, 4)
-    assert motifs.kept("3:9") == slice(3, 9, None)
-    with pytest.raises(UserError, match="give START:STOP"):
-        motifs.kept("3")

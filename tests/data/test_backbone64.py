@@ -9,6 +9,7 @@ from score_sde.data import backbone64
 from score_sde.data.__main__ import main
 from score_sde.data.base import DataError
 from score_sde.data.load import load
+from score_sde.errors import UserError
 from score_sde.formats import pdb
 from score_sde.structures import chains
 
@@ -62,6 +63,20 @@ def test_files_become_windows(tmp_path, proteins):
     np.testing.assert_allclose(found["points"][1], whole - whole.mean(0), atol=2e-3)
     assert train.info["family"].names[test[0]["family"]] == "others"
     assert (train.info["points"].kind, train.info["points"].shape) == ("points", (64, 3))
+
+
+def test_one_file_will_do(tmp_path, proteins):
+    """Under any name; of its 72 residues, two windows, the second is held out."""
+    for name in ("b.pdb", "own.txt"):
+        one = (proteins / "trypsins" / "b.pdb").rename(proteins / "trypsins" / name)
+        backbone64.prepare(tmp_path / name, one, lambda line: None)
+        found = [backbone64.load(tmp_path / name, split) for split in ("train", "test")]
+        assert [len(source) for source in found] == [1, 1]
+        one.rename(proteins / "trypsins" / "b.pdb")
+    with pytest.raises(UserError, match=r"water\.pdb"):
+        backbone64.prepare(tmp_path / "set", proteins / "water.pdb")
+    with pytest.raises(DataError, match=r"cannot read the folder .*nowhere"):
+        backbone64.prepare(tmp_path / "set", tmp_path / "nowhere")
 
 
 def test_without_families_the_end_is_held_out(tmp_path, proteins):

@@ -1,5 +1,6 @@
 """`python -m score_sde.data`: one line and exit status 2 for bad input."""
 
+import re
 import sys
 
 import pytest
@@ -42,6 +43,9 @@ def test_what_is_read_as_it_is(tmp_path, capfd, monkeypatch):
         (["info", "mnist"], "run `python -m score_sde.data prepare mnist --data_dir="),
         (["info", "cifar11"], "did you mean cifar10"),
         (["prepare", "cifar11"], "did you mean cifar10"),
+        (["prepare", "furniture_point"], "did you mean furniture_points, furniture_depth?"),
+        (["info", "backbone"], "did you mean backbone64?"),
+        (["prepare", "note"], "did you mean notes?"),
         (["prepare", "folder"], "no PNG, JPEG or WebP image"),
         (["prepare", "moons", "--from=x"], "moons is read as it is: leave out source"),
         (["prepare", "words"], "apt-get install wamerican"),
@@ -62,6 +66,20 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, arguments, says, capfd):
     assert (status, out) == (2, "")
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_help_names_all_sets_and_what_each_is_made_of(capfd):
+    with pytest.raises(SystemExit):
+        main(["prepare", "--help"])
+    out, _ = capfd.readouterr()
+    said = dict(re.findall(r"^  (\w+) {2,}(\S.*)$", out.partition("sets, and what")[2], re.M))
+    made = ("notes", "furniture_points", "furniture_depth", "qm9", "backbone64", "speech")
+    bundled = ("digits", "digits_video", "moons")
+    assert said.keys() >= {*made, *bundled, "words", "chorales", "texts", "sounds", "emoji"}
+    assert said["furniture_depth"].startswith("apt-get install sweethome3d-furniture, or --from=")
+    assert said["qm9"].startswith("pip install qm9pack, or")
+    assert all("install" in said[name] for name in made)
+    assert all(said[name].startswith("nothing more") for name in bundled)
 
 
 def test_missing_tensorflow_is_said_before_any_download(tmp_path, capfd, monkeypatch):

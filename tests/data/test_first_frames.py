@@ -38,7 +38,7 @@ def test_there_are_fewer_than_all_and_of_videos_only(clips, tmp_path):
     for number in (4, -1):
         with pytest.raises(DataError, match=f"first_frames={number}: the videos of arrays have 4"):
             data.load("arrays", "train", data_dir=clips, first_frames=number)
-    with pytest.raises(DataError, match="digits has no field of kind video"):
+    with pytest.raises(DataError, match="first_frames=2: digits has no field of kind video"):
         data.load("digits", "train", first_frames=2)
     np.savez(
         tmp_path / "b.npz", video=np.zeros((20, 4, 3, 5, 1), np.uint8), first_frames=np.ones(20)

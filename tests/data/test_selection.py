@@ -95,7 +95,7 @@ def test_only_some_classes(tmp_path, capsys):
     for only, said in (
         ("label", "give FIELD=CLASS, such as label=3"),
         ("label=", "give FIELD=CLASS"),
-        ("label=12", "'12' is no class; they are 0, 1, 2, "),
+        ("label=12", "'12' is no class of label: they are 0, 1, 2, "),
         ("image=3", "image is of kind image, and must be a label"),
         ("lable=3", "did you mean 'label'?"),
     ):

@@ -20,6 +20,7 @@ from score_sde.errors import UserError
 from score_sde.formats import safetensors
 from score_sde.interop import pipelines
 from score_sde.runs import prompted, telling
+from score_sde.runs.opened import Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
@@ -126,7 +127,7 @@ def test_a_motion_adapter_makes_a_run_of_videos(shared, imported, tmp_path, caps
     asked = (f"--workdir={run.workdir}", "--mode=sample", f"--prompt={PROMPT}")
     more = ("--frames=6", "--config.sampling.steps=3", f"--out={tmp_path}")
     with monkeypatch.context() as patch:
-        patch.setattr(prompted, "generate", kept)
+        patch.setattr(Run, "generate", kept)
         assert cli.main(["main.py", *asked, *more]) == 0, capsys.readouterr().err
     (found,) = drawn
     assert found.images.shape == (1, 6, 64, 64, 3)
@@ -247,7 +248,7 @@ def test_an_imported_model_is_not_trained_over(imported, capsys):
     for mode, message in (
         ("train", "is an imported model, which stays as it is"),
         ("sample", "draws pictures of texts: give --mode=sample --prompt=TEXT"),
-        ("evaluate", "draws pictures of texts: give --mode=sample --prompt=TEXT"),
+        ("evaluate", "Draw samples, --mode=sample --prompt=FILE.csv, whose pictures python -m"),
     ):
         flags = [f"--workdir={workdir}", f"--mode={mode}", f"--config.data.dir={workdir.parent}"]
         assert cli.main(["main.py", *flags]) == 2
@@ -416,7 +417,7 @@ def test_adapters_of_the_command_are_those_of_with_lora(
         with_them.append(run)
         return prompted.Generated(np.zeros((1, 16, 24, 3)), None, 4)
 
-    monkeypatch.setattr(prompted, "generate", generate)
+    monkeypatch.setattr(Run, "generate", generate)
     flags = ("--prompt=a fox", f"--out={tmp_path}", f"--lora={file}:0.25", f"--lora={file}:0.25")
     assert sample(run, *flags) == 0
     with Image.open(tmp_path / "000000.png") as picture:

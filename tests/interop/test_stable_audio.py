@@ -282,6 +282,8 @@ def test_the_program_draws_sounds_of_texts(run, capsys):
     said = capsys.readouterr().err
     assert "--condition=NAME=VALUE says" in said
     assert said.count("\n") == 1
+    assert cli.main(["main.py", f"--workdir={run.workdir}", "--mode=evaluate"]) == 2
+    assert "Draw samples, --mode=sample --condition=text=TEXT" in capsys.readouterr().err
 
 
 def test_the_recipe_begins_with_it(run, tmp_path, capsys):

@@ -30,18 +30,6 @@ def test_the_version_is_written_once():
     )
 
 
-def test_the_citation_has_what_its_format_asks_for():
-    """Of CFF 1.2.0: its version, message, title and authors, each a name or names of a person."""
-    found = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert found["cff-version"] == "1.2.0"
-    assert found["message"]
-    assert found["title"].startswith("score_sde")
-    for work in (found, *found["references"]):
-        assert all(
-            {"name"} <= one.keys() or {"family-names"} <= one.keys() for one in work["authors"]
-        )
-
-
 def test_every_folder_of_the_package_is_in_the_wheel():
     """What setup.cfg lists; and the mark that its annotations are to be read (PEP 561)."""
     folders = {path.parent for path in (ROOT / "score_sde").rglob("*.py")}

@@ -10,7 +10,7 @@ from program import ROOT
 from terminal import Terminal
 
 from publishing import api
-from publishing.site import borrowed, contents, diagrams, links, page, reference, source
+from publishing.site import contents, diagrams, links, page, reference, source
 from score_sde.models import NETWORKS
 from score_sde.runs import config as configs
 
@@ -66,11 +66,6 @@ def test_every_public_name_has_its_place(pages):
         assert not missing, path
 
 
-def test_sections_of_the_readme_that_are_pages_are_there():
-    headings = re.findall("^## (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert set(borrowed.README) == set(headings)
-
-
 def test_a_docstring_is_markdown():
     """Arguments are a list, what is indented is code, and signs of Markdown are shown."""
     text = """x_i of [batch, *data], `a*b`.
@@ -98,14 +93,27 @@ def test_a_docstring_is_markdown():
 
 
 def test_a_link_leads_where_its_file_is():
-    """To a page, a section of the README, or nowhere; what is code stays."""
-    places = {"docs/a.md": "a.md", "README.md#a-run": "howto/run.md", "b.png": "numbers/b.png"}
-    text = "[a](a.md#x) [run](../README.md#a-run) [code](../score_sde/x.py) ![b](../b.png)"
+    """To a page, a heading of it, or nowhere; what is code stays."""
+    places = {"docs/a.md": "a.md", "README.md": "index.md", "b.png": "numbers/b.png"}
+    text = "[a](a.md#x) [home](../README.md) [code](../score_sde/x.py) ![b](../b.png)"
     moved = links.moved(f"{text} `[a](a.md)` [o](https://o.org)", "gallery/g.md", "docs", places)
     assert moved == (
-        "[a](../a.md#x) [run](../howto/run.md) code ![b](../numbers/b.png) "
+        "[a](../a.md#x) [home](../index.md) code ![b](../numbers/b.png) "
         "`[a](a.md)` [o](https://o.org)"
     )
+
+
+def test_pages_that_are_made_lead_to_others(pages):
+    """No link of theirs loses its target, as one to a file that is no page does."""
+    known = source.places(pages)
+    for uri, one in pages.items():
+        if one.origin is None:
+            moved = links.moved(one.text, uri, one.folder, known)
+            assert moved.count("](") == one.text.count("]("), uri
+    overview = pages["reference/index.md"]
+    moved = links.moved(overview.text, overview.uri, overview.folder, known)
+    assert "[Samplers](config/sampling.md)" in moved
+    assert "[score_sde.samplers](api/score_sde.samplers.md)" in moved
 
 
 def test_a_chart_is_a_list():

@@ -354,5 +354,6 @@ def test_any_other_failure_is_one_warning(run, capsys, monkeypatch):
     assert capsys.readouterr().err == "warning: no report: RuntimeError: two lines\n"
 
 
-def test_the_readme_names_the_command():
-    assert "python -m score_sde.report runs/digits_vp" in (ROOT / "README.md").read_text()
+def test_its_page_names_the_command():
+    page = (ROOT / "docs" / "howto" / "report.md").read_text()
+    assert "python -m score_sde.report runs/digits_vp" in page

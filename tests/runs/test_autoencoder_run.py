@@ -204,26 +204,47 @@ def test_a_latent_run_resumes_bit_for_bit_and_alone(trained, latent, tmp_path):
         assert (file["samples"].dtype, file["samples"].shape) == (np.uint8, (4, 8, 8, 1))
 
 
-def test_videos_are_drawn_as_its_latents_frame_by_frame(trained, data_dir, tmp_path):
-    """It was trained on images of 8 x 8 pixels, and the frames have 16 x 16."""
-    workdir, space = tmp_path / "run", "--config.space.video_latents."
+def test_videos_are_drawn_as_its_latents_frame_by_frame(trained, tmp_path):
+    """It was trained on images of 8 x 8 pixels, and the frames have 16 x 16.
+
+    Latents that are written once train the same, and draw videos when they are gone.
+    """
+    clips = tmp_path / "clips.npz"
+    np.savez(clips, video=np.random.default_rng(0).integers(0, 256, (24, 4, 16, 16, 1), np.uint8))
+    space = "--config.space.video_latents."
     kept = ("data.image_size", "autoencoded.", "conditions.fields")
     own = [word for word in LATENT[1:] if not any(part in word for part in kept)]
-    result = called(
-        *("--config=configs/digits_video.py:unet", f"--config.data.dir={data_dir}", *own),
-        *("--config.space.name=video_latents", f"{space}autoencoder={trained[0]}"),
-        *(f"{space}channels=2", f"{space}factor=2", "--config.conditions.fields=()"),
-        *("--config.model.time_heads=1", "--config.model.patch=1"),
-        *("--config.training.steps=2", "--config.training.steps_per_call=1"),
-        f"--workdir={workdir}",
-    )
+    own += ["--config.conditions.fields=()", "--config.model.time_heads=1"]
+    own += ["--config.model.patch=1", "--config.model.time_patch=1", "--config.training.steps=2"]
+    own += ["--config.training.steps_per_call=1"]
+    ways = {
+        "each": [
+            *("--config.data.name=arrays", f"--config.data.dir={clips}"),
+            *("--config.space.name=video_latents", f"{space}autoencoder={trained[0]}"),
+            *(f"{space}channels=2", f"{space}factor=2"),
+        ]
+    }
+    of = (f"--data_dir={clips}", f"--autoencoder={trained[0]}", f"--out={tmp_path / 'latents'}")
+    result = called_command(data_command, "encode", "arrays", *of)
     assert result.returncode == 0, result.stderr
-    assert score_sde.load(workdir).space.shape == (8, 8, 8, 2)
-    result = called(f"--workdir={workdir}", "--mode=sample")
+    assert "examples with latent of 4x8x8x4. Train on it with" in result.stdout
+    ways["once"] = [word for word in result.stdout.split() if word.startswith("--config.")]
+    losses = {}
+    for name, way in ways.items():
+        workdir = tmp_path / name
+        given = ("--config=configs/digits_video.py", *own, *way, f"--workdir={workdir}")
+        result = called(*given)
+        assert result.returncode == 0, result.stderr
+        assert score_sde.load(workdir).space.shape == (4, 8, 8, 2)
+        losses[name] = [float(row["loss"]) for row in metrics(workdir)]
+    np.testing.assert_allclose(losses["once"], losses["each"], rtol=2e-4)
+    clips.unlink()
+    shutil.rmtree(tmp_path / "latents")
+    result = called(f"--workdir={tmp_path / 'once'}", "--mode=sample")
     assert result.returncode == 0, result.stderr
-    with np.load(workdir / "samples.npz") as file:
-        assert (file["samples"].dtype, file["samples"].shape) == (np.uint8, (4, 8, 16, 16, 1))
-    assert (workdir / "samples.gif").exists()
+    with np.load(tmp_path / "once" / "samples.npz") as file:
+        assert (file["samples"].dtype, file["samples"].shape) == (np.uint8, (4, 4, 16, 16, 1))
+    assert (tmp_path / "once" / "samples.gif").exists()
 
 
 def test_latents_that_are_written_once_train_the_same(trained, latent, data_dir, tmp_path):

@@ -1,9 +1,16 @@
 """Files of what was drawn: what they say of themselves, and whether they can be written."""
 
 import json
+import os
+import signal as signals
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import written_files
+from program import ROOT, environment
 
 from score_sde import files
 from score_sde.cli import conditions
@@ -13,16 +20,38 @@ from score_sde.runs import drawn
 from score_sde.runs.drawn import Target
 from score_sde.spaces import Backbones, Waveforms
 
-THEIRS = {"asked": {"task": "class", "label": None, "scale": 3.0}, "sampler": {"steps": 5}}
+THEIRS = {
+    "asked": {"task": "class", "label": None, "scale": 3.0, "sha256": "a"},
+    "sampler": {"steps": 5},
+    "of": 2,
+}
 
 
 @pytest.mark.parametrize(
     ("ours", "difference"),
     [
-        ({"asked": THEIRS["asked"] | {"label": 3}}, "asked.label was None, is 3"),
-        ({"sampler": {}}, "sampler.steps was 5, is nothing"),
-        ({"seed": "a" * 99}, f"seed was nothing, is {'a' * 80}"),
-        ({"asked": None}, f"asked was {THEIRS['asked']!s:.80}, is None"),
+        ({"asked": THEIRS["asked"] | {"label": 3}}, "--label: nothing there, 3 asked for"),
+        ({"sampler": {}}, "the sampler's steps: 5 there, nothing asked for"),
+        ({"seed": "a" * 99}, f"seed: nothing there, {'a' * 80} asked for"),
+        ({"asked": None}, "--task: class there, nothing asked for"),
+        ({"guidance": {}}, "another version drew them"),
+        ({"of": 3}, "number of samples: 2 there, 3 asked for"),
+        (
+            {"asked": THEIRS["asked"] | {"sha256": "b"}, "of": 3},
+            "number of samples: 2 there, 3 asked for",
+        ),
+        (
+            {"asked": THEIRS["asked"] | {"sha256": "b"}},
+            "the model is told other things, or is asked about other examples",
+        ),
+        (
+            {"asked": THEIRS["asked"] | {"conditions": {"size": "4"}}},
+            "--condition=size: nothing there, 4 asked for",
+        ),
+        (
+            {"asked": THEIRS["asked"] | {"predictions": "a.npz"}},
+            "--from: nothing there, a.npz asked for",
+        ),
     ],
 )
 def test_the_value_in_which_samples_differ_is_named(tmp_path, ours, difference):
@@ -60,7 +89,7 @@ def test_files_of_samples_are_named_after_what_was_asked(tmp_path):
         blocked.check()
 
 
-@pytest.mark.parametrize(("ending", "moments"), [("wav", 4), ("", 2)])
+@pytest.mark.parametrize(("ending", "moments"), [("wav", 4), ("", 3)])
 def test_what_is_killed_while_it_is_written_is_drawn_again(tmp_path, monkeypatch, ending, moments):
     """At every moment: a picture or files of what was there before do not pass for the new ones."""
     space = Waveforms.of(signal(100, 1000))
@@ -95,6 +124,62 @@ def test_what_is_killed_while_it_is_written_is_drawn_again(tmp_path, monkeypatch
             assert target.holds(ours) is None
         write(seed + 1)
         assert target.holds(ours)["seed"] == seed + 1
+
+
+@pytest.mark.parametrize("ending", written_files.MADE)
+def test_every_file_is_whole_or_not_there(tmp_path, monkeypatch, ending):
+    """Stopped before each file takes its name; the second time writes the same bytes."""
+    written_files.write(tmp_path / "whole", ending)
+    whole = written_files.contents(tmp_path / "whole")
+    moments = []
+
+    def replace(partial, path, real=Path.replace):
+        moments.append(path)
+        if len(moments) == stop:
+            raise KeyboardInterrupt
+        return real(partial, path)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    stop = 0
+    written_files.write(tmp_path / "counted", ending)
+    assert len(moments) >= len(whole)
+    for stop in range(1, len(moments) + 1):
+        moments.clear()
+        with pytest.raises(KeyboardInterrupt):
+            written_files.write(tmp_path / "stopped", ending)
+        left = written_files.contents(tmp_path / "stopped")
+        bare = {name for name in left if name.suffix == ".png"}  # does not say yet what it is
+        assert all(left[name] == whole[name] for name in left.keys() - bare)
+        assert written_files.held(tmp_path / "stopped", ending) is None
+        moments.clear()
+        stop = 0
+        written_files.write(tmp_path / "stopped", ending)
+        assert written_files.contents(tmp_path / "stopped") == whole
+        for name in whole:
+            (tmp_path / "stopped" / name).unlink()
+
+
+@pytest.mark.slow
+def test_what_sigkill_leaves_is_whole(tmp_path):
+    """Of files of all kinds that are written again and again; then they are written once more."""
+    child = subprocess.Popen(
+        [sys.executable, ROOT / "tests" / "written_files.py", str(tmp_path / "killed")],
+        stdout=subprocess.PIPE,
+        env=environment(PYTHONPATH=os.pathsep.join([str(ROOT), *sys.path])),
+    )
+    assert child.stdout.readline() == b"all are written\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.1)
+    child.kill()
+    assert child.wait() == -signals.SIGKILL
+    child.stdout.close()
+    for ending in written_files.MADE:
+        written_files.write(tmp_path / ending, ending)
+        whole = written_files.contents(tmp_path / ending)
+        left = written_files.contents(tmp_path / "killed" / ending)
+        assert all(left[name] == whole[name] for name in left if name.suffix != ".png")
+        written_files.write(tmp_path / "killed" / ending, ending)
+        assert written_files.contents(tmp_path / "killed" / ending) == whole
 
 
 def test_files_of_samples_that_are_alone_are_not_overwritten(tmp_path):

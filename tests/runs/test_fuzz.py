@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from experiments.faults.answers import answer, clean
-from experiments.faults.cases import TYPED, Case, cases
+from experiments.faults.cases import RECIPES, TYPED, Case, cases
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +18,7 @@ CASES = 400
 
 def test_any_config_is_accepted_or_refused_in_one_line_that_names_a_field():
     """The same cases each time."""
-    counts = collections.Counter()
+    counts, drawn = collections.Counter(), collections.Counter()
 
     @settings(
         max_examples=CASES,
@@ -33,8 +33,11 @@ def test_any_config_is_accepted_or_refused_in_one_line_that_names_a_field():
         assert clean(line)
         assert not line or case.named_in(line)
         counts["accepted" if line == "" else "refused"] += 1
+        drawn[case.recipe] += 1
 
     of()
+    assert drawn.keys() == RECIPES.keys()
+    assert min(drawn.values()) > 10
     assert sum(counts.values()) == CASES
     assert 40 < counts["accepted"] < 240, "the cases are no longer those that find mistakes"
 
@@ -55,6 +58,11 @@ IMPOSSIBLE = {
     "model.num_res_blocks": "1000",
     "sde.beta_max": "1e200",
 }
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_each_recipe_is_accepted_as_it_is(recipe):
+    assert answer(Case(recipe, TYPED, ())) == ""
 
 
 @pytest.mark.parametrize(("path", "value"), IMPOSSIBLE.items())

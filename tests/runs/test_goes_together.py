@@ -7,7 +7,7 @@ from filled import filled
 from made_info import image_info
 
 from score_sde.errors import UserError
-from score_sde.runs import build
+from score_sde.runs import build, train
 from score_sde.runs import config as configs
 
 INFO = image_info("digits", "train", 9, (8, 8, 1), 10, 17)
@@ -116,3 +116,14 @@ def test_the_uncertainty_of_edm2_is_that_of_its_network():
     u = found.own(params, constants, found.sde, jnp.array([0.5, 2.0]))
     np.testing.assert_allclose(u, expected, rtol=1e-6)
     assert u.shape == (2,)
+
+
+def test_networks_that_encoders_tell_are_not_trained_without():
+    """At the first step nothing would tell them of a text."""
+    config = configs.default("cross_unet")
+    small = {"widths": (8,), "transformer_depth": (1,), "heads": (1,), "groups": 1}
+    for name, value in small.items():
+        configs.set_field(config, f"model.{name}", value)
+    experiment = build.experiment(config, INFO)
+    with pytest.raises(UserError, match=r"config.text.field is empty: .* told text, .*init_from"):
+        train.check(experiment, build.mesh(config))

@@ -217,7 +217,7 @@ def _check_encoded(folder, autoencoder, run, small):
     np.testing.assert_allclose(found["latent"][..., 3:], expected.std, rtol=1e-3)
     options = [word for word in result.stdout.split() if word.startswith("--config.")]
     width = ("--config.model.channels=8", "--config.model.depth=1", "--config.model.heads=1")
-    given = ("--config=configs/notes_latent.py", *small, *width, "--config.data.field=latent")
+    given = ("--config=configs/notes_latent.py", *small, *width)
     workdir = f"--workdir={folder / 'of_encoded'}"
     result = called(*given, *options, workdir)
     assert result.returncode == 0, result.stderr

@@ -88,7 +88,7 @@ def test_pictures(tmp_path):
     space.show(tmp_path / "molecules.png", examples(), columns=2)
     shown = np.asarray(read(tmp_path / "molecules.png"))
     assert shown.shape[1::-1] == space.corner(2)
-    inner = shown[2:130, 2:130]
+    inner = shown[2 : 2 + balls.SIDE, 2 : 2 + balls.SIDE]
     red = (inner[..., 0] > 80) & (inner[..., 1] < 60)
     assert 0.02 < red.mean() < 0.4
     walk = np.cumsum(np.random.default_rng(0).standard_normal((1, 8, 3)) * 2, axis=1)
@@ -100,7 +100,7 @@ def test_a_ball_hides_what_is_behind_it():
     """In either order, and lit from above on the left; nothing is white."""
     centres = np.array([[-3, 0, 0.0], [3, 0, 0], [0, 1.5, 0], [0, -1.5, 0], [0, 0, 1], [0, 0, -1]])
     colours = np.array([[200.0, 200, 200]] * 4 + [[250, 0, 0], [0, 0, 250]])
-    balls_ = balls.Balls(centres, np.full(6, 0.8), colours)
+    balls_ = balls.Balls(centres, np.full(6, 0.8), colours, np.zeros(6, bool))
     back = balls.Balls(*(array[::-1] for array in balls_))
     pictures = [balls.draw(one, 96) for one in (balls_, back)]
     np.testing.assert_array_equal(*pictures)
@@ -110,3 +110,52 @@ def test_a_ball_hides_what_is_behind_it():
     above, below = pictures[0][43, 43].astype(int).max(), pictures[0][53, 53].astype(int).max()
     assert above > below
     assert (balls.draw(balls.Balls(*(array[:0] for array in balls_))) == 255).all()
+
+
+def magenta(picture):
+    r, g, b = np.moveaxis(picture.astype(int), -1, 0)
+    return (r > 200) & (g < 60) & (b > 130)
+
+
+def test_what_is_known_is_outlined(tmp_path):
+    """And nothing else; the outline of one part of a ball is behind what overlaps it."""
+    line = np.arange(16)[:, None] * np.array([[3.8, 0, 0]]) + np.array([[1.0, 2, 3]])
+    known = np.zeros((1, 16), bool)
+    known[0, :4] = True
+    space = Backbones.of(fields.points(16, 3))
+    found = {}
+    for name, part in (("without", None), ("with", known)):
+        space.show(tmp_path / f"{name}.png", line[None].astype(np.float32), known=part)
+        found[name] = np.asarray(read(tmp_path / f"{name}.png"))
+    assert not magenta(found["without"]).any()
+    columns = np.flatnonzero(magenta(found["with"]).any(axis=0))
+    middle = found["with"].shape[1] // 2
+    assert len(columns) > 20
+    assert (columns < middle).all() or (columns > middle).all()
+    tube = (found["without"] < 250).any(axis=-1)
+    assert not magenta(found["with"])[tube].any()
+    molecules = Molecules.of(FIELD)
+    known = np.array([[True, False, False, False, False]] * 3)
+    molecules.show(tmp_path / "molecules.png", examples(), 3, known=known)
+    assert all(magenta(part).any() for part in np.split(read_array(tmp_path), [162, 324], axis=1))
+
+
+def read_array(folder):
+    return np.asarray(read(folder / "molecules.png"))
+
+
+def test_a_tube_ends_where_nothing_is_known(tmp_path):
+    """Of a line whose middle is hidden, the middle is white; and its colours go on."""
+    line = np.arange(16)[:, None] * np.array([[3.8, 0, 0]]) + np.array([[1.0, 2, 3]])
+    hidden = np.where((np.arange(16) < 5) | (np.arange(16) > 10), line.T, 0).T
+    pictures = []
+    for places in (line, hidden):
+        path = tmp_path / "chain.png"
+        Backbones.of(fields.points(16, 3)).show(path, places[None].astype(np.float32))
+        pictures.append(np.asarray(read(path)).astype(int))
+    drawn = [(picture < 250).any(axis=(0, 2)) for picture in pictures]
+    middle = slice(len(drawn[0]) // 2 - 20, len(drawn[0]) // 2 + 20)
+    assert drawn[0][middle].all()
+    assert not drawn[1][middle].any()
+    assert drawn[1].sum() > 60
+    np.testing.assert_allclose(pictures[0][:, :40], pictures[1][:, :40], atol=40)

@@ -111,6 +111,14 @@ def test_a_turntable_plays(tmp_path):
     with Image.open(tmp_path / "sets.gif") as picture:
         assert (picture.n_frames, picture.info["loop"]) == (turntable.FRAMES, 0)
         assert picture.size == (2 * (turntable.SIDE + 2) + 2, 2 * (turntable.SIDE + 2) + 2)
+    space.show(tmp_path / "told.png", x, 2, ["chair", "", "Living room"])
+    for ending, across in (("gif", 1), ("png", turntable.VIEWS)):
+        with Image.open(tmp_path / f"told.{ending}") as picture:
+            down = 2 * (turntable.SIDE + 14 + 2) + 2  # a line of letters above each row
+            assert picture.size == (2 * (across * turntable.SIDE + 2) + 2, down)
+            above = np.asarray(picture.convert("L"))[:16]
+            assert (above[:, : above.shape[1] // 2] < 100).any()
+            assert (above[:, above.shape[1] // 2 :] > 200).all()
     turns, still = turntable.turning(x[..., :3], frames=4), turntable.views(x[..., :3])
     assert turns.shape == (4, len(x), turntable.SIDE, turntable.SIDE, 3)
     np.testing.assert_array_equal(np.concatenate(turns, axis=2), still)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib import figure
 
 from score_sde import fields, images, spaces
 from score_sde.formats import midi
@@ -46,6 +47,15 @@ def test_files_and_pictures(tmp_path):
     for shown, captions in ((examples, ()), (examples, ("a$", "b")), (0 * examples, ())):
         space.show(tmp_path / "a.png", shown, 2, captions)
         assert images.read(tmp_path / "a.png").size[0] > 100
+
+
+def test_the_axis_has_a_unit(tmp_path, monkeypatch):
+    """Below each column once: of three pictures in two columns, two."""
+    figures = []
+    monkeypatch.setattr(figure.Figure, "savefig", lambda self, *_, **__: figures.append(self))
+    made().show(tmp_path / "a.png", np.array([[1, 2, 0, 3, 1, 46]] * 3), 2)
+    said = [axes.get_xlabel() for axes in figures[0].axes]
+    assert said == ["", "time in eighths", "time in eighths"]
 
 
 @pytest.mark.parametrize("options", [{"voices": 4}, {"lowest": 90}])

@@ -87,7 +87,10 @@ def test_augmentations_change_all_frames_as_they_change_an_image(centered):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_videos_are_shown_as_strips_and_as_an_animation(tmp_path, channels):
-    """Of 4 pixels enlarged eight times; gray plays as it is, and colours nearly."""
+    """Of 4 pixels enlarged eight times; gray plays as it is, and colours nearly.
+
+    What plays is so large, 19 times, that there is room above for what was asked.
+    """
     shape = (3, 4, 6, channels)
     examples = videos(2, shape)
     space = Video(shape, 256)
@@ -101,9 +104,14 @@ def test_videos_are_shown_as_strips_and_as_an_animation(tmp_path, channels):
         assert (picture.n_frames, picture.info["loop"]) == (3, 0)
         for i in range(3):
             picture.seek(i)
-            shown = np.asarray(picture.convert("RGB"))[2:34, 2:50]
-            expected = np.broadcast_to(large[0, i], shown.shape)
+            shown = np.asarray(picture.convert("RGB"))[2:78, 2:116]
+            expected = examples[0, i].repeat(19, axis=0).repeat(19, axis=1)
+            expected = np.broadcast_to(expected, shown.shape)
             assert np.abs(shown.astype(int) - expected).mean() <= (0 if channels == 1 else 12)
+        height = picture.height
+    space.show(tmp_path / "asked.png", examples, captions=("left", "right"))
+    with Image.open(tmp_path / "asked.gif") as picture:
+        assert picture.height == height + 14
     assert space.corner(2) is None
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from score_sde import fields, parts, spaces
 from score_sde.errors import UserError
-from score_sde.spaces import Autoencoded, VideoLatents
+from score_sde.spaces import Autoencoded, Encoded, EncodedSounds, EncodedVideos, VideoLatents
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
@@ -85,6 +85,41 @@ def test_scale_and_shift_are_measured_over_all_frames(part):
     assert shift == pytest.approx(float(jnp.mean(q.mean)), abs=1e-5)
     variance = jnp.var(q.mean) + jnp.mean(q.std**2)
     assert scale**2 * float(variance) == pytest.approx(1, rel=1e-4)
+
+
+def test_what_was_encoded_once_is_the_same(part):
+    """The state of q(z | video) is that of the video, with the same keys, and so is its video."""
+    stored = parts.Stored("autoencoder", OPTIONS, part.params, part.constants)
+    q = quick_jit(EncodedVideos.encoder(stored))(part, jnp.asarray(videos()))
+    assert q.mean.shape == (2, 3, 4, 6, 2)
+    latent = fields.gaussian((3, 4, 6, 2))
+    assert EncodedVideos.options_of(FIELD, latent, stored) == {"factor": 2}
+    options = {"factor": 2, "sample": True, **AFFINE}
+    space = EncodedVideos.of(latent, **options).with_parts({"autoencoder": part})
+    plain = made(VideoLatents, FIELD, part, **AFFINE)
+    assert space.shape == plain.shape
+    assert space.states == plain.states
+    examples = jnp.concatenate([q.mean, q.std], axis=-1)
+    encode = quick_jit(lambda space, v, key: space.encode(v, key))
+    for key in (None, jax.random.key(1), jax.random.split(jax.random.key(1), 2)):
+        x = encode(space, examples, key)
+        np.testing.assert_allclose(x, encode(plain, videos(), key), atol=1e-5)
+    mean = EncodedVideos.of(fields.latent((3, 4, 6, 2)), **options)
+    expected = encode(plain, videos(), None)
+    np.testing.assert_allclose(encode(mean, q.mean, jax.random.key(1)), expected, atol=1e-5)
+    assert space.decoded(latent) == fields.video(FIELD.shape)
+    again = quick_jit(lambda space, x: space.decode(x))(plain, expected)
+    assert np.abs(np.asarray(space.viewed(examples), int) - again).max() <= 1
+
+
+@pytest.mark.parametrize("cls", [Encoded, EncodedSounds, EncodedVideos])
+def test_latents_of_others_are_refused(cls):
+    shapes = [shape for shape in ((8, 4), (4, 4, 4), (3, 4, 6, 4)) if len(shape) != cls.AXES]
+    assert len(shapes) == 2
+    for shape in shapes:
+        field = fields.Field("latent", "gaussian", shape)
+        with pytest.raises(ValueError, match=f"{cls.SECTION}: .* is not of a {cls.MADE_OF}"):
+            cls.of(field, factor=2, scale=(), shift=())
 
 
 def test_files_and_refusals(part, tmp_path):

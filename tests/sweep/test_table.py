@@ -154,7 +154,7 @@ def test_of_one_seed_the_error_is_the_evaluations():
     assert over_seeds([None]) is None
 
 
-def test_plots_have_a_curve_for_each_combination_of_the_other_axes(made, capsys):
+def test_plots_have_a_curve_for_each_combination_of_the_other_axes(made, capsys, monkeypatch):
     from score_sde.sweep.__main__ import main
 
     found = made(MEAN, {("VP", "40"): (1.0, 3.0), ("VP", "30"): (2.0,), ("sub-VP", "50"): (5.0,)})
@@ -170,7 +170,10 @@ def test_plots_have_a_curve_for_each_combination_of_the_other_axes(made, capsys)
         "VP": [(30.0, 2.0, 0.25)],
         "sub-VP": [(50.0, 5.0, 0.25)],
     }
+    figures = []
+    monkeypatch.setattr("matplotlib.pyplot.close", figures.append)
     assert main(["sweep", "plot", str(found.folder)]) == 0
+    assert figures[0].legends[0].get_title().get_text() == "SDE"  # what tells curves apart
     assert "curve.png" in capsys.readouterr().out
     assert Image.open(found.results / "curve.png").size[0] > 500
     said = json.loads(images.about(found.results / "curve.png"))

@@ -16,6 +16,7 @@ from score_sde.data.furniture import described, rendering
 from score_sde.data.furniture.catalogue import TRAIN, Thing
 
 NAME = "furniture_depth"
+NEEDS = described.NEEDS
 SIDE = 32  # pixels of a picture
 VIEWS = 6  # of a thing
 _ELEVATIONS = (5.0, 45.0)  # degrees

@@ -13,8 +13,9 @@ from score_sde import fields
 from score_sde.data import stored
 from score_sde.data.base import DataError
 from score_sde.data.furniture import catalogue
-from score_sde.data.furniture.catalogue import LICENSE, SPLITS, Thing
+from score_sde.data.furniture.catalogue import LICENSE, PACKAGE, SPLITS, Thing
 
+NEEDS = f"apt-get install {PACKAGE}, or --from=PATH, .sh3f files"
 _MOST_NAME = 64  # bytes
 Rows = list[tuple[Thing, dict[str, Any]]]
 

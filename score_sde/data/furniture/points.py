@@ -21,6 +21,7 @@ from score_sde.data.furniture.catalogue import TEST, TRAIN, Thing
 from score_sde.formats import obj
 
 NAME = "furniture_points"
+NEEDS = described.NEEDS
 POINTS = 256  # of an example
 DRAWS = {TRAIN: 8, TEST: 1}  # examples of a shape
 

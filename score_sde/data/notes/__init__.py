@@ -25,6 +25,7 @@ from score_sde.fields import encode_texts, label, number, signal, text
 __all__ = ["NAME", "load", "prepare"]
 
 NAME = "notes"
+NEEDS = "apt-get install fluidsynth timgm6mb-soundfont, and --from=FILE.sf2"
 _HELD_OUT = 0.1
 _TEXT = max(len(instruments.text(p, n)) for p in range(len(INSTRUMENTS)) for n in PITCHES)
 FIELDS = (

@@ -39,7 +39,7 @@ class Accuracy(Metric):
 
     points: Annotated[int, between(2, 10_000)] = 11
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:

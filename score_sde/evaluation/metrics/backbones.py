@@ -2,8 +2,8 @@
 
 Neighbours have a known distance, and what is helix-like or strand-like, and what clashes, the
 module structures.chains says. A window that a model knows by heart is near a training window after
-superposition (structures.superpose); how near real ones are that it has not seen, says how near is
-nothing special.
+superposition (Kabsch 1976, see structures.superpose); how near real ones are that it has not seen,
+says how near is nothing special.
 """
 
 from __future__ import annotations
@@ -21,6 +21,14 @@ from score_sde.evaluation.metric import DENOISER, Entries, Metric, number
 from score_sde.evaluation.subject import Subject
 from score_sde.structures import chains, superpose
 from score_sde.values import LARGEST, between
+
+_UNITS = {
+    **dict.fromkeys(("bond_length", "bond_spread", "radius", "nearest"), "angstroms"),
+    "cis": "of neighbours",
+    "clashes": "pairs a C-alpha",
+    **dict.fromkeys(("helix", "strand"), "of dihedral angles"),
+    **dict.fromkeys((f"fold_{name}" for name in chains.FOLDS), "of chains"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Backbones(Metric):
     num_samples: Annotated[int, between(2, LARGEST)] = 500
     most_real: Annotated[int, between(2, LARGEST)] = 2000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:
@@ -63,7 +71,7 @@ class Backbones(Metric):
             chosen = np.linspace(0, len(real) - 1, min(self.most_real, len(real))).astype(np.int64)
             theirs, found = (judged(x, training) for x in (real[chosen], samples))
             return {
-                name: entry | {"of_real_examples": theirs[name]} | about
+                name: entry | {"unit": _UNITS[name], "of_real_examples": theirs[name]} | about
                 for name, entry in found.items()
             }
 

@@ -1,5 +1,7 @@
 """Whether clips of moving digits show the digit and the motion that were asked for.
 
+The digits move as those of Srivastava et al. 2015 (arXiv 1502.04681); the measure is of this house.
+
 Samples are told what the model is told of the examples of `sampling.told_of`, and held against what
 those show, as score_sde/evaluation/clip_quality.py measures it: clips_motion, clips_digit and
 clips_both are shares of samples, each beside that of held-out clips.
@@ -37,7 +39,7 @@ class Clips(Metric):
 
     num_samples: Annotated[int, between(2, LARGEST)] = 500
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:

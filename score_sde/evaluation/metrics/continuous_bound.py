@@ -1,9 +1,10 @@
 r"""The variational bound in continuous time: bits/dim of discrete data, by draws of its integral.
 
-Equation (1) of objectives.variational_diffusion for each image, with gamma, on which it does not
-depend, linear in time. The integral is the mean over N draws, one in each of N equal parts of the
-range of log SNR, so that its expectation is the integral itself: what the diffusion term of
-`variational_bound` comes to with more and more steps. The decoder is the mean over as many draws.
+Equation (1) of objectives.variational_diffusion (Kingma et al. 2021, arXiv 2107.00630) for each
+image, with gamma, on which it does not depend, linear in time. The integral is the mean over N
+draws, one in each of N equal parts of the range of log SNR, so that its expectation is the integral
+itself: what the diffusion term of `variational_bound` comes to with more and more steps. The
+decoder is the mean over as many draws.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class ContinuousBound(Metric):
 
     draws: Count = 128
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:

@@ -8,7 +8,7 @@ q the exact density of made-up data. mass is near 1 if nearly all that the model
 grid, whose cells must be finer than the details of p. The picture, evaluation/density_map.png,
 shows both densities on one scale, samples of the model over examples, the score, and paths of the
 probability flow from noise to data (flow_paths.py). The score is shown at y = x_t / alpha, noise
-and data in units of the data, where
+and data in units of the data, where (Tweedie's formula: Efron 2011)
 
     E[x_0 | x_t] = y + (sigma / alpha)^2 grad_y log p(y):                                       (2)
 

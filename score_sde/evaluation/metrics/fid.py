@@ -1,4 +1,9 @@
-"""The Fréchet distance between Gaussians fitted to two sets of features; FID for Inception's."""
+"""The Fréchet distance between Gaussians fitted to two sets of features; FID for Inception's.
+
+    |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2))
+
+of their means and covariances (Heusel et al. 2017, arXiv 1706.08500, equation 6).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +33,7 @@ class FID(SampleMetric):
 
     groups: Annotated[int, between(2, 10_000)] = 10
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     @property

@@ -27,7 +27,7 @@ class InceptionScore(SampleMetric):
 
     splits: Annotated[int, between(1, 10_000)] = 10
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     @property

@@ -32,7 +32,7 @@ class KID(SampleMetric):
     subsets: Annotated[int, between(1, 1_000_000)] = 100
     size: Annotated[int, between(2, LARGEST)] = 1000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     @property

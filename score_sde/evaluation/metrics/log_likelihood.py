@@ -1,8 +1,9 @@
 """The log-likelihood of continuous data under a model.
 
 log p(example) = log p(x) + log |dx / d example|, with x the state of an example and log p(x) by the
-probability-flow ODE (see score_sde.likelihood). What is reported is its mean over examples, nats. p
-is the density at t_min, of data with the noise sigma(t_min) on it.
+probability-flow ODE (Song et al. 2021, arXiv 2011.13456, Section 4.3; see score_sde.likelihood).
+What is reported is its mean over examples, nats. p is the density at t_min, of data with the noise
+sigma(t_min) on it.
 
 Of made-up data whose density is known, so are the exact mean over the same examples, and what the
 model lacks of it. Minus the mean of that difference is an estimate of KL(data || model), where

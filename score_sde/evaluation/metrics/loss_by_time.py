@@ -3,7 +3,8 @@
 The mean over the axes and examples of the squared error of a quantity, of x0, eps, v and so on, at
 x_t (equation 1 of objectives.denoising without weights), with the standard error over examples. For
 every example the noise at a time is the same whatever the batch, and of independent draws at each
-time.
+time. It is the curve that Karras et al. 2022 (arXiv 2206.00364), Figure 5a, choose the times of
+training by.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class LossByTime(Metric):
     repeats: Count = 1
     quantity: Annotated[str, one_of(QUANTITIES)] = "eps"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:

@@ -44,7 +44,7 @@ class Molecules(Metric):
 
     num_samples: Annotated[int, between(2, LARGEST)] = 1000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:

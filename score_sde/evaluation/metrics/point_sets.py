@@ -51,7 +51,7 @@ class PointSets(Metric):
     earth_movers: Annotated[int, between(0, 1000)] = 16
     training: Count = 1000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:

@@ -38,7 +38,7 @@ class PrecisionRecall(SampleMetric):
 
     neighbours: Annotated[int, between(1, 10_000)] = 3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     @property

@@ -2,9 +2,9 @@
 
 Samples are told what the model is told of the examples of `sampling.told_of`, their depth among it.
 The silhouette of a picture is what is not its white background, that of a depth where there is any.
-`silhouette_iou` is what both have over what either has, the mean over samples; beside it stand
-`of_real_examples`, the same of the real pictures of these depths, and `of_other_depths`, that of
-the samples and depths of other examples.
+`silhouette_iou` is what both have over what either has (Jaccard 1912), the mean over samples;
+beside it stand `of_real_examples`, the same of the real pictures of these depths, and
+`of_other_depths`, that of the samples and depths of other examples.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Silhouettes(Metric):
     num_samples: Annotated[int, between(2, LARGEST)] = 256
     field: Name = "depth"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:

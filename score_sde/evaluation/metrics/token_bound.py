@@ -1,8 +1,9 @@
 r"""The bound on the negative log-likelihood of tokens, by draws of masks: bits a token, and in all.
 
-Equation (2) of objectives.masked for each example, the mean over N draws, whose numbers of masks
-are spread evenly over 1, ..., L: its expectation is the bound itself. Of texts of a certain length
-this is what perplexity is made of; of words with their end, bits a word.
+Equation (2) of objectives.masked (Nie et al. 2025, arXiv 2502.09992) for each example, the mean
+over N draws, whose numbers of masks are spread evenly over 1, ..., L: its expectation is the bound
+itself. Of texts of a certain length this is what perplexity is made of; of words with their end,
+bits a word.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class TokenBound(Metric):
 
     draws: Count = 16
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:

@@ -63,7 +63,7 @@ class VariationalBound(Metric):
     grid: Annotated[str, one_of(GRIDS)] = "uniform"
     variance: Annotated[str, one_of(VARIANCES)] = "small"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def prepare(self, subject: Subject) -> Callable[[], Entries]:

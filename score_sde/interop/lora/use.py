@@ -7,14 +7,17 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from score_sde import files, parts
+from score_sde.checks import present
 from score_sde.errors import UserError
 from score_sde.interop.lora import merge, names
 from score_sde.models.functional import Maker, abstract
+from score_sde.prediction import Denoiser
 from score_sde.prompting import Encoder
 from score_sde.runs import kept
-from score_sde.runs.opened import Run
+from score_sde.runs.opened import Bound, Run
 
 Adapter = str | os.PathLike[str] | tuple[str | os.PathLike[str], float]
 
@@ -49,17 +52,19 @@ def with_lora(run: Run, *adapters: Adapter) -> Run:
         found, by_name = list(run.adapt(found)), {named.name: named for named in encoders}
         for i, name in enumerate(kept.numbered("text_encoder", len(found))):
             if added.get(name):
-                part = found[i].part
+                encoder = present("text encoder", found[i])
+                part = encoder.part
                 arrays = merge.merged(by_name[name], part.params, added[name])
-                found[i] = found[i]._replace(part=dataclasses.replace(part, params=arrays))
+                found[i] = encoder._replace(part=dataclasses.replace(part, params=arrays))
         return found
 
     said = " + ".join(f"{path.name} x {strength:g}" for path, strength in asked)
+    adapted = dataclasses.replace(cast(Bound, run.denoise), params=params, constants=constants)
     return dataclasses.replace(
         run,
         params=params,
         constants=constants,
-        denoise=dataclasses.replace(run.denoise, params=params, constants=constants),
+        denoise=cast(Denoiser, adapted),
         weights=f"{run.weights} + {said}" if said else run.weights,
         adapt=adapt,
     )

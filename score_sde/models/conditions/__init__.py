@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from score_sde.fields import Field
@@ -56,7 +56,8 @@ def read(
     Raises:
         ValueError: a field cannot be a condition, or an option cannot work.
     """
-    names, found = section["fields"], {}
+    names: Sequence[str] = section["fields"]
+    found: dict[str, MakeEmbedding] = {}
     if len(set(names)) < len(names):
         raise ValueError(f"config.conditions.fields={tuple(names)} names a field twice")
     for name in names:

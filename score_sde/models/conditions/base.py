@@ -34,7 +34,7 @@ class Condition:
 
     dropout: Annotated[float, between(0, 1)] = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sections.check(self)
 
     def check(self, field: Field) -> None:
@@ -69,7 +69,10 @@ class Condition:
     def unit_embedding(
         self, field: Field, features: int, *, param_dtype: jnp.dtype, rngs: nnx.Rngs
     ) -> nnx.Module:
-        """The same for a network that preserves magnitudes, as EDM2's; see `embedding`."""
+        """The same for a network that preserves magnitudes, as EDM2's.
+
+        It has the arguments as of `embedding`, and its errors.
+        """
         return Unit(self.embedding(field, features, param_dtype=param_dtype, rngs=rngs))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -13,6 +15,7 @@ from flax import nnx
 
 from score_sde.fields import Field
 from score_sde.models.conditions.base import Condition, Read, Tokens, Unit
+from score_sde.models.layers import Layer
 
 # Makes the module of a condition: make(features, param_dtype=..., rngs=...), such as
 # Make(Label(), field) or functools.partial(Label().embedding, field).
@@ -21,7 +24,12 @@ MakeEmbedding = Callable[..., nnx.Module]
 
 @dataclasses.dataclass(frozen=True)
 class Make:
-    """Makes the module of a condition; `unit` that of a network that preserves magnitudes."""
+    """Makes the module of a condition; `unit` that of a network that preserves magnitudes.
+
+    Attributes:
+        options: what the condition is told by a config.
+        field: of the data.
+    """
 
     options: Condition
     field: Field
@@ -43,8 +51,13 @@ class Make:
 NO_CONDITIONS: Mapping[str, MakeEmbedding] = types.MappingProxyType({})
 
 
-class Embeddings(nnx.Dict):
-    """The modules of some conditions, by name; at least one."""
+class Embeddings(nnx.Dict[Any]):  # of modules, which are called with conditions
+    """The modules of some conditions, by name; at least one.
+
+    Args:
+        args: a dictionary of them.
+        kwargs: more, by name.
+    """
 
     def __call__(
         self, cond: Mapping[str, jax.Array] | None, batch: int, key: jax.Array | None
@@ -60,7 +73,12 @@ class Embeddings(nnx.Dict):
         Raises:
             ValueError: cond has a name that is not among the conditions.
         """
-        return sum(embed_each(self, cond, batch, key))
+        return total(embed_each(self, cond, batch, key))
+
+
+def total(embeddings: Sequence[jax.Array]) -> jax.Array:
+    """The sum of one embedding or several, [batch, features]."""
+    return functools.reduce(operator.add, embeddings)
 
 
 def embed_each(
@@ -132,7 +150,7 @@ def make_embeddings(
                 f"this network sees nothing beside its state, as {name} would have to be: use the "
                 "network unet or dit, or video_unet or video_dit of videos"
             )
-    layer = {"param_dtype": param_dtype, "rngs": rngs}
+    layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
     make = {name: _unit(one) if unit else one for name, one in conditions.items()}
     return Embeddings({name: make[name](features, **layer) for name in sorted(make)})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import jax
@@ -109,7 +110,7 @@ class Label(Condition):
         """A table of unit size; see Condition.unit_embedding."""
         return self._table(UnitLabelEmbedding, field, features, param_dtype=param_dtype, rngs=rngs)
 
-    def _table(self, kind: type[T], field: Field, features: int, **layer: Any) -> T:
+    def _table(self, kind: Callable[..., T], field: Field, features: int, **layer: Any) -> T:
         self.check(field)
         check_count(f"the number of classes of {field.name}", field.values)
         return kind(field.values, features, dropout=self.dropout, **layer)

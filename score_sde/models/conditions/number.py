@@ -12,7 +12,7 @@ from flax import nnx
 from score_sde.fields import Field
 from score_sde.models.conditions.base import Condition, Continuous
 from score_sde.models.embeddings import fourier
-from score_sde.models.layers import Constant
+from score_sde.models.layers import Constant, Layer
 from score_sde.values import Positive
 
 
@@ -41,7 +41,7 @@ class NumberEmbedding(Continuous):
         rngs: nnx.Rngs,
     ):
         n = max(features // 4, 1)
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         super().__init__(field, 2 * n, features, dropout=dropout, **layer)
         self.frequencies = Constant(jax.random.normal(rngs.constants(), (n,), param_dtype))
         self.scale = scale

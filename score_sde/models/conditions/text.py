@@ -11,7 +11,7 @@ from flax import nnx
 
 from score_sde.fields import Field
 from score_sde.models.conditions.base import Condition, Read, Tokens, check_value, shown
-from score_sde.models.layers import Dense, unit_rms
+from score_sde.models.layers import Dense, Layer, unit_rms
 from score_sde.models.text.reader import TextReader
 from score_sde.values import Count, between
 
@@ -40,7 +40,7 @@ class TextEmbedding(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.reader = TextReader(
             words=options.words,
             features=options.features,
@@ -123,5 +123,5 @@ class Text(Condition):
                 f"conditions.text: {self.features} features cannot be divided into {self.heads} "
                 "heads"
             )
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         return TextEmbedding(field, features, self, unit=unit, **layer)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from score_sde.models.layers import Dense
+from score_sde.models.layers import Dense, Layer
 from score_sde.models.stacked import Stacked
 from score_sde.models.text.encoded import Encoded, TokenTable
 from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm
@@ -36,7 +36,7 @@ class CLIPBlock(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         normal = {"affine": True, "eps": eps, "param_dtype": param_dtype}
         self.norm_0, self.norm_1 = (TokenNorm(features, **normal) for _ in range(2))
         self.attention = SelfAttention(features, heads, **layer)
@@ -88,7 +88,7 @@ class CLIPText(nnx.Module):
         remat: bool = False,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.depth, self.end, self.dtype = depth, end, jnp.dtype(dtype)
         self.embedding = TokenTable(vocabulary, features, std=0.02, **layer)
         first = jax.nn.initializers.normal(0.01)

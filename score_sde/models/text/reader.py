@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.models.layers import Layer
 from score_sde.models.stacked import Stacked
 from score_sde.models.text.clip import CLIPBlock
 from score_sde.models.text.words import WordTable
@@ -66,7 +67,7 @@ class TextReader(nnx.Module):
         param_dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.table = WordTable(rows, features, words, **layer)
         drawn = jax.nn.initializers.normal(features**-0.5)
         self.positions = nnx.Param(drawn(rngs.params(), (1 + words, features), param_dtype))

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from score_sde.models.layers import Layer
 from score_sde.models.stacked import Stacked
 from score_sde.models.text.encoded import Encoded, TokenTable
 from score_sde.models.transformer import FeedForward, SelfAttention, TokenNorm
@@ -110,7 +111,7 @@ class T5Encoder(nnx.Module):
         remat: bool = False,
         rngs: nnx.Rngs,
     ):
-        layer = {"param_dtype": param_dtype, "rngs": rngs}
+        layer: Layer = {"param_dtype": param_dtype, "rngs": rngs}
         self.buckets, self.farthest, self.dtype = buckets, farthest, jnp.dtype(dtype)
         self.embedding = TokenTable(vocabulary, features, std=1.0, **layer)
         first = jax.nn.initializers.normal(features**-0.5)

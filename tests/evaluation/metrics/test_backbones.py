@@ -7,6 +7,7 @@ from made_subject import made_source, subject_of
 from score_sde import fields
 from score_sde.evaluation.metrics.backbones import Backbones, judged
 from score_sde.processes import RectifiedFlow
+from score_sde.report import facts
 from score_sde.spaces import Backbones as Space
 from score_sde.structures import chains
 
@@ -79,6 +80,11 @@ def test_entries(tmp_path):
     assert (found["helix"]["value"], found["helix"]["of_real_examples"]["value"]) == (0.5, 0)
     assert found["fold_strands"]["of_real_examples"]["value"] == 1
     assert found["nearest"]["of_real_examples"]["value"] < 1e-4
+    units = {name: entry["unit"] for name, entry in found.items()}
+    assert (units["nearest"], units["cis"], units["fold_both"]) == (
+        *("angstroms", "of neighbours", "of chains"),
+    )
+    assert facts.of_value(found["radius"]).split("; ")[0].endswith(" angstroms")
     assert (found["cis"]["nfe"], found["cis"]["protocol"]["n"]) == (7, 8)
 
 

@@ -1,15 +1,21 @@
 """Stability, validity, uniqueness and novelty of molecules that are known, with their errors."""
 
+import itertools
+
 import numpy as np
 import pytest
+import real
 from made_subject import made_source, subject_of
 
 from score_sde import fields
+from score_sde.data import qm9
 from score_sde.evaluation.metrics.molecules import Molecules, facts, judged
 from score_sde.processes import VP
 from score_sde.spaces import Molecules as Space
 
 FIELD = fields.molecule(5)
+FIRST_FILE = 43_610  # molecules in it
+WHEEL, WITH_QM9 = real.wheel("qm9pack")
 WATER = [(0, 0, 0, 8), (0.757, 0.587, 0, 1), (-0.757, 0.587, 0, 1)]
 FLUORIDE = [(0, 0, 0, 9), (0.917, 0, 0, 1)]
 NITROGEN = [(0, 0, 0, 7), (1.1, 0, 0, 7)]
@@ -46,6 +52,22 @@ def test_by_hand():
     error = entries["atom_stability"]["standard_error"]
     assert error == pytest.approx(np.sqrt(np.sum(rest**2)) / 14)
     assert entries["uniqueness"]["standard_error"] is None
+
+
+@pytest.mark.slow
+@WITH_QM9
+def test_real_molecules():
+    """ORACLES: 98.9 % of the atoms and 93.0 % of 3,000 molecules are stable.
+
+    Which 3,000 it does not say: of all 99.4 % and 95.3 % are. These are of the package's first
+    file, evenly, to three standard errors; and the first, as measured.
+    """
+    rows = list(itertools.islice(qm9.read(WHEEL), FIRST_FILE))
+    for chosen, atoms, whole in ((rows[::14][:3000], 0.989, 0.93), (rows[:3000], 0.9938, 0.9667)):
+        entries = judged(facts(qm9._arrays(chosen)["molecule"]), np.zeros(0, np.uint64))
+        for name, share in (("atom_stability", atoms), ("molecule_stability", whole)):
+            found = entries[name]
+            assert abs(found["value"] - share) < 3 * found["standard_error"]
 
 
 def test_of_nothing_that_is_valid():
