@@ -115,6 +115,4 @@ def get_config(told: str = "text") -> ConfigDict:
     config.evaluation.num_examples = 200
     # No bits_per_dim: near the data an error of x0 over sigma is a large one of the score.
     config.evaluation.metrics = ("clips",)
-    config.evaluation.samples.features = "pixels"
-    config.evaluation.samples.num_samples = 500
     return config

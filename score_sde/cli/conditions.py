@@ -92,6 +92,4 @@ def _numbers(field: Field, text: str) -> np.ndarray:
         raise UserError(f"--condition={name}={text}: give {size} number(s)") from error
     if not (np.abs(found) <= np.finfo(np.float32).max).all():
         raise UserError(f"--condition={name}={text}: give finite numbers")
-    if field.values and (found != found.round()).any():
-        raise UserError(f"--condition={name}={text}: give whole numbers")
     return found.astype(field.dtype)

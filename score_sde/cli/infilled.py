@@ -27,10 +27,16 @@ def ask(
     """The question; see questions.TASKS."""
     field = experiment.field
     if experiment.space.STATES != TOKENS:
-        raise UserError(f"--task=infill is of tokens, and this model draws {field.kind}s")
+        instead = ": give --task=inpaint" if experiment.space.REGIONS else ""
+        raise UserError(
+            f"--task=infill is of tokens, and this model draws {field.kind.rstrip('s')}s{instead}"
+        )
     if options.keep:
         kept = np.zeros(field.shape, bool)
         kept[held_out.kept(options.keep)] = True
+        if kept.all() or not kept.any():
+            what = "everything" if kept.all() else "nothing"
+            raise UserError(f"--keep={options.keep} knows {what} of {len(kept)} tokens")
         examples = held_out.first(config, experiment, number)
         cond = {name: examples[name] for name in experiment.conditions}
         known = examples[field.name].astype(np.int32)

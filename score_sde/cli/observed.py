@@ -12,6 +12,7 @@ from score_sde.cli import held_out, masks, methods
 from score_sde.cli.flags import Options
 from score_sde.cli.question import Question, within
 from score_sde.errors import UserError
+from score_sde.fields import TOKENS
 from score_sde.guidance.methods import Method
 from score_sde.guidance.task import Colorize, Inpaint, Observed, Scaffold, SuperResolve
 from score_sde.runs import sampling
@@ -29,8 +30,11 @@ def ask(
     """The question; see questions.TASKS."""
     field, regions = experiment.field, experiment.space.REGIONS
     if not regions:
+        infills = options.task == "inpaint" and experiment.space.STATES == TOKENS
         raise UserError(
-            f"--task={options.task} is of images, and this model draws {field.kind.rstrip('s')}s"
+            f"--task={options.task}: this model draws {field.kind.rstrip('s')}s in "
+            f"config.space.name={config.space.name}, of which no part can be known"
+            f"{': give --task=infill' if infills else ''}"
         )
     examples = held_out.first(config, experiment, number)
     part = None

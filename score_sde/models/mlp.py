@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from score_sde.checks import check_count
+from score_sde.checks import check_count, present
 from score_sde.models import arguments
 from score_sde.models.arguments import Given
 from score_sde.models.conditions.combined import (
@@ -71,8 +71,8 @@ class MLPBlock(nnx.Module):
             key: for dropout; None for none.
         """
         h = self.dense_0(self.norm(x))
-        if self.dense is not None and embedding is not None:
-            h = h + self.dense(embedding)
+        if self.dense is not None:
+            h = h + self.dense(present("embedding", embedding))
         return x + self.dense_1(dropout(jax.nn.silu(h), self.dropout_rate, key))
 
 

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from score_sde.checks import present
 from score_sde.models import arguments, sizes, tokens
 from score_sde.models.arguments import Given
 from score_sde.models.conditions.combined import (
@@ -89,8 +90,8 @@ class UViTBlock(nnx.Module):
             skip: the same of an earlier block, for one that joins them.
             key: for dropout; None for none.
         """
-        if self.join is not None and skip is not None:
-            h = self.join(jnp.concatenate([h, skip], axis=-1))
+        if self.join is not None:
+            h = self.join(jnp.concatenate([h, present("skip", skip)], axis=-1))
         key_1, key_2 = (None, None) if key is None else jax.random.split(key)
         h = h + dropout(self.attention(self.norm_0(h)), self.dropout_rate, key_1)
         return h + dropout(self.feed_forward(self.norm_1(h)), self.dropout_rate, key_2)

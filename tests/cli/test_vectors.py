@@ -97,7 +97,7 @@ def test_a_model_of_vectors_that_is_told_a_label_and_a_number(main, tmp_path, ca
     assert main("--mode=evaluate", "--config.evaluation.metrics=('bits_per_dim',)") == 2
     assert "log_likelihood" in capsys.readouterr().err
     assert main("--mode=sample", "--task=inpaint") == 2
-    assert "--task=inpaint is of images, and this model draws vectors" in capsys.readouterr().err
+    assert "vectors in config.space.name=vectors, of which no part can" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

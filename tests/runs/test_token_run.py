@@ -106,7 +106,7 @@ def test_places_of_held_out_examples_are_kept(trained, words, tmp_path):
             "the sampler DDIM draws numbers",
         ),
         (["--mode=evaluate", "--config.evaluation.metrics=('bits_per_dim',)"], "token predictor"),
-        (["--mode=sample", "--task=inpaint", "--mask=left"], "this model draws tokens\n"),
+        (["--mode=sample", "--task=inpaint", "--mask=left"], "can be known: give --task=infill\n"),
     ],
 )
 def test_what_is_of_numbers_is_refused(trained, words, flags, said):
