@@ -142,27 +142,32 @@ class Rule(Composite):
 
     def within(self, low: float, high: float) -> Denoiser:
         """See Composite: guidance everywhere, or none at all."""
-        piece = super().within(low, high)
-        if not self.interval or not isinstance(piece, Rule):
+        piece = cast(Rule, super().within(low, high))  # what it is of a piece of time
+        if not self.interval:
             return piece
         inside = bool(self._inside(np.float64((low + high) / 2)))
         return dataclasses.replace(piece, interval=()) if inside else piece.denoise
 
     def _inside(self, t: ArrayLike) -> jax.Array:
         """Where sigma / alpha is in the interval; shape of t."""
+        low, high = self.interval
+        sde = self._process()
+        ratio = sde.sigma(t) / sde.alpha(t)
+        return (low <= ratio) & ((ratio <= high) | (high >= LARGEST_FLOAT))
+
+    def _process(self) -> SDE:
+        """The process, of which an interval speaks."""
         if self.sde is None:
             raise ValueError(
                 "guidance in an interval of sigma / alpha must know the process: samplers and "
                 "likelihoods tell it, and composite.bound(denoise, sde) does"
             )
-        low, high = self.interval
-        ratio = self.sde.sigma(t) / self.sde.alpha(t)
-        return (low <= ratio) & ((ratio <= high) | (high >= LARGEST_FLOAT))
+        return self.sde
 
     def _ends(self) -> list[float]:
-        if not self.interval or self.sde is None:
+        if not self.interval:
             return []
-        sde, found = self.sde, []
+        sde, found = self._process(), []
         with np.errstate(divide="ignore"):
             least, most = (float(sde.sigma(t) / sde.alpha(t)) for t in _ends_of(sde))
         for ratio in self.interval:

@@ -322,6 +322,8 @@ def test_errors():
         guidance.classifier_free(denoise)(x, 0.5)
     with pytest.raises(ValueError, match="must know the process"):
         guidance.classifier_free(denoise, interval=INTERVAL)(x, 0.5, LABELS)
+    with pytest.raises(ValueError, match="must know the process"):
+        guidance.classifier_free(denoise, interval=INTERVAL).switches()
     with pytest.raises(ValueError, match=r"give \(low, high\)"):
         guidance.classifier_free(denoise, interval=(1.0,))
     with pytest.raises(ValueError, match=r"interval=\(2, 1\) ends before it begins"):

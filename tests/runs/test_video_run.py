@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from program import metrics
 from untrained import untrained_run
 
 import score_sde
@@ -235,6 +236,23 @@ def test_first_frames_are_of_held_out_clips_or_of_a_file(continued, tmp_path, ca
     capsys.readouterr()
     assert cli.main([*asked, f"--condition=first_frames={file}", "--overwrite"]) == 2
     assert f"{file} shows 1 picture, and 2 are needed: give an animated" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("told", [":frames", ":dit"])
+def test_all_frames_as_the_channels_of_one_image(told, data_dir, tmp_path):
+    """The recipe's own networks, in small: they train, and draw clips."""
+    small = SMALL | {"model.time_patch": 8, "model.patch": 4 if told == ":dit" else 1}
+    few = {f"training.{name}_every": 0 for name in ("eval", "sample")}
+    if told == ":dit":
+        small = {name: v for name, v in small.items() if not name.startswith("model.")}
+        small |= {"model.channels": 8, "model.depth": 1, "model.heads": 1}
+    recipe = ["main.py", f"--config=configs/digits_video.py{told}", f"--workdir={tmp_path / 'run'}"]
+    words = [*recipe, f"--config.data.dir={data_dir}", *flags(small | few)]
+    assert cli.main(words) == 0
+    assert np.isfinite(float(metrics(tmp_path / "run")[-1]["loss"]))
+    assert cli.main([*words, "--mode=sample"]) == 0
+    with np.load(tmp_path / "run" / "samples.npz") as arrays:
+        assert arrays["samples"].shape == (3, 8, 16, 16, 1)
 
 
 def test_a_recipe_says_what_it_is_told_of(capsys):
