@@ -8,7 +8,7 @@ of 652 chains without a break, neighbours are 3.802 +- 0.055 A apart, 0.3 % of t
 of the dihedral angles are helix-like, 39.8 % strand-like (2026-11-28; with the files of PyPI's
 MDAnalysisTests, unpacked beside the others in one folder, which --from names).
 
-After 758 s of processor time (JAX 0.10.2, 2026-11-28) neighbours of 200 samples are 3.793 +- 0.056
+After 571 s on two cores (JAX 0.10.2, 2026-11-28) neighbours of 200 samples are 3.793 +- 0.056
 angstroms apart and 0.02 % of them cis; 0.126 clashes a C-alpha, 31 % of the angles are helix-like,
 39 % strand-like. Of 171 held-out windows it is 3.81 +- 0.02, 0 %, 0 %, 54 % and 27 %: bonds are
 right, and which way a chain folds is not yet.

@@ -4,8 +4,8 @@ A transformer that the order of the points does not change, on 748 shapes of Swe
 libraries, drawn as points eight times each; 72 shapes are held out. It is told one of 12
 categories; with :name, the name, as a text.
 
-After 629 s of processor time (JAX 0.10.2, 2026-11-28), of 72 samples and the held-out shapes, 1-NNA
-is 0.611 +- 0.041 (0.521 of a training set in place of samples), coverage 0.472 +- 0.059 (0.528),
+After 467 s on two cores (JAX 0.10.2, 2026-11-28), of 72 samples and the held-out shapes, 1-NNA is
+0.611 +- 0.041 (0.521 of a training set in place of samples), coverage 0.472 +- 0.059 (0.528),
 MMD 0.0319 +- 0.0022 (0.0280), all by Chamfer distance; the nearest training shape is 0.0218 away
 (of held-out shapes 0.0194).
 

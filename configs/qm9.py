@@ -9,8 +9,8 @@ Of all 130,831 molecules themselves 99.4 % of the atoms and 95.3 % of the molecu
 97.6 % are valid in the stricter sense of the metric (2026-11-28). Of the first file of the package,
 whose molecules are the smaller ones, it is 99.0 % and 93.7 %.
 
-After 683 s of processor time (JAX 0.10.2, 2026-11-28) 81.2 +- 0.3 % of the atoms of 1,000 samples
-are stable, 2.8 +- 0.5 % of the molecules, and 24.0 +- 1.4 % are valid: a start. Published networks
+After 506 s on two cores (JAX 0.10.2, 2026-11-28) 81.4 +- 0.3 % of the atoms of 1,000 samples are
+stable, 3.5 +- 0.6 % of the molecules, and 22.8 +- 1.3 % are valid: a start. Published networks
 see each molecule a thousand times, here it is twice.
 
     pip install qm9pack

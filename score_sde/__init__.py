@@ -1,4 +1,4 @@
-"""Score-based generative models through stochastic differential equations, in JAX."""
+"""Score-based and diffusion models of images, text, sound, video, shapes and molecules, in JAX."""
 
 import importlib
 import sys

@@ -39,7 +39,10 @@ def present(what: str, value: T | None) -> T:
         ValueError: nobody did.
     """
     if value is None:
-        raise ValueError(f"{what} is not given")
+        raise ValueError(
+            f"{what} is not given: give {what.replace(' ', '_')}=... to what is called, or where "
+            "that is made"
+        )
     return value
 
 

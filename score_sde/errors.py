@@ -25,6 +25,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def is_failure(error: BaseException) -> bool:
+    """Whether a library failed: by an exception, or by a panic of its Rust, which is none.
+
+    The type of a panic has a module that cannot be imported.
+
+    Args:
+        error: what was raised.
+    """
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 def first_line(error: BaseException) -> str:
     """What an error of a library says, in one line; the name of its type if it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

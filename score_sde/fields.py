@@ -28,6 +28,7 @@ RESERVED = ("counts", "samples", "observed", "predicted", ABOUT)
 
 
 _MOST = 2**31 - 1  # values of anything
+_DIGITS = 10  # of a class
 _SHOWN = 12  # names of classes in a message
 _LEVELS = 2**16  # and of what has pixels
 _PIXELS = ("image", "video")
@@ -105,7 +106,7 @@ class Field:
         """
         if text in self.names:
             return self.names.index(text)
-        if text.isdecimal() and int(text) < self.values:
+        if text.isdecimal() and len(text) <= _DIGITS and int(text) < self.values:
             return int(text)
         folded = [name.casefold() for name in self.names]
         if folded.count(text.casefold()) == 1:
@@ -305,9 +306,9 @@ def encode_texts(texts: Iterable[str], most: int) -> np.ndarray:
     for one in texts:
         encoded = one.encode()
         if len(encoded) > most:
-            raise ValueError(f"{one!r} has {len(encoded)} bytes: a text can have {most} here")
+            raise ValueError(f"{one!r:.80} has {len(encoded)} bytes: a text can have {most} here")
         if 0 in encoded:
-            raise ValueError(f"{one!r} has a zero character: no text can")
+            raise ValueError(f"{one!r:.80} has a zero character: no text can")
         rows.append(encoded.ljust(most, b"\0"))
     return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), most).copy()
 

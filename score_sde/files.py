@@ -8,6 +8,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -137,6 +138,53 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
+
+
+def check_new(folder: Path, advice: str) -> None:
+    """Raise UserError if `making` cannot make a folder: before hours of work for it."""
+    if os.path.lexists(folder) and not _is_empty(folder):
+        raise UserError(f"{folder} is there already. {advice}")
+    with writing(folder.parent, advice):
+        _new_partial(folder).rmdir()
+
+
+@contextlib.contextmanager
+def making(folder: Path, advice: str) -> Iterator[Path]:
+    """A folder to write into, which takes its place as `folder` at the end, whole or not at all.
+
+    Raises:
+        UserError: it cannot be written, or is there, perhaps by another process meanwhile.
+    """
+    with writing(folder.parent, advice):
+        partial = _new_partial(folder)
+        try:
+            yield partial
+            if os.path.lexists(folder) and not _is_empty(folder):
+                raise UserError(f"{folder} was made by another process meanwhile. {advice}")
+            partial.rename(folder)
+        except BaseException:
+            shutil.rmtree(partial)
+            raise
+
+
+def _new_partial(folder: Path) -> Path:
+    """A new folder beside another, whose name has the number of this process.
+
+    One that was killed may have had the same number: in a container each is the first.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for n in itertools.count():
+        partial = folder.with_name(f"{folder.name}.{os.getpid()}{f'-{n}' if n else ''}.partial")
+        try:
+            partial.mkdir()
+        except FileExistsError:
+            continue
+        return partial
+    raise AssertionError  # there is always another number
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
 
 
 def check_writable(path: Path, advice: str = "Give another --workdir") -> None:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from score_sde.processes import SDE
+from score_sde.processes import SDE, Process
 
 NOISE_LABELS: dict[str, Callable[[SDE, jax.Array], jax.Array]] = {
     # 999 t, so that t in [0, 1] covers the range of DDPM's integer time steps.
@@ -66,9 +66,10 @@ def nearest_level(sde: SDE, t: jax.Array) -> jax.Array:
     return jnp.searchsorted(between, ratio, side="right").astype(t.dtype)
 
 
-def check_levels(noise_label: str, sde: SDE) -> None:
+def check_levels(noise_label: str, sde: Process) -> None:
     """Raise ValueError if a network is to be told levels that a process does not have."""
     if "level" in noise_label and sde.scales is None:
         raise ValueError(
-            f"noise_label={noise_label} needs a discrete sequence: use config.sde.name=smld or ddpm"
+            f"noise_label={noise_label} needs a discrete sequence, config.sde.name=smld or ddpm: "
+            "use time, or another"
         )

@@ -27,7 +27,7 @@ import numpy as np
 from score_sde import sections
 from score_sde.errors import UserError
 from score_sde.noise_labels import NOISE_LABELS, check_levels
-from score_sde.processes import SDE, expand
+from score_sde.processes import SDE, Process, expand
 from score_sde.values import Positive, one_of
 
 
@@ -420,24 +420,36 @@ class PredictionOptions:
             ValueError: the noise label is not of such a process, or the output cannot say what the
                 data are where it has no signal left.
         """
-        try:
-            check_levels(self.noise_label, sde)
-        except ValueError as error:
-            raise ValueError(f"config.model.{error}") from error
+        label = self.label(sde)
         own = (self.sigma_data,) if self.parametrization == "edm" else ()
         parametrization = PARAMETRIZATIONS[self.parametrization](*own)
-        label = NOISE_LABELS[self.noise_label]
         if not sde.alpha(np.asarray(sde.t_max)):
             one, end = jnp.ones((1, 1)), jnp.full(1, sde.t_max)
             read = parametrization.prediction(sde, one, end, one)
-            told = label(sde, end)
-            for name, value, found, other in (
-                ("parametrization", self.parametrization, read, "v"),
-                ("noise_label", self.noise_label, told, "time"),
-            ):
-                if not all(jnp.isfinite(part).all() for part in jax.tree.leaves(found)):
-                    raise ValueError(
-                        f"config.model.{name}={value} means nothing where no signal is left, as "
-                        f"at the end of {sde}: use {other}, or another"
-                    )
+            self._check_end("parametrization", "v", read, sde)
         return lambda network: from_network(network, sde, parametrization, label)
+
+    def label(self, process: Process) -> Callable[[Any, jax.Array], jax.Array]:
+        """How a network is told the time, one of noise_labels.NOISE_LABELS, of any process.
+
+        Raises:
+            ValueError: the noise label is not of such a process, or not finite where it has no
+                signal left.
+        """
+        found: Callable[[Any, jax.Array], jax.Array] = NOISE_LABELS[self.noise_label]
+        try:
+            check_levels(self.noise_label, process)
+        except ValueError as error:
+            raise ValueError(f"config.model.{error}") from error
+        if not process.alpha(np.asarray(process.t_max)):
+            told = found(process, jnp.full(1, process.t_max))
+            self._check_end("noise_label", "time", told, process)
+        return found
+
+    def _check_end(self, name: str, other: str, found: Any, process: Process) -> None:
+        """Raise ValueError if what an option gives at the end of a process is not finite."""
+        if not all(jnp.isfinite(part).all() for part in jax.tree.leaves(found)):
+            raise ValueError(
+                f"config.model.{name}={getattr(self, name)} means nothing where no signal is left, "
+                f"as at the end of {process}: use {other}, or another"
+            )

@@ -10,6 +10,10 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", "")
 # Compiling takes longer than what is compiled, of sampling and statistics too: XLA is to be quick.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
+# Two processes share the cores. BLAS's threads wait for each other by turning, and where one has no
+# core all that it waits for is lost: the eigenvalues of a matrix take a hundred times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import fast_compilation  # it sets the flags that XLA reads once
 import jax
 import pytest

@@ -113,7 +113,8 @@ def _code(page, text):
     if page.endswith(".py"):  # a docstring has commands at its margin too
         blocks = [("", 1, text)]
     else:
-        blocks = [block for block in _blocks(text) if block[0] not in ("python", "mermaid")]
+        others = ("python", "mermaid", "math")
+        blocks = [block for block in _blocks(text) if block[0] not in others]
     code = [(number + i, line) for _, number, block in blocks for i, line in enumerate(block)]
     found, begun = [], None
     for number, line in code:

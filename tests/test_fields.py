@@ -66,7 +66,12 @@ def test_texts_come_back():
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("猫猫", "has 6 bytes: a text can have 5"), ("a\0b", "has a zero character")]
+    ("text", "says"),
+    [
+        ("猫猫", "^'猫猫' has 6 bytes: a text can have 5"),
+        ("a\0b", "has a zero character"),
+        ("x" * 10_000, "^.{80} has 10000 bytes"),
+    ],
 )
 def test_what_is_no_text_here(text, says):
     with pytest.raises(ValueError, match=says):
@@ -93,6 +98,8 @@ def test_a_class_is_meant_by_its_name_or_its_number():
     assert fields.label(2, ("1", "0")).class_of("1") == 0
     assert fields.label(2, ("a", "A")).class_of("A") == 1
     assert fields.label(4).class_of("3") == 3
+    with pytest.raises(ValueError, match="is no class of label: they are 0 to 3"):
+        fields.label(4).class_of("9" * 5000)
     assert refusal(rooms, "livingroom") == (
         "'livingroom' is no class of room: did you mean 'Living room'? they are Bedroom, bathroom, "
         "Living room"

@@ -124,7 +124,7 @@ PARAMETERS = {
     "small_images": 1_754_147,
     "speech_text": 1_831_360,
     "stable_audio": 1_057_335_552,
-    "text_masked": 4_737_792,
+    "text_masked": 794_240,
     "toy_gaussians": 56_130,
     "toy_moons": 56_130,
     "toy_spirals": 56_898,

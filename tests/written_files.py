@@ -31,7 +31,7 @@ ABOUT = {"of": 2, "shown": 2, "nfe": 1}
 
 
 def target(folder, ending):
-    return Target.of(folder / "a", folder, "samples", MADE[ending][0].ending)
+    return Target.of(folder / "a", folder, "samples", MADE[ending][0])
 
 
 def write(folder, ending):

@@ -12,6 +12,7 @@ extensions = ["myst_parser", "sphinx.ext.mathjax"]
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 4
 myst_dmath_allow_digits = False  # $5 is no formula
+myst_fence_as_directive = ["math"]  # a block of mathematics as GitHub has it
 mathjax_path = "mathjax.js"  # a copy: nothing is fetched when a page is read
 highlight_language = "text"
 smartquotes = False  # --mode has two hyphens

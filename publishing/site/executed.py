@@ -1,7 +1,8 @@
 """Pages whose code is executed when they are built: what it prints and draws stands below it.
 
 The blocks of Python of a page share their names, as the cells of a notebook do. A figure of
-matplotlib that a block leaves is a picture below it; what it prints is a block of text.
+matplotlib that a block leaves is a picture below it; what it prints is a block of text. NOTE, below
+the title of such a page, is for those who read its file, and is not on the site.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from typing import Any
 from score_sde.errors import UserError
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+NOTE = (
+    "*What the code prints and draws is on the site: `python -m publishing.site` builds it "
+    "([how](index.md)).*"
+)
 MOST_SECONDS = 20.0  # of processor time, of one block: a page is to be built while one waits
 
 Pictures = dict[str, bytes]
@@ -33,7 +38,7 @@ def executed(
         clock: by which blocks are timed, in seconds.
 
     Returns:
-        The Markdown, and its pictures (PNG) by where they are on the site.
+        The Markdown, without NOTE, and its pictures (PNG) by where they are on the site.
 
     Raises:
         UserError: a block fails, or takes too long.
@@ -63,7 +68,7 @@ def executed(
             found.append(f"![What the code draws](/{name})\n")
         return "\n".join(found)
 
-    return _BLOCK.sub(run, text), pictures
+    return _BLOCK.sub(run, text).replace(f"{NOTE}\n\n", "", 1), pictures
 
 
 def pyplot() -> Any:

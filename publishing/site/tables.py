@@ -49,10 +49,9 @@ def _weights() -> str:
     for one in catalogue.CATALOGUE:
         name, released, licence = map(escaped, (one.name, one.released, one.licence))
         what = f"**{name}**<br>{released}" + (f"<br>`{one.opens}`" if one.opens else "")
-        count = f"{one.parameters:,}" if one.parameters else "not counted"
         beside = "¹" if one.beside == catalogue.REFERENCE else "²"
         test = one.test.rpartition("/")[2].removesuffix(".py")
-        rows.append((what, count, f"{one.error:.0e} {beside}<br>`{test}`", licence))
+        rows.append((what, f"{one.parameters:,}", f"{one.error:.0e} {beside}<br>`{test}`", licence))
     return "\n\n".join(
         (
             "# Released weights that open",
@@ -66,7 +65,8 @@ def _weights() -> str:
             f"¹ Beside {catalogue.REFERENCE}, of small networks with made-up weights in the layout "
             f"of the release; no released weights were at hand. ² Beside {catalogue.FORMULAS}.",
             "Opening a file is no licence to use it: what the authors allow is in the last column, "
-            "as far as it was found on 2026-11-28, and their own words count.",
+            "as it was found on 2026-11-28, in brackets where, and their own words count. "
+            "*Not stated* is no permission.",
         )
     )
 

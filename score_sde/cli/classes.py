@@ -36,14 +36,13 @@ def ask(
         _check_guide(options.classifier, guide.experiment, experiment)
         field = guide.label
         task = Guided(guide.log_prob, options.scale, field.name, field.name in labels)
-    if options.label is not None and not 0 <= options.label < field.values:
-        raise UserError(
-            f"--label={options.label}: {experiment.data.name} has labels 0 to {field.values - 1}"
-        )
     if options.label is None:
         classes, columns = np.arange(number) % field.values, field.values
     else:
-        classes, columns = np.full(number, options.label), None
+        try:
+            classes, columns = np.full(number, field.class_of(str(options.label))), None
+        except ValueError as error:
+            raise UserError(f"--label={options.label!s:.80}: {error}") from error
     cond = {field.name: classes.astype(field.dtype)}
     return Question(task, cond, experiment.field.name, name="class", columns=columns)
 

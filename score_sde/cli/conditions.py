@@ -47,15 +47,24 @@ def value(experiment: Experiment, name: str, text: str) -> np.ndarray:
         except ValueError as error:
             raise UserError(f"--condition={name}={text:.80}: {error}") from error
     found = _numbers(field, text)
-    if name in experiment.space.subspace.conditions:
-        _check_size(name, text, found, experiment.space.shape[0])
+    check_sizes(f"--condition={name}={text}", experiment, name, found)
     return found
 
 
-def _check_size(name: str, text: str, found: np.ndarray, most: int) -> None:
-    """Raise UserError if no example has as many elements."""
-    if not (found == found.round() and 1 <= found <= most):
-        raise UserError(f"--condition={name}={text}: it is how many there are, 1 to {most}")
+def check_sizes(what: str, experiment: Experiment, name: str, values: np.ndarray) -> None:
+    """Raise UserError if a condition says how many elements there are, and no example has as many.
+
+    Args:
+        what: says it, for the message.
+        experiment: of the model.
+        name: of the condition.
+        values: of it.
+    """
+    if name not in experiment.space.subspace.conditions:
+        return
+    most = experiment.space.shape[0]
+    if not ((values == np.round(values)) & (values >= 1) & (values <= most)).all():
+        raise UserError(f"{what}: it is how many there are, 1 to {most}")
 
 
 def words(field: Field, values: np.ndarray) -> list[str]:

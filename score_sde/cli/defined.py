@@ -30,7 +30,7 @@ def define() -> flags.FlagValues:
     flags.DEFINE_string("weights", None, "", flag_values=values)
     flags.DEFINE_integer("step", None, "", flag_values=values)
     flags.DEFINE_string("task", None, "", flag_values=values)
-    flags.DEFINE_integer("label", None, "", flag_values=values)
+    flags.DEFINE_string("label", None, "", flag_values=values)
     flags.DEFINE_string("classifier", None, "", flag_values=values)
     flags.DEFINE_float("scale", None, "", flag_values=values)
     flags.DEFINE_string("mask", None, "", flag_values=values)
@@ -78,7 +78,7 @@ def check_values(values: flags.FlagValues) -> None:
         "method": Annotated[str, one_of(METHODS)],
         "scale": NotNegative,
         **dict.fromkeys(("num_samples", "factor", "sweeps", "at"), Count),
-        **dict.fromkeys(("step", "label"), Every),
+        "step": Every,
         **dict.fromkeys(("workdir", "classifier", "checkpoint", "components", "motion"), Path),
         **dict.fromkeys(("init_from", "mask", "out", "from", "real"), Path),
     }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,22 +36,13 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: the data, the autoencoder or the folder cannot work; nothing is left of it then.
     """
-    if args.out.exists():
-        raise UserError(f"{args.out} exists: give another --out")
+    files.check_new(args.out, _ADVICE)
     from score_sde.runs import borrowed_parts
 
     stored = borrowed_parts.autoencoder(args.autoencoder)
-    partial = args.out.with_name(f"{args.out.name}.{os.getpid()}.partial")
-    with files.writing(args.out, _ADVICE):
-        partial.mkdir(parents=True)
-    try:
-        with files.writing(args.out, _ADVICE):
-            parts.save(partial / encoded.AUTOENCODER, *stored)
-            infos, field = _splits(args, stored, partial)
-            partial.rename(args.out)
-    except BaseException:
-        shutil.rmtree(partial)
-        raise
+    with files.making(args.out, _ADVICE) as partial:
+        parts.save(partial / encoded.AUTOENCODER, *stored)
+        infos, field = _splits(args, stored, partial)
     latent = infos["train"]["latent"]
     counts = ", ".join(f"{info.size:,} {name}" for name, info in infos.items())
     options = [f"data.name={encoded.NAME}", f"data.dir={shlex.quote(str(args.out))}"]

@@ -42,7 +42,7 @@ class Options:
     Attributes:
         task: one of defined.TASKS, or "" for plain samples.
         classifier: the folder of a classifier's run, or None.
-        label: the class to sample; None for each in turn.
+        label: the class to sample, its number or its name; None for each in turn.
         scale: of the classifier's guidance.
         mask: what to inpaint: a part of the example or a PNG file, white where pixels are known.
         text: of which a part is known, `_` for each token that is not.
@@ -60,7 +60,7 @@ class Options:
 
     task: str = ""
     classifier: str | None = None
-    label: int | None = None
+    label: int | str | None = None
     scale: float = 1.0
     mask: str = "right"
     text: str = ""
@@ -276,6 +276,8 @@ def _question(values: flags.FlagValues) -> Options:
         raise UserError("--sweeps goes with --method=gibbs")
     for name in given.keys() & {"classifier", "mask", "predictions", "real"}:
         given[name] = str(expanded(given[name]))
+    if re.fullmatch("0|[1-9][0-9]{0,8}", given.get("label", "")):
+        given["label"] = int(given["label"])
     if "scale" in given and not ("classifier" in given and 0 <= given["scale"] < math.inf):
         raise UserError(
             "--scale=S is a number of at least 0 and goes with --classifier=DIR; for a model that "

@@ -14,7 +14,8 @@ from score_sde.values import describe
 
 _WIDTH = 100
 
-HELP = """Score-based generative models through stochastic differential equations, in JAX.
+HELP = """\
+Score-based and diffusion models of images, text, sound, video, shapes and molecules, in JAX.
 
 Train, or go on with a run that was interrupted:
   PROGRAM --config=digits_vp
@@ -44,7 +45,7 @@ Flags:
                       plain samples if not given. With --prompt: img2img, an image drawn again;
                       inpaint, a part of it; outpaint, more around it; superres, by a model made
                       for that; edit, what it shows replaced
-  --label=N           --task=class: which class; each in turn if not given
+  --label=CLASS       --task=class: its name or its number; each in turn if not given
   --classifier=DIR    --task=class: the run of a classifier, for a model that is told no classes
   --scale=S           --task=class: factor on the classifier's gradient, 1 by default
   --condition=NAME=V  what a conditional model is told: a class by its name or number, a number,

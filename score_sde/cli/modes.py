@@ -19,9 +19,12 @@ from score_sde.cli.flags import CommandLine, HelpRequest, parse
 from score_sde.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     from jax.sharding import Mesh
 
+    from score_sde.cli.question import Question
     from score_sde.data import Source
+    from score_sde.runs.drawn import Target
     from score_sde.runs.experiment import Experiment
     from score_sde.runs.init_from import Start
     from score_sde.runs.opened import Opened
@@ -109,7 +112,7 @@ def _sample(line: CommandLine) -> int:
 
     from score_sde import report
     from score_sde.cli import questions
-    from score_sde.runs import drawn, folder, guide, sampling, tuned
+    from score_sde.runs import drawn, folder, guide, held, sampling, tuned
     from score_sde.runs.generate import Generator, sample_key
     from score_sde.training import memory
     from score_sde.training.progress import Count
@@ -138,13 +141,13 @@ def _sample(line: CommandLine) -> int:
     run = dataclasses.replace(run, experiment=experiment)
     guided = guide.opened(run, config.guidance)
     number = questions.number(line.question, line.num_samples, config, experiment)
-    question = questions.ask(line.question, config, experiment, number, texts)
-    target = drawn.Target.of(line.out, workdir, question.name, experiment.space.ending)
     seed, size = config.sampling.seed, min(number, config.sampling.batch_size)
     asked_for = f"{number} samples (--num_samples or config.sampling.num_samples)"
     numbers = math.prod(experiment.space.shape)
     memory.check(asked_for, 4 * number * numbers, memory.of_host(), "draw fewer")
     memory.check_batch("config.sampling.batch_size", size, numbers)
+    question = questions.ask(line.question, config, experiment, number, texts)
+    target = drawn.Target.of(line.out, workdir, question.name, experiment.space)
     generator = Generator(experiment, run.mesh, size, guided.guide)
     identity = question.identity(line.question)
     sampler, batch = question.sampler or experiment.sampler, generator.batch_size
@@ -155,51 +158,81 @@ def _sample(line: CommandLine) -> int:
         if first:
             print(text, flush=True)
 
-    held = None if line.overwrite else target.holds(about)
-    if held:
-        if first:
-            messages.say_ignored(line, experiment)
-        say(f"{held['nfe']} function evaluations an example. {target.arrays} holds these samples")
+    def there() -> bool:
+        """Whether the files hold these samples, which is said then."""
+        there = None if line.overwrite else target.holds(about)
+        if there:
+            if first:
+                messages.say_ignored(line, experiment)
+            nfe = there["nfe"]
+            say(f"{nfe} function evaluations an example. {target.arrays} holds these samples")
+        return bool(there)
+
+    if there():
         return 0
     if first:
         target.check()
     # Every process has looked for the files before the first one writes them.
     multihost_utils.sync_global_devices("the files of samples were looked for")
-    say(
-        f"sampling {number} examples from {workdir} at step {run.step} ({run.weights} weights) "
-        f"with {question.drawn_by(config.sampling.sampler)}{guided.words}, seed {seed}, "
-        f"on {messages.devices(run.mesh)}"
-    )
-    if first:
-        messages.say_ignored(line, experiment)
-    key = sample_key(experiment.seed, seed)
-    told = question.task, {**question.cond, **question.encoded}, question.given
-    with Count(number, "examples", quiet=not first) as count:
-        samples, nfe = generator(run.params, run.constants, key, number, count.reach, *told)
-    if first:
-        fit = question.fit(experiment.space, samples)
-        shown = question.picture(samples, experiment.space.MOST)
-        captions = question.captions(experiment.data)
-        examples = min(number, question.examples(shown))
-        target.write(
-            experiment.space,
-            question.arrays(samples) | fit,
-            shown,
-            question.columns,
-            {**about, "nfe": nfe, "shown": examples},
-            captions,
-            question.titles(shown, captions, experiment.space.SETS_OFF),
-            question.known_of(shown),
-        )
-        report.refresh(workdir)
-        messages.say_fit(fit, experiment.space.UNITS)
-        part = f" (its first {examples})" if examples < number else ""
+    with held.drawing(target.arrays):
+        if there():  # by another program, meanwhile
+            return 0
         say(
-            f"{nfe} function evaluations an example. "
-            f"Wrote {target.arrays} and {target.picture.name}{part}"
-            + (f"; each is in a file in {target.files}" if target.files else "")
+            f"sampling {number} examples from {workdir} at step {run.step} ({run.weights} weights) "
+            f"with {question.drawn_by(config.sampling.sampler)}{guided.words}, seed {seed}, "
+            f"on {messages.devices(run.mesh)}"
         )
+        if first:
+            messages.say_ignored(line, experiment)
+        key = sample_key(experiment.seed, seed)
+        told = question.task, {**question.cond, **question.encoded}, question.given
+        with Count(number, "examples", quiet=not first) as count:
+            samples, nfe = generator(run.params, run.constants, key, number, count.reach, *told)
+        if first:
+            _write(target, question, experiment, samples, {**about, "nfe": nfe})
+            report.refresh(workdir)
     return 0
+
+
+def _write(
+    target: Target,
+    question: Question,
+    experiment: Experiment,
+    samples: np.ndarray,
+    about: Mapping[str, Any],
+) -> None:
+    """Write what was drawn, and say so.
+
+    Args:
+        target: the files.
+        question: what was asked.
+        experiment: of the model.
+        samples: [number, *shape of the field].
+        about: what they are; see drawn.Target.
+    """
+    fit = question.fit(experiment.space, samples)
+    shown = question.picture(samples, experiment.space.MOST)
+    captions = question.captions(experiment.data)
+    number = len(samples)
+    examples = min(number, question.examples(shown))
+    target.write(
+        experiment.space,
+        question.arrays(samples) | fit,
+        shown,
+        question.columns,
+        {**about, "shown": examples},
+        captions,
+        question.titles(shown, captions, experiment.space.SETS_OFF),
+        question.known_of(shown),
+    )
+    messages.say_fit(fit, experiment.space.UNITS)
+    part = f" (its first {examples})" if examples < number else ""
+    files = f"; each is in a file in {target.files}" if target.files else ""
+    print(
+        f"{about['nfe']} function evaluations an example. "
+        f"Wrote {target.arrays} and {target.picture.name}{part}{files}",
+        flush=True,
+    )
 
 
 def _check_trained(line: CommandLine, also: tuple[str, ...] = ()) -> None:

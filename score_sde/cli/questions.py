@@ -94,7 +94,9 @@ def ask(
         question = TASKS[options.task](options, config, experiment, number, given)
     twice = sorted(given.keys() & question.cond.keys())
     if twice and options.label is not None:
-        raise UserError(f"--condition={twice[0]}=... and --label={options.label}: give one of them")
+        raise UserError(
+            f"--condition={twice[0]}=... and --label={options.label!s:.80}: give one of them"
+        )
     split = config.sampling.told_of
     lenders = functools.partial(sources.matching, config, split, experiment, held_out.WHO)
     missing = set(experiment.conditions) - question.cond.keys() - given.keys()

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from score_sde.cli.conditions import check_sizes
 from score_sde.cli.flags import Options
 from score_sde.cli.question import Question
 from score_sde.data import Source, arrays
@@ -126,6 +127,8 @@ def read(
         )
     held = source.gather(np.arange(len(source)))
     predicted, cond = held[experiment.field.name], {name: held[name] for name in told}
+    for name, values in cond.items():
+        check_sizes(f"array {name!r} of --from={options.predictions}", experiment, name, values)
     real, t, said = None, None, ""
     if options.real:
         real = _real(options.real, experiment, len(source))

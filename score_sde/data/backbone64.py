@@ -61,8 +61,7 @@ def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None]
         DataError: there are no such files, with the command that gets them.
         UserError: the folder cannot be written.
     """
-    if folder.exists():
-        load(folder, "train")
+    if stored.ready(folder, NAME):
         return
     homes = [home for home in _HOMES if home.is_dir()] if source is None else [source]
     if not homes:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from score_sde import files
 from score_sde.data import stored
 from score_sde.data.base import DataError, Info, Source
 from score_sde.files import expanded
@@ -38,7 +39,8 @@ def new(path: str | os.PathLike, name: str, given: object, ending: str) -> Path:
       ending: of the files.
 
     Raises:
-      DataError: the option is None, or there is a set already.
+      DataError: the option is None.
+      UserError: something else than a set is there, or the folder cannot be written.
     """
     if given is None:
         raise DataError(
@@ -46,8 +48,8 @@ def new(path: str | os.PathLike, name: str, given: object, ending: str) -> Path:
             f"--{name}=FOLDER --data_dir=NEW_FOLDER"
         )
     folder = expanded(path)
-    if (folder / f"{NAME}.json").exists():
-        raise DataError(f"{folder} holds a data set already: give another --data_dir")
+    if not (folder / f"{NAME}.json").exists():  # which stored.write compares
+        files.check_new(folder, "Give another --data_dir")
     return folder
 
 

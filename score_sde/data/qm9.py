@@ -91,8 +91,7 @@ def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None]
         DataError: there is no such package, with the command that gets it, or it is damaged.
         UserError: the folder cannot be written.
     """
-    if folder.exists():
-        load(folder, "train")
+    if stored.ready(folder, NAME):
         return
     rows = list(read(source))
     order = np.random.RandomState(0).permutation(len(rows))

@@ -14,7 +14,6 @@ long that is. The set is read as "encoded", as texts are.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from score_sde import files
 from score_sde.data import encoded, stored
 from score_sde.data.base import DataError
 from score_sde.data.find_files import find_files
+from score_sde.data.hashed import uniform
 from score_sde.errors import UserError, first_line
 from score_sde.fields import Field, encode_texts, number, signal, text
 from score_sde.sound import wav
@@ -141,7 +141,7 @@ def _pieces(folder: Path, rate: int, length: int, channels: int) -> Iterator[Pie
     for relative in paths:
         sound = _read(folder / relative, rate, channels)
         words = _words(folder / relative)
-        held_out = _uniform(relative.as_posix()) < _HELD_OUT
+        held_out = uniform(f"{NAME} {relative.as_posix()}") < _HELD_OUT
         count = -(-len(sound) // length)
         left -= count * length * max(1, channels)
         if left < 0:
@@ -180,11 +180,8 @@ def _words(path: Path) -> str:
         else:
             found = path.stem.replace("_", " ").replace("-", " ")
         words = " ".join(found.replace("\0", " ").split()).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"the name of {path} is no text in UTF-8: give it another") from error
     except (OSError, UnicodeError) as error:
         raise DataError(f"{beside} cannot be read as a text: {first_line(error)}") from error
     return words[:_MOST_BYTES].decode(errors="ignore")
-
-
-def _uniform(path: str) -> float:
-    digest = hashlib.sha256(f"{NAME} {path}".encode(errors="surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64

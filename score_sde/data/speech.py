@@ -39,8 +39,7 @@ def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None]
         DataError: there are no sounds, with the command that gets them, or one cannot be read.
         UserError: the folder cannot be written.
     """
-    if folder.exists():
-        load(folder, "train")
+    if stored.ready(folder, NAME):
         return
     if source is None and not INSTALLED.is_dir():
         raise DataError(f"{NAME} needs the sounds of a package: {_GET}")

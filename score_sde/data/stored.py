@@ -6,10 +6,10 @@ train/signal.npy, ...     an array a field, which is mapped: it may be larger th
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def write(
     splits: Mapping[str, Mapping[str, np.ndarray]],
     **about: str,
 ) -> None:
-    """Write a set whole or not at all.
+    """Write a set whole or not at all; one that is there already, of the same examples, is left.
 
     Args:
         folder: that is made.
@@ -41,32 +41,25 @@ def write(
         **about: what else there is to know: "note" and "license" are shown.
 
     Raises:
-        DataError: the arrays are not of the fields.
-        UserError: the folder is there, or cannot be written.
+        DataError: the arrays are not of the fields, or another set is there.
+        UserError: something else is there, or the folder cannot be written.
     """
-    with _made(folder) as partial:
-        infos = {}
+    infos = {
+        split: arrays.source(splits, name=name, split=split, fields=fields).info for split in splits
+    }
+    if (folder / f"{name}.json").exists():
+        there = _index(folder, name, f"remove {folder}")
+        made = {split: info.to_json() for split, info in infos.items()}
+        if there is not None and there["splits"] == json.loads(json.dumps(made)):
+            return
+        raise DataError(f"{folder} holds another data set already: give another --data_dir")
+    with files.making(folder, _ADVICE) as partial:
         for split, values in splits.items():
-            infos[split] = arrays.source(splits, name=name, split=split, fields=fields).info
             (partial / split).mkdir()
             for field in fields:
                 array = np.asarray(values[field.name])
                 np.save(partial / split / f"{field.name}.npy", array.astype(field.dtype))
         write_index(partial / f"{name}.json", infos, about)
-
-
-@contextmanager
-def _made(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which is named as asked at the end."""
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    with files.writing(folder.parent, _ADVICE):
-        partial.mkdir(parents=True)
-        try:
-            yield partial
-            partial.rename(folder)
-        except BaseException:
-            shutil.rmtree(partial)
-            raise
 
 
 def write_index(path: Path, splits: Mapping[str, Info], about: Mapping[str, Any]) -> None:
@@ -101,14 +94,10 @@ def load(folder: Path, name: str, split: str, missing: str, again: str) -> Sourc
       DataError: there is no such set, or it is damaged.
       SplitError: there is no such split.
     """
-    index = folder / f"{name}.json"
-    try:
-        values = records.read(index)
-        splits = None if values is None else dict(records.unsealed(values)["splits"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(index, error, again) from error
-    if splits is None:
+    values = _index(folder, name, again)
+    if values is None:
         raise DataError(missing)
+    splits = values["splits"]
     if split not in splits:
         raise SplitError(f"{folder} has no split {split!r}: use {', '.join(splits)}")
     info = Info.from_json(splits[split])
@@ -127,18 +116,56 @@ def load(folder: Path, name: str, split: str, missing: str, again: str) -> Sourc
     return Source(info, read, cache_bytes=0, **said)
 
 
+def _index(folder: Path, name: str, again: str) -> dict[str, Any] | None:
+    """What the file of a set says, with "splits"; None if there is none."""
+    index = folder / f"{name}.json"
+    try:
+        values = records.read(index)
+        if values is None:
+            return None
+        return {**values, "splits": dict(records.unsealed(values)["splits"])}
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(index, error, again) from error
+
+
 def load_prepared(folder: Path, name: str, split: str, made_from: str = "") -> Source:
     """Opens a set that the command `prepare` wrote; see load.
 
     Args:
-      folder: that has it.
+      folder: that has it, of the name of the set.
       name: of the set.
       split: "train", "test" or what it has.
       made_from: what the command needs beside the name, as "--from=FILE".
     """
-    command = " ".join(filter(None, (f"python -m score_sde.data prepare {name}", made_from)))
+    where = f"--data_dir={shlex.quote(str(folder.parent))}"
+    words = ("python -m score_sde.data prepare", name, made_from, where)
+    command = " ".join(filter(None, words))
     missing = f"{name} is not prepared in {folder}: run {command}"
+    if os.path.lexists(folder):  # where the command would end with the same line
+        missing = (
+            f"{folder} is there, and is no data set {name}: give another --data_dir, or remove it "
+            f"and run {command}"
+        )
     return load(folder, name, split, missing, f"remove {folder} and run {command}")
+
+
+def ready(folder: Path, name: str, made_from: str = "") -> bool:
+    """Whether a set was prepared before; if not, its folder can be made.
+
+    Args:
+      folder: as of load_prepared, with name and made_from.
+      name: as there.
+      made_from: as there.
+
+    Raises:
+      DataError: something else is there, or a damaged set.
+      UserError: the folder cannot be written, which is said before the work for it.
+    """
+    if os.path.lexists(folder):
+        load_prepared(folder, name, "train", made_from)
+        return True
+    files.check_new(folder, _ADVICE)
+    return False
 
 
 def _mapped(path: Path, again: str) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 from score_sde import files
 from score_sde.data import encoded, stored
 from score_sde.data.base import DataError
-from score_sde.errors import first_line
+from score_sde.errors import first_line, is_failure
 from score_sde.fields import Field, tokens
 
 NAME = "texts"
@@ -128,7 +128,9 @@ def _of_the_package(path: str | os.PathLike) -> Iterator[None]:
         yield
     except MemoryError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         raise DataError(f"{path} is no tokenizer.json: {first_line(error)}") from error
 
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from score_sde import data, files, terminal
 from score_sde.data import moving_digits
 from score_sde.errors import UserError
 from score_sde.evaluation.digit_classes import classified
+from score_sde.evaluation.shares import share_error
 from score_sde.fields import decode_texts
 from score_sde.formats import npz
 
@@ -118,7 +118,7 @@ def digit_of(clips: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 def _share(shown: np.ndarray) -> dict[str, float]:
     share = float(np.mean(shown))
-    error = math.sqrt(share * (1 - share) / len(shown))
+    error = share_error(share, len(shown))
     return {"value": round(share, 4), "standard_error": round(error, 4)}
 
 

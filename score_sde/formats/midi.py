@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 
 _TICKS = 480  # of a quarter note
 _VELOCITY = 80
+# Of a voice each; the tenth is that of percussion (General MIDI 1), whose notes have no pitch.
+_CHANNELS = (*range(9), *range(10, 16))
+MOST_VOICES = len(_CHANNELS)
 
 
 def file(voices: Sequence[Sequence[int]], steps: int = 2, tempo: float = 84) -> bytes:
@@ -16,9 +19,15 @@ def file(voices: Sequence[Sequence[int]], steps: int = 2, tempo: float = 84) -> 
         voices: of each the pitch of every step, 0 to 127; a negative one is a rest.
         steps: in a quarter note.
         tempo: quarter notes a minute.
+
+    Raises:
+        ValueError: there are more than MOST_VOICES.
     """
     first = _event(0, bytes((0xFF, 0x51, 3)) + round(60e6 / tempo).to_bytes(3, "big"))
-    tracks = [first, *(_track(voice, n, _TICKS // steps) for n, voice in enumerate(voices))]
+    if len(voices) > MOST_VOICES:
+        raise ValueError(f"a MIDI file holds {MOST_VOICES} voices, not {len(voices)}")
+    each = zip(voices, _CHANNELS, strict=False)
+    tracks = [first, *(_track(voice, channel, _TICKS // steps) for voice, channel in each)]
     header = b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), _TICKS)
     end = _event(0, b"\xff\x2f\x00")
     chunks = (track + end for track in tracks)
@@ -44,9 +53,14 @@ def notes(pitches: Sequence[int]) -> Iterator[tuple[int, int, int]]:
             start = step
 
 
+def quantity(number: int) -> bytes:
+    """A number of variable length: 7 bits a byte, the first bit of all but the last set."""
+    parts = [number & 0x7F]
+    while number := number >> 7:
+        parts.append(0x80 | (number & 0x7F))
+    return bytes(reversed(parts))
+
+
 def _event(delta: int, message: bytes) -> bytes:
-    """After so many ticks; a number of seven bits a byte, all but the last with the eighth set."""
-    parts = [delta & 0x7F]
-    while delta := delta >> 7:
-        parts.append(0x80 | (delta & 0x7F))
-    return bytes(reversed(parts)) + message
+    """A message after so many ticks."""
+    return quantity(delta) + message

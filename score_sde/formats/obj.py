@@ -41,7 +41,10 @@ def triangles(data: bytes) -> np.ndarray:
         where = np.array(places, dtype=np.float64).reshape(-1, 3)
     except ValueError as error:
         raise ValueError("a vertex is not of three numbers") from error
-    index = np.array(corners, np.int64).reshape(-1, 3)
+    try:
+        index = np.array(corners, np.int64).reshape(-1, 3)
+    except OverflowError as error:
+        raise ValueError("a face has a vertex that is not there") from error
     if not len(index) or not (np.abs(where) < _FARTHEST).all():
         raise ValueError("it has no faces, or places that are not finite")
     if index.min() < 0 or index.max() >= len(where):

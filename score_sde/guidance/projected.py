@@ -46,6 +46,11 @@ class AdaptiveProjected(Rule):
     )
     keeps: tuple[str, ...] = ()
 
+    @property
+    def of_numbers(self) -> bool:
+        """See Rule: what is orthogonal to x0 is asked for."""
+        return True
+
     def both(
         self, x: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None
     ) -> tuple[Prediction, Prediction]:

@@ -84,6 +84,11 @@ class Rule(Composite):
         """Whether it changes nothing: the scale is 1, or the interval is empty."""
         return self.scale == 1 or (len(self.interval) == 2 and self.interval[0] == self.interval[1])
 
+    @property
+    def of_numbers(self) -> bool:
+        """Whether predictions have to be pairs (x0, eps): log-probabilities of tokens are none."""
+        return False
+
     def of(self, denoise: Denoiser, **others: Denoiser) -> Denoiser:
         """The rule for a denoiser, or the denoiser itself if it changes nothing.
 
@@ -189,6 +194,11 @@ class Extrapolation(Rule):
 
     rescale: Annotated[float, Range(0, 1)] = 0.0
     rescales: str = dataclasses.field(default=X0, metadata=DERIVED)
+
+    @property
+    def of_numbers(self) -> bool:
+        """See Rule: what is rescaled is x0 or eps."""
+        return self.rescale > 0
 
     def combine(self, wanted: Prediction, other: Prediction) -> Prediction:
         """See Rule."""

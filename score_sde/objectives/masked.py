@@ -20,14 +20,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self
 
 import jax
 import jax.numpy as jnp
 
 from score_sde import keys, sections
 from score_sde.fields import TOKENS, Field
-from score_sde.noise_labels import NOISE_LABELS
 from score_sde.objectives.base import TOKEN_PREDICTOR, Network, Objective
 from score_sde.objectives.times import draw_times, uniform_times
 from score_sde.prediction import PredictionOptions
@@ -123,9 +122,8 @@ class MaskedBound(Objective):
         self, predicts: PredictionOptions, process: Masked
     ) -> Callable[[Network], TokenPredictor]:
         """See Objective: logits of tokens, whatever the parametrization."""
-        label = NOISE_LABELS[predicts.noise_label]
-        noise_label = cast(Callable[[Masked, jax.Array], jax.Array], label)  # of either process
-        return lambda network: OfNetwork(network, process, noise_label)
+        label = predicts.label(process)
+        return lambda network: OfNetwork(network, process, label)
 
     def facts(self, fields: Mapping[str, Field]) -> dict[str, Any]:
         """The number of tokens, without which no network is for them."""

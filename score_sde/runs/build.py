@@ -61,7 +61,7 @@ def _experiment(config: ConfigDict, info: Info, mesh: Mesh | None) -> Experiment
     if trained.draws:
         sampling.check_sampler(draw, process, trained.TRAINS)
         guided_to = sampling.guided_to(config.conditions.fields, text)
-        sampling.check_rule(guiding, guided_to, draw, trained.NUMBERS)
+        sampling.check_rule(guiding, guided_to, draw, trained)
     trained.reader(predicts, process)  # checked before any network is built
 
     answers = (field.name, *trained.fields)

@@ -2,6 +2,7 @@
 
 NAME.npz    "samples"; what the model was told; and "about", JSON text that says what they are
 NAME.png    a picture of them, with the same text in its tEXt chunk "score_sde"
+NAME.gif    one in which they move, where their space has such (Space.MOVES)
 NAME_wav/   a file of each, numbered, with what was asked in its name, where their space has files
             that other programs open (Space.ending)
 """
@@ -57,14 +58,16 @@ class Target:
         arrays: the .npz file.
         picture: the PNG file.
         files: the folder with a file of each; None where there are none.
+        moving: the GIF file beside the picture; None where there is none.
     """
 
     arrays: Path
     picture: Path
     files: Path | None = None
+    moving: Path | None = None
 
     @classmethod
-    def of(cls, out: Path | None, workdir: Path, name: str, ending: str = "") -> Target:
+    def of(cls, out: Path | None, workdir: Path, name: str, space: Space) -> Target:
         """The files that a user names.
 
         Args:
@@ -72,15 +75,20 @@ class Target:
                 run's folder.
             workdir: the run's folder.
             name: of the files in a folder.
-            ending: of a file of each, see Space.ending.
+            space: of the examples.
         """
         stem = out or workdir
         if out is None or out.is_dir():
             stem = stem / name
         elif out.suffix in (".npz", ".png"):
             stem = out.with_suffix("")
-        ends = (".npz", ".png", *([f"_{ending}"] if ending else []))
-        return cls(*(stem.with_name(stem.name + end) for end in ends))
+        ends = (".npz", ".png", space.ending and f"_{space.ending}", ".gif" * space.MOVES)
+        return cls(*(stem.with_name(stem.name + end) if end else None for end in ends))
+
+    @property
+    def _alone(self) -> tuple[Path, ...]:
+        """The files that are no folder."""
+        return tuple(filter(None, (self.arrays, self.picture, self.moving)))
 
     def holds(self, about: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What the files say of themselves, if they hold what is about to be drawn.
@@ -94,7 +102,7 @@ class Target:
         Raises:
             UserError: they hold something else, or what they held is damaged.
         """
-        there = [path for path in (self.arrays, self.picture) if path.exists()]
+        there = [path for path in self._alone if os.path.lexists(path)]
         if not there and self.files and self._of_samples():
             raise UserError(
                 f"{self.files} holds files of other samples: --out=FILE puts these elsewhere, "
@@ -106,7 +114,7 @@ class Target:
         if held is not None:
             known = json.loads(json.dumps({**about, **{n: held.get(n) for n in _RESULT}}))
             if held == known and not (
-                len(there) == 2 and self._is_done() and self._has_files(held)
+                len(there) == len(self._alone) and self._is_done() and self._has_files(held)
             ):
                 return None
             if held == known:
@@ -142,7 +150,7 @@ class Target:
 
     def check(self) -> None:
         """Raise UserError if the files cannot be written: before they are drawn."""
-        for path in (self.arrays, self.picture):
+        for path in self._alone:
             files.check_writable(path, _ADVICE)
         if self.files and os.path.lexists(self.files) and not self.files.is_dir():
             raise UserError(f"cannot write {self.files}: it is no folder. {_ADVICE}")
@@ -184,7 +192,7 @@ class Target:
         text = np.array(json.dumps(about))
         with files.writing(self.arrays.parent, _ADVICE):
             # What there was of others is no part of these, should this be killed.
-            for path in (self.picture, *(self._of_samples() if self.files else ())):
+            for path in (*self._alone[1:], *(self._of_samples() if self.files else ())):
                 path.unlink(missing_ok=True)
             files.write_npz(self.arrays, {**arrays, ABOUT: text})
             picture(space, self.picture, shown, about, columns, titles, known)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ from score_sde.samplers.sample import Sampler
 from score_sde.samplers.underway import listening
 from score_sde.spaces import Space
 from score_sde.subspace import Support
+from score_sde.training import memory
 from score_sde.training.sharding import batch_sharding, replicated, to_devices
 
 PLAIN = Task()
@@ -87,7 +89,14 @@ def lent(
 
 
 def at_random(source: Source, number: int, seed: int) -> Examples:
-    """So many examples of a source, by a seed; one may be there twice."""
+    """So many examples of a source, by a seed; one may be there twice.
+
+    Raises:
+        UserError: there is no memory for them.
+    """
+    each = sum(math.prod(f.shape) * np.dtype(f.dtype).itemsize for f in source.info.fields)
+    what = f"what {number:,} samples are told, examples of {source.info.name},"
+    memory.check(what, number * each, memory.of_host(), "draw fewer")
     return source.gather(np.random.default_rng(seed).integers(len(source), size=number))
 
 

@@ -10,6 +10,8 @@ from ml_collections import ConfigDict
 
 from score_sde import guidance, objectives, samplers
 from score_sde.errors import UserError
+from score_sde.fields import NUMBERS
+from score_sde.objectives import Objective
 from score_sde.processes import SDE
 from score_sde.prompting import System
 from score_sde.runs.experiment import Experiment
@@ -87,7 +89,7 @@ def drawing(config: ConfigDict, draw: samplers.Sampler) -> Callable[[Experiment]
         check_sampler(draw, experiment.sde, experiment.objective.TRAINS)
         if experiment.objective.draws:
             told = guided_to(experiment.conditions, experiment.text)
-            check_rule(guiding, told, draw, experiment.objective.NUMBERS)
+            check_rule(guiding, told, draw, experiment.objective)
         space = experiment.space.tiled(config.sampling.tile)
         return dataclasses.replace(experiment, sampler=draw, rule=guiding, space=space)
 
@@ -122,7 +124,7 @@ def check_rule(
     rule: guidance.Rule,
     conditions: Sequence[str],
     sampler: samplers.Sampler,
-    numbers: Sequence[str],
+    trained: Objective,
 ) -> None:
     """Raise UserError if a model told these conditions cannot be drawn from by a rule so.
 
@@ -130,9 +132,14 @@ def check_rule(
         rule: the rule.
         conditions: names of those of the data.
         sampler: what draws.
-        numbers: names of what the model's objective tells it; see objectives.Objective.
+        trained: the model's objective.
     """
-    if rule.TELLS and not rule.idle and rule.TELLS not in numbers:
+    if rule.of_numbers and not rule.idle and trained.STATES != NUMBERS:
+        raise UserError(
+            f"this guidance is of {NUMBERS}, and this model draws {trained.STATES}: use "
+            "config.guidance.name=classifier_free, and config.guidance.rescale=0"
+        )
+    if rule.TELLS and not rule.idle and rule.TELLS not in trained.NUMBERS:
         raise UserError(
             f"config.guidance.scale={rule.scale:g}: this model was not taught to be told a scale: "
             "use config.guidance.name=classifier_free, or train "

@@ -28,7 +28,8 @@ class Blocks(Ordered):
     def scores(self, key: jax.Array, log_probs: jax.Array, drawn: jax.Array) -> jax.Array:
         """See Counted: the block counts first, so scores only decide within one."""
         length = drawn.shape[1]
-        order = jnp.argsort(-super().scores(key, log_probs, drawn), axis=1)
-        rank = jnp.argsort(order, axis=1)
-        of_block = jnp.arange(length) // self.block
-        return -(of_block[None] * length + rank).astype(log_probs.dtype)
+        scores = super().scores(key, log_probs, drawn)
+        of_block = jnp.broadcast_to(jnp.arange(length) // self.block, scores.shape)
+        order = jnp.lexsort((-scores, of_block), axis=1)
+        # Ranks, which no number of tokens makes equal by rounding.
+        return -jnp.argsort(order, axis=1).astype(jnp.float32)

@@ -11,6 +11,7 @@ from score_sde.errors import UserError, first_line
 from score_sde.files import regular, replacing
 
 _FULL = 32767  # of 16 bits
+_STREAM = 2**31 - 2**16  # bytes that are claimed, from here on, by what did not know how many come
 
 
 def write(path: Path, signal: np.ndarray, rate: int) -> None:
@@ -48,10 +49,16 @@ def read(path: Path, most: int) -> tuple[np.ndarray, int]:
             size, channels, rate = found.getsampwidth(), found.getnchannels(), found.getframerate()
             if size > 4:
                 raise ValueError(f"it has {8 * size} bits a sample: at most 32 are read")
-            content = found.readframes(min(found.getnframes(), most))
-    except (OSError, EOFError, ValueError, wave.Error) as error:
-        raise UserError(f"cannot read {path} ({first_line(error) or 'it ends early'})") from error
-    if rate < 1 or len(content) % (size * channels):
+            claimed, frame = found.getnframes(), size * channels
+            content = found.readframes(min(claimed, most))
+    except EOFError as error:  # which has no words
+        raise UserError(f"cannot read {path} (it ends early)") from error
+    except (OSError, ValueError, wave.Error) as error:
+        raise UserError(f"cannot read {path} ({first_line(error)})") from error
+    if rate < 1:
+        raise UserError(f"cannot read {path} (it has {rate} samples a second)")
+    short = len(content) < frame * min(claimed, most) and frame * claimed < _STREAM
+    if short or len(content) % frame:
         raise UserError(f"cannot read {path} (it ends early)")
     return _signal(content, size).reshape(-1, channels), rate
 

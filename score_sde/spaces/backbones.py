@@ -25,6 +25,7 @@ _ENDS = np.array([[40, 70, 220], [60, 200, 110], [235, 200, 50], [220, 50, 40]])
 class Backbones(Points):
     """Points that are a chain: their order matters, and files of proteins and tubes show them."""
 
+    MOVES: ClassVar[bool] = False
     MOST: ClassVar[int] = 36
     UNITS: ClassVar[Mapping[str, str]] = {"rmsd": "angstroms", "join": "angstroms"}
     SETS_OFF: ClassVar[str] = f"outlined {balls.OUTLINE}"

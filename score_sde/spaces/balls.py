@@ -107,11 +107,12 @@ def _ball(
     bulge = 1 - across**2 - up**2
     front = np.sqrt(np.maximum(bulge, 0))
     near = place[2] + radius * front
-    seen = (bulge >= 0) & (near > depth[window])
+    # Few are seen, where balls are close to one another.
+    rows, columns = seen = np.nonzero((bulge >= 0) & (near > depth[window]))
     depth[window][seen] = near[seen]
-    shade = _LIGHT[0] * across + _LIGHT[1] * up + _LIGHT[2] * front
+    shade = _LIGHT[0] * across[0, columns] + _LIGHT[1] * up[rows, 0] + _LIGHT[2] * front[seen]
     shade = _AMBIENT + (1 - _AMBIENT) * np.maximum(shade, 0)
-    canvas[window][seen] = (shade[..., None] * colour)[seen]
+    canvas[window][seen] = shade[:, None] * colour
 
 
 def _disc(canvas: np.ndarray, depth: np.ndarray, place: Sequence[float], radius: float) -> None:
@@ -125,10 +126,10 @@ def _disc(canvas: np.ndarray, depth: np.ndarray, place: Sequence[float], radius:
 def _around(
     side: int, place: Sequence[float], radius: float
 ) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
-    """The pixels about a place, and how far across and up of it each is, in radii."""
+    """The pixels about a place, and how far across [1, n] and up [m, 1] of it each is, in radii."""
     row, column, _ = place
     top, bottom = max(0, int(row - radius)), min(side, int(row + radius) + 2)
     left, right = max(0, int(column - radius)), min(side, int(column + radius) + 2)
-    y, x = np.mgrid[top:bottom, left:right]
+    y, x = np.ogrid[top:bottom, left:right]
     across, up = (x + 0.5 - column) / radius, (row - y - 0.5) / radius
     return (slice(top, bottom), slice(left, right)), across, up

@@ -39,6 +39,7 @@ class Space:
             stands beside each.
         OF_DATA: whether its networks lie beside the data, see data.encoded, and not where options
             say.
+        MOVES: whether `show` writes a GIF beside its PNG, of the same name, in which they move.
         REGIONS: parts of an example that can be unknown, by name: of each of its first axes a slice
             in eighths of it, or none where `region` says otherwise which it is. Empty where parts
             cannot be known.
@@ -57,6 +58,7 @@ class Space:
     FEW: ClassVar[int] = 64
     OVERLAID: ClassVar[bool] = False
     OF_DATA: ClassVar[bool] = False
+    MOVES: ClassVar[bool] = False
     REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = {}
     SETS_OFF: ClassVar[str] = ""
     UNITS: ClassVar[Mapping[str, str]] = {}
@@ -229,7 +231,10 @@ class Space:
         Raises:
             UserError: it cannot be read, or examples of this space have no such rows.
         """
-        raise UserError("what this model draws has no parts that are read from files")
+        raise UserError(
+            "what this model draws has no parts that are read from files, as chains and molecules "
+            "have: leave out --task=motif"
+        )
 
     def fit(
         self, samples: np.ndarray, asked: np.ndarray, known: np.ndarray
@@ -288,9 +293,7 @@ class Space:
         columns: int | None = None,
         captions: Sequence[str] = (),
     ) -> None:
-        """Write one PNG that shows examples; its folder is made.
-
-        What moves may be written beside it too, to a file of the same name.
+        """Write one PNG that shows examples, and a GIF if MOVES says so; its folder is made.
 
         Args:
             path: where.

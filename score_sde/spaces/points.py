@@ -49,6 +49,7 @@ class Points(Space):
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ("points",)
+    MOVES: ClassVar[bool] = True
     MOST: ClassVar[int] = 64
     FEW: ClassVar[int] = 12
 

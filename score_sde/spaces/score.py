@@ -36,7 +36,7 @@ class Score(Tokens):
     MOST = 16
     FEW = 8
 
-    voices: Annotated[int, between(1, 16)] = 4
+    voices: Annotated[int, between(1, midi.MOST_VOICES)] = 4
     lowest: Annotated[int, between(0, 127)] = 36
     transpose: Annotated[int, between(0, 24)] = 0
 

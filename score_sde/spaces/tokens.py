@@ -59,10 +59,12 @@ class Tokens(Space):
         """Masks."""
         return jnp.full((len(examples), *self.shape), MASK, jnp.int32)
 
-    def read(  # type: ignore[override]  # of arrays: no file holds a part of a text
-        self, examples: np.ndarray
-    ) -> list[str]:
-        """The text of each example, [n, length]; line ends after its end are left out."""
+    def as_texts(self, examples: np.ndarray) -> list[str]:
+        """The text of each example; line ends after its end are left out.
+
+        Args:
+            examples: tokens, [n, length].
+        """
         return [self._text(row) for row in np.asarray(examples)]
 
     def partly(self, text: str) -> np.ndarray:
@@ -105,7 +107,7 @@ class Tokens(Space):
     def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
         """As .txt, in UTF-8."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in zip(names, self.read(examples), strict=True):
+        for name, text in zip(names, self.as_texts(examples), strict=True):
             (folder / f"{name}.txt").write_text(f"{text}\n", encoding="utf-8")
 
     def show(
@@ -116,4 +118,4 @@ class Tokens(Space):
         captions: Sequence[str] = (),
     ) -> None:
         """The texts, in columns."""
-        texts.save(path, self.read(examples), columns)
+        texts.save(path, self.as_texts(examples), columns)

@@ -49,6 +49,7 @@ class Video(Space):
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ("video",)
+    MOVES: ClassVar[bool] = True
     MOST: ClassVar[int] = 16
     FEW: ClassVar[int] = 8
     REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = {

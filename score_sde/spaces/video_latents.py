@@ -34,6 +34,7 @@ class VideoLatents(Autoencoded):
 
     KINDS: ClassVar[tuple[str, ...]] = ("video",)
     IMAGES: ClassVar[bool] = False
+    MOVES: ClassVar[bool] = Video.MOVES
     MOST: ClassVar[int] = Video.MOST
     FEW: ClassVar[int] = Video.FEW
     REGIONS: ClassVar[Mapping[str, tuple[slice, ...]]] = {}

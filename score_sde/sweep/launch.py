@@ -100,14 +100,18 @@ class _Work:
 
 
 def _deaf(*args: Any, **kwargs: Any) -> subprocess.Popen:
-    """Start a program that ignores SIGUSR2.
+    """Start a program that no SIGUSR2 reaches.
 
     Slurm sends it to every process of a job before its time limit, as submitit asks; submitit then
     has the job queued again, and the program is ended by SIGTERM, on which it can save its work.
+    The program has it blocked from us: no code runs between fork and exec, which is not safe where
+    there are threads.
     """
-    return subprocess.Popen(
-        *args, **kwargs, preexec_fn=lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    try:
+        return subprocess.Popen(*args, **kwargs)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclasses.dataclass(frozen=True)

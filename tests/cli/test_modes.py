@@ -1,5 +1,6 @@
 """The real program: what a run leaves, sampling, scripts, and bad input."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -11,6 +12,7 @@ from PIL import Image
 from program import called, metrics, run
 
 import score_sde
+from score_sde.runs import held
 
 pytestmark = pytest.mark.slow
 
@@ -191,6 +193,40 @@ def test_samples_say_what_they_are_and_are_not_overwritten(finished, small, tmp_
     assert "a.npz holds what does not say what it is: --out=FILE puts" in refused(*arguments)
     assert called(*arguments, "--overwrite").returncode == 0
     assert about(tmp_path / "a.npz") == said
+
+
+def test_two_programs_that_draw_into_one_place(finished, tmp_path, monkeypatch):
+    """The second is told; and what another has finished meanwhile stays, as it does before."""
+    more = ("--mode=sample", "--num_samples=2", f"--out={tmp_path / 'a'}")
+    arguments = (f"--workdir={finished[0]}", *more)
+    drawing = held.drawing
+    with drawing(tmp_path / "a.npz"):
+        message = refused(*arguments)
+        assert f"a.npz is being drawn by process {os.getpid()} on" in message
+        assert message.endswith(": wait for it, stop it, or give another --out")
+    assert files(tmp_path) == {}
+
+    @contextlib.contextmanager
+    def after_another(arrays, *, of=arguments):
+        monkeypatch.setattr(held, "drawing", drawing)
+        assert called(*of).returncode == 0
+        with drawing(arrays):
+            yield
+
+    monkeypatch.setattr(held, "drawing", after_another)
+    result = called(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("sampling 2 examples") == 0
+    assert "a.npz holds these samples" in result.stdout
+    before = files(tmp_path)
+    assert [path.name for path in before] == ["a.npz", "a.png"]
+    for path in before:
+        path.unlink()
+    monkeypatch.setattr(held, "drawing", after_another)
+    assert "a.npz holds other samples (config.sampling.seed: 0 there, 1 asked for)" in refused(
+        *arguments, "--config.sampling.seed=1"
+    )
+    assert files(tmp_path) == before
 
 
 def test_classes_folders_and_low_precision_train(small, tmp_path, quick_compile):

@@ -256,3 +256,18 @@ def test_what_cannot_be_asked_is_one_line(top, main, name, task, arguments, mess
     assert (code, said.count("error:")) == (2, 1)
     assert error.startswith("error: ")
     assert message in error
+
+
+@pytest.mark.parametrize("atoms", [0, 2.5, 30])
+def test_predictions_of_a_size_that_there_is_not_are_refused(top, main, tmp_path, atoms):
+    """As a condition of that size is; and those of a size that there is are drawn anew."""
+    samples = np.zeros((3, 29, 4), np.float32)
+    samples[:, :3] = [[0, 0, 0, 8], [1, 0, 0, 1], [0, 1, 0, 1]]
+    sizes = {"wrong": [3, atoms, 3], "right": [3, 3, 3]}
+    for name, of in sizes.items():
+        np.savez(tmp_path / f"{name}.npz", samples=samples, atoms=np.array(of, np.float32))
+    code, said, _ = main("qm9", "shallow", f"--from={tmp_path}/wrong.npz")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "array 'atoms' of --from=" in said
+    assert said.endswith("wrong.npz: it is how many there are, 1 to 29\n")
+    assert main("qm9", "shallow", f"--from={tmp_path}/right.npz", "--strength=1")[0] == 0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from score_sde import data
+from score_sde.training import memory
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +60,7 @@ def sized(drawn):
     return np.array_equal(x.any(axis=-1), there) and np.abs(x[..., :3].sum(1)).max() < 1e-3
 
 
-def test_sets_of_all_sizes(main, tmp_path, capsys):
+def test_sets_of_all_sizes(main, tmp_path, capsys, monkeypatch):
     workdir = tmp_path / "run"
     assert main() == 0
     assert "points of 6x4" in capsys.readouterr().out
@@ -76,6 +77,10 @@ def test_sets_of_all_sizes(main, tmp_path, capsys):
     drawn = np.load(workdir / "samples.npz")
     np.testing.assert_array_equal(drawn["size"], 3)
     assert sized(drawn)
+    with monkeypatch.context() as patch:  # before anything is drawn, or told
+        patch.setattr(memory, "of_host", lambda: 1_000_000)
+        assert main("--mode=sample", "--num_samples=20000") == 2
+    assert capsys.readouterr().err.startswith("error: 20000 samples (--num_samples or config.")
     assert main("--mode=evaluate") == 0
     entries = json.loads((workdir / "evaluation.json").read_text())
     assert {"nna", "coverage", "mmd", "nearest_training", "log_likelihood"} <= entries.keys()

@@ -1,6 +1,7 @@
 """--mode=sample --task=...: what is known stays, labels are obeyed, mistakes are one line."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from PIL import Image
 from program import called
 from untrained import untrained_run
 
-from score_sde.cli import defined, masks
+from score_sde.cli import classes, defined, flags, masks
+from score_sde.fields import label as label_field
 from score_sde.guidance.methods import METHODS
 from score_sde.runs import config as configs
 
@@ -144,6 +146,18 @@ def test_each_class_in_turn_or_one(folders, sample):
     )
 
 
+@pytest.mark.parametrize("label", ["owl", "Owl", 2])
+def test_a_class_is_named_or_numbered(label):
+    """A number comes as it did before there were names: files of samples are known again."""
+    kind = label_field(3, ("cat", "dog", "owl"), "kind")
+    told = SimpleNamespace(conditions=("kind",), data={"kind": kind}, field=kind)
+    command = ["main.py", "--config=digits_cfg", "--mode=sample", "--task=class"]
+    options = flags.parse([*command, f"--label={label}"]).question
+    assert options.label == label
+    cond = classes.ask(options, None, told, 2, {}).cond
+    np.testing.assert_array_equal(cond["kind"], [2, 2])
+
+
 def test_a_model_that_is_told_the_class_needs_no_classifier(folders, sample):
     found = []
     for label in (0, 1):
@@ -166,7 +180,13 @@ def test_a_model_that_is_told_the_class_needs_no_classifier(folders, sample):
             ["--task=class", "--classifier={guide}"],
             "for (8, 8, 1), the model for (8",
         ),
-        ("digits", ["--task=class", "--classifier={guide}", "--label=10"], "has labels 0 to 9"),
+        (
+            "digits",
+            ["--task=class", "--classifier={guide}", "--label=10"],
+            "'10' is no class",
+        ),
+        ("told", ["--task=class", "--label=sevne"], "--label=sevne: 'sevne' is no class of label"),
+        ("told", ["--task=class", "--label="], "'' is no class of label"),
         ("digits", ["--task=class", "--scale=2"], "goes with --classifier=DIR"),
         ("digits", ["--task=class", "--classifier={guide}", "--scale=-1"], "at least 0"),
         ("digits", ["--task=class", "--classifier={guide}", "--scale=1e39"], "a finite number"),

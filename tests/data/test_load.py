@@ -70,7 +70,8 @@ def test_which_sets_data_dir_is_for():
 def test_a_set_that_is_not_made_yet_says_how_it_is(name, tmp_path):
     """By the command, whose words are those of that set."""
     said = (
-        rf"^{name} is not prepared in .*: run python -m score_sde\.data prepare {name}( --from=|$)"
+        rf"^{name} is not prepared in .*: run python -m score_sde\.data prepare {name}"
+        rf"( --from=\S+)? --data_dir={tmp_path}$"
     )
     with pytest.raises(DataError, match=said):
         data.load(name, data_dir=tmp_path)

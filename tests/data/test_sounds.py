@@ -1,5 +1,7 @@
 """Sets of a folder of WAV files, of any rate, with texts."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,8 @@ def test_pieces_of_one_rate_with_their_texts(folder, tmp_path, capsys):
     np.testing.assert_allclose(signals[3][200:-200], tone(4000, 1)[200:-200] / 2, atol=1e-3)
     assert not signals[2, 2100:].any()  # silence after the end
     assert data.load("encoded", "train", data_dir=out).info["signal"].rate == 4000
+    assert main(["prepare", "sounds", *flags]) == 0  # it is there
+    assert "sounds is ready in" in capsys.readouterr().out
 
 
 def test_a_tenth_of_the_files_is_held_out_with_all_pieces(tmp_path):
@@ -123,6 +127,9 @@ def test_what_cannot_be_ends_in_one_line(folder, tmp_path, capsys, monkeypatch):
     wav.write(tmp_path / "odd" / "a.wav", np.zeros(9000), 10)
     wav.write(tmp_path / "text" / "a.wav", tone(8000, 1), 8000)
     (tmp_path / "text" / "a.txt").write_bytes(b"\xff\xfe")
+    wav.write(tmp_path / "named" / os.fsdecode(b"\xff.wav"), tone(8000, 1), 8000)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
     for flags, message in (
         ([], "--sounds=FOLDER"),
         ([f"--sounds={tmp_path / 'empty'}"], "is no folder with files *.wav"),
@@ -130,9 +137,11 @@ def test_what_cannot_be_ends_in_one_line(folder, tmp_path, capsys, monkeypatch):
         ([f"--sounds={tmp_path / 'quiet'}"], "too few sounds that can be heard"),
         ([f"--sounds={tmp_path / 'odd'}"], "10 samples a second"),
         ([f"--sounds={tmp_path / 'text'}"], "a.txt cannot be read as a text"),
+        ([f"--sounds={tmp_path / 'named'}"], "\\udcff.wav is no text in UTF-8"),
         ([f"--sounds={folder}", "--texts=x"], "without: leave out texts"),
+        ([f"--sounds={folder}", f"--data_dir={tmp_path / 'mine'}"], "mine is there already"),
     ):
-        assert main(["prepare", "sounds", *flags, out]) == 2
+        assert main(["prepare", "sounds", out, *flags]) == 2
         said = capsys.readouterr().err
         assert message in said
         assert said.count("\n") == 1

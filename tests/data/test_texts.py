@@ -45,7 +45,7 @@ def test_characters(texts, tmp_path):
     assert field.names == tuple(sorted(set(whole)))
     assert (field.shape, field.values, field.dtype) == ((8,), len(field.names), "uint16")
     space = Tokens.of(field)
-    assert space.read(np.array([[field.names.index(c) for c in "once a  "]])) == ["once a  "]
+    assert space.as_texts(np.array([[field.names.index(c) for c in "once a  "]])) == ["once a  "]
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("tokenizers"), reason="needs tokenizers")
@@ -93,6 +93,10 @@ def test_a_tokeniser_that_fails_on_a_text_is_refused_and_one_that_truncates_read
         path.write_text(tokeniser(vocab))
         with pytest.raises(DataError, match=rf"is no tokenizer\.json: .*{why}"):
             data.prepare("texts", data_dir=tmp_path / "out", **asked)
+    panics = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}  # at its first letter
+    path.write_text(tokeniser({"hello": 0, "?": 1}, normalizer=panics))
+    with pytest.raises(DataError, match=r"is no tokenizer\.json"):
+        data.prepare("texts", data_dir=tmp_path / "out", **asked)
     path.write_text(tokeniser({}, model={"type": "BPE", "vocab": {}, "merges": []}))
     with pytest.raises(DataError, match="not numbered"):
         data.prepare("texts", data_dir=tmp_path / "out", **asked)
@@ -126,4 +130,11 @@ def test_what_cannot_be(texts, tmp_path, capsys, monkeypatch):
     assert "z.txt cannot be read as a text" in refused(f"--texts={texts}")
     (texts / "z.txt").unlink()
     data.prepare("texts", data_dir=out, texts=texts, length=4)
-    assert "holds a data set already" in refused(f"--texts={texts}")
+    made = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert main(["prepare", "texts", f"--data_dir={out}", f"--texts={texts}", "--length=4"]) == 0
+    assert capsys.readouterr().out == f"texts is ready in {out}\n"
+    assert "holds another data set already" in refused(f"--texts={texts}", "--length=5")
+    with (texts / sorted(path.name for path in texts.glob("*.txt"))[0]).open("a") as file:
+        file.write("more of it")
+    assert "holds another data set already" in refused(f"--texts={texts}", "--length=4")
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == made

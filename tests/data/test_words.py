@@ -28,7 +28,7 @@ def path(tmp_path):
 def read(source):
     """The words, of their letters."""
     space = Tokens.of(source.info["tokens"])
-    return space.read(source.gather(np.arange(len(source)))["tokens"])
+    return space.as_texts(source.gather(np.arange(len(source)))["tokens"])
 
 
 def test_its_words_and_no_others(path):

@@ -1,5 +1,7 @@
 """MIDI files, byte for byte."""
 
+import pytest
+
 from score_sde.formats import midi
 
 
@@ -19,3 +21,20 @@ def test_a_file():
     tracks = (b"MTrk" + len(t + end).to_bytes(4, "big") + t + end for t in (first, second))
     found = midi.file([[60, 60], [-1, 40]], steps=2, tempo=120)
     assert found == header + tempo + b"".join(tracks)
+
+
+def test_a_number_of_variable_length():
+    """The examples of the standard's page 12."""
+    exact = {0: "00", 0x40: "40", 0x7F: "7f", 0x80: "8100", 0x2000: "c000", 0x3FFF: "ff7f"}
+    exact |= {0x4000: "818000", 0x0FFFFFFF: "ffffff7f"}
+    for number, content in exact.items():
+        assert midi.quantity(number).hex() == content
+
+
+def test_no_voice_is_percussion():
+    """The tenth channel has none; there are fifteen others."""
+    tracks = midi.file([[60]] * 15).split(b"MTrk")[2:]
+    channels = [track[5] & 0x0F for track in tracks]  # after four bytes of length and a time
+    assert channels == [*range(9), *range(10, 16)]
+    with pytest.raises(ValueError, match="holds 15 voices, not 16"):
+        midi.file([[60]] * 16)

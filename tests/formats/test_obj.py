@@ -53,6 +53,7 @@ def test_points_are_uniform_on_the_surface():
         (b"v 0 0 x\nf 1 1 1\n", "three numbers"),
         (b"v 0 0 0\nf 1 2 3\n", "not there"),
         (b"v 0 0 0\nf 0 1 1\n", "not there"),
+        (b"v 0 0 0\nf 1 1 " + b"9" * 30 + b"\n", "not there"),
         (b"v 0 0 0\nf a b c\n", "line 2 is no face"),
         (b"v 0 0 nan\nf 1 1 1\n", "not finite"),
         (b"v 0 0 0\nf 1 1 1\n", "no area"),

@@ -48,7 +48,10 @@ def test_its_tests_are_there_and_hold_as_much(one):
 
 
 def test_sizes_are_the_real_ones(shared):
-    """Those that were counted on the released configs, and those that recipes say."""
+    """Those that were counted on the released configs, and those that recipes say.
+
+    Others are counted in test_catalogue_sizes.py.
+    """
     path = shared / "golden" / "latent" / "real_configs" / "counts.json"
     counts = json.loads(path.read_text())
     named = {one.name: one.parameters for one in CATALOGUE}

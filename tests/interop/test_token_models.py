@@ -247,7 +247,7 @@ def test_llada_with_its_tokeniser(tmp_path, monkeypatch):
     steps = "--config.sampling.steps=2"
     workdir = f"--workdir={tmp_path / 'run'}"
     assert cli.main(["main.py", workdir, "--mode=sample", *flags, steps]) == 0
-    texts = run.experiment.space.read(np.load(tmp_path / "run" / "samples.npz")["samples"])
+    texts = run.experiment.space.as_texts(np.load(tmp_path / "run" / "samples.npz")["samples"])
     assert all(set(text) <= set("abcdMefg") for text in texts)
 
 

@@ -7,7 +7,9 @@ import pytest
 import yaml
 from program import ROOT
 
+import score_sde
 from publishing import notes
+from score_sde.cli import help
 from score_sde.version import __version__
 
 # Of the schema of the Citation File Format 1.2.0, which allows no others.
@@ -85,8 +87,10 @@ def test_the_package_index_is_told_the_same():
     said = SETUP["metadata"]
     assert said["author"] == names(CITED["authors"])
     assert said["license_expression"] == CITED["license"]
-    assert [word.strip() for word in said["keywords"].split(",")] == CITED["keywords"]
+    assert said["keywords"].split("\n")[1:] == CITED["keywords"]
     assert f"score_sde: {said['description'][0].lower()}{said['description'][1:]}" == CITED["title"]
+    assert help.HELP.startswith(f"{said['description']}.\n")
+    assert score_sde.__doc__ == f"{said['description']}."
     assert (ROOT / said["license_files"]).read_text().lstrip().startswith("Apache License")
     pythons = re.findall(r"Python :: (3\.\d+)$", said["classifiers"], re.MULTILINE)
     assert SETUP["options"]["python_requires"] == f">={pythons[0]}"

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from program import ROOT
 
 from publishing.site import executed
 from score_sde.errors import UserError
@@ -31,6 +32,19 @@ def test_what_is_printed_and_drawn_stands_below():
     assert "```text\n3\n```\n\n![What the code draws](/learn/p-1.png)\n" in text
     assert list(pictures) == ["learn/p-1.png"]
     assert pictures["learn/p-1.png"].startswith(b"\x89PNG")
+
+
+CHAPTERS = sorted((ROOT / "docs" / "learn").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_who_reads_a_chapter_elsewhere_is_told_of_its_pictures(path):
+    """Below the title, in the words of one place; on the site they are there."""
+    title, note, rest = path.read_text().split("\n\n", 2)
+    assert (title[:2], note) == ("# ", executed.NOTE)
+    assert executed.NOTE not in rest
+    text, _ = executed.executed(f"{title}\n\n{note}\n\nOn.\n", "learn/p.md")
+    assert text == f"{title}\n\nOn.\n"
 
 
 def test_code_that_fails_is_one_line():

@@ -4,7 +4,11 @@ The wheel itself is built in test_wheel.py.
 """
 
 import configparser
+import functools
+import os
 import re
+import shutil
+import subprocess
 
 import pytest
 import yaml
@@ -61,6 +65,49 @@ def test_what_is_tested_of_dependencies_is_what_is_asked_for():
 
 def as_numbers(version):
     return [int(part) for part in version.split(".")]
+
+
+def test_both_ends_of_versions_are_tried():
+    """By .ci/versions, with CONTRIBUTING's command, and on GitHub, on each Python that is named."""
+    names = {path.stem for path in (ROOT / "requirements").glob("*.txt")}
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())["jobs"]
+    matrix = jobs["versions"]["strategy"]["matrix"]
+    assert set(matrix["requirements"]) == names
+    assert matrix["python-version"] == ["3.11"]  # what the newest versions are of, as they say
+    assert "on Python 3.11;" in (ROOT / "requirements" / "newest.txt").read_text()
+    pythons = matrix["python-version"] + jobs["pythons"]["strategy"]["matrix"]["python-version"]
+    assert pythons == re.findall(r"Python :: (3\.\d+)$", SETUP["metadata"]["classifiers"], re.M)
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    for command in commands[:2]:
+        assert os.access(ROOT / command.split()[0], os.X_OK)
+    assert commands[2].split("&& ")[1] == "pytest -m quick"
+
+
+def test_the_command_of_versions_is_read_of_contributing(tmp_path):
+    """Two of them, in fresh folders: of a Python that does nothing, a pip and a pytest."""
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    shutil.copy(ROOT / "CONTRIBUTING.md", tmp_path)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    fake = '#!/bin/sh\nmkdir -p "$3/bin"\ntouch "$3/bin/activate"\n'
+    for name, text in (("python3", fake), ("pip", "#!/bin/sh\n"), ("pytest", "#!/bin/sh\n")):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    run = functools.partial(subprocess.run, capture_output=True, text=True, env=environment)
+    done = run([tmp_path / ".ci" / "versions"])
+    assert done.returncode == 0, done.stderr
+    ends = [line.partition(" && pip ")[2] for line in done.stdout.splitlines()]
+    assert ends == [
+        f'install -e ".[test]" -c requirements/{name}.txt && pytest -m quick'
+        for name in ("minimum", "newest")
+    ]
+    assert not list(tmp_path.glob("tmp.*"))
+    refused = run([tmp_path / ".ci" / "versions", "oldest"])
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    (programs / "pytest").write_text("#!/bin/sh\nexit 1\n")
+    assert run([tmp_path / ".ci" / "versions"]).returncode == 1
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)

@@ -38,6 +38,7 @@ def test_it_is_built_and_is_read_without_a_network(tmp_path):
     assert (tmp_path / "_static" / "mathjax.js").stat().st_size > 1_000_000
     first = (tmp_path / "learn" / "01_sdes.html").read_text()
     assert "_static/mathjax.js" in first
+    assert re.search(r'<div class="math[^>]*>\s*\\\[dx = f\(t\)', first)  # of a block of ```math
     assert "../_images/01_sdes-1.png" in first
 
 

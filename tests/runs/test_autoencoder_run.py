@@ -255,7 +255,7 @@ def test_latents_that_are_written_once_train_the_same(trained, latent, data_dir,
     assert result.returncode == 0, result.stderr
     assert "1,297 train, 500 test examples with latent of 4x4x4. Train on it with" in result.stdout
     for more, message in (
-        (of, "latents exists: give another --out"),
+        (of, "latents is there already. Give another --out"),
         ((of[0], "--autoencoder=nowhere", f"--out={tmp_path / 'x'}"), "no run in nowhere"),
     ):
         refused = called_command(data_command, "encode", "digits", *more)

@@ -18,8 +18,9 @@ from score_sde.errors import UserError
 from score_sde.fields import ABOUT, encode_texts, image, label, number, points, signal, text
 from score_sde.runs import drawn
 from score_sde.runs.drawn import Target
-from score_sde.spaces import Backbones, Waveforms
+from score_sde.spaces import Backbones, Pixels, Waveforms
 
+IMAGES = Pixels.of(image((2, 2, 1)))
 THEIRS = {
     "asked": {"task": "class", "label": None, "scale": 3.0, "sha256": "a"},
     "sampler": {"steps": 5},
@@ -56,7 +57,7 @@ THEIRS = {
 )
 def test_the_value_in_which_samples_differ_is_named(tmp_path, ours, difference):
     """Not the section that it is in, whose beginning is the same."""
-    target = Target.of(tmp_path, tmp_path, "samples")
+    target = Target.of(tmp_path, tmp_path, "samples", IMAGES)
     np.savez(target.arrays, **{ABOUT: np.array(json.dumps(THEIRS | {"nfe": 5, "shown": 1}))})
     with pytest.raises(UserError) as error:
         target.holds(THEIRS | ours)
@@ -66,7 +67,7 @@ def test_the_value_in_which_samples_differ_is_named(tmp_path, ours, difference):
 def test_files_of_samples_are_named_after_what_was_asked(tmp_path):
     """In a folder that may hold other files; without some of them there is nothing to keep."""
     space = Waveforms.of(signal(100, 1000))
-    target = Target.of(tmp_path / "a", tmp_path, "samples", space.ending)
+    target = Target.of(tmp_path / "a", tmp_path, "samples", space)
     assert target.files == tmp_path / "a_wav"
     samples = np.zeros((2, 100), np.float32)
     about = {"of": 2, "shown": 2, "nfe": 1}
@@ -82,8 +83,8 @@ def test_files_of_samples_are_named_after_what_was_asked(tmp_path):
     assert target.holds({"of": 2}) is None
     target.write(space, {"samples": samples}, samples, None, about)
     assert (target.files / "mine.wav").exists()
-    assert Target.of(None, tmp_path, "samples").files is None
-    blocked = Target.of(tmp_path / "b", tmp_path, "samples", "wav")
+    assert Target.of(None, tmp_path, "samples", IMAGES).files is None
+    blocked = Target.of(tmp_path / "b", tmp_path, "samples", space)
     blocked.files.touch()
     with pytest.raises(UserError, match="it is no folder"):
         blocked.check()
@@ -93,7 +94,7 @@ def test_files_of_samples_are_named_after_what_was_asked(tmp_path):
 def test_what_is_killed_while_it_is_written_is_drawn_again(tmp_path, monkeypatch, ending, moments):
     """At every moment: a picture or files of what was there before do not pass for the new ones."""
     space = Waveforms.of(signal(100, 1000))
-    target = Target.of(tmp_path / "a", tmp_path, "samples", ending)
+    target = Target.of(tmp_path / "a", tmp_path, "samples", space if ending else IMAGES)
     samples = np.zeros((2, 100), np.float32)
 
     def write(seed):
@@ -185,7 +186,7 @@ def test_what_sigkill_leaves_is_whole(tmp_path):
 def test_files_of_samples_that_are_alone_are_not_overwritten(tmp_path):
     """Nor are those of the user, whose names have no number."""
     space = Waveforms.of(signal(100, 1000))
-    target = Target.of(tmp_path / "a", tmp_path, "samples", space.ending)
+    target = Target.of(tmp_path / "a", tmp_path, "samples", space)
     samples = np.zeros((2, 100), np.float32)
     about = {"of": 2, "shown": 2, "nfe": 1}
     target.files.mkdir()
@@ -203,10 +204,28 @@ def test_files_of_samples_that_are_alone_are_not_overwritten(tmp_path):
     assert len(list(target.files.iterdir())) == 3
 
 
+def test_a_gif_that_is_there_is_not_overwritten(tmp_path):
+    """One of the user's, beside which samples of videos are to be; without it they are drawn."""
+    space, samples = written_files.MADE["gif"]
+    target = written_files.target(tmp_path, "gif")
+    target.moving.write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"a\.gif holds what does not say what it is: --out=FILE"):
+        target.holds({"of": 2})
+    target.moving.unlink()
+    assert target.holds({"of": 2}) is None
+    target.write(space, {"samples": samples}, samples, None, written_files.ABOUT)
+    assert target.holds({"of": 2}) == written_files.ABOUT
+    target.moving.unlink()
+    assert target.holds({"of": 2}) is None
+    target.moving.mkdir()
+    with pytest.raises(UserError, match=r"a\.gif: it is a folder\. Give another --out"):
+        target.check()
+
+
 def test_what_a_file_cannot_hold_is_said_in_one_line(tmp_path):
     """A chain that is a kilometre long; the arrays have it."""
     space = Backbones.of(points(4, 3))
-    target = Target.of(tmp_path / "a", tmp_path, "samples", space.ending)
+    target = Target.of(tmp_path / "a", tmp_path, "samples", space)
     samples = np.full((1, 4, 3), 1e13, np.float32) * np.arange(1, 5)[None, :, None]
     with pytest.raises(UserError, match=r"a PDB file holds .* as they are in .*a\.npz") as error:
         target.write(space, {"samples": samples}, samples, None, {"of": 1, "shown": 1})
@@ -237,7 +256,7 @@ def test_files_that_cannot_be_written_are_found_before(tmp_path):
         ("drawn", f"cannot write {tmp_path / 'drawn.png'}: it is a folder. Give another --out"),
     ):
         with pytest.raises(UserError) as error:
-            Target.of(tmp_path / out, tmp_path, "samples").check()
+            Target.of(tmp_path / out, tmp_path, "samples", IMAGES).check()
         assert message in str(error.value)
-    Target.of(tmp_path / "new" / "a", tmp_path, "samples").check()
+    Target.of(tmp_path / "new" / "a", tmp_path, "samples", IMAGES).check()
     assert not list((tmp_path / "new").iterdir())

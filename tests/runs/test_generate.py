@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from made_info import image_info
 
-from score_sde import analytic, samplers
+from score_sde import analytic, data, samplers
 from score_sde.errors import UserError
 from score_sde.runs import build
 from score_sde.runs import config as configs
-from score_sde.runs.generate import Generator
+from score_sde.runs.generate import Generator, at_random
 from score_sde.spaces import Pixels
 from score_sde.training.sharding import make_mesh
 
@@ -143,3 +143,11 @@ def test_a_model_of_dequantised_data_draws_the_levels_that_its_data_had(levels):
     x = space.encode(images, jax.random.key(0))
     assert (space.decode(x) == images).mean() > 0.999  # but for float32 at the edges
     np.testing.assert_array_equal(space.decode(space.encode(images)), images)
+
+
+def test_what_no_memory_holds_is_not_told():
+    """Points of the plane, two numbers of 4 bytes each."""
+    source = data.load("moons")
+    assert at_random(source, 5, seed=0)["vector"].shape == (5, 2)
+    with pytest.raises(UserError, match=r"what 1,000,000,000,000,000 samples .* moons, needs"):
+        at_random(source, 10**15, seed=0)

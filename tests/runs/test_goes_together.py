@@ -6,6 +6,8 @@ import pytest
 from filled import filled
 from made_info import image_info
 
+from score_sde import fields
+from score_sde.data import Info
 from score_sde.errors import UserError
 from score_sde.runs import build, train
 from score_sde.runs import config as configs
@@ -88,6 +90,47 @@ def test_what_cannot_work_is_refused_when_it_is_built(changes, message):
 )
 def test_what_can_work_is_not(changes):
     assert built(changes.items()).parameters > 0
+
+
+def of_tokens(**changes):
+    """An experiment of words that are told a label, with a tiny network that is told the time."""
+    info = Info("words", "train", 9, (fields.tokens(5, 4), fields.label(2)))
+    config = configs.default("token_transformer")
+    config.model.update(channels=4, depth=1, heads=1, timed=True)
+    config.sde.name = config.objective.name = "masked"
+    config.space.name, config.sampling.sampler = "tokens", "unmasking"
+    config.conditions.fields = ("label",)
+    for path, value in changes.items():
+        configs.set_field(config, path, value)
+    return build.experiment(config, info)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model.noise_label": "log_sigma"}, "noise_label=log_sigma means nothing where no signal"),
+        ({"model.noise_label": "ratio"}, "noise_label=ratio means nothing where no signal is left"),
+        ({"model.noise_label": "level"}, "noise_label=level needs a discrete sequence"),
+        ({"guidance.scale": 2.0, "guidance.rescale": 0.5}, "this model draws tokens: use .*cale=0"),
+        ({"guidance.name": "adaptive_projected", "guidance.scale": 2.0}, "this model draws tokens"),
+    ],
+)
+def test_what_tokens_are_not(changes, message):
+    """They have no x0 and no eps, and at the end of their process nothing is left."""
+    with pytest.raises(UserError, match=message):
+        of_tokens(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"guidance.scale": 2.0},
+        {"guidance.scale": 1.0, "guidance.rescale": 0.5},
+        {"model.noise_label": "total_noise"},
+    ],
+)
+def test_what_tokens_are(changes):
+    assert of_tokens(**changes).parameters > 0
 
 
 def test_an_objective_with_arrays_of_its_own_leaves_a_network_its_unit_size():

@@ -44,6 +44,22 @@ def test_only_so_much_is_read(tmp_path):
     assert wav.read(tmp_path / "a.wav", 30)[0].shape == (30, 1)
 
 
+def test_what_broke_off_is_refused_and_what_was_streamed_is_not(tmp_path):
+    """A stream begins before its length is known, and claims as many bytes as can be."""
+    path = tmp_path / "a.wav"
+    wav.write(path, np.ones(100), 8000)
+    content = path.read_bytes()
+    for end in (0, 20, 44, 45, 46, 144, 243):
+        path.write_bytes(content[:end])
+        with pytest.raises(UserError, match=r"a.wav .it ends early.$"):
+            wav.read(path, 1000)
+    path.write_bytes(content[:144])  # of which no more is asked for
+    assert wav.read(path, 50)[0].shape == (50, 1)
+    for claimed in (2**31 - 37, 2**31, 2**32 - 1):
+        path.write_bytes(content[:40] + claimed.to_bytes(4, "little") + content[44:])
+        assert wav.read(path, 1000)[0].shape == (100, 1)
+
+
 def test_what_is_no_such_file_is_one_line(tmp_path):
     good = tmp_path / "good.wav"
     wav.write(good, np.zeros(100), 8000)

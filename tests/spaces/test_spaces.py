@@ -1,5 +1,7 @@
 """Spaces: there and back, arrays measured on the data, pictures and files."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -128,3 +130,12 @@ def test_a_space_is_for_its_kinds_of_fields():
     assert spaces.kinds({"name": "pixels"}) == ("image",)
     with pytest.raises(ValueError, match="did you mean 'pixels'"):
         spaces.kinds({"name": "pixel"})
+
+
+@pytest.mark.parametrize("name", spaces.SPACES)
+def test_what_a_space_has_of_its_own_is_called_as_that_of_all(name):
+    """Tasks and programs ask any space: one that means something else by a name fails there."""
+    space = spaces.SPACES[name]
+    for method in ("read", "fit", "there", "region", "encode", "decode", "save", "neutral"):
+        called = list(inspect.signature(getattr(space, method)).parameters)
+        assert called == list(inspect.signature(getattr(spaces.Space, method)).parameters)

@@ -23,7 +23,7 @@ def test_states_are_the_tokens():
     assert space.shape == (4,)
     assert space.facts == {"vocabulary": 5}
     assert space.neutral(examples).tolist() == [[MASK] * 4] * 2
-    assert space.read(examples) == ["ab", "b\na\x00"]
+    assert space.as_texts(examples) == ["ab", "b\na\x00"]
     assert FIELD.words == "tokens, 4 of 5"
 
 
@@ -57,7 +57,7 @@ def test_files_and_pictures(tmp_path):
     assert wide[0] > 2 * tall[0]
     space.show(tmp_path / "c.png", examples[:0])
     nameless = spaces.read({"name": "tokens"}, fields.tokens(2, 300))
-    assert nameless.read(np.array([[7, 299]])) == ["7 299"]
+    assert nameless.as_texts(np.array([[7, 299]])) == ["7 299"]
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,9 @@ def test_what_does_not_go_together_is_one_line(changes, said):
     with pytest.raises(UserError, match=said) as error:
         build.experiment(asked, info)
     assert "\n" not in str(error.value)
+
+
+def test_no_part_of_a_text_is_read_from_a_file(tmp_path):
+    """As the task motif asks of any space."""
+    with pytest.raises(UserError, match="has no parts that are read from files"):
+        spaces.read({"name": "tokens"}, FIELD).read(tmp_path / "a.pdb")

@@ -15,7 +15,7 @@ import numpy as np
 from score_sde import images
 from score_sde.data import decoding
 from score_sde.data.base import DataError
-from score_sde.errors import first_line
+from score_sde.errors import first_line, is_failure
 
 MOST_BYTES = 2**22  # of an SVG; Noto's largest has 0.3 MB
 
@@ -73,8 +73,8 @@ def _rendered(svg: bytes, size: int, name: str, style_sheet: str | None) -> byte
             height=size,
             skip_system_fonts=True,  # which differ between machines
         )
-    except BaseException as error:  # the library's own failures are no Exception
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+    except BaseException as error:
+        if not is_failure(error):
             raise
         raise DataError(f"{name} cannot be drawn ({first_line(error)})") from error
 

@@ -13,8 +13,9 @@ test, for any styles.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
+
+from score_sde.data.hashed import uniform
 
 SPLITS = TRAIN, TEST, PAIRS = "train", "test", "pairs"
 
@@ -46,5 +47,4 @@ def of_pair(concept: str, family: str, drawing: str, drawings: Collection[str]) 
 
 def _uniform(what: str, name: str) -> float:
     """In [0, 1), from a hash."""
-    found = hashlib.sha256(f"emoji {what} {name}".encode()).digest()
-    return int.from_bytes(found[:8], "big") / 2**64
+    return uniform(f"emoji {what} {name}")

@@ -13,6 +13,7 @@ import numpy as np
 
 from score_sde import files
 from score_sde.data.base import DataError
+from score_sde.data.hashed import uniform
 from score_sde.errors import first_line
 from score_sde.formats import archive, obj
 
@@ -29,6 +30,7 @@ _MOST_LIST = 2**24  # bytes
 _MOST_THINGS = 100_000
 _ENTRY = re.compile(r"(name|category|model|width|depth|height|modelRotation|id)#(\d{1,6})=(.*)")
 _TEST_SHARE = 0.1
+_LEAST_SIZE, _MOST_SIZE = 1e-6, 1e4  # metres: areas of what is thinner are rounded to zero
 _LARGEST = 1e3  # of a turn, whose numbers are at most 1 but for rounding
 
 
@@ -56,8 +58,7 @@ class Thing:
     @property
     def split(self) -> str:
         """By a hash of its id: a tenth is for testing."""
-        found = hashlib.sha256(f"furniture {self.id}".encode()).digest()
-        return TEST if int.from_bytes(found[:8], "big") / 2**64 < _TEST_SHARE else TRAIN
+        return TEST if uniform(f"furniture {self.id}") < _TEST_SHARE else TRAIN
 
     @property
     def seed(self) -> int:
@@ -126,8 +127,8 @@ def _unescaped(value: str) -> str:
 def _thing(library: zipfile.ZipFile, entry: dict[str, str]) -> Thing:
     """KeyError or ValueError if it has no mesh that can be read."""
     size = tuple(float(entry[name]) / 100 for name in ("width", "depth", "height"))
-    if not all(0 < one < 1e4 for one in size):
-        raise ValueError("sizes are above 0")
+    if not all(_LEAST_SIZE < one < _MOST_SIZE for one in size):
+        raise ValueError("it is as thin as nothing, or as large as a town")
     mesh = obj.triangles(archive.member(library, entry["model"].lstrip("/"), obj.MOST_BYTES))
     turn = np.array(entry.get("modelRotation", "1 0 0 0 1 0 0 0 1").split(), np.float64)
     if not (np.abs(turn) < _LARGEST).all():

@@ -41,8 +41,7 @@ def write(
     Raises:
         DataError: there are no libraries, one is damaged, or a split is empty.
     """
-    if folder.exists():
-        stored.load_prepared(folder, name, catalogue.TRAIN)
+    if stored.ready(folder, name):
         return
     rows: dict[str, Rows] = {split: [] for split in SPLITS}
     for thing in catalogue.things(source, say):

@@ -10,14 +10,14 @@ a hash of its text: of a held-out note the instrument and the pitch are known, n
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from score_sde.data import stored
-from score_sde.data.base import Source
+from score_sde.data.base import DataError, Source
+from score_sde.data.hashed import uniform
 from score_sde.data.notes import instruments, render
 from score_sde.data.notes.instruments import FAMILIES, INSTRUMENTS, PITCHES
 from score_sde.fields import encode_texts, label, number, signal, text
@@ -26,6 +26,7 @@ __all__ = ["NAME", "load", "prepare"]
 
 NAME = "notes"
 NEEDS = "apt-get install fluidsynth timgm6mb-soundfont, and --from=FILE.sf2"
+_MADE_FROM = "--from=FILE.sf2"
 _HELD_OUT = 0.1
 _TEXT = max(len(instruments.text(p, n)) for p in range(len(INSTRUMENTS)) for n in PITCHES)
 FIELDS = (
@@ -48,8 +49,7 @@ def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None]
         DataError: the program or the font is missing, with the command that gets it, or it fails.
         UserError: the folder cannot be written.
     """
-    if folder.exists():
-        load(folder, "train")
+    if stored.ready(folder, NAME, _MADE_FROM):
         return
     program = render.check(source)
     say(f"rendering {len(INSTRUMENTS) * len(PITCHES):,} notes")
@@ -68,7 +68,12 @@ def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None]
         "family": (kept // len(PITCHES) // 8).astype(np.int32),
         "pitch": np.array(pitches, np.float32),
     }
-    held_out = np.array([_uniform(one) < _HELD_OUT for one in texts])
+    held_out = np.array([uniform(f"{NAME} {one}") < _HELD_OUT for one in texts], bool)
+    if held_out.all() or not held_out.any():  # or there are none
+        raise DataError(
+            f"{source} has {len(texts)} notes that can be heard, too few for training and testing: "
+            "give another --from=FILE.sf2"
+        )
     splits = {
         split: {name: array[rows] for name, array in every.items()}
         for split, rows in (("train", ~held_out), ("test", held_out))
@@ -80,9 +85,4 @@ def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None]
 
 def load(folder: Path, split: str) -> Source:
     """The notes that `prepare` wrote; see stored.load_prepared."""
-    return stored.load_prepared(folder, NAME, split, "--from=FILE.sf2")
-
-
-def _uniform(words: str) -> float:
-    digest = hashlib.sha256(f"notes {words}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    return stored.load_prepared(folder, NAME, split, _MADE_FROM)

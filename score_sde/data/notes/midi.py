@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from score_sde.formats.midi import quantity
+
 TICKS = 480  # of a quarter note, which is half a second
 _PER_SECOND = 2 * TICKS
 _VELOCITY = 100
@@ -42,11 +44,3 @@ def notes(program: int, pitches: Sequence[int], every: float, held: float, silen
 
 def _tick(seconds: float) -> int:
     return round(seconds * _PER_SECOND)
-
-
-def quantity(number: int) -> bytes:
-    """A number of variable length: 7 bits a byte, the first bit of all but the last set."""
-    found = [number & 0x7F]
-    while number := number >> 7:
-        found.append(number & 0x7F | 0x80)
-    return bytes(reversed(found))

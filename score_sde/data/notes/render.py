@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ import numpy as np
 from score_sde.data.base import DataError
 from score_sde.data.notes import midi
 from score_sde.data.notes.instruments import PITCHES
+from score_sde.files import regular
 
 RATE = 16_000
 SAMPLES = RATE  # a second of each note
@@ -43,12 +45,14 @@ def check(font: Path | None) -> Path:
             "is then sf2/pretty_midi/TimGM6mb.sf2"
         )
     try:
-        with font.open("rb") as file:
-            start = file.read(12)
+        with regular(font) as file:
+            start, size = file.read(12), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise DataError(f"cannot read {font} ({error.strerror or error})") from error
     if start[:4] != b"RIFF" or start[8:] != b"sfbk":
         raise DataError(f"{font} is no sound font (.sf2): give another --from")
+    if size < (whole := 8 + int.from_bytes(start[4:8], "little")):  # it would be played as silence
+        raise DataError(f"{font} ends early ({size:,} of {whole:,} bytes): get it again")
     return Path(program)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from score_sde import sections
 from score_sde.evaluation.drawn_values import all_of, drawn_values
 from score_sde.evaluation.metric import DENOISER, Entries, Metric, number
+from score_sde.evaluation.shares import share_error
 from score_sde.evaluation.subject import Subject
 from score_sde.structures import chains, superpose
 from score_sde.values import LARGEST, between
@@ -97,7 +98,7 @@ def judged(x: np.ndarray, training: np.ndarray) -> Entries:
         "nearest": number(float(np.median(nearest)), math.nan),
     }
     for name, share in zip(chains.FOLDS, folds, strict=True):
-        found[f"fold_{name}"] = number(float(share), math.sqrt(share * (1 - share) / len(x)))
+        found[f"fold_{name}"] = number(float(share), share_error(share, len(x)))
     return found
 
 

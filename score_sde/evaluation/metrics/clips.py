@@ -10,7 +10,6 @@ clips_both are shares of samples, each beside that of held-out clips.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, ClassVar
 
@@ -21,6 +20,7 @@ from score_sde.data import moving_digits
 from score_sde.evaluation import clip_quality
 from score_sde.evaluation.drawn_values import drawn_values
 from score_sde.evaluation.metric import DENOISER, Entries, Metric
+from score_sde.evaluation.shares import share_error
 from score_sde.evaluation.subject import Subject
 from score_sde.values import LARGEST, between
 
@@ -69,7 +69,7 @@ def _measured(subject: Subject, number: int) -> Entries:
     return {
         f"clips_{name}": {
             "value": (share := float(shown.mean())),
-            "standard_error": math.sqrt(share * (1 - share) / number),
+            "standard_error": share_error(share, number),
             "of_real_examples": float(theirs[name].mean()),
             "unit": "share of samples that are right",
             **drawn.about,

@@ -19,6 +19,7 @@ import numpy as np
 from score_sde import sections
 from score_sde.evaluation.drawn_values import all_of, drawn_values
 from score_sde.evaluation.metric import DENOISER, Entries, Metric, number
+from score_sde.evaluation.shares import share_error
 from score_sde.evaluation.subject import Subject
 from score_sde.structures import bonds, graphs
 from score_sde.values import LARGEST, between
@@ -128,4 +129,4 @@ def _share(of: np.ndarray) -> dict[str, float | None]:
     if not len(of):
         return number(0.0, math.nan)
     share = float(of.mean())
-    return number(share, math.sqrt(share * (1 - share) / len(of)))
+    return number(share, share_error(share, len(of)))

@@ -16,7 +16,6 @@ Beside each stands the same share of held-out recordings: what those miss is the
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -27,6 +26,7 @@ import numpy as np
 from score_sde.data import Source
 from score_sde.evaluation import samples
 from score_sde.evaluation.metric import DENOISER, Entries, Metric
+from score_sde.evaluation.shares import share_error
 from score_sde.evaluation.subject import Subject
 from score_sde.formats import npz
 from score_sde.sound import pitch
@@ -179,7 +179,7 @@ def _entry(right: np.ndarray, recordings: np.ndarray) -> dict[str, Any]:
     share, real = float(right.mean()), float(recordings.mean())
     return {
         "value": share,
-        "standard_error": math.sqrt(share * (1 - share) / len(right)),
+        "standard_error": share_error(share, len(right)),
         "recordings": real,
         "ratio": share / real if real else None,
         "unit": "share of samples that are right",

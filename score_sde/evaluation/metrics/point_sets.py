@@ -26,6 +26,7 @@ import numpy as np
 
 from score_sde import sections
 from score_sde.evaluation.metric import DENOISER, Entries, Metric, number
+from score_sde.evaluation.shares import share_error
 from score_sde.evaluation.subject import Subject
 from score_sde.values import Count, between
 
@@ -96,8 +97,8 @@ def quality(distances: Distances, ours: np.ndarray, theirs: np.ndarray) -> Quali
     nearest = across.min(axis=0)
     share = float(right.mean())
     return Quality(
-        (share, math.sqrt(share * (1 - share) / (2 * n))),
-        (covered, math.sqrt(covered * (1 - covered) / n)),
+        (share, share_error(share, 2 * n)),
+        (covered, share_error(covered, n)),
         (float(nearest.mean()), float(nearest.std(ddof=1) / math.sqrt(n))),
     )
 

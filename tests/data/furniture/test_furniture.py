@@ -39,21 +39,23 @@ def library(tmp_path):
 
 
 def test_a_thing_that_cannot_be_drawn_is_left_out_and_a_pair_of_escapes_is_one_character(tmp_path):
-    """Turns that are none, coordinates without end, half of a character in a name."""
+    """Turns that are none, coordinates and corners without end, no size, half of a character."""
     turns = ("nan 0 0 0 1 0 0 0 1", "inf 0 0 0 1 0 0 0 1", "0 " * 9, "1 0 0", "1 0 0 " * 3)
     listed = entry(1, r"A\ud83d\ude00") + entry(2, r"Half\ud83d") + entry(3, r"No\u0000thing")
     listed += "".join(entry(i, f"B{i}", modelRotation=t) for i, t in enumerate(turns, 10))
-    listed += entry(20, "Huge", model="/huge.obj")
+    listed += entry(20, "Huge", model="/huge.obj") + entry(21, "Far", model="/far.obj")
+    listed += entry(22, "Nowhere", width="1e-300", depth="1e-300", height="1e-300")
     path = tmp_path / "made.sh3f"
     with zipfile.ZipFile(path, "w") as made:
         made.writestr("PluginFurnitureCatalog.properties", listed.encode("latin-1"))
         made.writestr("box.obj", BOX)
         made.writestr("huge.obj", BOX.replace(" 2 ", " 1e300 "))
+        made.writestr("far.obj", f"{BOX}f 1 2 {'9' * 30}\n")
     said = []
     found = list(catalogue.things(path, said.append))
     assert [thing.name for thing in found] == ["A\U0001f600", "Half\ufffd", "Nothing"]
     assert all(np.isfinite(thing.triangles).all() and thing.split for thing in found)
-    assert said[-1] == "left out, without a mesh that can be read: 6"
+    assert said[-1] == "left out, without a mesh that can be read: 8"
 
 
 def test_points_are_made_and_read(library, tmp_path, capsys):

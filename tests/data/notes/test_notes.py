@@ -11,7 +11,7 @@ import pytest
 from score_sde import data, fields
 from score_sde.data import DataError, notes
 from score_sde.data.__main__ import main
-from score_sde.data.notes import instruments, midi, render
+from score_sde.data.notes import instruments, render
 from score_sde.sound import pitch
 
 KNOWN = {
@@ -70,14 +70,6 @@ def program(tmp_path, monkeypatch):
     font = tmp_path / "a.sf2"
     font.write_bytes(b"RIFF\0\0\0\0sfbk")
     return font
-
-
-def test_a_number_of_variable_length():
-    """The examples of the standard's page 12."""
-    exact = {0: "00", 0x40: "40", 0x7F: "7f", 0x80: "8100", 0x2000: "c000", 0x3FFF: "ff7f"}
-    exact |= {0x4000: "818000", 0x0FFFFFFF: "ffffff7f"}
-    for number, content in exact.items():
-        assert midi.quantity(number).hex() == content
 
 
 def test_names_are_those_of_general_midi():
@@ -140,9 +132,17 @@ def test_what_is_missing_is_said_with_the_command_that_gets_it(program, tmp_path
 
     assert "pip download --no-deps pretty_midi" in refusal(None)
     assert "cannot read" in refusal(tmp_path / "missing.sf2")
+    os.mkfifo(tmp_path / "pipe.sf2")
+    assert "cannot read" in refusal(tmp_path / "pipe.sf2")
     other = tmp_path / "other.sf2"
     other.write_bytes(b"not a font")
     assert "is no sound font" in refusal(other)
+    other.write_bytes(b"RIFF\xe8\x03\0\0sfbk")
+    assert refusal(other).endswith("other.sf2 ends early (12 of 1,008 bytes): get it again")
+    with monkeypatch.context() as patch:
+        patch.setattr(notes, "INSTRUMENTS", instruments.INSTRUMENTS[:3])
+        patch.setattr(notes.render, "heard", lambda sounds: np.zeros(len(sounds), bool))
+        assert "has 0 notes that can be heard, too few" in refusal(program)
     failing = tmp_path / "fail.sf2"
     failing.write_bytes(program.read_bytes())
     assert refusal(failing).endswith("fail.sf2 (fluidsynth: no such font)")
