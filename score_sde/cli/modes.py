@@ -228,9 +228,10 @@ def _write(
     messages.say_fit(fit, experiment.space.UNITS)
     part = f" (its first {examples})" if examples < number else ""
     files = f"; each is in a file in {target.files}" if target.files else ""
+    moving = f"; it moves in {target.moving.name}" if target.moving else ""
     print(
         f"{about['nfe']} function evaluations an example. "
-        f"Wrote {target.arrays} and {target.picture.name}{part}{files}",
+        f"Wrote {target.arrays} and {target.picture.name}{part}{moving}{files}",
         flush=True,
     )
 

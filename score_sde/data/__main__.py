@@ -218,7 +218,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for field in info.fields:
         about = {k: v for k, v in dataclasses.asdict(field).items() if k != "name" and v}
         if len(field.names) > _NAMES:
-            about["names"] = f"{', '.join(field.names[:_TEXTS])}, ... {field.names[-1]}"
+            first = [n if n.isprintable() else ascii(n) for n in field.names[:_TEXTS]]
+            about["names"] = f"{', '.join(first)}, ... {field.names[-1]}"
         print(f"  {field.name}: " + ", ".join(f"{key} {value}" for key, value in about.items()))
     for field in info.fields:
         if field.kind == "text":

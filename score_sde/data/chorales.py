@@ -32,8 +32,8 @@ _EVERY = 2  # steps between the examples that are trained on: a quarter
 _HELD_OUT = 10
 _FOLDER = "corpus/bach/"
 _HINT = (
-    "get the package music21 (pip download --no-deps music21, 20 MB) and give its .whl file as "
-    "data_dir, or pip install music21"
+    "pip install music21, or pip download --no-deps music21 (20 MB) and give its file, "
+    "--config.data.dir=music21-VERSION.whl, or as --data_dir to python -m score_sde.data"
 )
 
 

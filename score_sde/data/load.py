@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -178,7 +178,8 @@ def prepare(name: str, *, data_dir: DataDir = None, **options: Any) -> str:
     """
     if is_read_as_it_is(name):
         if options:
-            raise DataError(f"{name} is read as it is: leave out {', '.join(options)}")
+            where = ", of the path that is data_dir (--data_dir=PATH)" if name in BY_PATH else ""
+            raise DataError(f"{name} is read as it is{where}: leave out {_flags(options)}")
         found = load(name, data_dir=data_dir)
         return found.place or (str(data_dir) if data_dir and name in BY_PATH else "")
     if name == "emoji":
@@ -191,11 +192,11 @@ def prepare(name: str, *, data_dir: DataDir = None, **options: Any) -> str:
         return _tfds_dir(data_dir)
     if name in OF_FILES:
         if strange := sorted(options.keys() - OF_FILES[name].OPTIONS):
-            raise DataError(f"{name} are made without: leave out {', '.join(strange)}")
+            raise DataError(f"{name} are made without: leave out {_flags(strange)}")
         said: str = OF_FILES[name].prepare(data_dir or f"data/{name}", **options)
         return said
     if options:
-        raise DataError(f"{name} is prepared as it is: leave out {', '.join(options)}")
+        raise DataError(f"{name} is prepared as it is: leave out {_flags(options)}")
     from score_sde.data import tfds_source
 
     tfds_source.prepare(name, _tfds_dir(data_dir), _ours())
@@ -241,7 +242,10 @@ def _arrays(split: str, data_dir: DataDir) -> Source:
 
 def _encoded(split: str, data_dir: DataDir) -> Source:
     if data_dir is None:
-        raise DataError("encoded data need data_dir, the folder that score_sde.data encode wrote")
+        raise DataError(
+            "encoded data need data_dir (config.data.dir), the folder that encode, prepare texts "
+            "or prepare sounds of python -m score_sde.data wrote"
+        )
     return encoded.load(data_dir, split)
 
 
@@ -292,6 +296,11 @@ _ELSE = {
     "arrays": "--data_dir=FILE, .npz or .npy",
     "encoded": "--data_dir=FOLDER, as python -m score_sde.data encode writes it",
 }
+
+
+def _flags(options: Iterable[str]) -> str:
+    """Options by their names, beside the flag of one that has another."""
+    return ", ".join(f"{name} (--from)" if name == "source" else name for name in options)
 
 
 def _tfds_dir(data_dir: DataDir) -> str:

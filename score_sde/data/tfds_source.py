@@ -36,6 +36,9 @@ from score_sde.data.tfds_records import Records
 from score_sde.errors import UserError, first_line
 from score_sde.fields import Field
 
+_LISTS = (
+    "`python -m score_sde.data prepare --help` lists those here, tfds.list_builders() those of TFDS"
+)
 _NAME = re.compile(r"(?P<base>\w+)(/(?P<variant>[\w+-][\w.+-]*))?(:(?P<version>[\d*.]+))?")
 
 
@@ -143,7 +146,7 @@ def _builder(name: str, data_dir: str, also: Sequence[str]) -> tfds.core.Dataset
     if not base or not (base in known or base in digits.BUILDERS or folder.is_dir()):
         names = dict.fromkeys((*known, *also))
         near = difflib.get_close_matches(name.lower(), list(names), n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else "see tfds.list_builders()"
+        hint = f"did you mean {', '.join(near)}?" if near else _LISTS
         if Path(name).exists():
             kind = "folder" if Path(name).is_dir() else "arrays"
             hint = f"it is a path: the set is {kind!r}, with the path as data_dir (config.data.dir)"

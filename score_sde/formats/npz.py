@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -97,9 +98,11 @@ def opened(path: Path, what: str) -> Iterator[Arrays]:
         what: it should be, for the message: "a file of statistics".
 
     Raises:
-        UserError: it is not an .npz file of plain arrays, or what is done with it within raises one
-            of the errors of damaged files.
+        UserError: it is not there, or not an .npz file of plain arrays, or what is done with it
+            within raises one of the errors of damaged files.
     """
+    if not os.path.lexists(path):
+        raise UserError(f"there is no {path}: give the path of {what}")
     try:
         if path.exists() and not path.is_file():
             raise ValueError("it is no regular file")

@@ -225,10 +225,11 @@ def _difference(held: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
     What a user chose comes before what follows from it, and a digest, which says nothing, last.
     """
-    was, now = _flat(held), _flat(known)
+    # Nothing is said as "" by one version, and not at all by another.
+    was, now = ({n: v for n, v in _flat(one).items() if v != ""} for one in (held, known))
     order = [*_CALLED, *sorted({*was, *now} - _CALLED.keys() - _OTHERS.keys()), *_OTHERS]
     path = next((path for path in order if was.get(path) != now.get(path)), "")
-    if not path:  # only empty sections, or values that are None
+    if not path:  # only empty sections, or values that are None or ""
         return "another version drew them"
     if path in _OTHERS:
         return _OTHERS[path]

@@ -35,7 +35,7 @@ class Points:
     @classmethod
     def at_ratio(cls, sde: SDE, ratio: ArrayLike) -> Self:
         """The points at which sigma / alpha has these values."""
-        return cls.at(sde, sde.time_at_log_snr(-2 * np.log(np.float64(ratio))))
+        return cls.at(sde, sde.time_at_log_snr(-2 * np.log(np.asarray(ratio, np.float64)[()])))
 
     @functools.cached_property
     def ratio(self) -> np.ndarray:

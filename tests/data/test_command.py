@@ -33,7 +33,9 @@ def test_what_is_read_as_it_is(tmp_path, capfd, monkeypatch):
     said = "needs no preparation: it is read as it is"
     assert capfd.readouterr() == (f"words {said} from {path}\n" * 2 + f"moons {said}\n", "")
     assert main(["info", "words", f"--data_dir={path}"]) == 0
-    assert f"\nplace: {path}\n" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert f"\nplace: {path}\n" in out
+    assert ", names '\\n', a, b, c, d, ... z\n" in out  # of which one is a line end
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -47,7 +49,12 @@ def test_what_is_read_as_it_is(tmp_path, capfd, monkeypatch):
         (["info", "backbone"], "did you mean backbone64?"),
         (["prepare", "note"], "did you mean notes?"),
         (["prepare", "folder"], "no PNG, JPEG or WebP image"),
-        (["prepare", "moons", "--from=x"], "moons is read as it is: leave out source"),
+        (["prepare", "moons", "--from=x"], "moons is read as it is: leave out source (--from)"),
+        (
+            ["prepare", "words", "--from=x"],
+            "of the path that is data_dir (--data_dir=PATH): leave out",
+        ),
+        (["prepare", "bach"], "unknown data set 'bach': `python -m score_sde.data prepare --help`"),
         (["prepare", "words"], "apt-get install wamerican"),
         (["prepare", "chorales"], "pip download --no-deps music21"),
         (["info", "folder", "--image_size=x"], "invalid int value"),

@@ -74,5 +74,5 @@ def test_an_index_that_was_changed_is_refused(written):
 def test_what_there_is_not_is_said(written):
     with pytest.raises(SplitError, match="has no split 'test': use train"):
         data.load("encoded", "test", data_dir=written[0])
-    with pytest.raises(DataError, match="need data_dir, the folder that"):
+    with pytest.raises(DataError, match=r"need data_dir \(config.data.dir\), the folder that"):
         data.load("encoded")

@@ -28,6 +28,15 @@ def archive(path, compression=zipfile.ZIP_STORED, **members):
     return path
 
 
+def test_a_file_that_is_not_there(tmp_path):
+    path = tmp_path / "none.npz"
+    with (
+        pytest.raises(UserError, match=f"^there is no {path}: give the path of a file of x$"),
+        npz.opened(path, "a file of x"),
+    ):
+        pass
+
+
 def test_what_is_there_is_read(tmp_path):
     arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.array("text"), "c": np.zeros((0, 3))}
     np.savez_compressed(tmp_path / "good.npz", **arrays)

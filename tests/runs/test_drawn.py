@@ -36,6 +36,7 @@ THEIRS = {
         ({"seed": "a" * 99}, f"seed: nothing there, {'a' * 80} asked for"),
         ({"asked": None}, "--task: class there, nothing asked for"),
         ({"guidance": {}}, "another version drew them"),
+        ({"asked": THEIRS["asked"] | {"predictions": ""}}, "another version drew them"),
         ({"of": 3}, "number of samples: 2 there, 3 asked for"),
         (
             {"asked": THEIRS["asked"] | {"sha256": "b"}, "of": 3},

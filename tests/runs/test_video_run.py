@@ -128,9 +128,10 @@ def test_its_pictures_are_a_strip_and_an_animation(begun):
             assert picture.n_frames == 8
 
 
-def test_it_is_asked_by_a_text(begun):
+def test_it_is_asked_by_a_text(begun, capsys):
     words, workdir, _ = begun
     assert cli.main([*words, "--mode=sample", "--condition=text=a 3 moves left"]) == 0
+    assert "and samples.png; it moves in samples.gif\n" in capsys.readouterr().out
     with np.load(workdir / "samples.npz") as arrays:
         assert arrays["samples"].shape == (3, 8, 16, 16, 1)
         assert arrays["samples"].dtype == np.uint8
