@@ -11,7 +11,8 @@ whose molecules are the smaller ones, it is 99.0 % and 93.7 %.
 
 After 506 s on two cores (JAX 0.10.2, 2026-11-28) 81.4 +- 0.3 % of the atoms of 1,000 samples are
 stable, 3.5 +- 0.6 % of the molecules, and 22.8 +- 1.3 % are valid: a start. Published networks
-see each molecule a thousand times, here it is twice.
+see each molecule a thousand times, here it is twice. Of the transformer, after 321 s beside other
+programs, it is 58.0 +- 0.3 % of the atoms and no molecule: it has to learn what turns are.
 
     pip install qm9pack
     python -m score_sde.data prepare qm9

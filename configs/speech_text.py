@@ -4,7 +4,9 @@ As notes_text, of log-mel spectra of 96 frames and 48 bands, which a diffusion t
 72 patches; 1,831,360 parameters. A long prompt is cut into pieces, and the network is told where a
 piece begins, in seconds, beside the text; without --condition=start that of a training example.
 It trains in 249 s of processor time (JAX 0.10.2, 2026-11-28); the log-likelihood of held-out
-spectra is -1,626 +- 223 nats then.
+spectra is -1,626 +- 223 nats then. Normal variables of the training's means and variances have
+-5,907 +- 145, and probabilistic PCA with 200 components, the best of it, 1,015 +- 151: of 1,123
+examples in minutes this is for prompts that can be told, not for densities.
 
     apt-get install asterisk-core-sounds-en-wav
     python -m score_sde.data prepare speech

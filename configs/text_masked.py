@@ -6,9 +6,10 @@
 With --tokenizer=tokenizer.json (pip install tokenizers) the first makes tokens by any released
 tokeniser. The network is that of bach_masked.py, without places, and sees as many tokens in
 training, 9.8 million. On the 2.5 million characters of Debian's packages fortunes and fortunes-min,
-their files named *.txt, it takes 666 s of processor time, and has 3.31 +- 0.02 bits a character of
-what is held out (JAX 0.10.2, 2026-11-28). `model.channels`, `depth`, `heads` and `training.steps`
-scale it, and llada_8b.py is the same network at the size of LLaDA.
+their files named *.txt, it takes 616 s on two cores beside other programs, alone 570 s, and has
+3.31 +- 0.02 bits a character of what is held out (JAX 0.10.2, 2026-11-28). `model.channels`,
+`depth`, `heads` and `training.steps` scale it, and llada_8b.py is the same network at the size of
+LLaDA.
 
 A prediction draws two tokens of a text of 256; --config.sampling.steps=256 draws one by each.
 """

@@ -61,7 +61,7 @@ def _joined(text: str) -> str:
         fence = line.lstrip().startswith("```")
         if not lines[-1].strip():  # code in an item is six further in, after an empty line
             code = line.startswith(" " * 6)
-        begins = not line.strip() or re.match(r"\s*(?:[-*+>#|]|\d+\.)", line)
+        begins = not line.strip() or re.match(r"\s*(?:[-*+>#|]|\d+\. )", line)
         if begins or fence or fenced or code or not lines[-1].strip() or "```" in lines[-1]:
             lines.append(line)
         else:

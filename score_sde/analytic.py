@@ -107,15 +107,20 @@ def correlated_gaussian(sde: SDE, mean: ArrayLike, covariance: ArrayLike) -> Den
         raise ValueError(f"covariance has a negative eigenvalue, {eigenvalues[0]:g}")
     eigenvalues = eigenvalues.clip(min=0)
 
-    def one(x: jax.Array, t: jax.Array) -> Prediction:
+    def one(x: jax.Array, t: jax.Array, *of_data: jax.Array) -> Prediction:
         alpha, sigma = sde.alpha(t), sde.sigma(t)
-        m, l, q = (jnp.asarray(a, x.dtype) for a in (mean, eigenvalues, eigenvectors))
+        m, l, q = (jnp.asarray(a, x.dtype) for a in of_data)
         whitened = ((x - alpha * m).reshape(-1) @ q) / (alpha**2 * l + sigma**2)
         x0, eps = q @ (alpha * l * whitened), q @ (sigma * whitened)
         return Prediction(m + x0.reshape(x.shape), eps.reshape(x.shape))
 
+    every = jax.jit(jax.vmap(one, (0, 0, None, None, None)), inline=True)  # as in gaussian_mixture
+
     def denoise(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
-        return jax.vmap(one)(x, jnp.broadcast_to(jnp.asarray(t, x.dtype), x.shape[:1]))
+        t = jnp.broadcast_to(jnp.asarray(t, x.dtype), x.shape[:1])
+        data = (jnp.asarray(part) for part in (mean, eigenvalues, eigenvectors))
+        found: Prediction = every(x, t, *data)
+        return found
 
     return denoise
 
@@ -133,7 +138,7 @@ def gaussian_mixture(sde: SDE, means: ArrayLike, stds: ArrayLike, weights: Array
         denoise(x, t, cond=None); it ignores cond.
     """
 
-    def one(x: jax.Array, t: jax.Array) -> Prediction:
+    def one(x: jax.Array, t: jax.Array, means: Any, stds: Any, weights: Any) -> Prediction:
         centred, variance, log_joint, std = _components(sde, means, stds, weights, x, t)
         responsibility = jax.nn.softmax(log_joint)
         alpha, sigma = sde.alpha(t), sde.sigma(t)
@@ -141,8 +146,14 @@ def gaussian_mixture(sde: SDE, means: ArrayLike, stds: ArrayLike, weights: Array
         eps = _scale(sigma / variance, centred)
         return Prediction(*(jnp.tensordot(responsibility, e, 1) for e in (x0, eps)))
 
+    # Called alone it is one program, and not one for each operation; it is told the mixture, which
+    # may be large.
+    every = jax.jit(jax.vmap(one, (0, 0, None, None, None)), inline=True)
+
     def denoise(x: jax.Array, t: jax.Array, cond: Any = None) -> Prediction:
-        return jax.vmap(one)(x, jnp.broadcast_to(t, x.shape[:1]))
+        mixture = (jnp.asarray(part) for part in (means, stds, weights))
+        found: Prediction = every(x, jnp.broadcast_to(t, x.shape[:1]), *mixture)
+        return found
 
     return denoise
 

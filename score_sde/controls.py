@@ -25,7 +25,7 @@ from jax.typing import ArrayLike
 from score_sde.models.added import Added
 from score_sde.models.controlnet import weighted
 from score_sde.models.spatial_transformer import Beside
-from score_sde.parts import Part
+from score_sde.parts import Part, called
 
 Cond = dict[str, jax.Array]
 PREFIX = "control_"
@@ -133,7 +133,7 @@ class ByAdapter(Control):
 
     def told(self, shown: jax.Array) -> Cond:
         """Its features."""
-        return _called(self.part, shown)
+        return called(self.part, shown)
 
     def steers(
         self, x: jax.Array, label: jax.Array, cond: Cond, told: Cond, weight: jax.Array
@@ -152,7 +152,7 @@ class ByImage(Control):
 
     def told(self, shown: jax.Array) -> Cond:
         """Tokens of the embedding."""
-        return {"tokens": _called(self.part, shown)}
+        return {"tokens": called(self.part, shown)}
 
     def away(self, shown: jax.Array, told: Cond) -> Cond:
         """Those of an embedding of zeros, as the released adapters learnt to be told no image."""
@@ -166,11 +166,6 @@ class ByImage(Control):
         pairs = self.part(told["tokens"], method="beside")
         scale = weight[:, None, None]
         return Steers({}, (tuple((keys, scale * values) for keys, values in pairs),))
-
-
-@jax.jit
-def _called(part: Part, shown: jax.Array) -> Any:
-    return part(shown)
 
 
 def _of_images(weight: jax.Array) -> jax.Array:

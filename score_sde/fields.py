@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -29,9 +30,11 @@ RESERVED = ("counts", "samples", "observed", "predicted", ABOUT)
 
 _MOST = 2**31 - 1  # values of anything
 _DIGITS = 10  # of a class
-_SHOWN = 12  # names of classes in a message
+_SHOWN = 12  # names of classes, or words, in a message
 _LEVELS = 2**16  # and of what has pixels
 _PIXELS = ("image", "video")
+# Of a text in UTF-8, its A to Z as a to z: as encoders that are trained here read it (models.text).
+_WORD = re.compile(rb"[a-z0-9\x80-\xff]+|[!-~]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Field:
             a label, tokens that there are; 0 if it is continuous.
         names: one for each class of a label, or for each token what it stands for; or empty.
         rate: samples a second of a signal; 0 of anything else.
+        vocabulary: of texts of few words all of these, as `words_of` gives them: what is trained on
+            the texts can mean nothing by another. Empty where any word may be asked for.
 
     Raises:
         ValueError: there is no such kind, the name cannot be one, the type is not of numbers, there
@@ -63,6 +68,7 @@ class Field:
     values: int = 0
     names: tuple[str, ...] = ()
     rate: int = 0
+    vocabulary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_name("kind of field", self.kind, KINDS)
@@ -118,6 +124,23 @@ class Field:
         raise ValueError(
             f"{text!r:.80} is no class of {self.name}: {hint}they are "
             f"{known or f'0 to {self.values - 1}'}"
+        )
+
+    def check_words(self, text: str) -> None:
+        """Raise ValueError if a text has a word that no text of the vocabulary has.
+
+        Args:
+            text: what the user gave; the message names the nearest word, if one is near.
+        """
+        unknown = [word for word in words_of([text]) if word not in self.vocabulary]
+        if not self.vocabulary or not unknown:
+            return
+        near = difflib.get_close_matches(unknown[0], self.vocabulary, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        some = [word for word in self.vocabulary if word.isalnum()]
+        known = ", ".join(some[:_SHOWN]) + (", ..." if len(some) > _SHOWN else "")
+        raise ValueError(
+            f"{unknown[0]!r:.80} is no word of {self.name} here: {hint}they are {known}"
         )
 
     def differs(self, other: Field) -> tuple[str, str] | None:
@@ -252,14 +275,24 @@ def signal(samples: int, rate: int, channels: int = 0, name: str = "signal") -> 
     return Field(name, "signal", (samples, channels)[: 1 + (channels > 0)], rate=rate)
 
 
-def text(most: int, name: str = "text") -> Field:
+def text(most: int, name: str = "text", vocabulary: tuple[str, ...] = ()) -> Field:
     """A text in UTF-8, uint8, with zeros after its end.
 
     Args:
         most: how many bytes it has at most.
         name: of the field.
+        vocabulary: the words that there are, if only they have a meaning.
     """
-    return Field(name, "text", (most,), "uint8")
+    return Field(name, "text", (most,), "uint8", vocabulary=tuple(vocabulary))
+
+
+def words_of(texts: Iterable[str]) -> tuple[str, ...]:
+    """The different words of texts, in the order in which they come; A to Z count as a to z.
+
+    A word is a stretch of letters, digits and what is not of ASCII, or one other visible sign.
+    """
+    found = (word for one in texts for word in _WORD.findall(one.encode().lower()))
+    return tuple(word.decode() for word in dict.fromkeys(found))
 
 
 def pictures(field: Field, value: np.ndarray) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from score_sde import values
+from score_sde import interrupts, values
 from score_sde.errors import UserError
 
 # Reads of a regular file do not ask whether O_NONBLOCK is set. Windows has only the last.
@@ -131,7 +131,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial(path)
     try:
-        with partial.open("wb") as file:
+        with interrupts.removing(partial.unlink), partial.open("wb") as file:
             yield file
         partial.replace(path)
     except BaseException:
@@ -158,7 +158,8 @@ def making(folder: Path, advice: str) -> Iterator[Path]:
     with writing(folder.parent, advice):
         partial = _new_partial(folder)
         try:
-            yield partial
+            with interrupts.removing(lambda: shutil.rmtree(partial)):
+                yield partial
             if os.path.lexists(folder) and not _is_empty(folder):
                 raise UserError(f"{folder} was made by another process meanwhile. {advice}")
             partial.rename(folder)

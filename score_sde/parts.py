@@ -85,6 +85,12 @@ class Part:
         return self.apply(self.params, self.constants, *args, method=method, **kwargs)
 
 
+@jax.jit
+def called(part: Part, x: jax.Array) -> Any:
+    """What a network makes of an array, compiled once for shapes and equal networks."""
+    return part(x)
+
+
 class Stored(NamedTuple):
     """What a file holds; save(path, *stored) writes it.
 

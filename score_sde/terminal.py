@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, ParamSpec, TextIO
 
+from score_sde import interrupts
 from score_sde.errors import UserError
 
 P = ParamSpec("P")
@@ -137,21 +138,25 @@ def program(main: Callable[P, int]) -> Callable[P, int]:
 
     Returns:
         The same; it returns 2 after a UserError, which is printed, and 130 where it could not go
-        on because nobody reads what it prints, and after Ctrl-C.
+        on because nobody reads what it prints, and after Ctrl-C; 143 after SIGTERM.
     """
 
     @functools.wraps(main)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> int:
         out, err = _Stream(sys.stdout), _Stream(sys.stderr)
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            interrupts.Listening(),
+        ):
             try:
                 code = main(*args, **kwargs)
             except UserError as error:
                 return _last_word(f"error: {error}", 2)
             except NobodyReads:
                 return _last_word("nobody reads what is printed: stopped", 130)
-            except KeyboardInterrupt:
-                return _last_word("error: interrupted", 130)
+            except KeyboardInterrupt as error:
+                return _last_word(interrupts.said(error), interrupts.code(error))
             except SystemExit:
                 _flush(out)
                 raise

@@ -13,6 +13,7 @@ observations are exact or missing here).
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -38,21 +39,9 @@ class MarkovChain:
         self, tokens: jax.Array, t: jax.Array, cond: Mapping[str, jax.Array] | None = None
     ) -> jax.Array:
         """See TokenPredictor; the time makes no difference, and there are no conditions."""
-        initial, transitions = jnp.asarray(self.initial), jnp.asarray(self.transitions)
-        known = jax.nn.one_hot(tokens, len(initial), dtype=initial.dtype)
-        evidence = jnp.where((tokens == MASK)[..., None], 1, known).swapaxes(0, 1)
-
-        def left(f: jax.Array, e: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return _normalised((f * e) @ transitions), f
-
-        def right(b: jax.Array, e: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return _normalised((e * b) @ transitions.T), b
-
-        first = jnp.broadcast_to(initial[None], evidence.shape[1:])
-        forward = jax.lax.scan(left, first, evidence)[1]
-        backward = jax.lax.scan(right, jnp.ones_like(first), evidence, reverse=True)[1]
-        p = _normalised(forward * backward).swapaxes(0, 1)
-        return substituted(jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), NEVER), tokens)
+        # Compiled once: called alone, its two loops would be again at every call.
+        logits: jax.Array = _given(jnp.asarray(self.initial), jnp.asarray(self.transitions), tokens)
+        return logits
 
     def log_prob(self, x0: jax.Array) -> jax.Array:
         """log p(x_0), nats, [batch].
@@ -60,9 +49,34 @@ class MarkovChain:
         Args:
             x0: tokens without masks, int [batch, length].
         """
-        first = jnp.log(jnp.asarray(self.initial))[x0[:, 0]]
-        steps = jnp.log(jnp.asarray(self.transitions))[x0[:, :-1], x0[:, 1:]]
-        return first + steps.sum(axis=1)
+        found: jax.Array = _log_prob(jnp.asarray(self.initial), jnp.asarray(self.transitions), x0)
+        return found
+
+
+@functools.partial(jax.jit, inline=True)
+def _given(initial: jax.Array, transitions: jax.Array, tokens: jax.Array) -> jax.Array:
+    """log p of each place's token given those that are known, [batch, length, V]."""
+    known = jax.nn.one_hot(tokens, len(initial), dtype=initial.dtype)
+    evidence = jnp.where((tokens == MASK)[..., None], 1, known).swapaxes(0, 1)
+
+    def left(f: jax.Array, e: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return _normalised((f * e) @ transitions), f
+
+    def right(b: jax.Array, e: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return _normalised((e * b) @ transitions.T), b
+
+    first = jnp.broadcast_to(initial[None], evidence.shape[1:])
+    forward = jax.lax.scan(left, first, evidence)[1]
+    backward = jax.lax.scan(right, jnp.ones_like(first), evidence, reverse=True)[1]
+    p = _normalised(forward * backward).swapaxes(0, 1)
+    return substituted(jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), NEVER), tokens)
+
+
+@functools.partial(jax.jit, inline=True)
+def _log_prob(initial: jax.Array, transitions: jax.Array, x0: jax.Array) -> jax.Array:
+    """log p of sequences, [batch]."""
+    steps = jnp.log(transitions)[x0[:, :-1], x0[:, 1:]]
+    return jnp.log(initial)[x0[:, 0]] + steps.sum(axis=1)
 
 
 def _normalised(weights: jax.Array) -> jax.Array:

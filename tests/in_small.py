@@ -24,6 +24,7 @@ from score_sde.data.__main__ import (
     add_emoji_flags,
     add_encode_flags,
     add_made_flags,
+    add_sound_flags,
     add_text_flags,
 )
 from score_sde.errors import UserError
@@ -106,6 +107,9 @@ ELSEWHERE = {
     ),
     "python main.py --workdir=runs/digits_vp --mode=sample --lora=": "runs/test_lora_run.py",
     "python main.py --workdir=runs/digits_video": "runs/test_video_run.py",
+    "python main.py --workdir=runs/mine": "runs/test_text_runs.py",
+    "python main.py --mode=import --checkpoint=FOLDER": "interop/test_pipelines.py",
+    "python main.py --workdir=runs/sd15": "interop/test_pipelines.py",
     "python main.py --workdir=runs/emoji_text": "runs/test_text_runs.py",
 }
 # The flags of those that are not of main.py.
@@ -185,7 +189,7 @@ NETWORK = {
     | {"model.key_value_heads": 1},
     "egnn": {"model.channels": 8, "model.depth": 1},
     "edm2": UNET | {"model.head_channels": 4},
-    "sound_autoencoder": {"model.widths": (4, 4, 4, 4, 8)},
+    "sound_autoencoder": {"model.widths": (4, 4, 8)},
     "autoencoder": {"model.widths": (4, 4, 8), "model.groups": 2, "model.num_res_blocks": 1},
 }
 # Eight pixels in place of 32, and these in place of the features of a network.
@@ -239,6 +243,13 @@ def texts(words):
     """Its flags can be read: data/test_texts.py makes sets of folders."""
     parser = argparse.ArgumentParser()
     add_text_flags(parser)
+    parser.parse_args([word for word in words[5:] if not word.startswith("--data_dir=")])
+
+
+def sounds(words):
+    """Its flags can be read: data/test_sounds.py makes sets of folders."""
+    parser = argparse.ArgumentParser()
+    add_sound_flags(parser)
     parser.parse_args([word for word in words[5:] if not word.startswith("--data_dir=")])
 
 
@@ -300,6 +311,7 @@ HOW = {
     "python -m score_sde.data prepare notes": made,
     "python -m score_sde.data prepare furniture_points": made,
     "python -m score_sde.data prepare texts": texts,
+    "python -m score_sde.data prepare sounds": sounds,
     "python -m score_sde.data prepare speech": made,
     "python -m score_sde.data prepare qm9": made,
     "python -m score_sde.data prepare backbone64": made,
@@ -357,19 +369,25 @@ HOW = {
 }
 
 
+BEGUN = {"mine": "small_images"}
+RELEASED = ("--checkpoint=FOLDER", "--workdir=runs/sd15")
+
+
 @functools.cache
 def parsed(words):
     """The command line of `python main.py ...`; None if it is another, or asks for help.
 
-    A run that is opened by its folder is not there yet: runs/NAME will be of configs/NAME.py.
+    A run that is opened by its folder is not there yet: runs/NAME will be of configs/NAME.py, or of
+    what BEGUN says. None too of a released model, which is not there: its files say its config.
     """
     if words[:1] == ("score-sde",):
         words = ("python", "main.py", *words[1:])
-    if words[:2] != ("python", "main.py") or not words[2:]:
+    if words[:2] != ("python", "main.py") or not words[2:] or set(RELEASED) & set(words):
         return None
     given = dict(word.partition("=")[::2] for word in words)
     if "--config" not in given and "--workdir" in given:
         name = PurePath(given["--workdir"]).name
+        name = BEGUN.get(name, name)
         words = (*words[:2], f"--config=configs/{name}.py", *words[2:])
     with contextlib.chdir(ROOT), contextlib.suppress(flags.HelpRequest):
         return flags.parse(["main.py", *words[2:]])

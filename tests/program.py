@@ -70,6 +70,26 @@ def called(*arguments):
     return _called(io.StringIO(), arguments)
 
 
+def refused(*arguments):
+    """The one line of a refused command, called in this process: there are many of them."""
+    return error_of(called(*arguments))
+
+
+def error_of(result):
+    """The one line of a refused command."""
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def files(folder):
+    """Every file below a folder, with its content."""
+    return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
 def called_command(main, *arguments):
     """As `called`, of another command: its main function, which takes arguments alone."""
     return _called(io.StringIO(), arguments, lambda argv: main(argv[1:]))

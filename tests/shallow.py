@@ -26,9 +26,10 @@ def pipeline(source, target, unet=None):
     shutil.copytree(source, target, **copy)
     for folder in (target, *filter(lambda path: path.is_dir(), target.rglob("*"))):
         folder.chmod(0o755)
-    config = json.loads(((unet or source / "unet") / "config.json").read_text()) | ONE_LEVEL
-    if "only_cross_attention" in config:
-        config["only_cross_attention"] = config["only_cross_attention"][:1]
+    config = json.loads(((unet or source / "unet") / "config.json").read_text())
+    deep = len(config["block_out_channels"])
+    each = {n: v[:1] for n, v in config.items() if isinstance(v, list) and len(v) == deep}
+    config |= each | ONE_LEVEL
     _write(target / "unet", config, _random(COMPONENTS[config["_class_name"]], config))
     return target
 
@@ -41,6 +42,22 @@ def motion_adapter(source, target, unet):
     arrays = _random(motion.COMPONENT, joint)
     _write(target, config, {name: a for name, a in arrays.items() if "motion_modules" in name})
     return target
+
+
+def steering(source, target):
+    """As the ControlNet or the T2I-adapter in a folder, for such a U-Net."""
+    config = json.loads((source / "config.json").read_text())
+    few = ONE_LEVEL | {"channels": [8], "num_res_blocks": 1}
+    config |= {name: value for name, value in few.items() if name in config}
+    _write(target, config, _random(COMPONENTS[config["_class_name"]], config))
+    return target
+
+
+def image_prompt(arrays):
+    """As the IP-Adapter of these arrays, for the four attentions of such a U-Net to its text."""
+    widths = {f"{2 * i + 1}.to_{to}_ip.weight": 8 for i in range(4) for to in "kv"}
+    layers = {f"ip_adapter.{name}": arrays[f"ip_adapter.{name}"][:n] for name, n in widths.items()}
+    return {name: a for name, a in arrays.items() if "image_proj" in name} | layers
 
 
 def _random(component, config):

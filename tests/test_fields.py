@@ -7,6 +7,7 @@ import pytest
 
 from score_sde import fields
 from score_sde.fields import Field
+from score_sde.models.text.words import split
 
 IMAGE, LABEL = fields.image((8, 6, 1)), fields.label(2, ("cat", "dog"))
 
@@ -55,6 +56,17 @@ def test_values_of_a_field_are_numbers(dtype):
     with pytest.raises(ValueError, match="the field label cannot be of") as caught:
         fields.Field("label", "label", dtype=dtype)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_words_are_those_that_the_encoder_reads():
+    """As many of each text, and equal where the bytes of its places are."""
+    texts = ["Violin, A#4", "sci-fi  f\u00fcr\tZWEI", "a 3 moves left", ""]
+    found = split(fields.encode_texts(texts, 40))
+    for text, slots, byte in zip(texts, found.slot, found.byte, strict=True):
+        count = int(slots.max()) + 1
+        read = [bytes(byte[slots == n].astype(np.uint8)).decode() for n in range(count)]
+        assert tuple(dict.fromkeys(read)) == fields.words_of([text])
+    assert fields.words_of(texts[:1]) == ("violin", ",", "a", "#", "4")
 
 
 def test_texts_come_back():

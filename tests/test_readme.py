@@ -68,7 +68,7 @@ AFTER = {
         ("z.shape == x.shape", "path.shape == images.shape", "np.isfinite(images).all()"),
     ),
     'score_sde.load("runs/digits_vp")': (
-        "",
+        "import numpy as np",
         ("run.step == 2", "x.shape == (16, 8, 8, 1)", "np.isfinite(x).all()"),
     ),
     "run.denoise(x, jax.numpy.full(16, 0.3))": (

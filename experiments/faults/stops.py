@@ -13,8 +13,12 @@ from experiments.faults.place import Place
 from experiments.faults.program import NEW_STEP, Program
 from experiments.faults.table import Row
 
-# 0: it stopped after its step, or was done. 130: the same after Ctrl-C. Negative: it ended at once.
-_CODES = {signal.SIGTERM: (0, -signal.SIGTERM), signal.SIGINT: (0, 130, -signal.SIGINT)}
+# 0: it stopped after its step, or was done. 130: the same after Ctrl-C, or it ended at once, as 143
+# after SIGTERM. Negative: while it was imported.
+_CODES = {
+    signal.SIGTERM: (0, 143, -signal.SIGTERM),
+    signal.SIGINT: (0, 130, -signal.SIGINT),
+}
 _APART = 0.3  # seconds between two, at most
 
 

@@ -37,6 +37,11 @@ def build(pages: Path, out: Path) -> None:
             raise UserError("the site was not built: see above")
 
 
+def _say(line: str) -> None:
+    """Print a line at once: what it announces takes a while."""
+    print(line, flush=True)
+
+
 @terminal.program
 def main(argv: list[str]) -> int:
     """Write the pages, and build the site of them."""
@@ -44,7 +49,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("site"), metavar="DIR")
     given = parser.parse_args(argv[1:])
     with tempfile.TemporaryDirectory() as pages:
-        source.write(Path(pages))
+        source.write(Path(pages), _say)
+        _say("building the pages ...")
         build(Path(pages), given.out.resolve())
     print(f"Next: open {given.out}/index.html")
     return 0

@@ -21,7 +21,10 @@ GROUPS = {
     "Molecules and proteins": ("qm9", "backbone64", "backbone"),
 }
 OTHERS = "Others"
-SHOWN = ("digits_vp", "emoji_text", "notes_text", "bach_masked", "toy_moons")
+SHOWN = (
+    *("digits_vp", "emoji_control", "digits_video", "notes_text", "bach_masked"),
+    *("furniture_points", "qm9", "backbone64", "toy_moons"),
+)
 
 
 def group(name: str) -> str:
@@ -63,6 +66,6 @@ def _overview() -> str:
             "# Gallery",
             "What comes with the code, each a file of `configs/`: what it gives, on what hardware, "
             "in what time, and the commands that do it.",
-            *(_picture(name) for name in SHOWN),
+            *(f"{_picture(name)}\n\n*[{name}](../../configs/{name}.py)*" for name in SHOWN),
         )
     )

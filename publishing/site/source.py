@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import posixpath
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from publishing.site import (
@@ -62,8 +62,12 @@ def places(there: dict[str, Page]) -> dict[str, str]:
     return found | borrowed.FOLDERS | borrowed.FILES | tables.SOURCES
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, say: Callable[[str], object]) -> None:
     """Write the pages and what they show into an empty folder.
+
+    Args:
+        folder: it is there.
+        say: told of each page whose code is executed, as that takes most of the time.
 
     Raises:
         UserError: MathJax is not installed.
@@ -75,6 +79,7 @@ def write(folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         text = diagrams.listed(links.moved(page.text, uri, page.folder, known))
         if uri.startswith("learn/"):
+            say(f"executing docs/{uri} ...")
             text, drawn = executed.executed(text, uri)
             for name, picture in drawn.items():
                 (folder / name).write_bytes(picture)

@@ -1,4 +1,4 @@
-"""How every mode begins: the other processes are found, and what was compiled before."""
+"""How every mode begins: processes and what was compiled are found, and signals are listened to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING
 
+from score_sde import interrupts
 from score_sde.errors import UserError
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def begin(line: CommandLine) -> None:
-    """Tell XLA its flags; find the other processes, and what was compiled before."""
+    """Tell XLA its flags; find the other processes, and what was compiled before; listen."""
     import jax
 
     from score_sde.cli import compilation
@@ -33,6 +34,7 @@ def begin(line: CommandLine) -> None:
             print(text, flush=True)
 
     compilation.keep(say)
+    interrupts.listen()
 
 
 def _distribute(line: CommandLine) -> None:

@@ -11,6 +11,7 @@ from score_sde.cli.flags import Options
 from score_sde.cli.question import Question
 from score_sde.errors import UserError
 from score_sde.guidance.task import Guided, Task
+from score_sde.objectives import Classification
 from score_sde.runs import folder
 from score_sde.runs.experiment import Experiment
 
@@ -26,10 +27,7 @@ def ask(
     labels = [n for n in experiment.conditions if experiment.data[n].kind == "label"]
     if options.classifier is None:
         if not labels:
-            raise UserError(
-                "--task=class: this model does not know classes. Train a classifier, such as "
-                "configs/digits_classifier.py, and give its folder as --classifier=DIR"
-            )
+            raise UserError(f"--task=class: this model is told no classes{_instead(experiment)}")
         task, field = Task(), experiment.data[labels[0]]
     else:
         guide = folder.load_classifier(options.classifier)
@@ -45,6 +43,23 @@ def ask(
             raise UserError(f"--label={options.label!s:.80}: {error}") from error
     cond = {field.name: classes.astype(field.dtype)}
     return Question(task, cond, experiment.field.name, name="class", columns=columns)
+
+
+def _instead(experiment: Experiment) -> str:
+    """What there is in their place, by the data and by what the model draws."""
+    there = [field.name for field in experiment.data.fields if field.kind == "label"]
+    if not there:
+        told = [f"--condition={name}=VALUE" for name in experiment.conditions]
+        how = f": say what is asked for by {' and '.join(told)}" if told else ""
+        return f", and the data {experiment.data.name} have none{how}"
+    one = f". Train one that is, by config.conditions.fields=('{there[0]}',)"
+    if experiment.space.STATES != Classification.STATES:
+        return one
+    return (
+        f"{one}; or a classifier, by config.objective.name=classification and "
+        f"config.objective.classification.field={there[0]} as configs/digits_classifier.py, and "
+        "give its folder as --classifier=DIR"
+    )
 
 
 def _check_guide(path: str, guide: Experiment, experiment: Experiment) -> None:

@@ -38,6 +38,7 @@ def value(experiment: Experiment, name: str, text: str) -> np.ndarray:
         return _pixels(field, expanded(text))
     if field.kind == "text":
         try:
+            field.check_words(text)
             return encode_texts([text], *field.shape)[0]
         except ValueError as error:
             raise UserError(f"--condition={name}: {error}") from error

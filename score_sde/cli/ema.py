@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments after the program's name; those of the process if None.
 
     Returns:
-        Exit code: 0, 2 after one line on stderr if the input is bad, 130 after Ctrl-C.
+        Exit code: 0, 2 after one line on stderr if the input is bad, 130 after Ctrl-C, 143 after
+            SIGTERM.
     """
     try:
         args, others = _parser().parse_known_args(argv)
@@ -50,9 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 130
 
 
 def _measured(args: argparse.Namespace, others: Sequence[str]) -> dict[str, Mapping[str, Any]]:

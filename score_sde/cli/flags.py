@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from score_sde.checks import check_name
 from score_sde.cli import arguments, cluster, defined, invocation, mistakes, prompt_options
 from score_sde.cli import help as texts
 from score_sde.cli import origin as origins
@@ -187,6 +189,8 @@ def _configured(argv: list[str], origin: Origin) -> tuple[flags.FlagValues, list
         _blame_override(argv, origin)
         message = mistakes.describe(error, origin.file or str(origin))
         raise UserError(_in_our_words(message, origin, argv)) from error
+    if network := last.get(configs.NETWORK):
+        _check_network(network, origin)
     for path in emptied:  # which absl would read as a text
         configs.set_field(values.config, path, None)
     configs.check_fields(values.config)
@@ -207,6 +211,26 @@ def _network(argv: list[str]) -> str:
     """The network that a flag names; "" for none."""
     name = dict(arguments.overrides(argv)).get(configs.NETWORK)
     return name if name in NETWORKS else ""
+
+
+def _check_network(name: str, origin: Origin) -> None:
+    """Raise UserError, which names those that can read these states, if there is no such network.
+
+    That takes seconds, and all that there are are named where the rest of a config is wrong too.
+    """
+    if name in NETWORKS:
+        return
+    from score_sde.runs import build
+
+    fitting: Sequence[str] = ()
+    config = _config_alone(origin)
+    if config is not None:
+        with contextlib.suppress(UserError):
+            fitting = build.networks(config)
+    try:
+        check_name(f"config.{configs.NETWORK}", name, fitting or NETWORKS)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def _rerun(argv: list[str], origin: Origin, config: ConfigDict, workdir: Path) -> str:

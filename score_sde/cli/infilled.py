@@ -45,6 +45,9 @@ def ask(
     try:
         row = experiment.space.partly(options.text)
     except ValueError as error:
-        raise UserError(f"--text={options.text!r:.80}: {error}") from error
+        kept = ": say what is known of held-out examples by --keep=START:STOP:STEP"
+        raise UserError(
+            f"--text={options.text!r:.80}: {error}{'' if field.names else kept}"
+        ) from error
     known = np.repeat(row[None], number, axis=0)
     return Question(Infill(row != MASK), {}, field.name, known, "infill")

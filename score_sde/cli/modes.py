@@ -38,8 +38,8 @@ def main(argv: list[str]) -> int:
         argv: sys.argv.
 
     Returns:
-        The exit code: 0, also after SIGTERM; 2 for bad input; 130 after Ctrl-C; 1 if training
-        diverged.
+        The exit code: 0, also after SIGTERM, on which training saves; 143 after it elsewhere; 2
+        for bad input; 130 after Ctrl-C; 1 if training diverged.
     """
     try:
         line = parse(argv)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from score_sde import files, terminal
+from score_sde import files, interrupts, terminal
 from score_sde.errors import UserError
 
 if TYPE_CHECKING:
@@ -67,16 +67,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments after the program's name; those of the process if None.
 
     Returns:
-        Exit code: 0, 2 after one line on stderr if the input is bad, 130 after Ctrl-C.
+        Exit code: 0, 2 after one line on stderr if the input is bad, 130 after Ctrl-C, 143 after
+            SIGTERM.
     """
     try:
         return _tune(*parser().parse_known_args(argv))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 130
 
 
 def _tune(args: argparse.Namespace, others: Sequence[str]) -> int:
@@ -87,6 +85,7 @@ def _tune(args: argparse.Namespace, others: Sequence[str]) -> int:
 
     xla.begin()
     compilation.keep(functools.partial(print, flush=True))
+    interrupts.listen()
     run = folder.load(args.run, weights=args.weights, step=args.step)
     sampler = _sampler(run.config, args, others)
     try:

@@ -193,11 +193,12 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: arguments after the program's name; None takes those of the process.
 
     Returns:
-      Exit status: 0, or 2 after one line on stderr if the input is bad.
+      Exit status: 0, or 2 after one line on stderr if the input is bad; 130 after Ctrl-C, 143 after
+      SIGTERM.
     """
     args = _parser().parse_args(argv)
+    interrupts.listen()  # what was written in part is removed
     if args.command == "prepare":
-        interrupts.listen()  # TFDS removes what it has written in part
         given = {key: value for key, value in vars(args).items() if key != "command"}
         place = prepare(**given)
         if is_read_as_it_is(args.name):
@@ -217,9 +218,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"name: {info.name}\nsplit: {info.split}\nsize: {info.size}\nfields:")
     for field in info.fields:
         about = {k: v for k, v in dataclasses.asdict(field).items() if k != "name" and v}
-        if len(field.names) > _NAMES:
-            first = [n if n.isprintable() else ascii(n) for n in field.names[:_TEXTS]]
-            about["names"] = f"{', '.join(first)}, ... {field.names[-1]}"
+        for key, names in (("names", field.names), ("vocabulary", field.vocabulary)):
+            if len(names) > _NAMES:
+                first = [n if n.isprintable() else ascii(n) for n in names[:_TEXTS]]
+                about[key] = f"{', '.join(first)}, ... {names[-1]}"
         print(f"  {field.name}: " + ", ".join(f"{key} {value}" for key, value in about.items()))
     for field in info.fields:
         if field.kind == "text":

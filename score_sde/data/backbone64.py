@@ -15,6 +15,7 @@ testing: no held-out chain is the relative of one that was trained on, but for c
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def pieces(home: Path, say: Callable[[str], None]) -> Iterator[tuple[str, np.nda
 
     Args:
         home: a file; or a folder, whose files that are not of proteins are left out.
-        say: is told how many those are.
+        say: is told how many those are, and how to see why.
 
     Raises:
         DataError: there is nothing of this name.
@@ -114,10 +115,10 @@ def pieces(home: Path, say: Callable[[str], None]) -> Iterator[tuple[str, np.nda
         family = next((part for part in name.parts if part in FAMILIES), FAMILIES[-1])
         try:
             read = pdb.read(path)
-        except UserError as error:
+        except UserError:
             if alone:
                 raise
-            unread.append(error)
+            unread.append(path)
             continue
         for chain in read:
             for piece in chains.pieces(chain.positions[:, 0]):
@@ -125,3 +126,4 @@ def pieces(home: Path, say: Callable[[str], None]) -> Iterator[tuple[str, np.nda
                     yield family, piece
     if unread:
         say(f"left out, without C-alphas or not to be read: {len(unread)}, the first: {unread[0]}")
+        say(f"--from={shlex.quote(str(unread[0]))} says what is wrong with it")

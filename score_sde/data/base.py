@@ -116,7 +116,7 @@ class Info:
         Raises:
           DataError: the values are of another form.
         """
-        lists = ("shape", "names")
+        lists = ("shape", "names", "vocabulary")
         try:
             options: list[dict[str, Any]] = [
                 {key: tuple(v) if key in lists else v for key, v in field.items()}

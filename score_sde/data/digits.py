@@ -108,7 +108,7 @@ class DigitsVideo(Digits):
                     ),
                     "digit": tfds.features.ClassLabel(names=list(digit.names)),
                     "motion": tfds.features.ClassLabel(names=list(motion.names)),
-                    "text": text_feature("what a clip shows", *text.shape),
+                    "text": text_feature("what a clip shows", *text.shape, text.vocabulary),
                 }
             ),
             supervised_keys=("video", "text"),

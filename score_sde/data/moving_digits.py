@@ -24,17 +24,20 @@ MOTIONS = {
     "moves up": (-1, 0),
     "moves down": (1, 0),
 }
-FIELDS = (
-    fields.video((FRAMES, SIDE, SIDE, 1), LEVELS),
-    fields.label(10, tuple(map(str, range(10))), "digit"),
-    fields.label(len(MOTIONS), tuple(MOTIONS), "motion"),
-    fields.text(max(map(len, MOTIONS)) + len("a 0 ")),
-)
 
 
 def words(digit: int, motion: int) -> str:
     """What a clip shows, in words."""
     return f"a {digit} {list(MOTIONS)[motion]}"
+
+
+_TEXTS = [words(digit, motion) for digit in range(10) for motion in range(len(MOTIONS))]
+FIELDS = (
+    fields.video((FRAMES, SIDE, SIDE, 1), LEVELS),
+    fields.label(10, tuple(map(str, range(10))), "digit"),
+    fields.label(len(MOTIONS), tuple(MOTIONS), "motion"),
+    fields.text(max(map(len, _TEXTS)), vocabulary=fields.words_of(_TEXTS)),
+)
 
 
 def said(text: str) -> tuple[int, int] | None:

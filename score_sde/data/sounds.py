@@ -94,9 +94,14 @@ def prepare(
     return str(folder)
 
 
-def fields(rate: int, seconds: float, channels: int = 0) -> tuple[Field, ...]:
-    """What an example has; see prepare."""
-    own = signal(round(rate * seconds), rate, channels), text(_MOST_BYTES)
+def fields(
+    rate: int, seconds: float, channels: int = 0, vocabulary: tuple[str, ...] = ()
+) -> tuple[Field, ...]:
+    """What an example has; see prepare, and Field for the vocabulary."""
+    own = (
+        signal(round(rate * seconds), rate, channels),
+        text(_MOST_BYTES, vocabulary=vocabulary),
+    )
     return (*own, number("start"), number("seconds"))
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from score_sde.data import sounds, stored
 from score_sde.data.base import DataError, Source
+from score_sde.fields import decode_texts, words_of
 
 NAME = "speech"
 NEEDS = "apt-get install asterisk-core-sounds-en-wav, or --from=FOLDER, .wav files"
 RATE, SECONDS = 8000, 1.5
-FIELDS = sounds.fields(RATE, SECONDS)
 INSTALLED = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 _GET = (
     "apt-get install asterisk-core-sounds-en-wav, or apt-get download asterisk-core-sounds-en-wav "
@@ -46,7 +46,9 @@ def prepare(folder: Path, source: Path | None = None, say: Callable[[str], None]
     made = sounds.splits(source or INSTALLED, RATE, SECONDS, say)
     note, license = "prompts of asterisk-core-sounds-en-wav", "CC BY-SA 3.0 (the package)"
     given = {"note": f"sounds of {source.name}"} if source else {"note": note, "license": license}
-    stored.write(folder, NAME, FIELDS, made, **given)
+    words = words_of(decode_texts(made["train"]["text"]))
+    own = sounds.fields(RATE, SECONDS, vocabulary=words)
+    stored.write(folder, NAME, own, made, **given)
 
 
 def load(folder: Path, split: str) -> Source:

@@ -31,7 +31,7 @@ from score_sde.data.base import (
 from score_sde.data.decoding import ImageOptions
 from score_sde.data.emoji import NAME as EMOJI
 from score_sde.data.survey import note, survey
-from score_sde.data.text_feature import most_bytes
+from score_sde.data.text_feature import text_field
 from score_sde.data.tfds_records import Records
 from score_sde.errors import UserError, first_line
 from score_sde.fields import Field
@@ -244,8 +244,8 @@ def _field(
                 f"{MOST_CLASSES:,}"
             )
         return fields.label(feature.num_classes, tuple(feature.names), key)
-    if most := most_bytes(feature):
-        return fields.text(most, key)
+    if texts := text_field(feature, key):
+        return texts
     if type(feature) is tfds.features.Tensor and feature.np_dtype == np.uint8:
         if len(feature.shape) != 4 or None in feature.shape:
             return None

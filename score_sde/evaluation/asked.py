@@ -84,6 +84,7 @@ def read(section: Mapping[str, Any]) -> Asked:
 
 def _made(name: str, cls: type, section: Mapping[str, Any]) -> Any:
     try:
-        return cls(**section.get(name, {}))
+        # A ConfigDict's own `get` looks for names that are alike before it says that there is none.
+        return cls(**(section[name] if name in section else {}))  # noqa: SIM401
     except ValueError as error:
         raise ValueError(f"config.evaluation.{name}: {error}") from error

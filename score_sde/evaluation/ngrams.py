@@ -34,6 +34,24 @@ _BEFORE = -1
 ORDER = 6
 
 
+class _Counts(NamedTuple):
+    """Of the n-grams of one n, each a number, and of what comes before their last token.
+
+    Attributes:
+        grams: those that are there, [k], rising.
+        times: c(h v), [k].
+        histories: h of those, [j], rising.
+        total: c(h), [j].
+        kinds: T(h), [j].
+    """
+
+    grams: np.ndarray
+    times: np.ndarray
+    histories: np.ndarray
+    total: np.ndarray
+    kinds: np.ndarray
+
+
 class NGrams:
     """Counts of n-grams, and their probabilities, equation (1).
 
@@ -46,8 +64,26 @@ class NGrams:
     """
 
     def __init__(self, rows: np.ndarray, n: int, vocabulary: int, end: int | None = None):
-        self.vocabulary, self.end = vocabulary, end
-        self._counts = [_counts(grams) for grams in self._grams(rows, n)]
+        self.vocabulary, self.end, self._counts = vocabulary, end, list[_Counts]()
+        windows = self._windows(rows, n)[self._counted(rows)]
+        grams = histories = np.zeros(len(windows), np.int64)
+        for i in range(1, n + 1):
+            # Longer by a token before: which of those that are there, and that token.
+            there, first, grams, times = np.unique(
+                self._longer(grams, windows[:, n - i]),
+                return_index=True,
+                return_inverse=True,
+                return_counts=True,
+            )
+            if i > 1:
+                known, histories = np.unique(
+                    self._longer(histories, windows[:, n - i]), return_inverse=True
+                )
+            else:
+                known = np.zeros(1, np.int64)  # nothing comes before
+            before = histories[first]
+            total = np.bincount(before, times, len(known))
+            self._counts.append(_Counts(there, times, known, total, np.bincount(before)))
 
     def nats(self, rows: np.ndarray) -> np.ndarray:
         """-log p of sequences, [m]; arguments as of the class."""
@@ -56,9 +92,17 @@ class NGrams:
     def of_orders(self, rows: np.ndarray) -> np.ndarray:
         """-log p of sequences by n-grams of each n there is, from 1: [n, m]."""
         n, (m, length) = len(self._counts), rows.shape
+        windows = self._windows(rows, n).reshape(-1, n)
         p, found = np.full(m * length, 1 / self.vocabulary), []
-        for grams, counted in zip(self._grams(rows, n, whole=True), self._counts, strict=True):
-            followed, total, kinds = _looked_up(grams, counted)
+        grams = histories = np.zeros(m * length, np.int64)
+        for i, counts in enumerate(self._counts, 1):
+            grams = _places(counts.grams, self._longer(grams, windows[:, n - i]))
+            if i > 1:
+                histories = _places(counts.histories, self._longer(histories, windows[:, n - i]))
+            followed = np.where(grams < 0, 0, counts.times[grams])
+            total, kinds = (
+                np.where(histories < 0, 0, of[histories]) for of in (counts.total, counts.kinds)
+            )
             p = np.where(total > 0, (followed + kinds * p) / np.maximum(total + kinds, 1), p)
             found.append(np.where(self._counted(rows), -np.log(p).reshape(m, length), 0))
         return np.stack(found).sum(axis=2)
@@ -69,36 +113,20 @@ class NGrams:
             return np.ones(rows.shape, bool)
         return np.cumsum(rows == self.end, axis=1) - (rows == self.end) == 0
 
-    def _grams(self, rows: np.ndarray, n: int, whole: bool = False) -> list[np.ndarray]:
-        """The 1-grams, 2-grams, ... of all tokens, [tokens, 1], [tokens, 2], ..."""
+    def _windows(self, rows: np.ndarray, n: int) -> np.ndarray:
+        """The n-gram that ends at each token, [m, length, n]."""
         padded = np.pad(rows.astype(np.int64), ((0, 0), (n - 1, 0)), constant_values=_BEFORE)
-        windows = np.lib.stride_tricks.sliding_window_view(padded, n, axis=1)
-        kept = windows.reshape(-1, n) if whole else windows[self._counted(rows)]
-        return [kept[:, n - i :] for i in range(1, n + 1)]
+        return np.lib.stride_tricks.sliding_window_view(padded, n, axis=1)
+
+    def _longer(self, places: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """A number for each pair: of what is not there, a place of -1, it is below 0."""
+        return places * (self.vocabulary + 1) + tokens - _BEFORE
 
 
-def _counts(grams: np.ndarray) -> tuple[dict[bytes, int], dict[bytes, tuple[int, int]]]:
-    """How often each is there; and of each of what comes before, c(h) and T(h)."""
-    there, times = np.unique(grams, axis=0, return_counts=True)
-    of_grams = {row.tobytes(): int(count) for row, count in zip(there, times, strict=True)}
-    of_histories: dict[bytes, tuple[int, int]] = {}
-    for row, count in zip(there, times, strict=True):
-        key = row[:-1].tobytes()
-        total, kinds = of_histories.get(key, (0, 0))
-        of_histories[key] = (total + int(count), kinds + 1)
-    return of_grams, of_histories
-
-
-def _looked_up(
-    grams: np.ndarray, counted: tuple[dict[bytes, int], dict[bytes, tuple[int, int]]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """c(h v), c(h) and T(h) of n-grams."""
-    of_grams, of_histories = counted
-    grams = np.ascontiguousarray(grams)
-    followed = np.array([of_grams.get(row.tobytes(), 0) for row in grams])
-    before = [of_histories.get(row[:-1].tobytes(), (0, 0)) for row in grams]
-    total, kinds = np.array(before).reshape(-1, 2).T
-    return followed, total, kinds
+def _places(there: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Where numbers are among those that are there, which rise; -1 where they are not."""
+    places = np.minimum(np.searchsorted(there, numbers), len(there) - 1)
+    return np.where(there[places] == numbers, places, -1)
 
 
 def bits(

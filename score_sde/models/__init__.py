@@ -18,7 +18,7 @@ from score_sde.models.dit import DiT
 from score_sde.models.edm2 import EDM2
 from score_sde.models.egnn import EGNN
 from score_sde.models.flux import Flux
-from score_sde.models.functional import Maker
+from score_sde.models.functional import Maker, abstract
 from score_sde.models.mlp import MLP
 from score_sde.models.mmdit import MMDiT
 from score_sde.models.ncsn import NCSN, NCSNv2
@@ -102,16 +102,58 @@ def read(
     check_name("config.model.name", name, NETWORKS)
     network, given = NETWORKS[name], {**given, **wanted}
     if not _goes(network, given, wanted):
-        fitting = [n for n, other in NETWORKS.items() if _goes(other, given, wanted)]
-        choice = f"choose {' or '.join(fitting)}" if fitting else "no network goes with both"
         raise ValueError(
-            f"config.model.name={name} does not go with this space and objective: {choice}"
+            f"config.model.name={name} does not go with this space and objective"
+            + instead(name, given, wanted)
         )
     own = {option: section[option] for option in arguments.options(network)}
     check_name("config.model.dtype", own["dtype"], ("float32", "bfloat16"))
     own["dtype"] = jnp.dtype(own["dtype"])
     own |= {argument: v for argument, v in given.items() if argument in arguments.given(network)}
     return Maker(network, own)
+
+
+def instead(name: str, given: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """For a message, which networks to choose in the place of one that cannot be made.
+
+    Args:
+        name: of that network.
+        given: as for `read`.
+        wanted: as for `read`.
+
+    Returns:
+        "" if it can be, with its own options: then it is these that cannot work.
+    """
+    if _is_made(NETWORKS[name], given, wanted):
+        return ""
+    found = fitting(given, wanted)
+    return f": choose {' or '.join(found)}" if found else ": no network goes with both"
+
+
+def fitting(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The networks that can be made with their own options; arguments as for `read`.
+
+    Those that look at what frozen encoders make of a text are left out: a run has to have these.
+    """
+    plain = {name: network for name, network in NETWORKS.items() if name not in ENCODED}
+    return [name for name, network in plain.items() if _is_made(network, given, wanted)]
+
+
+def _is_made(
+    network: type[nnx.Module], given: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> bool:
+    """Whether a network with its own options can be made for this, abstractly."""
+    given = {**given, **wanted}
+    if not _goes(network, given, wanted):
+        return False
+    own = {option: entry.default for option, entry in arguments.options(network).items()}
+    own["dtype"] = jnp.dtype(own["dtype"])
+    own |= {argument: v for argument, v in given.items() if argument in arguments.given(network)}
+    try:
+        abstract(Maker(network, own))
+    except ValueError:
+        return False
+    return True
 
 
 def _goes(network: type[nnx.Module], given: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -81,4 +81,7 @@ class Stacked(nnx.Module):
         # What is gathered, or made again, of one block is to be gone before the next one's.
         few = self.depth <= _FEW and not (shared or self.remat)
         each = (jnp.arange(self.depth), arrays, xs)
+        if few and self.depth == 1:  # which JAX would make a loop of one turn
+            h, y = one(h, jax.tree.map(lambda a: jax.lax.squeeze(a, (0,)), each))
+            return h, jax.tree.map(lambda a: jax.lax.expand_dims(a, (0,)), y)
         return jax.lax.scan(body, h, each, unroll=self.depth if few else 1)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import functools
+from typing import Any, NamedTuple
 
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from score_sde import models, processes, sections, spaces
-from score_sde.data import Info
+from score_sde.data import Info, selection
 from score_sde.errors import UserError, first_line
+from score_sde.fields import Field
+from score_sde.guidance import Rule
 from score_sde.models import placing
 from score_sde.models.functional import functional
+from score_sde.objectives import Objective
 from score_sde.prediction import PredictionOptions
+from score_sde.processes import SDE
+from score_sde.prompting import System
 from score_sde.runs import conditioning, learning, sampling, sources, widths
 from score_sde.runs.config import check_fields
 from score_sde.runs.experiment import Experiment, Make
+from score_sde.samplers import Sampler
+from score_sde.spaces import Space
 from score_sde.training.options import OptimOptions, TrainingOptions
 from score_sde.training.sharding import make_mesh
 
@@ -49,7 +57,55 @@ def experiment(config: ConfigDict, info: Info, mesh: Mesh | None = None) -> Expe
         raise UserError(first_line(error)) from error
 
 
-def _experiment(config: ConfigDict, info: Info, mesh: Mesh | None) -> Experiment:
+def networks(config: ConfigDict) -> list[str]:
+    """The networks that can take the place of a config's, for its data, space and objective.
+
+    Args:
+        config: the config; its data need not be there.
+
+    Raises:
+        UserError: it cannot work, or nothing is known of its data.
+    """
+    try:
+        parts = _read(config, selection.read(config.data).describe())
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(first_line(error)) from error
+    return models.fitting(parts.given, parts.facts)
+
+
+class _Parts(NamedTuple):
+    """What a config says of a network.
+
+    Attributes:
+        field: what is modelled.
+        space: what the model sees of it.
+        process: the forward process.
+        predicts: what the output of the network means.
+        trained: the objective.
+        draw: the sampler.
+        guiding: the rule of guidance.
+        text: how it is told of prompts.
+        answers: the fields that the network is to find.
+        given: arguments that it may be given; see models.read.
+        facts: those that it must take.
+    """
+
+    field: Field
+    space: Space
+    process: SDE
+    predicts: PredictionOptions
+    trained: Objective
+    draw: Sampler
+    guiding: Rule
+    text: System
+    answers: tuple[str, ...]
+    given: dict[str, Any]
+    facts: dict[str, Any]
+
+
+def _read(config: ConfigDict, info: Info) -> _Parts:
     check_fields(config)
     field = sources.modelled(config, info)
     space = spaces.read(config.space, field).tiled(config.sampling.tile)
@@ -77,33 +133,44 @@ def _experiment(config: ConfigDict, info: Info, mesh: Mesh | None) -> Experiment
         "learn_variance": False,
         **space.facts,
     }
+    return _Parts(
+        field, space, process, predicts, trained, draw, guiding, text, answers, given, facts
+    )
+
+
+def _experiment(config: ConfigDict, info: Info, mesh: Mesh | None) -> Experiment:
+    parts = _read(config, info)
+    given, facts = parts.given, parts.facts
     module = models.read(config.model, given, facts)
     try:
         network = functional(module)  # abstractly, which checks its arguments
     except ValueError as error:
-        raise UserError(f"config.model: {first_line(error)}") from error
-    adapter = learning.adapter(config, info, answers)
+        other = models.instead(config.model.name, given, facts)
+        raise UserError(f"config.model: {first_line(error)}{other}") from error
+    adapter = learning.adapter(config, info, parts.answers)
     of_base = functools.partial(models.read, given=given, wanted=facts)
     network, rates = widths.widened(config, network, module, of_base, adapter.said)
-    network, own = learning.with_own(adapter.adapted(network), config, trained)
+    network, own = learning.with_own(adapter.adapted(network), config, parts.trained)
     if mesh is not None:
         network, own = network.on(mesh), own and placing.on(mesh, own)
 
     return Experiment(
         config=config,
         data=info,
-        field=field,
-        space=space,
+        field=parts.field,
+        space=parts.space,
         conditions=(*config.conditions.fields, *adapter.told),
-        sde=process,
+        sde=parts.process,
         module=module,
         network=network,
-        make=Make(network.apply, trained, process, predicts, space.subspace),
+        make=Make(
+            network.apply, parts.trained, parts.process, parts.predicts, parts.space.subspace
+        ),
         own=own,
-        objective=trained,
-        sampler=draw,
-        rule=guiding,
-        text=text,
+        objective=parts.trained,
+        sampler=parts.draw,
+        rule=parts.guiding,
+        text=parts.text,
         training=TrainingOptions(**sections.own(TrainingOptions, config.training)),
         adapter=adapter,
         optim=OptimOptions(**config.optim),

@@ -35,6 +35,7 @@ from score_sde.training.options import OptimOptions, TrainingOptions
 from score_sde.values import Count, Every, Name, Seed, one_of
 
 NETWORK = "model.name"  # the field whose value says which others its section has
+_SAMPLER = "sampling.sampler"
 _RUN = "run"  # the section of config.json that is no part of the config
 _PRECISION = "dtype"  # the argument of every network that says in what it computes
 _NEWER = ("guidance",)  # sections that runs of former versions do not have
@@ -206,11 +207,15 @@ def check_fields(config: ConfigDict) -> None:
                     f"{name} is no option of it. In a recipe, runs.config.use_network(config, "
                     f"{network!r}) puts another network in its place"
                 )
+        known, usual = entries(config.model.name), _defaults(config.model.name)
         for path in given:
-            check_path(fields, path)
-        usual = _defaults(config.model.name)
-        for path, entry in entries(config.model.name).items():
-            check_path(config, path)
+            if path not in known:
+                check_path(fields, path)
+        for path in known:
+            if path not in given:
+                check_path(config, path)
+        _check_sampler(config, config.sampling.sampler)
+        for path, entry in known.items():
             if repr(given[path]) != usual[path]:  # a default has been checked once
                 values.check(f"config.{path}", given[path], entry.annotation)
     except UserError:
@@ -245,11 +250,16 @@ def use_network(config: ConfigDict, name: str) -> None:
 
 def expand_paths(config: ConfigDict) -> None:
     """Replace a ~ at the beginning of each field of `config` that is a path; see files.expanded."""
-    for path, entry in entries(config.model.name).items():
-        if values.is_path(entry.annotation):
-            *parts, name = path.split(".")
-            section = functools.reduce(lambda section, part: section[part], parts, config)
-            section[name] = str(files.expanded(section[name])) if section[name] else section[name]
+    for path in _paths(config.model.name):
+        *parts, name = path.split(".")
+        section = functools.reduce(lambda section, part: section[part], parts, config)
+        section[name] = str(files.expanded(section[name])) if section[name] else section[name]
+
+
+@functools.cache
+def _paths(network: str) -> tuple[str, ...]:
+    """The fields that are paths."""
+    return tuple(p for p, entry in entries(network).items() if values.is_path(entry.annotation))
 
 
 def to_json(config: ConfigDict) -> dict[str, Any]:
@@ -268,9 +278,11 @@ def from_json(values: dict[str, Any]) -> ConfigDict:
     if not isinstance(network, str) or network not in NETWORKS:
         there = ", ".join(NETWORKS)
         raise UserError(f"config.{NETWORK}={network!r:.60} is no network: there are {there}")
-    config = default(network)
+    config, usual = default(network), _defaults(network)
     for path, value in flatten(values):
-        set_field(config, path, value)
+        value = tuple(value) if isinstance(value, list) else value
+        if repr(value) != usual.get(path):  # a default stands there already
+            set_field(config, path, value)
     return config
 
 
@@ -308,10 +320,18 @@ def set_field(config: ConfigDict, path: str, value: Any) -> None:
     for part in parts:
         section = section[part]
     try:
+        if path == _SAMPLER and isinstance(value, str):
+            _check_sampler(config, value)
         values.check(f"config.{path}", value, entries(config.model.name)[path].annotation)
         section[name] = tuple(value) if isinstance(value, list) else value
     except (TypeError, ValueError) as error:
         raise UserError(str(error)) from error
+
+
+def _check_sampler(config: ConfigDict, name: str) -> None:
+    """Raise ValueError, which names those that draw its states, unless there is such a sampler."""
+    if config.sde.name in PROCESSES:  # another is a process of one's own, or none
+        samplers.resolve(name, f"config.{_SAMPLER}", PROCESSES[config.sde.name].STATES)
 
 
 def check_field(config: ConfigDict, path: str) -> None:

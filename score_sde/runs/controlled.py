@@ -16,7 +16,7 @@ from score_sde.checks import present
 from score_sde.controls import CONTROLS, Controls, scale_of
 from score_sde.errors import UserError, first_line
 from score_sde.models.clip_image import prepared
-from score_sde.parts import Part
+from score_sde.parts import Part, called
 from score_sde.runs import arguments, kept, pictured, spans
 from score_sde.samplers import Sampler
 
@@ -77,7 +77,7 @@ class Opened(NamedTuple):
         one_for_all = np.ndim(image) == 3
         found = pictured.of_channels(image, self.channels, what, 1 if one_for_all else count)
         levels = np.round(255 * found).astype(np.uint8)
-        made = encoder(jnp.stack([prepared(one, options["side"]) for one in levels]))
+        made = called(encoder, np.stack([prepared(one, options["side"]) for one in levels]))
         return jnp.broadcast_to(made, (count, *made.shape[1:]))
 
 

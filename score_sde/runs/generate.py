@@ -132,10 +132,15 @@ class _Drawing:
     mesh: Mesh
 
     def placed(self, state: Any) -> Any:
-        """The state where every piece finds it and leaves it, or each would be compiled."""
+        """The state where every piece finds it and leaves it, or each would be compiled.
+
+        A number of Python's that is counted on would be of a weak type at first, as JAX calls it.
+        """
         each, everywhere = batch_sharding(self.mesh), replicated(self.mesh)
         return jax.tree.map(
-            lambda leaf: jax.lax.with_sharding_constraint(leaf, each if leaf.ndim else everywhere),
+            lambda leaf: jax.lax.with_sharding_constraint(
+                jnp.asarray(leaf, leaf.dtype), each if leaf.ndim else everywhere
+            ),
             state,
         )
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from score_sde import interrupts
 from score_sde.errors import UserError
 from score_sde.locks import Busy, Lock, NoLocks
 
@@ -92,11 +93,16 @@ def _locked(path: Path, busy: str, does: str, flag: str) -> Iterator[None]:
     except UserError as error:
         reason = error.__cause__.strerror
         raise UserError(f"cannot write to {folder}: {reason}. Give another {flag}") from error
-    try:
-        yield
-    finally:
+
+    def remove() -> None:
         lock.remove()
         if new:
             with contextlib.suppress(OSError):  # something was written to it
                 folder.rmdir()
+
+    try:
+        with interrupts.removing(remove):
+            yield
+    finally:
+        remove()
         lock.__exit__()

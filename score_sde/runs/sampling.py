@@ -159,5 +159,5 @@ def check_rule(
         raise UserError(
             f"config.guidance.scale={rule.scale:g}: this model knows no condition to be guided to "
             "(config.conditions.fields names none). Train one that does, such as "
-            "configs/digits_cfg.py, or leave config.guidance out"
+            "configs/digits_cfg.py, or set config.guidance.scale=1, which is without guidance"
         )

@@ -1,8 +1,10 @@
 """Samplers: from a denoiser and an SDE to samples.
 
-sampler = get("predictor_corrector", steps=1000)
-out = sampler(key, denoise, sde, shape=(64, 32, 32, 3))
-out.x, out.nfe
+    sampler = get("predictor_corrector", steps=1000)
+    out = sampler(key, denoise, sde, shape=(64, 32, 32, 3))
+    out.x, out.nfe
+
+Shapes of states are [batch, *data].
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 
-from score_sde import sections
+from score_sde import fields, sections
 from score_sde.checks import check_name
 from score_sde.samplers.blocks import Blocks
 from score_sde.samplers.first_hitting import FirstHitting
@@ -130,9 +132,9 @@ def get(name: str, **options: Any) -> Sampler:
             contradicts what the name means.
     """
     member, fixed = resolve(name)
-    fields = [field.name for field in dataclasses.fields(cast(Any, SAMPLERS[member]))]
+    own = [field.name for field in dataclasses.fields(cast(Any, SAMPLERS[member]))]
     for option, value in options.items():
-        check_name(f"option of {name}", option, fields)
+        check_name(f"option of {name}", option, own)
         if option in fixed and fixed[option] != value:
             raise ValueError(
                 f"{name} means {option}={fixed[option]!r}, not {value!r}: leave {option} out, "
@@ -141,19 +143,26 @@ def get(name: str, **options: Any) -> Sampler:
     return SAMPLERS[member](**(options | fixed))
 
 
-def resolve(name: str, kind: str = "sampler") -> tuple[str, dict[str, Any]]:
+def resolve(name: str, kind: str = "sampler", states: str = "") -> tuple[str, dict[str, Any]]:
     """The key of a sampler in SAMPLERS, and the options that its name fixes.
 
     Args:
         name: a key of SAMPLERS, PAPER or ALIASES.
         kind: what is being named, for the message.
+        states: what is drawn, fields.NUMBERS or fields.TOKENS: the message about an unknown name
+            names those that draw it. All if empty.
 
     Raises:
         ValueError: the name is unknown, or it is of a method that is not here.
     """
     if name in ELSEWHERE:
         raise ValueError(f"{kind} {name} {ELSEWHERE[name]}")
-    check_name(kind, name, [*SAMPLERS, *PAPER], [*ALIASES, *ELSEWHERE])
+    if name not in (*SAMPLERS, *PAPER, *ALIASES):
+        draws = [n for n, one in SAMPLERS.items() if states in ("", cast(Any, one).STATES)]
+        # What the paper and others have a name for draws numbers.
+        named = [] if states == fields.TOKENS else [*PAPER]
+        others = [] if states == fields.TOKENS else [*ALIASES, *ELSEWHERE]
+        check_name(kind, name, [*draws, *named], others)
     if name in PAPER:
         return "predictor_corrector", PAPER[name]
     return ALIASES.get(name, (name, {}))

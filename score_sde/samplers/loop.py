@@ -80,12 +80,13 @@ def run(
         correct: (the row's number [], state) -> state, before the row's evaluation; None for none.
     """
     x = jax.tree.leaves(state.states[0])[0]
+    # By jnp.asarray each size of a table would be a program of its own where this is not compiled.
     t, a, c, n = (
-        jnp.asarray(part, x.dtype)
+        jax.device_put(part.astype(x.dtype))
         for part in (table.t, table.states, table.predictions, table.noise)
     )
 
-    spread = None if table.spread is None else jnp.asarray(table.spread, x.dtype)
+    spread = None if table.spread is None else jax.device_put(table.spread.astype(x.dtype))
 
     def row(r: jax.Array, state: State) -> State:
         state = state if correct is None else correct(r, state)

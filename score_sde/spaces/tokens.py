@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -17,6 +18,8 @@ from score_sde.processes import MASK
 from score_sde.sections import DERIVED
 from score_sde.spaces import texts
 from score_sde.spaces.base import Space
+
+_FEW, _NEAR = 40, 6  # tokens of which a message says all, and else so many
 
 
 @jax.tree_util.register_static
@@ -65,7 +68,7 @@ class Tokens(Space):
         Args:
             examples: tokens, [n, length].
         """
-        return [self._text(row) for row in np.asarray(examples)]
+        return [self._text(row).rstrip("\n") for row in np.asarray(examples)]
 
     def partly(self, text: str) -> np.ndarray:
         """Tokens of a text of which a part is known.
@@ -78,7 +81,8 @@ class Tokens(Space):
             int32 [length], MASK for what is not known.
 
         Raises:
-            ValueError: it is too long, or begins somewhere with no token.
+            ValueError: it is too long, or begins somewhere with no token: the message says which
+                there are, or those that are near.
         """
         text, found, at = text.replace("\\n", "\n"), [], 0
         numbers = {name: number for number, name in enumerate(self.names) if name}
@@ -91,7 +95,7 @@ class Tokens(Space):
             elif name:
                 token = numbers[name]
             else:
-                raise ValueError(f"no token begins with {text[at]!r}")
+                raise ValueError(f"no token begins with {text[at]!r}: {self._there(text[at])}")
             found.append(token)
             at += len(name)
         (length,) = self.shape
@@ -99,10 +103,25 @@ class Tokens(Space):
             raise ValueError(f"these are {len(found)} tokens, and there are {length}")
         return np.array(found + [MASK] * (length - len(found)), np.int32)
 
+    def _there(self, character: str) -> str:
+        """Which tokens there are, for a message about one that there is not."""
+        names = [name for name in self.names if name]
+        if not names:
+            return f"these are {self.vocabulary:,} tokens without names"
+        words = {
+            name: name.replace("\n", "\\n") if name.strip(" ") else repr(name) for name in names
+        }
+        if len(names) <= _FEW:
+            return f"there are {' '.join(words.values())}, and _ for one that is drawn"
+
+        near = [name for name in names if _plain(name[0]) == _plain(character)] or names
+        near = sorted(near, key=lambda name: abs(ord(name[0]) - ord(character)))[:_NEAR]
+        return f"there are {len(names):,}, of which {' '.join(words[n] for n in near)} are near"
+
     def _text(self, row: Sequence[int]) -> str:
         if not self.names:
             return " ".join(map(str, row))
-        return "".join("_" if t == MASK else self.names[t] for t in row).rstrip("\n")
+        return "".join("_" if t == MASK else self.names[t] for t in row)
 
     def save(self, folder: Path, names: Sequence[str], examples: np.ndarray) -> None:
         """As .txt, in UTF-8."""
@@ -117,5 +136,12 @@ class Tokens(Space):
         columns: int | None = None,
         captions: Sequence[str] = (),
     ) -> None:
-        """The texts, in columns."""
-        texts.save(path, self.as_texts(examples), columns)
+        """The texts, in columns; one that ends says so, another was cut."""
+        whole = [self._text(row) for row in np.asarray(examples)]
+        shown = [one.rstrip("\n") + "\n" * one.endswith("\n") for one in whole]
+        texts.save(path, shown, columns)
+
+
+def _plain(character: str) -> str:
+    """Without its accent, in lower case."""
+    return unicodedata.normalize("NFKD", character)[:1].casefold()

@@ -54,16 +54,22 @@ _NOT_EVALUATION = ("batch_size", "samples.keep")
 def of_training(config: ConfigDict) -> Settings:
     """The settings that determine what is trained."""
     found = _flat(config, without=_NOT_TRAINING)
-    found = {path: value for path, value in found.items() if not _of_another(path, config)}
+    named = {section: part.name for section, part in config.items() if "name" in _names(part)}
+    found = {path: value for path, value in found.items() if not _of_another(path, named)}
     if config.data.name in BY_PATH:
         found["data.dir"] = config.data.dir
     return {**found, "sde.name": config.sde.name, **_parameters(processes.read(config.sde))}
 
 
-def _of_another(path: str, config: ConfigDict) -> bool:
-    """Whether a field is an option of another member of a family than the one that is named."""
+def _names(section: Any) -> Sequence[str]:
+    """The names in a section; none in what is a field."""
+    return tuple(section) if isinstance(section, ConfigDict) else ()
+
+
+def _of_another(path: str, named: Mapping[str, str]) -> bool:
+    """Whether a field is an option of another member of a family than its section names."""
     section, *inside = path.split(".")
-    return len(inside) > 1 and config[section].get("name", inside[0]) != inside[0]
+    return len(inside) > 1 and named.get(section, inside[0]) != inside[0]
 
 
 def of_measurement(config: ConfigDict, programs: Sequence[Program]) -> Settings:
@@ -191,8 +197,9 @@ def _parameters(process: SDE) -> Settings:
 
 def _flat(config: ConfigDict, without: Sequence[str]) -> Settings:
     """The fields of a config by dotted path, as JSON values."""
+    whole, inside = frozenset(without), tuple(f"{part}." for part in without)
     return {
         path: value
         for path, value in configs.flatten(configs.to_json(config))
-        if not any(path == part or path.startswith(f"{part}.") for part in without)
+        if path not in whole and not path.startswith(inside)
     }

@@ -225,6 +225,8 @@ class Checkpoints:
     def restore_weights(self, shapes: Any, weights: str, step: int | None = None) -> Any:
         """Read the parameters and constants, and nothing else.
 
+        But for the raw parameters of a network with constants, which lie in one item with these.
+
         Args:
             shapes: (parameters, constants) as jax.ShapeDtypeStruct with shardings.
             weights: "raw", or the text of a decay for that moving average.
@@ -238,11 +240,13 @@ class Checkpoints:
             CheckpointError: there is none, or it is of other arrays.
         """
         params, constants = shapes
-        items = {"model": {"params": params, "constants": constants}}
-        if weights != "raw":
-            items[_ema_item(weights)] = params
+        average, raw = _ema_item(weights), weights == "raw"
+        items = {} if raw else {average: params}
+        if raw or constants:
+            items["model"] = {"params": params, "constants": constants}
         found = self._read(items, step)
-        return found.get(_ema_item(weights), found["model"]["params"]), found["model"]["constants"]
+        chosen = found["model"]["params"] if raw else found[average]
+        return chosen, found["model"]["constants"] if constants else {}
 
     def averages(self, step: int, names: Sequence[str], params: Any) -> list[Any]:
         """Read moving averages; errors as for `restore_weights`.

@@ -102,6 +102,7 @@ class Count:
         self._say = say or functools.partial(print, flush=True)
         self._before, self._ended = done, False
         self._begin = self._said = time.monotonic()
+        self._since: tuple[float, float] | None = None  # when, and what was done, of a rate
         self._bar = None
         if not quiet and _has_room(sys.stderr):
             layout = (
@@ -114,37 +115,44 @@ class Count:
     def reach(self, done: float, more: str = "") -> None:
         """So many are done, with those that were there before, and parts of those in work.
 
-        As long as nothing is done the time does not run: it goes into compilation.
+        As long as nothing is done the time does not run: it goes into compilation. Where nobody
+        said so, the first that are done hold it too: no time is said that is left before others.
 
         Args:
             done: how many.
             more: what else there is to say of them.
         """
+        now = time.monotonic()
         if done <= self._before:
-            self._begin = self._said = time.monotonic()
+            self._begin = self._said = now
+            self._since = now, done
         if self._bar is not None:
             self._show(done, more)
         elif not self._quiet:
-            self._tell(done, more)
+            self._tell(now, done, more)
+        self._since = self._since or (now, done)
 
     def _show(self, done: float, more: str) -> None:
-        if done <= self._before:
-            self._bar.unpause()  # the bar's clock is set too
-            self._bar.start_t = self._bar.last_print_t
-        self._bar.set_postfix_str(more, refresh=False)
-        self._bar.update(done - self._bar.n)
+        bar = self._bar
+        if done <= self._before or self._since is None:
+            bar.unpause()  # the bar's clock is set too
+            bar.start_t = bar.last_print_t
+            bar.n = bar.last_print_n = bar.initial = done
+        bar.set_postfix_str(more, refresh=self._since is None)
+        bar.update(done - bar.n)
 
-    def _tell(self, done: float, more: str) -> None:
-        now = time.monotonic()
+    def _tell(self, now: float, done: float, more: str) -> None:
         if done <= self._before or (done < self._total and now - self._said < self._every):
             return
         if self._ended:  # a solver has told that it was at the end of the last batch
             return
         self._ended = done >= self._total
-        self._said, seconds = now, now - self._begin
-        left = seconds / (done - self._before) * (self._total - done)
-        words = [f"{int(done):,}/{self._total:,} {self._what}", f"{seconds:.0f} s"]
-        words += [f"{tqdm.format_interval(left)} left"] if done < self._total else []
+        self._said = now
+        words = [f"{int(done):,}/{self._total:,} {self._what}", f"{now - self._begin:.0f} s"]
+        if self._since and self._since[1] < done < self._total:
+            seconds, count = now - self._since[0], done - self._since[1]
+            left = seconds / count * (self._total - done)
+            words.append(f"{tqdm.format_interval(left)} left")
         self._say(", ".join([*words, *([more] if more else [])]))
 
     def close(self) -> None:

@@ -6,6 +6,8 @@ import signal
 import sys
 from types import FrameType
 
+from score_sde import interrupts
+
 
 class StopRequest:
     """While entered, the first SIGTERM is noted, not obeyed; the next one acts at once.
@@ -35,6 +37,7 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
+        interrupts.answered()
         self._restore()
         print("stopping after this step; the same signal again stops at once", file=sys.stderr)
 

@@ -178,6 +178,30 @@ def test_one_flag_puts_another_network_in_its_place(tmp_path):
             parsed(RECIPE, "--config.model.name=dit", f"--config.model.{more}")
 
 
+def test_a_network_that_there_is_not_is_one_of_those_that_read_these_states(tmp_path):
+    """By the recipe and its data; else by all names, of which another may be nearer."""
+    path = tmp_path / "words"
+    path.write_text("one\ntwo\nsix\n")
+    recipe = tmp_path / "mine.py"
+    recipe.write_text(
+        "from score_sde.runs import recipes\n"
+        "def get_config():\n"
+        "    config = recipes.get('words_masked')\n"
+        f"    config.data.dir = {str(path)!r}\n"
+        "    return config\n"
+    )
+    said = "unknown config.model.name 'transformer': did you mean "
+    for there, rest in (
+        (True, "'token_transformer'? valid: token_transformer"),
+        (False, "'set_transformer'? valid: unet, adm, "),
+    ):
+        if not there:
+            path.unlink()
+        with pytest.raises(UserError) as error:
+            parsed(f"--config={recipe}", "--config.model.name=transformer")
+        assert str(error.value).startswith(said + rest)
+
+
 def test_the_command_that_goes_on_can_be_pasted(tmp_path):
     """The folder says all that the command said; quoted, so that a shell takes it as one word."""
     workdir = tmp_path / "my run; rm -rf $HOME, it's ~"

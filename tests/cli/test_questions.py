@@ -171,7 +171,13 @@ def test_a_model_that_is_told_the_class_needs_no_classifier(folders, sample):
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("digits", ["--task=class"], "give its folder as --classifier=DIR"),
+        (
+            *("digits", ["--task=class"]),
+            "told no classes. Train one that is, by config.conditions.fields=('label',); or a "
+            "classifier, by config.objective.name=classification and config.objective."
+            "classification.field=label as configs/digits_classifier.py, and give its folder as "
+            "--classifier=DIR",
+        ),
         ("digits", ["--task=class", "--classifier={digits}"], "holds no classifier"),
         ("digits", ["--task=class", "--classifier={guide_ve}"], "was trained for VE("),
         ("digits", ["--task=class", "--classifier={guide_01}"], "'range': [0, 1]"),

@@ -14,9 +14,9 @@ pytestmark = pytest.mark.slow
 
 SMALL = (
     *("training.batch_size=8", "training.steps=4", "training.steps_per_call=2"),
-    *("training.log_every=2", "training.eval_every=4", "training.sample_every=4"),
-    *("training.checkpoint_every=4", "sampling.num_samples=4", "sampling.batch_size=4"),
-    *("sampling.steps=2", "model.channels=8", "model.depth=1", "evaluation.batch_size=4"),
+    *("training.log_every=2", "training.checkpoint_every=4", "sampling.num_samples=4"),
+    *("sampling.batch_size=4", "sampling.steps=2", "model.channels=8", "model.depth=1"),
+    "evaluation.batch_size=4",
 )
 HEADER = ["Elements", "XYZ_Ang", *qm9.PROPERTIES.values()]
 ROWS = [
@@ -45,7 +45,8 @@ def test_molecules(main, tmp_path, capsys):
     with zipfile.ZipFile(tmp_path / "qm9pack.whl", "w") as archive:
         archive.writestr("qm9pack/data/qm9_part1.csv", "\n".join([",".join(HEADER), *rows]))
     qm9.prepare(tmp_path / "sets" / "qm9", tmp_path / "qm9pack.whl", print)
-    assert main("qm9") == 0
+    seen = [f"--config.training.{name}_every=4" for name in ("eval", "sample")]
+    assert main("qm9", *seen) == 0
     assert "molecule of 29x4" in capsys.readouterr().out
     assert (tmp_path / "run" / "samples" / "4.png").exists()
     assert main("qm9", "--mode=sample", "--num_samples=4", "--condition=atoms=5") == 0
@@ -73,15 +74,16 @@ def test_backbones(main, tmp_path):
         pdb.write(tmp_path / "proteins" / name, [pdb.trace(helix)])
     backbone64.prepare(tmp_path / "sets" / "backbone64", tmp_path / "proteins", print)
     heads = "--config.model.heads=2"
-    assert main("backbone64", heads) == 0
+    few = [f"--config.training.{name}_every=0" for name in ("eval", "sample")]
+    assert main("backbone64", heads, *few) == 0
     assert main("backbone64", heads, "--mode=sample", "--condition=fold=1") == 0
     found = np.load(tmp_path / "run" / "samples.npz")
     assert found["samples"].shape == (4, 64, 3)
     np.testing.assert_array_equal(found["fold"], 1)
     assert len(pdb.read(next((tmp_path / "run" / "samples_pdb").iterdir()))) == 1
     np.testing.assert_allclose(found["samples"].mean(axis=1), 0, atol=1e-3)
-    few = "--config.evaluation.backbones.num_samples=6"
-    assert main("backbone64", heads, "--mode=evaluate", few) == 0
+    number = "--config.evaluation.backbones.num_samples=6"
+    assert main("backbone64", heads, "--mode=evaluate", number) == 0
     entries = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert entries["fold_helices"]["of_real_examples"]["value"] == 1
     assert entries["nearest"]["of_real_examples"]["value"] < 0.01

@@ -50,9 +50,11 @@ def test_files_become_windows(tmp_path, proteins):
     said = []
     for _ in range(2):
         backbone64.prepare(tmp_path / "sets" / "backbone64", proteins, said.append)
-    assert said[0].startswith("left out, without C-alphas or not to be read: 1, the first:")
-    assert said[1:] == [
-        "4 chains of at least 64 residues without a break; windows: train 6, test 1"
+    water = proteins / "water.pdb"
+    assert said == [
+        f"left out, without C-alphas or not to be read: 1, the first: {water}",
+        f"--from={water} says what is wrong with it",
+        "4 chains of at least 64 residues without a break; windows: train 6, test 1",
     ]
     train, test = (load("backbone64", s, data_dir=tmp_path / "sets") for s in ("train", "test"))
     found = train.gather(np.arange(len(train)))

@@ -1,15 +1,16 @@
 """Sets of a folder of WAV files, of any rate, with texts."""
 
 import os
+import signal
 
 import numpy as np
 import pytest
 
 from score_sde import data
-from score_sde.data import sounds, speech
+from score_sde.data import sounds, speech, stored
 from score_sde.data.__main__ import main
 from score_sde.errors import UserError
-from score_sde.fields import decode_texts
+from score_sde.fields import decode_texts, words_of
 from score_sde.sound import wav
 
 
@@ -85,6 +86,26 @@ def test_pieces_of_one_rate_with_their_texts(folder, tmp_path, capsys):
     assert "sounds is ready in" in capsys.readouterr().out
 
 
+def test_a_preparation_that_is_stopped_leaves_no_part_of_a_set(
+    folder, tmp_path, monkeypatch, capsys
+):
+    """Between two of its arrays; then the same command makes it."""
+    saved, command = np.save, ["prepare", "sounds", f"--sounds={folder}"]
+    command.append(f"--data_dir={tmp_path / 'sets' / 'out'}")
+
+    def stopping(*given):
+        saved(*given)
+        signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stored.np, "save", stopping)
+        assert main(command) == 143
+    assert capsys.readouterr().err == "error: stopped by SIGTERM\n"
+    assert not any((tmp_path / "sets").iterdir())
+    assert main(command) == 0
+    assert len(every(tmp_path / "sets" / "out")["signal"]) > 0
+
+
 def test_a_tenth_of_the_files_is_held_out_with_all_pieces(tmp_path):
     for n in range(60):
         wav.write(tmp_path / "in" / f"{n}.wav", tone(1000, 2), 1000)
@@ -106,7 +127,10 @@ def test_speech_is_made_by_the_same_code(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(speech, "INSTALLED", folder)
     assert main(["prepare", "speech", where]) == 0
     source = data.load("speech", "train", data_dir=tmp_path / "sets")
-    assert source.info.fields == speech.FIELDS
+    words = words_of(decode_texts(source.gather(np.arange(len(source)))["text"]))
+    fields = sounds.fields(speech.RATE, speech.SECONDS, vocabulary=words)
+    assert {"tone", "zwei"} < set(words)
+    assert source.info.fields == fields
     assert "asterisk" in source.note
     assert main(["prepare", "speech", where, f"--from={folder}"]) == 0  # it is there
 

@@ -145,18 +145,26 @@ def test_who_is_told_the_label(conditional):
         guidance.classifier(denoise, sde, log_prob)(x, t)
 
 
-@pytest.mark.parametrize("sde", [score_sde.VP(), score_sde.VE()], ids=["VP", "VE"])
+NULL, GIVEN, STD, W = np.array([0.2, -0.5]), np.array([1.0, 0.3]), 0.4, 2.5
+
+
+@jax.jit
+def extrapolated(sde, x):
+    def denoise(x, t, cond=None):
+        return analytic.gaussian(sde, NULL if cond is None else cond["mean"], STD)(x, t)
+
+    guided = guidance.classifier_free(denoise, W)
+    sampler = samplers.get("rk45", rtol=1e-8, atol=1e-8)
+    return sampler(KEY, guided, sde, x_init=x, cond={"mean": GIVEN}).x
+
+
+BOTH = (score_sde.VP(), score_sde.VE())
+
+
+@pytest.mark.parametrize("sde", BOTH, ids=["VP", "VE"])
 def test_classifier_free_extrapolates_the_mean(x64, sde):
     """Gaussians of one width: it is the flow of that with the mean mu_u + w (mu_c - mu_u)."""
-    null, given, std, w = np.array([0.2, -0.5]), np.array([1.0, 0.3]), 0.4, 2.5
-
-    def denoise(x, t, cond=None):
-        return analytic.gaussian(sde, null if cond is None else cond["mean"], std)(x, t)
-
     x = sde.prior_sample(KEY, (16, 2))
-    guided = guidance.classifier_free(denoise, w)
-    out = samplers.get("rk45", rtol=1e-8, atol=1e-8)(
-        KEY, guided, sde, x_init=x, cond={"mean": given}
-    ).x
-    expected = gaussian_flow(sde, x, (null + w * (given - null))[None], std)
+    out = extrapolated(any_of(sde, BOTH), x)
+    expected = gaussian_flow(sde, x, (NULL + W * (GIVEN - NULL))[None], STD)
     np.testing.assert_allclose(out, expected, atol=1e-6)

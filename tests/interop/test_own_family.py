@@ -15,12 +15,12 @@ from score_sde.runs import recipes
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"channels": 8, "channel_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": ()}
+SMALL = {"channels": 8, "channel_mult": (1,), "num_res_blocks": 1, "attn_resolutions": ()}
 # Beside the recipe: what makes it small, and what no recipe has.
 CASES = {
     "toy_moons": {},
     "digits_meanflow": SMALL,
-    "digits_edm": {**SMALL, "objective.denoising.uncertainty": True},
+    "digits_edm": {**SMALL, "channel_mult": (1, 2), "objective.denoising.uncertainty": True},
     "digits_dit": {"rope": True, "channels": 16, "heads": 2, "depth": 2, "size": "S/2"},
     "digits_progressive": {**SMALL, "objective.progressive.teacher": "/home/me/runs/digits_vp"},
     "small_images:arrays": {
@@ -68,7 +68,6 @@ def test_import_of_an_exported_run_is_its_averages(name, tmp_path, capsys):
         assert after.config.objective.progressive.teacher == "digits_vp"
 
 
-TINY = {"channels": 8, "channel_mult": (1,), "num_res_blocks": 1, "attn_resolutions": ()}
 LABEL = {"conditions.fields": ("label",), "conditions.label.dropout": 0.1}
 UNDROPPED = {"conditions.label.dropout": 0.0}
 DIT = {"channels": 8, "depth": 1, "heads": 1, "patch": 4}
@@ -77,11 +76,11 @@ DIT = {"channels": 8, "depth": 1, "heads": 1, "patch": 4}
 @pytest.mark.parametrize(
     ("network", "fields", "other", "official"),
     [
-        ("adm", TINY | LABEL | {"group_size": 1}, UNDROPPED, "guided_diffusion"),
-        ("adm", TINY | LABEL, UNDROPPED, "edm"),
+        ("adm", SMALL | LABEL | {"group_size": 1}, UNDROPPED, "guided_diffusion"),
+        ("adm", SMALL | LABEL, UNDROPPED, "edm"),
         ("dit", DIT | {"closed": True}, {"model.closed": False}, "dit"),
         ("dit", DIT | {"layers_eps": 1e-5}, {}, ""),
-        ("unet", TINY | {"patch": 2}, {"model.patch": 1}, "song"),
+        ("unet", SMALL | {"patch": 2}, {"model.patch": 1}, "song"),
     ],
     ids=["adm", "adm_of_edm", "closed", "eps", "patches"],
 )

@@ -13,7 +13,7 @@ from PIL import Image
 from vision import VISION, arrays_of_vision
 
 import score_sde
-from score_sde import cli, samplers
+from score_sde import cli, parts, samplers
 from score_sde.cli import prompt_images
 from score_sde.cli.prompt_options import ControlOption, PromptOptions
 from score_sde.controls import Controls
@@ -146,7 +146,8 @@ def test_known_latents_are_known_at_the_end_and_on_the_way(run):
     draw, noise = samplers.get("ddim", steps=2), jax.random.normal(jax.random.key(0), (1, 2, 3, 4))
     given = pictured.given(run, 1, image, mask, None, "replacement")
     asked = pictured.question(run, given, draw, noise, KEY)
-    known = run.space.encode(np.round(255 * image).astype(np.uint8))
+    levels = np.round(255 * image).astype(np.uint8)
+    known = jax.jit(lambda space, x: space.encode(x))(run.space, levels)
     np.testing.assert_allclose(asked.known, known, atol=0.05)  # but for rounding
     alpha, sigma = run.sde.alpha(1.0), run.sde.sigma(1.0)
     first = asked.start[:, :, :1]
@@ -187,20 +188,45 @@ def test_a_network_that_is_told_of_masks(shared, tmp_path, capsys):
     assert "draws what is missing of an image: give image and mask" in capsys.readouterr().err
 
 
+CONTROLNET, ADAPTER = "controlnet/sd15", "t2i_adapter/t2i_sd15"
+
+
 @pytest.fixture(scope="module")
-def control(shared, tmp_path_factory):
+def control(shared, adapter, tmp_path_factory):
     """Released networks that steer, as controls."""
     latent, made = shared / "golden" / "latent", tmp_path_factory.mktemp("controls")
-    for name in ("controlnet/sd15", "controlnet/sdxl", "t2i_adapter/t2i_sd15"):
-        flags = ["--mode=import", f"--checkpoint={latent / name}", f"--workdir={made / name}"]
-        assert cli.main(["main.py", *flags]) == 0
-    adapter = safetensors.load(latent / "ip_adapter" / "ip-adapter_sd15.safetensors")[0]
+    for name in (CONTROLNET, "controlnet/sdxl", ADAPTER):
+        import_control(latent / name, made / name)
     nested = {name: original.within(adapter, f"{name}.") for name in ("image_proj", "ip_adapter")}
     torch_writer.save(made / "ip_adapter.bin", nested)
     write_encoder(made / "image_encoder", 20)
-    flags = [f"--checkpoint={made / 'ip_adapter.bin'}", f"--workdir={made / 'ip_adapter'}"]
-    assert cli.main(["main.py", "--mode=import", *flags]) == 0
+    import_control(made / "ip_adapter.bin", made / "ip_adapter")
     return made
+
+
+@pytest.fixture(scope="module")
+def few_control(shared, adapter, tmp_path_factory):
+    """The same for the network of few layers."""
+    latent, made = shared / "golden" / "latent", tmp_path_factory.mktemp("few_controls")
+    for name in (CONTROLNET, ADAPTER):
+        source = shallow.steering(latent / name, made / name.replace("/", "_"))
+        import_control(source, made / name)
+    safetensors.save(made / "ip_adapter.safetensors", shallow.image_prompt(adapter), {})
+    write_encoder(made / "image_encoder", 20)
+    import_control(made / "ip_adapter.safetensors", made / "ip_adapter")
+    return made
+
+
+@pytest.fixture(scope="module")
+def adapter(shared):
+    """The arrays of an IP-Adapter."""
+    file = shared / "golden" / "latent" / "ip_adapter" / "ip-adapter_sd15.safetensors"
+    return safetensors.load(file)[0]
+
+
+def import_control(checkpoint, workdir):
+    flags = ["--mode=import", f"--checkpoint={checkpoint}", f"--workdir={workdir}"]
+    assert cli.main(["main.py", *flags]) == 0
 
 
 def write_encoder(folder, projection):
@@ -212,10 +238,10 @@ def write_encoder(folder, projection):
     safetensors.save(folder / "model.safetensors", arrays, {})
 
 
-def test_a_controlnet_that_is_not_trained_changes_nothing(run, control):
+def test_a_controlnet_that_is_not_trained_changes_nothing(few, few_control):
     """Bit for bit: its last layers are zero. In guess mode what leads away is not steered."""
-    asked = score_sde.Control(control / "controlnet" / "sd15", np.ones((64, 64, 3)), guess=True)
-    steers = controlled.steering(run, [asked], samplers.get("ddim"), (64, 64), 1)
+    asked = score_sde.Control(few_control / CONTROLNET, np.ones((64, 64, 3)), guess=True)
+    steers = controlled.steering(few, [asked], samplers.get("ddim"), (64, 64), 1)
     assert (steers.cond["control_0_scale"], steers.null["control_0_scale"]) == (1, 0)
     (member,) = steers.controls.members
     params = {
@@ -223,14 +249,14 @@ def test_a_controlnet_that_is_not_trained_changes_nothing(run, control):
         for name, a in member.part.params.items()
     }
     x = jax.random.normal(jax.random.key(0), (1, 8, 8, 4))
-    t, told = jnp.full(1, 0.5), run.text([PROMPT])
+    t, told = jnp.full(1, 0.5), few.text([PROMPT])
     found = []
     for changed in (member.part.params, params):
         part = dataclasses.replace(member.part, params=changed)
         one = Controls((dataclasses.replace(member, part=part),))
-        steered = dataclasses.replace(run.denoise, controls=one)
+        steered = dataclasses.replace(few.denoise, controls=one)
         found.append(steered(x, t, told | steers.cond).eps)
-    plain = run.denoise(x, t, told).eps
+    plain = few.denoise(x, t, told).eps
     np.testing.assert_array_equal(found[1], plain)
     assert error(found[0], np.asarray(plain)) > 0.01
 
@@ -238,7 +264,7 @@ def test_a_controlnet_that_is_not_trained_changes_nothing(run, control):
 def test_an_adapter_steers(shared, run, control):
     """What a released U-Net gives with its features, times the scale."""
     case = golden(shared, "t2i_sd15")
-    asked = score_sde.Control(control / "t2i_adapter" / "t2i_sd15", case["image"], 0.8)
+    asked = score_sde.Control(control / ADAPTER, case["image"], 0.8)
     steers = controlled.steering(run, [asked], samplers.get("ddim"), (64, 64), 1)
     steered = dataclasses.replace(run.denoise, controls=steers.controls)
     told = {"text": jnp.asarray(case["encoder_hidden_states"]), **steers.cond}
@@ -255,10 +281,10 @@ def test_images_prompt(shared, run, control):
     image = np.random.default_rng(0).integers(0, 256, (9, 13, 3), np.uint8)
     asked = [score_sde.Control(network, image)] * 2
     steers = controlled.steering(run, asked, samplers.get("ddim"), (64, 64), 2)
-    shown = network.encoder[1](prepared(image, 8)[None])
+    shown = parts.called(network.encoder[1], prepared(image, 8)[None])
     both = Controls(steers.controls.members)
     for seen, cond in ((shown, steers.cond), (0 * shown, steers.null)):
-        tokens = jnp.broadcast_to(network.part(seen), (2, 4, 24))
+        tokens = np.broadcast_to(parts.called(network.part, seen), (2, 4, 24))
         np.testing.assert_allclose(cond["control_1_tokens"], tokens, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(cond["control_1_scale"], [1, 1])
     steered = dataclasses.replace(run.denoise, controls=both)
@@ -281,7 +307,7 @@ def test_images_prompt(shared, run, control):
 def test_an_image_that_prompts_says_nothing_of_the_size(run, control, picture):
     """But one that steers otherwise does."""
     ones = [ControlOption("a", str(picture)), ControlOption("b", "no file is read")]
-    others = [controlled.opened(control / name) for name in ("t2i_adapter/t2i_sd15", "ip_adapter")]
+    others = [controlled.opened(control / name) for name in (ADAPTER, "ip_adapter")]
     options = PromptOptions(controls=tuple(ones[1:]))
     assert prompt_images.size(options, run, others[1:]) == run.space.image[:2]
     with pytest.raises(UserError, match="of 20 x 30 pixels, which are no multiples of 8"):
@@ -304,12 +330,12 @@ def test_an_adapter_needs_the_encoder_that_it_is_for(control, tmp_path, capsys):
         assert not (tmp_path / "run" / "parts").exists()
 
 
-def test_controls_by_the_command_line(run, control, picture, tmp_path):
+def test_controls_by_the_command_line(few, few_control, picture, tmp_path):
     """A ControlNet and both kinds of adapters at once, with an image that is resized."""
-    flags = [f"--control={control}/controlnet/sd15:{picture}:0.8:0:0.5"]
-    flags += [f"--control={control}/t2i_adapter/t2i_sd15:{picture}", "--height=64", "--width=64"]
-    flags += [f"--control={control}/ip_adapter:{picture}:0.6"]
-    assert sample(run, *flags, "--config.guidance.scale=1", f"--out={tmp_path / 'out'}") == 0
+    flags = [f"--control={few_control}/{CONTROLNET}:{picture}:0.8:0:0.5"]
+    flags += [f"--control={few_control}/{ADAPTER}:{picture}", "--height=64", "--width=64"]
+    flags += [f"--control={few_control}/ip_adapter:{picture}:0.6"]
+    assert sample(few, *flags, "--config.guidance.scale=1", f"--out={tmp_path / 'out'}") == 0
     said = json.loads(Image.open(tmp_path / "out" / "000000.png").text["parameters"])
     assert [one["scale"] for one in said["controls"]] == [0.8, 1.0, 0.6]
     assert (said["controls"][0]["end"], said["nfe"]) == (0.5, 2)

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import shallow
 from filled import quick_jit
 from latent_goldens import error, golden, told
 
@@ -48,7 +49,10 @@ def folder(shared, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(folder):
-    workdir = folder.parent / "run"
+    return imported(folder, folder.parent / "run")
+
+
+def imported(folder, workdir):
     flags = ["--mode=import", f"--checkpoint={folder}", f"--workdir={workdir}"]
     assert cli.main(["main.py", *flags]) == 0
     return score_sde.load(workdir)
@@ -98,8 +102,9 @@ def test_what_it_is_told_of_a_picture(run, asked):
         run.generate("a fox", sizes=(64, 64, 0, 0, 64, 64))
 
 
-def test_it_goes_on_where_the_base_ended(shared, run):
+def test_it_goes_on_where_the_base_ended(shared, folder, tmp_path):
     """The last four of ten steps, from the state of the base after six."""
+    run = imported(shallow.pipeline(folder, tmp_path / "few"), tmp_path / "run")
     steps = golden(shared, "sdxl")["e2e_ddim_denoising_end/latents_per_step"]
     start = jnp.asarray(steps[-1].transpose(0, 2, 3, 1))
     out = run.generate("a fox", start=start, after=0.6, sampler="ddim", steps=10)

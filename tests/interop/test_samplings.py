@@ -49,8 +49,11 @@ SKIPPED = score_sde.SkipLayers((1, 2), 2.8, 0.01, 0.6)
 KARRAS = {"_class_name": "DPMSolverMultistepScheduler", "use_karras_sigmas": True}
 TRAILING = {"timestep_spacing": "trailing"}
 ZERO_SNR = {"rescale_betas_zero_snr": True, **TRAILING}
-CONTROLS = {  # of each sampling: (folder, image, options)
-    "e2e": [("sd15", "control_image", {"scale": 0.8, "end": 0.75})],
+CONTROLS = {  # of each sampling: (folder, image, options); one of no scale adds nothing
+    "e2e": [
+        ("sd15", "control_image", {"scale": 0.8, "end": 0.75}),
+        ("sd15_b", "control_image", {"scale": 0.0}),
+    ],
     "e2e_multi": [
         ("sd15", "control_image_a", {"scale": 0.8}),
         ("sd15_b", "control_image_b", {"scale": 0.3}),

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from filled import filled
+from filled import filled, quick_jit
 from flax import nnx
 
 from score_sde.errors import UserError
@@ -41,8 +41,8 @@ def test_it_begins_as_the_network_and_only_factors_are_its_parameters():
     """Bit for bit, with the arrays of the network among its constants; of the shapes it says."""
     network = LoRA(rank=5, alpha=2.0).adapted(BASE)
     key, x = jax.random.key(1), jax.random.normal(jax.random.key(2), (1, 4, 4, 2))
-    params, constants = network.init(key)
-    before = BASE.init(key)
+    begin = quick_jit(lambda key: (network.init(key), BASE.init(key)))
+    (params, constants), before = begin(key)
     assert constants.keys() == before[0].keys() | before[1].keys()
     for path, array in (before[0] | before[1]).items():
         np.testing.assert_array_equal(constants[path], array)
@@ -53,7 +53,7 @@ def test_it_begins_as_the_network_and_only_factors_are_its_parameters():
         assert {path: (a.shape, a.dtype) for path, a in found.items()} == {
             path: (a.shape, a.dtype) for path, a in said.items()
         }
-    down = factors(network.init(key)[0])["conv/kernel"][0]
+    down = factors(params)["conv/kernel"][0]
     assert abs(float(jnp.std(down)) - (1 / 18) ** 0.5) < 4 * (1 / 18) ** 0.5 / (2 * 90) ** 0.5
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from score_sde import fields, values
-from score_sde.models import NETWORKS, arguments
+from score_sde.models import NETWORKS, arguments, instead, read
 from score_sde.models.conditions import Number
 from score_sde.models.functional import Maker, functional
 from score_sde.models.width import widening
@@ -158,3 +158,16 @@ def test_every_network_can_have_a_base(name):
         for factors in found
         for path, factor in factors.items()
     )
+
+
+def test_networks_that_a_message_names_can_read_the_states():
+    """A set of places is none of images, vectors or tokens; own options that cannot be are not."""
+    given = {"shape": (8, 3), "conditions": {}, "noise_label": "time", "num_scales": 0}
+    given |= {"learn_variance": False, "size_condition": ""}
+    assert instead("set_transformer", given, {}) == ""
+    assert instead("mlp", given, {}) == ": choose set_transformer or egnn"
+    assert instead("mlp", given | {"shape": (2, 2, 2, 2, 1)}, {}) == ": no network goes with both"
+    with pytest.raises(
+        ValueError, match="with this space and objective: choose set_transformer or"
+    ):
+        read({"name": "token_transformer"}, given, {})

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from filled import filled
+from filled import filled, quick_jit
 
 from score_sde import fields
 from score_sde.models.conditions import Make, Number
@@ -31,7 +31,8 @@ def network():
             )
         )
         arrays = filled(made)
-        yield lambda x: made.apply(*arrays, x, jnp.full(len(x), 300.0), COND)
+        called = quick_jit(made.apply)
+        yield lambda x: called(*arrays, x, jnp.full(len(x), 300.0), COND)
 
 
 def test_equivariant_to_permutations(network):
@@ -67,7 +68,8 @@ def test_ordered_points_are_told_their_numbers():
     arrays = filled(made)
     x = jax.random.normal(KEY, (1, 6, 3))
     order = np.array([1, 0, 2, 3, 4, 5])
-    out, other = (made.apply(*arrays, one, jnp.ones(1), None) for one in (x, x[:, order]))
+    called = quick_jit(made.apply)
+    out, other = (called(*arrays, one, jnp.ones(1), None) for one in (x, x[:, order]))
     assert float(jnp.abs(other - out[:, order]).max()) > 1e-2
 
 
@@ -93,21 +95,26 @@ def test_neighbours_are_told_of_and_moved_along():
     assert network.shapes[0]["dense_in/kernel"].shape == (5 * 9 * 3 + 4 * 9 + 6 + 2, 8)
     params, constants = filled(network)
     x, noise = jax.random.normal(KEY, (2, 6, 3)), jnp.full(2, 300.0)
-    only = {name: array * ("dense_out" not in name) for name, array in params.items()}
-    still = {name: array * ("dense_along" not in name) for name, array in params.items()}
-    both, along, out = (network.apply(p, constants, x, noise) for p in (params, only, still))
+    only, still = (
+        {name: np.asarray(array) * (left not in name) for name, array in params.items()}
+        for left in ("dense_out", "dense_along")
+    )
+    called = quick_jit(network.apply)
+    both, along, out = (called(p, constants, x, noise) for p in (params, only, still))
     np.testing.assert_allclose(both, along + out, atol=1e-6)
     # The first is moved in the plane of the two ways after it.
-    normal = jnp.cross(x[:, 1] - x[:, 0], x[:, 2] - x[:, 0])
-    np.testing.assert_allclose(jnp.sum(normal * along[:, 0], axis=1), 0, atol=1e-5)
-    assert float(jnp.abs(along[:, 0]).min()) > 1e-3
+    places, first = np.asarray(x), np.asarray(along)[:, 0]
+    normal = np.cross(places[:, 1] - places[:, 0], places[:, 2] - places[:, 0])
+    np.testing.assert_allclose((normal * first).sum(axis=1), 0, atol=1e-5)
+    assert np.abs(first).min() > 1e-3
     # Of numbers that are the same everywhere, w, it is equation (2).
-    w = jnp.array([0.5, -1.0, 2.0, 0.25])
-    alone = {name: 0 * array for name, array in params.items()} | {"dense_along/bias": w}
+    w = np.float32([0.5, -1.0, 2.0, 0.25])
+    alone = {name: 0 * np.asarray(array) for name, array in params.items()}
+    alone |= {"dense_along/bias": w}
     chain = Neighbours(2, 4)
-    _, u = chain.told(*chain.apart(x, None))
+    _, u = quick_jit(lambda x: chain.told(*chain.apart(x, None)))(x)
     expected = np.einsum("j,bpjx->bpx", w, u)
-    np.testing.assert_allclose(network.apply(alone, constants, x, noise), expected, atol=1e-6)
+    np.testing.assert_allclose(called(alone, constants, x, noise), expected, atol=1e-6)
     for wrong in ({"ordered": False}, {"shape": (6, 4)}):
         with pytest.raises(ValueError, match="neighbours=2 is of points with an order and 3 coord"):
             functional(lambda rngs, o=options | wrong: SetTransformer(rngs=rngs, **o))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from filled import quick_jit
 
 from score_sde.models.spread import spread
 
@@ -32,7 +33,9 @@ def test_it_is_what_broadcasting_gives_in_every_mode(dtype):
             jax.vmap(jax.grad(loss), 1, 1)(many),
         )
 
-    found, expected = every(spread), every(lambda values, x: values.astype(x.dtype))
+    found, expected = quick_jit(
+        lambda: (every(spread), every(lambda values, x: values.astype(x.dtype)))
+    )()
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=2**-7, atol=0.1), found, expected
     )

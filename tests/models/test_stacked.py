@@ -13,26 +13,27 @@ from score_sde.models.layers import Dense
 from score_sde.models.stacked import Stacked
 
 
-def stacked(remat=False):
-    return Stacked(lambda rngs: Dense(2, 2, rngs=rngs), 3, remat=remat, rngs=nnx.Rngs(0))
+def stacked(depth=3, remat=False):
+    return Stacked(lambda rngs: Dense(2, 2, rngs=rngs), depth, remat=remat, rngs=nnx.Rngs(0))
 
 
-@pytest.mark.parametrize("remat", [False, True])
-def test_blocks_follow_one_another_with_what_is_theirs(remat):
+@pytest.mark.parametrize(("depth", "remat"), [(3, False), (3, True), (1, False), (1, True)])
+def test_blocks_follow_one_another_with_what_is_theirs(depth, remat):
     """Block i has its own array, the i-th of xs and fold_in(key, i), and gives its own y."""
-    key, xs = jax.random.key(1), jnp.arange(3.0)
+    key, xs = jax.random.key(1), 1 + jnp.arange(float(depth))
 
     def step(block, h, x, key):
         h = block(h) + x
         return h, (h, jax.random.uniform(key))
 
     def run():
-        blocks = stacked(remat)
+        blocks = stacked(depth, remat)
         return blocks.scan(step, jnp.ones((1, 2)), key, xs), blocks.block.kernel[...]
 
     (h, (ys, uniform)), kernel = quick_jit(run)()
+    assert (ys.shape, uniform.shape) == ((depth, 1, 2), (depth,))
     expected = jnp.ones((1, 2))
-    for i in range(3):
+    for i in range(depth):
         expected = expected @ kernel[i] + xs[i]
         np.testing.assert_allclose(ys[i], expected, rtol=1e-5)
         np.testing.assert_allclose(uniform[i], jax.random.uniform(jax.random.fold_in(key, i)))
@@ -45,6 +46,16 @@ def test_no_two_blocks_start_alike():
     assert kernel.shape == (3, 2, 2)
     assert np.abs(kernel[0] - kernel[1]).min() > 0
     assert np.abs(kernel).max() <= np.sqrt(3 / 2)  # uniform of variance 1 / 2
+
+
+def test_one_block_is_no_loop():
+    """Where a block is made again it is one, from which XLA need not be kept to share."""
+    for depth, remat, loop in ((1, False, False), (1, True, True), (3, True, True)):
+        blocks = stacked(depth, remat)
+        text = jax.jit(
+            lambda h, blocks=blocks: blocks.scan(lambda block, h, *_: (block(h), None), h, None)
+        ).lower(jnp.ones((1, 2)))
+        assert ("stablehlo.while" in text.as_text()) == loop
 
 
 @pytest.mark.parametrize("network", [DiT, UViT])

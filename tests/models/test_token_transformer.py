@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from filled import quick_jit
 
 from score_sde import fields
 from score_sde.models import TokenTransformer
@@ -56,9 +57,10 @@ def test_a_modulated_block_is_told_the_noise_level_and_begins_as_nothing():
     network, params = made(timed=True, modulated=4)
     assert params["blocks/block/modulation/kernel"].shape == (2, 4, 96)
     np.testing.assert_allclose(network(X, 5 * T), network(X, T), atol=1e-4)  # it begins at 1e-10
-    other = jax.tree.map(lambda a: a + 0.1, params)
+    other = {name: np.float32(array) + np.float32(0.1) for name, array in params.items()}
     model = functional(Maker(TokenTransformer, {**SMALL, "timed": True, "modulated": 4}))
-    out = [model.apply(other, {}, X, label * T) for label in (0.5, 5.0)]
+    called = quick_jit(model.apply)
+    out = [called(other, {}, X, label * T) for label in (0.5, 5.0)]
     assert (np.abs(out[1] - out[0]).max(axis=(0, 2)) > 1e-4).all()
     with pytest.raises(ValueError, match="modulated=4 is of a network that is told a time"):
         made(modulated=4)

@@ -37,9 +37,10 @@ SMALL["joint_unet"], SMALL["joint_dit"] = SMALL["unet"], SMALL["dit"] | {"heads"
 each_image = pytest.mark.parametrize("image", ["unet", "joint_unet", "dit"])
 
 
-def make(name, shape):
+def make(name, shape, conditions=None):
     options = SMALL[name.removeprefix("video_")] | SMALL[name]
-    conditions = CONDITIONS if "unet" in name else {"label": CONDITIONS["label"]}
+    if conditions is None:
+        conditions = CONDITIONS if "unet" in name else {"label": CONDITIONS["label"]}
     told = {"shape": shape, "conditions": conditions, **options}
     network = NETWORKS[name.replace("joint_", "")]
     return functional(lambda rngs: network(**told, rngs=rngs))
@@ -88,17 +89,18 @@ def test_it_begins_as_the_network_of_images_frame_by_frame(x64, image):
         np.testing.assert_allclose(found[:, frame], alone, rtol=1e-12, atol=1e-12)
 
 
-@each_image
+# The first has all that a U-Net of videos can have: a convolution, and attention of both kinds.
+@pytest.mark.parametrize("image", ["joint_unet", "dit"])
 def test_what_it_begins_with_adds_nothing_bit_for_bit(image, monkeypatch):
     """Beside the same without any attention over time, operation by operation, in float32."""
-    ours = make(f"video_{image}", (FRAMES, *IMAGE))
+    ours = make(f"video_{image}", (FRAMES, *IMAGE), conditions={})
     params, constants = filled(ours)
-    zero = {k: a * (not _last(k)) for k, a in params.items()}
-    x, noise, cond = asked(image)
-    found = ours.apply(zero, constants, x, noise, cond)
+    zero = {k: jnp.zeros_like(a) if _last(k) else a for k, a in params.items()}
+    x, noise, _ = asked(image)
+    found = ours.apply(zero, constants, x, noise)
     for one in (TimeAttention, TimeConv):
         monkeypatch.setattr(one, "__call__", lambda self, x: x)
-    np.testing.assert_array_equal(found, ours.apply(params, constants, x, noise, cond))
+    np.testing.assert_array_equal(found, ours.apply(params, constants, x, noise))
 
 
 @pytest.mark.parametrize("network", ["video_unet", "video_joint_unet", "video_joint_dit"])
@@ -162,7 +164,8 @@ def test_attention_over_frames_is_what_its_docstring_says(x64):
     params, constants = filled(model)
     rng = np.random.default_rng(1)
     x = rng.standard_normal((2, frames, places, features))
-    found = model.apply(params, constants, jnp.asarray(x.reshape(2 * frames, places, features)))
+    given = jnp.asarray(x.reshape(2 * frames, places, features))
+    found = quick_jit(model.apply)(params, constants, given)
     p = {name: np.asarray(array) for name, array in params.items()}
     h = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
     h = h * p["norm/scale"] + p["norm/bias"]
@@ -190,7 +193,8 @@ def test_joint_attention_is_of_all_places_of_all_frames(x64):
     model = functional(lambda rngs: make_one(rngs=rngs))
     params, constants = filled(model)
     x = np.random.default_rng(1).standard_normal((2, frames, rows, columns, features))
-    found = model.apply(params, constants, jnp.asarray(x.reshape(-1, rows, columns, features)))
+    given = jnp.asarray(x.reshape(-1, rows, columns, features))
+    found = quick_jit(model.apply)(params, constants, given)
     p = {name: np.asarray(array) for name, array in params.items()}
     h = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
     h = h * p["norm/scale"] + p["norm/bias"] + _numbers(frames)[:, None, None]
@@ -218,11 +222,12 @@ def test_a_joint_dit_is_a_dit_of_the_tokens_of_all_frames(x64):
         params["registers"] = 0 * params["registers"]
         x, noise, cond = asked("dit")
         x = x.astype(np.float64)
-        found = ours.apply(params, constants, x, noise, cond)
+        found = quick_jit(ours.apply)(params, constants, x, noise, cond)
         patch.setattr(tokens, "rotary_angles", lambda r, c, n, _: jnp.zeros((r * c, n // 2)))
         constants["positions"] = jnp.tile(constants["positions"], (FRAMES, 1))
         params["registers"] = jnp.tile(params["registers"], (FRAMES, 1))
-        alike = tall.apply(params, constants, x.reshape(2, -1, width, channels), noise, cond)
+        x = x.reshape(2, -1, width, channels)
+        alike = quick_jit(tall.apply)(params, constants, x, noise, cond)
     np.testing.assert_allclose(found.reshape(alike.shape), alike, atol=1e-12)
 
 
@@ -263,7 +268,7 @@ def test_convolution_over_time_is_of_each_place(x64):
     model = functional(lambda rngs: make_one(rngs=rngs))
     params, constants = filled(model)
     x = np.random.default_rng(2).standard_normal((2, FRAMES, 2, 5, 4))
-    found = model.apply(params, constants, jnp.asarray(x.reshape(-1, 2, 5, 4)))
+    found = quick_jit(model.apply)(params, constants, jnp.asarray(x.reshape(-1, 2, 5, 4)))
     p = {name: np.asarray(array) for name, array in params.items()}
     mean, var = (of(x, axis=(2, 3, 4), keepdims=True) for of in (np.mean, np.var))
     h = (x - mean) / np.sqrt(var + 1e-6) * p["norm/scale"] + p["norm/bias"]
@@ -319,16 +324,20 @@ def test_a_patch_in_time_is_an_image_of_more_channels(image):
     x = np.concatenate([x, x[:, :1] + 1], axis=1)
     own = {k: a for k, a in params.items() if "/time/" not in k and "beside" not in k}
     assert own.keys() == filled(theirs)[0].keys()
-    found = ours.apply(zero, constants, x, noise, None)
+    called, of_image = quick_jit(ours.apply), quick_jit(theirs.apply)
+    found = called(zero, constants, x, noise, None)
     for pair in (0, 1):
         frames = np.concatenate([x[:, 2 * pair], x[:, 2 * pair + 1]], axis=-1)
-        alone = theirs.apply(own, constants, frames, noise, None)
+        alone = of_image(own, constants, frames, noise, None)
         for frame, part in enumerate(np.split(np.asarray(alone), 2, axis=-1)):
             np.testing.assert_allclose(found[:, 2 * pair + frame], part, rtol=2e-4, atol=2e-4)
-    shown = {"first_frames": np.full((2, 1, height, width, 1), 200, np.uint8)}
-    told_of = np.asarray(ours.apply(zero, constants, x, noise, shown)) - np.asarray(found)
-    changed = np.any(told_of != 0, axis=(0, 2, 3, 4))
+    shown = [np.full((2, 1, height, width, 1), level, np.uint8) for level in (50, 200)]
+    dark, light = (
+        np.asarray(called(zero, constants, x, noise, {"first_frames": frame})) for frame in shown
+    )
+    changed = np.any(light != dark, axis=(0, 2, 3, 4))
     np.testing.assert_array_equal(changed, [True, True, False, False])
+    np.testing.assert_allclose(light[:, 2:], found[:, 2:], rtol=1e-5, atol=1e-5)
     with pytest.raises(ValueError, match="time_patch=3 does not divide 4 frames"):
         NETWORKS[f"video_{image}"](**told | {"time_patch": 3}, **small, rngs=nnx.Rngs(0))
 

@@ -30,6 +30,7 @@ def test_it_is_built_and_is_read_without_a_network(tmp_path):
     with Terminal(ROOT) as terminal:
         code, printed = terminal.run("python", "-m", "publishing.site", f"--out={tmp_path}")
     assert code == 0, printed
+    assert "executing docs/learn/01_sdes.md ..." in printed  # it says what takes its time
     built = {str(path.relative_to(tmp_path)): path for path in tmp_path.rglob("*.html")}
     assert {uri.replace(".md", ".html") for uri in source.pages()} <= built.keys()
     fetched = re.compile(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"(?:https?:)?//[^\"]*\"")

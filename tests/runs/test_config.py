@@ -7,7 +7,7 @@ import math
 import pytest
 from made_info import image_info
 
-from score_sde import fields, records, values
+from score_sde import fields, records, samplers, values
 from score_sde.data import Info
 from score_sde.errors import UserError
 from score_sde.models import NETWORKS
@@ -174,6 +174,32 @@ def test_a_record_lacks_what_is_newer_than_it(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("process", "typed", "near", "there"),
+    [
+        ("masked", "unmaskin", "unmasking", samplers.TOKENS),
+        ("masked", "remask_2m", "remasking", samplers.TOKENS),
+        ("vp", "dpmpp_2mm", "dpmpp_2m", {*samplers.SAMPLERS, *samplers.PAPER} - {*samplers.TOKENS}),
+    ],
+)
+def test_a_sampler_that_there_is_not_is_one_of_those_that_draw_these_states(
+    process, typed, near, there
+):
+    """By the process, whether it is set or stands in a config."""
+    config = configs.default()
+    config.sde.name = process
+    with pytest.raises(UserError) as error:
+        configs.set_field(config, "sampling.sampler", typed)
+    config.sampling.sampler = typed
+    with pytest.raises(UserError) as of_config:
+        configs.check_fields(config)
+    for said in (str(error.value), str(of_config.value)):
+        beginning, _, names = said.partition("? valid: ")
+        assert beginning.startswith(f"unknown config.sampling.sampler {typed!r}: did you mean")
+        assert set(names.split(", ")) == set(there)
+        assert repr(near) in beginning
+
+
+@pytest.mark.parametrize(
     ("path", "value", "message"),
     [
         ("model.parametrization", "noise", "unknown config.model.parametrization 'noise'"),
@@ -244,6 +270,20 @@ def test_another_network_takes_the_place_of_the_first():
     assert config.to_dict() == expected.to_dict()
     with pytest.raises(UserError, match="name 'mpl': did you mean 'mlp'"):
         configs.set_field(config, "model.name", "mpl")
+
+
+def test_a_field_too_many_and_one_too_few_are_named():
+    """Where a recipe has unlocked its config."""
+    for change, message in (
+        (lambda config: config.training.update(stepps=3), "unknown field config.training.stepps"),
+        (lambda config: delattr(config.training, "steps"), "unknown field config.training.step"),
+        (lambda config: setattr(config, "data", 3), "config.data is a value, not a section"),
+    ):
+        config = configs.default()
+        with config.unlocked(), config.ignore_type():
+            change(config)
+        with pytest.raises(UserError, match=message):
+            configs.check_fields(config)
 
 
 def test_the_name_of_a_network_goes_with_its_options():

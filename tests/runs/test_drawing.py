@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import shallow
 
 import score_sde
 from score_sde import cli
@@ -33,12 +34,13 @@ def compilations():
 
 @pytest.fixture(scope="module")
 def run(shared, tmp_path_factory):
-    """The tiny pipeline sd15."""
-    workdir = tmp_path_factory.mktemp("sd15") / "run"
-    source = shared / "golden" / "latent" / "pipelines" / "sd15"
-    flags = ["--mode=import", f"--checkpoint={source}", f"--workdir={workdir}"]
+    """The tiny pipeline sd15, of one level: what is compiled does not ask how deep it is."""
+    folder = tmp_path_factory.mktemp("sd15")
+    released = shared / "golden" / "latent" / "pipelines" / "sd15"
+    source = shallow.pipeline(released, folder / "pipeline")
+    flags = ["--mode=import", f"--checkpoint={source}", f"--workdir={folder / 'run'}"]
     assert cli.main(["main.py", *flags]) == 0
-    return score_sde.load(workdir)
+    return score_sde.load(folder / "run")
 
 
 IMAGE = np.random.default_rng(0).uniform(size=(16, 16, 3)).astype(np.float32)

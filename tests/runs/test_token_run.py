@@ -2,9 +2,14 @@
 
 import json
 
+import jax
 import numpy as np
 import program
 import pytest
+
+import score_sde
+from score_sde.runs.generate import Generator
+from score_sde.training.sharding import make_mesh
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compile")]
 
@@ -65,6 +70,15 @@ def test_it_is_drawn(trained, sampler, tmp_path):
     assert samples.shape == (5, 13)
     assert ((samples >= 0) & (samples < 27)).all()
     assert (tmp_path / "drawn.png").exists()
+
+
+def test_what_draws_tokens_is_compiled_once(trained):
+    """The first piece, of no steps, stands for all that come: their time holds no compilation."""
+    run = score_sde.load(trained)
+    generator = Generator(run.experiment, make_mesh(), batch_size=2)
+    generator(run.params, run.constants, jax.random.key(0), 4)
+    assert run.experiment.sampler.pieces(run.sde) > 1
+    assert generator._advance._cache_size() == 1
 
 
 def test_it_is_filled_in(trained, tmp_path):

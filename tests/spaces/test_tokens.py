@@ -8,6 +8,7 @@ from score_sde import fields, images, spaces
 from score_sde.errors import UserError
 from score_sde.processes import MASK
 from score_sde.runs import build, config
+from score_sde.spaces import texts
 
 NAMES = ("\n", "a", "b", "$", "\x00")
 FIELD = fields.tokens(4, len(NAMES), NAMES)
@@ -41,6 +42,35 @@ def test_a_text_of_which_a_part_is_known():
     for text, said in (("bbbbba", "are 6 tokens, and there are 5"), ("ax", "begins with 'x'")):
         with pytest.raises(ValueError, match=said):
             space.partly(text)
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "said"),
+    [
+        (("\n", " ", "a", "b", ""), "aQ", r"with 'Q': there are \n ' ' a b, and _ for one that"),
+        (tuple(map(chr, range(32, 127))), "\xe9", "there are 95, of which e E are near"),
+        (tuple(map(chr, range(32, 127))), "\u3042", "of which ~ } | { z y are near"),
+        ((), "1", "with '1': these are 5 tokens without names"),
+    ],
+)
+def test_a_character_that_is_no_token_is_told_which_there_are(names, text, said):
+    """All of a few; of many those of the same letter first, then by their number."""
+    space = spaces.read({"name": "tokens"}, fields.tokens(5, len(names) or 5, names))
+    with pytest.raises(ValueError, match="no token begins with") as error:
+        space.partly(text)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_picture_says_which_texts_end(monkeypatch, tmp_path):
+    """Once, however many ends there are: the others were cut."""
+    shown = []
+    monkeypatch.setattr(texts, "save", lambda path, said, columns: shown.extend(said))
+    space = spaces.read({"name": "tokens"}, FIELD)
+    space.show(
+        tmp_path / "a.png", np.array([[1, 2, 0, 0], [1, 2, 1, 2], [0, 1, 1, 0], [1, 1, -1, 0]])
+    )
+    assert shown == ["ab\n", "abab", "\naa\n", "aa_\n"]
 
 
 def test_files_and_pictures(tmp_path):

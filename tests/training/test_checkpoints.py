@@ -69,6 +69,23 @@ def test_weights_alone(tmp_path, weights, expected):
     np.testing.assert_array_equal(constants["frequencies"], np.ones(4))
 
 
+def test_an_average_is_read_without_the_parameters_themselves(tmp_path):
+    """Unless these hold constants: then both are read, and what is gone is damage."""
+    for name, constants in (("none", {}), ("some", state_at(7).constants)):
+        checkpoints = Checkpoints(tmp_path / name)
+        checkpoints.save(state_at(7)._replace(constants=constants), {}, {})
+        checkpoints.wait()
+        shutil.rmtree(tmp_path / name / "7" / "model")
+        of = (shapes().params, {k: shapes().constants[k] for k in constants})
+        if constants:
+            with pytest.raises(DamagedError):
+                checkpoints.restore_weights(of, "0.999")
+        else:
+            params, found = checkpoints.restore_weights(of, "0.999")
+            np.testing.assert_array_equal(params["conv/kernel"], np.full((2, 3), 8.0))
+            assert found == {}
+
+
 def test_keeps_the_last_and_the_periodic_ones(tmp_path):
     checkpoints = Checkpoints(tmp_path / "c", keep_last=2, keep_every=10)
     for step in (10, 15, 20, 25, 30):

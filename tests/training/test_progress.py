@@ -17,14 +17,17 @@ def clock(monkeypatch):
 
 
 def test_lines_say_how_much_is_left(clock):
-    """By the rate of what was done here: the ten that were there before took no time."""
+    """By the rate of what was done here, but for the first, which hold what was compiled.
+
+    The ten that were there before took no time.
+    """
     said = []
     count = Count(1010, "samples", done=10, every=0.0, say=said.append)
     for clock[0], done in ((2.0, 510), (4.0, 760), (5.0, 1010)):
         count.reach(done)
     assert said == [
-        "510/1,010 samples, 2 s, 00:02 left",
-        "760/1,010 samples, 4 s, 00:01 left",
+        "510/1,010 samples, 2 s",
+        "760/1,010 samples, 4 s, 00:02 left",
         "1,010/1,010 samples, 5 s",
     ]
 
@@ -51,6 +54,21 @@ def test_parts_of_a_batch_count_and_compilation_does_not(clock):
         "2/10 samples, 1 s, 00:15 left, 3.1 bits/dim",
         "6/10 samples, 4 s, 00:04 left, 3.1 bits/dim",
     ]
+
+
+def test_in_a_terminal_no_time_is_left_of_what_was_compiled(monkeypatch):
+    """What the bar itself takes for the time of the first that are done would be an hour."""
+    monkeypatch.setattr(progress, "_has_room", lambda stream: True)
+    monkeypatch.setattr(progress.sys, "stderr", terminal := io.StringIO())
+    with Count(1000, "samples") as count:
+        count._bar.start_t -= 60
+        count._bar.last_print_t -= 60
+        count.reach(16)
+        assert "16/1,000 samples, ? left" in terminal.getvalue()
+        count._bar.start_t -= 2
+        count._bar.last_print_t -= 2
+        count.reach(272)
+        assert "272/1,000 samples, 00:05 left" in terminal.getvalue()
 
 
 def test_in_a_terminal_it_is_one_bar(monkeypatch):

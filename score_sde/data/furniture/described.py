@@ -13,7 +13,7 @@ from score_sde import fields
 from score_sde.data import stored
 from score_sde.data.base import DataError
 from score_sde.data.furniture import catalogue
-from score_sde.data.furniture.catalogue import LICENSE, PACKAGE, SPLITS, Thing
+from score_sde.data.furniture.catalogue import LICENSE, PACKAGE, SPLITS, TRAIN, Thing
 
 NEEDS = f"apt-get install {PACKAGE}, or --from=PATH, .sh3f files"
 _MOST_NAME = 64  # bytes
@@ -49,7 +49,8 @@ def write(
     categories = sorted({thing.category for part in rows.values() for thing, _ in part})
     category = fields.label(len(categories), tuple(categories), "category")
     splits = {split: _arrays(part, split, own, categories) for split, part in rows.items()}
-    described = (*own, fields.text(_MOST_NAME), category)
+    words = fields.words_of(fields.decode_texts(splits[TRAIN]["text"]))
+    described = (*own, fields.text(_MOST_NAME, vocabulary=words), category)
     stored.write(folder, name, described, splits, license=LICENSE)
     say(", ".join(f"{split} {len(part):,}" for split, part in rows.items()))
 

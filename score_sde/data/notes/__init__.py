@@ -20,7 +20,7 @@ from score_sde.data.base import DataError, Source
 from score_sde.data.hashed import uniform
 from score_sde.data.notes import instruments, render
 from score_sde.data.notes.instruments import FAMILIES, INSTRUMENTS, PITCHES
-from score_sde.fields import encode_texts, label, number, signal, text
+from score_sde.fields import encode_texts, label, number, signal, text, words_of
 
 __all__ = ["NAME", "load", "prepare"]
 
@@ -28,10 +28,11 @@ NAME = "notes"
 NEEDS = "apt-get install fluidsynth timgm6mb-soundfont, and --from=FILE.sf2"
 _MADE_FROM = "--from=FILE.sf2"
 _HELD_OUT = 0.1
-_TEXT = max(len(instruments.text(p, n)) for p in range(len(INSTRUMENTS)) for n in PITCHES)
+_TEXTS = [instruments.text(p, n) for p in range(len(INSTRUMENTS)) for n in PITCHES]
+_TEXT = max(map(len, _TEXTS))
 FIELDS = (
     signal(render.SAMPLES, render.RATE),
-    text(_TEXT),
+    text(_TEXT, vocabulary=words_of(_TEXTS)),
     label(len(FAMILIES), FAMILIES, name="family"),
     number("pitch"),
 )

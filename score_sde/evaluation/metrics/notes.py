@@ -11,6 +11,7 @@ instruments.
   spectra (64 bands, each averaged over an eighth of the sound).
 
 Beside each stands the same share of held-out recordings: what those miss is the measure's fault.
+Of latents that were made once, recordings are what the autoencoder makes of them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from score_sde.evaluation.subject import Subject
 from score_sde.formats import npz
 from score_sde.sound import pitch
 from score_sde.sound.spectrogram import mel_bands
+from score_sde.spaces import Space
 from score_sde.values import LARGEST, between, one_of
 
 PITCH, FAMILY = "pitch", "family"
@@ -63,7 +65,8 @@ class Notes(Metric):
         """
         info = subject.source.info
         kinds = {name: info[name].kind for name in (PITCH, FAMILY) if name in info}
-        if info[subject.field].kind != "signal" or kinds != {PITCH: "number", FAMILY: "label"}:
+        heard = subject.space.decoded(info[subject.field])
+        if heard.kind != "signal" or kinds != {PITCH: "number", FAMILY: "label"}:
             raise ValueError(
                 f"it is of signals with fields {PITCH}, a number, and {FAMILY}, a label: prepare "
                 "the data set notes"
@@ -111,16 +114,16 @@ def notes(subject: Subject, number: int, keep: str = "npz") -> Entries:
     Raises:
         UserError: the sampler gave up, or the run's folder cannot be written.
     """
-    field = subject.source.info[subject.field]
-    extractor = LogBands(field.rate)
+    rate = subject.space.decoded(subject.source.info[subject.field]).rate
+    extractor = LogBands(rate)
     drawn = samples.draw(subject, extractor, number, keep="npz")
     with npz.opened(drawn.kept, "a file of samples") as arrays:
         signals = arrays["samples"]
     if keep != "npz":  # nothing is drawn again
         drawn = samples.draw(subject, extractor, number, keep=keep)
     asked = subject.asked(number)
-    held_out = _read(extractor, subject.source, field.name)
-    train = _read(extractor, subject.training(), field.name)
+    held_out = _read(subject, extractor, subject.source)
+    train = _read(subject, extractor, subject.training())
     classifier = _classifier(train)
     about = {"nfe": drawn.nfe, "kept": drawn.kept.name}
     about["protocol"] = {
@@ -128,8 +131,8 @@ def notes(subject: Subject, number: int, keep: str = "npz") -> Entries:
         "recordings": {"split": subject.source.info.split, "n": len(held_out.family)},
     }
     pitches = (
-        _pitch_right(signals, field.rate, asked[PITCH]),
-        _pitch_right(held_out.signals, field.rate, held_out.pitch),
+        _pitch_right(signals, rate, asked[PITCH]),
+        _pitch_right(held_out.signals, rate, held_out.pitch),
     )
     families = (
         classifier(drawn.features) == asked[FAMILY],
@@ -150,14 +153,20 @@ class _Recordings(NamedTuple):
     family: np.ndarray
 
 
-def _read(extractor: LogBands, source: Source, field: str) -> _Recordings:
-    """All examples."""
-    compiled, found, number = jax.jit(extractor), [], len(source)
+def _read(subject: Subject, extractor: LogBands, source: Source) -> _Recordings:
+    """All examples, as they are heard."""
+
+    @jax.jit
+    def heard(space: Space, examples: jax.Array) -> tuple[jax.Array, jax.Array]:
+        signals = space.viewed(examples)
+        return signals, extractor(signals)
+
+    found, number = [], len(source)
     for start in range(0, number, _AT_ONCE):
         rows = np.minimum(np.arange(start, start + _AT_ONCE), number - 1)
         batch = source.gather(rows)
-        of_batch = batch[field], np.asarray(compiled(batch[field])), batch[PITCH], batch[FAMILY]
-        found.append(of_batch)
+        signals, features = jax.device_get(heard(subject.space, batch[subject.field]))
+        found.append((signals, features, batch[PITCH], batch[FAMILY]))
     return _Recordings(*(np.concatenate(column)[:number] for column in zip(*found, strict=True)))
 
 

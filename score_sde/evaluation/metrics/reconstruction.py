@@ -3,11 +3,13 @@
 Of each held-out example x the reconstruction D(m), with m the mean of q(z | x) and rounded to the
 levels of the data if it has any, is compared with it:
 
-    MSE = mean of (x_i - D(m)_i)^2, of full scale 1,    PSNR = -10 log10 MSE  (dB).           (1)
+    MSE = mean of (x_i - D(m)_i)^2, of full scale 1,    PSNR = -10 log10 MSE  (dB);           (1)
+    SNR = 10 log10 (mean of x_i^2 / MSE)  (dB), of signals.                                   (2)
 
-Full scale is 255 of a pixel and 1 of a signal. The rate is KL(q(z | x) || N(0, I)): so many bits an
-example could be sent with at best, if the
-latents were coded by a normal prior (Hoffman and Johnson 2016 call its mean over images the rate).
+Full scale is 255 of a pixel and 1 of a signal. Signals are seldom as loud, so that silence has a
+PSNR of 20 dB or more; its SNR is 0. The rate is KL(q(z | x) || N(0, I)): so many bits an example
+could be sent with at best, if the latents were coded by a normal prior (Hoffman and Johnson 2016
+call its mean over images the rate).
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ def reconstruction(subject: Subject) -> Entries:
 
     Returns:
         The entries of evaluation.json, each with its standard error over examples:
-        "reconstruction", the mean of their PSNR, dB; "reconstruction_mse", that of their MSE;
+        "reconstruction", the mean of their PSNR, of signals of their SNR, dB;
+        "reconstruction_mse", that of their MSE;
         "latent_bits", that of the KL divergence, bits an example, with "bits_per_dim", the same for
         each of its numbers.
     """
@@ -61,15 +64,18 @@ def reconstruction(subject: Subject) -> Entries:
         found = model.encode(space.encode(examples))
         again = space.decode(model.decode(found.mean))
         error = (again.astype(jnp.float32) - examples.astype(jnp.float32)) / full
-        return {"mse": jnp.mean(error**2, axis=tuple(range(1, error.ndim))), "nats": found.kl()}
+        axes = tuple(range(1, error.ndim))
+        power = {} if field.values else {"power": jnp.mean(examples**2, axis=axes)}
+        return {"mse": jnp.mean(error**2, axis=axes), "nats": found.kl(), **power}
 
     protocol = subject.protocol() | subject.space.protocol
     found = per_example.of_examples(subject, "reconstruction", protocol, measure)
-    rounding = 1 / (12 * steps**2)  # of a level, uniformly: so that no PSNR is infinite
-    psnr = -10 * np.log10(np.maximum(found["mse"], rounding))
+    rounding = 1 / (12 * steps**2)  # of a level, uniformly: so that no ratio is infinite
+    power = np.maximum(found.get("power", np.ones(())), rounding)
+    decibels = 10 * np.log10(power / np.maximum(found["mse"], rounding))
     bits = found["nats"] / math.log(2)
     return {
-        "reconstruction": _entry(psnr, "dB", protocol),
+        "reconstruction": _entry(decibels, "dB", protocol),
         "reconstruction_mse": _entry(found["mse"], "of full scale 1", protocol),
         "latent_bits": {
             **_entry(bits, "bits an example", protocol),

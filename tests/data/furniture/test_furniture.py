@@ -9,7 +9,7 @@ import pytest
 from score_sde import data
 from score_sde.data import __main__ as command
 from score_sde.data.furniture import catalogue, depth, points
-from score_sde.fields import decode_texts
+from score_sde.fields import decode_texts, words_of
 
 # A box that is 1 wide, 2 high (its second axis) and 3 deep; one side is open.
 BOX = "".join(f"v {x} {y} {z}\n" for x in (0, 1) for y in (0, 2) for z in (0, 3))
@@ -79,6 +79,7 @@ def test_points_are_made_and_read(library, tmp_path, capsys):
     assert not found["train"] & found["test"]
     assert len(train) == points.DRAWS["train"] * len(found["train"])
     assert train.info["category"].names == ("Kitchen", "Office")
+    assert set(train.info["text"].vocabulary) == set(words_of(found["train"]))
     assert "Creative Commons" in train.license
 
 

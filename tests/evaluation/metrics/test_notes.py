@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from made_subject import made_source, subject_of
@@ -73,6 +75,26 @@ def test_shares_are_those_that_are_right(tmp_path):
     assert found["notes_family"]["recordings"] == 1
     assert found["notes_pitch"]["nfe"] == 7
     assert (tmp_path / "evaluation" / found["notes_pitch"]["kept"]).exists()
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Slower(Waveforms):
+    """Whose examples are to be heard an octave lower, as latents are to be heard decoded."""
+
+    def viewed(self, examples):
+        return jnp.repeat(examples, 2, axis=1)[:, : examples.shape[1]]
+
+
+def test_recordings_are_what_the_space_makes_of_examples(tmp_path):
+    lower = {**HELD_OUT, "pitch": HELD_OUT["pitch"] - 12}
+    asked = {name: values[:4] for name, values in TRAIN.items()}
+    changes = {"space": Slower.of(FIELDS[0]), "source": made_source(lower, FIELDS)}
+    what = dataclasses.replace(
+        subject(tmp_path, asked["signal"], asked=lambda number: asked), **changes
+    )
+    found = Notes(num_samples=4).prepare(what)()["notes_pitch"]
+    assert (found["value"], found["recordings"]) == (1, 1)
 
 
 def test_what_it_is_not_of_is_refused(tmp_path):
