@@ -96,7 +96,8 @@ def signature(value: Any) -> str:
     result = inspect.Signature.empty  # of a class it is None, or itself
     if not isinstance(value, type):
         result = _annotation(found.return_annotation)
-    return str(found.replace(parameters=parameters, return_annotation=result))
+    text = str(found.replace(parameters=parameters, return_annotation=result))
+    return text.replace("jax.jaxlib._jax.Array", "jax.Array")  # as older releases of JAX name it
 
 
 class _Shown:

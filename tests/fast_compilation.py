@@ -68,12 +68,14 @@ def share_executables(most=256):
     if not all(hasattr(module, name) for name, module in names.items()):
         return  # a JAX that compiles elsewhere: all else is the same
     compiled, kept = compiler.compile_or_get_cached, collections.OrderedDict()
+    # That nothing is left out of the text, as JAX 0.10 and 0.12 are told.
+    callbacks_too = getattr(getattr(cache_key, "IgnoreCallbacks", None), "NO", False)
 
     @functools.wraps(compiled)
     def found(backend, program, devices, options, callbacks, *more):
         if callbacks:  # they are those of one function
             return compiled(backend, program, devices, options, callbacks, *more)
-        text = cache_key._canonicalize_ir(program, cache_key.IgnoreCallbacks.NO)
+        text = cache_key._canonicalize_ir(program, callbacks_too)
         key = (backend, options.SerializeAsString(), hashlib.sha256(text).digest())
         if key not in kept:
             kept[key] = compiled(backend, program, devices, options, callbacks, *more)

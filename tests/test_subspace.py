@@ -18,6 +18,8 @@ from score_sde.processes import EDM, VP
 from score_sde.samplers import correctors
 from score_sde.subspace import PointSets, Subspace, support_of
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(8)
 POINTS = PointSets(centred=3, size="size")
 SIZES = np.array([4, 3, 1, 2], np.float32)

@@ -13,7 +13,7 @@ from score_sde.models.functional import functional
 from score_sde.models.sequence_conv import SequenceConv, SequenceSpread
 from score_sde.models.sound_autoencoder import Snake, SoundAutoencoder
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
+pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.slow]
 SMALL = {"latent_channels": 2, "widths": (4, 5, 6), "factors": (2, 3), "dilations": (1, 2)}
 
 

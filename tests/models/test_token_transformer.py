@@ -14,6 +14,8 @@ from score_sde.models.conditions import Label
 from score_sde.models.functional import Maker, functional
 from score_sde.processes import MASK
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"shape": (6,), "vocabulary": 5, "channels": 16, "depth": 2, "heads": 2}
 
 

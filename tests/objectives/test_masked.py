@@ -13,6 +13,8 @@ from score_sde.objectives.masked import MaskedBound, continuous_bound, counted_b
 from score_sde.processes import MASK, Masked
 from score_sde.token_analytic import MarkovChain
 
+pytestmark = pytest.mark.slow
+
 # -log p, nats; ../shared/ORACLES.md.
 TOLD = {(0, 0, 1, 2, 2, 0): 5.983496377, (2, 1, 1, 1, 0, 2): 8.440232150}
 L = 6

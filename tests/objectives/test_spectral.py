@@ -8,6 +8,8 @@ from filled import quick_jit
 
 from score_sde.objectives import spectral
 
+pytestmark = pytest.mark.slow
+
 RATE = 4000
 DISTANCE = quick_jit(spectral.distance)
 

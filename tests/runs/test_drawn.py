@@ -20,6 +20,8 @@ from score_sde.runs import drawn
 from score_sde.runs.drawn import Target
 from score_sde.spaces import Backbones, Pixels, Waveforms
 
+pytestmark = pytest.mark.slow
+
 IMAGES = Pixels.of(image((2, 2, 1)))
 THEIRS = {
     "asked": {"task": "class", "label": None, "scale": 3.0, "sha256": "a"},

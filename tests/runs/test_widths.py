@@ -12,6 +12,8 @@ from score_sde.errors import UserError
 from score_sde.runs import build
 from score_sde.runs.config import default
 
+pytestmark = pytest.mark.slow
+
 DIGITS = image_info("digits", "train", 100, (8, 8, 1), classes=10)
 
 

@@ -12,6 +12,8 @@ from score_sde.samplers.ordered import margin
 from score_sde.samplers.token_draws import draw, most, nucleus
 from score_sde.token_prediction import NEVER
 
+pytestmark = pytest.mark.slow
+
 # KL(p || q) of parallel ancestral sampling in so many steps; ../shared/ORACLES.md.
 KL = {1: 0.870815, 2: 0.229371, 4: 0.064369, 8: 0.017791, 16: 0.004764}
 KEY = jax.random.key(5)

@@ -8,6 +8,8 @@ import pytest
 from score_sde.sound.griffin_lim import griffin_lim
 from score_sde.sound.stft import STFT
 
+pytestmark = pytest.mark.slow
+
 SHORT = STFT(64, 16)
 
 

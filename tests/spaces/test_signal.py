@@ -18,6 +18,8 @@ from score_sde.sound.stft import STFT
 from score_sde.spaces import LogMel, Waveforms
 from score_sde.spaces.signal import spectrograms
 
+pytestmark = pytest.mark.slow
+
 RATE = 4000
 SMALL = {"frame": 256, "hop": 64, "bands": 24}
 

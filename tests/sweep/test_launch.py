@@ -17,6 +17,8 @@ from tiny import ALL
 
 from score_sde.sweep import launch
 
+pytestmark = pytest.mark.slow
+
 # What sbatch is given is run at once; what srun is given, without its own flags.
 SBATCH = """#!/bin/sh
 number=$(($(cat "$SLURM_FAKE/number" 2>/dev/null || echo 100) + 1))

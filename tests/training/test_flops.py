@@ -135,7 +135,8 @@ def test_published_counts(size, published):
 
 
 def test_every_device_counts():
-    mesh = jax.sharding.AbstractMesh((4, 2), ("data", "fsdp"))
+    auto = (jax.sharding.AxisType.Auto,) * 2
+    mesh = jax.sharding.AbstractMesh((4, 2), ("data", "fsdp"), axis_types=auto)
     split = jax.sharding.PartitionSpec("data")
     each = jax.shard_map(jnp.matmul, mesh=mesh, in_specs=(split, None), out_specs=split)
     assert count(each, of(8, 4), of(4, 4)) == 2 * (2 * 8 * 4 * 4)  # twice, along fsdp
