@@ -157,6 +157,7 @@ class _Listener:
         self._arrivals, self._sends = socket.socketpair()
         self._sends.setblocking(False)
         self._former = signal.set_wakeup_fd(self._sends.fileno(), warn_on_full_buffer=False)
+        self._unraisable, sys.unraisablehook = sys.unraisablehook, self._lost
         threading.Thread(target=self._wait, daemon=True, name="interrupts").start()
 
     def note(self, number: int, frame: FrameType | None) -> None:
@@ -167,10 +168,17 @@ class _Listener:
         self.answered.set()
         raise Stopped(number)
 
+    def _lost(self, what: sys.UnraisableHookArgs) -> None:
+        """Stopped where Python drops what is raised, as in a finaliser or a callback of gc."""
+        if isinstance(what.exc_value, Stopped):
+            self._end(what.exc_value.number)
+        self._unraisable(what)
+
     def close(self) -> None:
         """End the thread."""
         global _listener
         _listener = None
+        sys.unraisablehook = self._unraisable
         signal.set_wakeup_fd(self._former)
         self._sends.close()
 

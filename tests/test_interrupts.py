@@ -128,9 +128,17 @@ def main(number, work):
         print("in order", flush=True)
     return 0
 
+class Finalised:
+    def __del__(self):  # what is raised here Python only prints
+        signal.raise_signal(signal.Signals[sys.argv[2]])
+
+def drops():
+    Finalised()
+    time.sleep(60)
+
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # as in programs of this package
 works = {"sleeps": lambda: time.sleep(60), "busy": busy, "trains": trains, "imports": imports,
-         "saves": saves}
+         "saves": saves, "drops": drops}
 os._exit(main(signal.Signals[sys.argv[2]], works[sys.argv[3]]))
 """
 
@@ -141,6 +149,7 @@ os._exit(main(signal.Signals[sys.argv[2]], works[sys.argv[3]]))
         ("once SIGINT sleeps", "in order|error: interrupted", 130),
         ("once SIGTERM sleeps", "in order|error: stopped by SIGTERM", 143),
         ("once SIGINT imports", "removed|error: interrupted", 130),
+        ("once SIGTERM drops", "removed|error: stopped by SIGTERM", 143),
         ("once SIGTERM busy", "removed|error: stopped by SIGTERM", 143),
         (
             "once SIGTERM saves",
@@ -172,6 +181,7 @@ def test_a_program_that_is_stopped_says_so_in_one_line(words, said, code):
 def test_signals_are_as_before_once_a_program_has_ended():
     """For who called its main function: no thread is left, and no handler."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    hook = sys.unraisablehook
 
     @terminal.program
     def main():
@@ -182,4 +192,5 @@ def test_signals_are_as_before_once_a_program_has_ended():
     assert main() == 143
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert interrupts._listener is None
+    assert sys.unraisablehook == hook
     assert signal.set_wakeup_fd(-1) == -1
