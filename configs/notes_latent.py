@@ -8,7 +8,7 @@ parameters.
 Made in 41 s and trained for 668 s on two cores beside other programs, 616 s of processor time (JAX
 0.10.2, 2026-11-28), 26.6 +- 2.8 % of 256 notes are of the pitch that was asked for, and 13.7 +- 2.2
 % of the family, where the autoencoder leaves 78.1 and 81.5 % of held-out recordings recognised. So
-minutes do not teach the phases of waves, which these latents hold: notes_text.py has 72.7 and 85.9
+minutes do not teach the phases of waves, which these latents hold: notes_text.py has 72.7 and 84.8
 %. More steps and more channels are what this recipe is for.
 
     python main.py --config=configs/notes_autoencoder.py

@@ -6,7 +6,7 @@ encoder that is trained with the network; a tenth of the examples are told none,
 guides itself. 1,806,400 parameters.
 
 Of 256 notes 72.7 % are of the pitch that was asked for, as are 79.7 % of the 448 held-out
-recordings: 91 % of their rate; and 85.9 % are of the family, of recordings 97.5 % (two cores, JAX
+recordings: 91 % of their rate; and 84.8 % are of the family, of recordings 97.5 % (two cores, JAX
 0.10.2, 2026-11-28). Twice the guidance finds families in 70.3 %.
 
     python -m score_sde.data prepare notes --from=/usr/share/sounds/sf2/TimGM6mb.sf2
